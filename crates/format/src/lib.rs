@@ -1,0 +1,7 @@
+//! The file format of crypto-trace: records, segment files, and the catalog of what counts as crypto.
+//!
+//! This crate builds anywhere: it never loads eBPF, never touches /proc, and has no command line. Every byte it reads is
+//! untrusted. The normative description of the bytes is `docs/format.md`.
+
+pub mod catalog;
+pub mod record;

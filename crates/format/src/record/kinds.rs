@@ -1,0 +1,316 @@
+//! Every record kind, declared once. Numbers are append-only; fields are only ever added at the end of a fixed part.
+//!
+//! What a user sees of these fields is told in `docs/events.md`.
+
+use super::layout::{Comm, layout, record};
+
+layout! {
+    /// The 64 bytes that open every record.
+    pub struct Header {
+        /// Length of the whole record in bytes, header and padding included; a multiple of 8.
+        len: u32,
+        /// Record kind, see [`Kind`](super::Kind).
+        kind: u16,
+        /// Length of the fixed part that follows this header; the strings begin after it.
+        fixed_len: u16,
+        /// When it happened: `CLOCK_BOOTTIME` in ns.
+        time_ns: u64,
+        /// CPU it was seen on; 0 in records made by user space.
+        cpu: u16,
+        /// See [`flags`](super::flags).
+        flags: u16,
+        /// Thread id in the initial PID namespace.
+        tid: u32,
+        /// Process (thread group) id in the initial PID namespace; 0 in records about the capture itself.
+        tgid: u32,
+        /// Real user id in the initial user namespace.
+        uid: u32,
+        /// Start of the thread-group leader, `CLOCK_BOOTTIME` in ns. `(tgid, start_ns)` is the process identity.
+        start_ns: u64,
+        /// Real group id in the initial user namespace.
+        gid: u32,
+        /// Zero.
+        reserved: u32,
+        /// Name of the thread, NUL padded.
+        comm: Comm,
+    }
+}
+
+record! {
+    /// A process image was replaced by execve(2). The header is the process after it.
+    kind 1 "process_exec" as ProcessExec, fixed ProcessExecFixed = "ct_process_exec" {
+        /// Parent process id (`real_parent`), initial PID namespace.
+        ppid: u32,
+        /// The process's id inside its own PID namespace.
+        ns_pid: u32,
+        /// Start of the parent, `CLOCK_BOOTTIME` ns.
+        parent_start_ns: u64,
+        /// cgroup v2 id (inode number of its directory).
+        cgroup_id: u64,
+        /// Device of the executable, `st_dev` in the kernel's `MAJOR << 20 | MINOR` form.
+        exe_dev: u64,
+        /// Inode number of the executable.
+        exe_ino: u64,
+        /// Inode number of the PID namespace.
+        pid_ns: u32,
+        /// Inode number of the mount namespace.
+        mnt_ns: u32,
+        /// Inode number of the network namespace.
+        net_ns: u32,
+        /// Inode number of the user namespace.
+        user_ns: u32,
+        /// Bytes of argv in the process, also when only part of it was recorded.
+        argv_full_len: u32,
+        /// Length of `exe`.
+        exe_len: u16,
+        /// Length of `argv`.
+        argv_len: u16,
+        /// Length of `cwd`.
+        cwd_len: u16,
+        /// Length of `cgroup`.
+        cgroup_len: u16,
+        /// Zero.
+        reserved: u32,
+    }
+    strings {
+        /// Absolute path of the executable.
+        exe [exe_len],
+        /// Arguments, each ended by NUL (the last may be cut).
+        argv [argv_len],
+        /// Working directory.
+        cwd [cwd_len],
+        /// Path of the cgroup v2 directory below the cgroup root.
+        cgroup [cgroup_len],
+    }
+}
+
+record! {
+    /// A process (not a thread) was created. The header is the *child*; `comm` and ids are those it inherited.
+    kind 2 "process_fork" as ProcessFork, fixed ProcessForkFixed = "ct_process_fork" {
+        /// Parent process id, initial PID namespace.
+        ppid: u32,
+        /// The child's id inside its own PID namespace.
+        ns_pid: u32,
+        /// Start of the parent, `CLOCK_BOOTTIME` ns.
+        parent_start_ns: u64,
+    }
+    strings {}
+}
+
+record! {
+    /// A process ended: its last thread is gone.
+    kind 3 "process_exit" as ProcessExit, fixed ProcessExitFixed = "ct_process_exit" {
+        /// Wait status as wait(2) gives it: signal in bits 0-6, core dump in bit 7, exit code in bits 8-15.
+        status: u32,
+        /// Zero.
+        reserved: u32,
+        /// Lifetime in ns, from fork to exit.
+        duration_ns: u64,
+    }
+    strings {}
+}
+
+record! {
+    /// An open(2), openat(2), openat2(2), creat(2) or open_by_handle_at(2) that ended, well or not.
+    kind 4 "file_open" as FileOpen, fixed FileOpenFixed = "ct_file_open" {
+        /// File descriptor, or -errno.
+        result: i32,
+        /// Flags as passed (`O_*`); for creat(2) `O_CREAT|O_WRONLY|O_TRUNC`.
+        flags: u32,
+        /// Mode as passed; only meaningful with `O_CREAT` or `O_TMPFILE`.
+        mode: u32,
+        /// Directory descriptor as passed; `AT_FDCWD` (-100) for the working directory.
+        dfd: i32,
+        /// Device of the file in the kernel's `MAJOR << 20 | MINOR` form; 0 when the open failed.
+        dev: u64,
+        /// Inode number; 0 when the open failed.
+        ino: u64,
+        /// `st_mode` of the file: type and permissions; 0 when the open failed.
+        inode_mode: u32,
+        /// Which call: 1 open, 2 openat, 3 openat2, 4 creat, 5 open_by_handle_at.
+        call: u16,
+        /// Attach tier that saw it, see [`Tier`](super::Tier).
+        tier: u16,
+        /// `openat2` resolve flags (`RESOLVE_*`), else 0.
+        resolve: u64,
+        /// Length of `path`.
+        path_len: u16,
+        /// Length of `given`.
+        given_len: u16,
+        /// Length of `dir`.
+        dir_len: u16,
+        /// Zero.
+        reserved: u16,
+    }
+    strings {
+        /// The absolute path the kernel resolved; for a failed open, the path as passed.
+        path [path_len],
+        /// The path as passed, where it differs from `path`.
+        given [given_len],
+        /// For a failed open of a relative path: the absolute path of the directory it was relative to.
+        dir [dir_len],
+    }
+}
+
+record! {
+    /// A crypto library was mapped executable.
+    kind 5 "lib_load" as LibLoad, fixed LibLoadFixed = "ct_lib_load" {
+        /// Device of the file in the kernel's `MAJOR << 20 | MINOR` form.
+        dev: u64,
+        /// Inode number.
+        ino: u64,
+        /// Address it was mapped at.
+        address: u64,
+        /// Offset in the file of what was mapped.
+        offset: u64,
+        /// Size of the file in bytes; 0 when unknown.
+        size: u64,
+        /// Length of `path`.
+        path_len: u16,
+        /// Attach tier that saw it, see [`Tier`](super::Tier).
+        tier: u16,
+        /// Zero.
+        reserved: u32,
+    }
+    strings {
+        /// Absolute path of the library.
+        path [path_len],
+    }
+}
+
+record! {
+    /// A process that was already there when the segment began, as /proc told it. The header is the process.
+    kind 16 "process_info" as ProcessInfo, fixed ProcessInfoFixed = "ct_process_info" {
+        /// Parent process id.
+        ppid: u32,
+        /// The process's id inside its own PID namespace.
+        ns_pid: u32,
+        /// cgroup v2 id; 0 when unknown.
+        cgroup_id: u64,
+        /// Inode number of the PID namespace; 0 when unreadable, as the next three.
+        pid_ns: u32,
+        /// Inode number of the mount namespace.
+        mnt_ns: u32,
+        /// Inode number of the network namespace.
+        net_ns: u32,
+        /// Inode number of the user namespace.
+        user_ns: u32,
+        /// Bytes of argv in the process.
+        argv_full_len: u32,
+        /// Length of `exe`.
+        exe_len: u16,
+        /// Length of `argv`.
+        argv_len: u16,
+        /// Length of `cwd`.
+        cwd_len: u16,
+        /// Length of `cgroup`.
+        cgroup_len: u16,
+        /// Zero.
+        reserved: u32,
+    }
+    strings {
+        /// Absolute path of the executable; empty for a kernel thread or when unreadable.
+        exe [exe_len],
+        /// Arguments, each ended by NUL.
+        argv [argv_len],
+        /// Working directory.
+        cwd [cwd_len],
+        /// Path of the cgroup v2 directory below the cgroup root.
+        cgroup [cgroup_len],
+    }
+}
+
+record! {
+    /// Records that were produced or wanted, but are not in the capture.
+    kind 17 "loss" as Loss, fixed LossFixed = "ct_loss" {
+        /// Earliest time of what is missing, `CLOCK_BOOTTIME` ns.
+        from_ns: u64,
+        /// Latest time of what is missing, `CLOCK_BOOTTIME` ns.
+        to_ns: u64,
+        /// How many.
+        count: u64,
+        /// Kind of the missing records; 0 when not known.
+        lost_kind: u16,
+        /// Why, see [`LossCause`](super::LossCause).
+        cause: u16,
+        /// Zero.
+        reserved: u32,
+    }
+    strings {}
+}
+
+record! {
+    /// A pair of clocks read together: `realtime = time - boottime_ns + realtime_ns` from here to the next anchor.
+    kind 18 "clock" as Clock, fixed ClockFixed = "ct_clock" {
+        /// `CLOCK_BOOTTIME`, ns.
+        boottime_ns: u64,
+        /// `CLOCK_REALTIME`, ns since 1970-01-01 UTC.
+        realtime_ns: i64,
+        /// 1 start of segment, 2 slew, 3 step.
+        reason: u32,
+        /// Uncertainty of the pair: time between the two reads, ns.
+        error_ns: u32,
+    }
+    strings {}
+}
+
+record! {
+    /// What became of one probe.
+    kind 19 "probe_status" as ProbeStatus, fixed ProbeStatusFixed = "ct_probe_status" {
+        /// See [`ProbeState`](super::ProbeState).
+        state: u32,
+        /// errno of a failure, positive; 0 when there was none.
+        errno: i32,
+        /// Attach tier, see [`Tier`](super::Tier).
+        tier: u16,
+        /// Length of `probe`.
+        probe_len: u16,
+        /// Length of `target`.
+        target_len: u16,
+        /// Length of `message`.
+        message_len: u16,
+    }
+    strings {
+        /// Name of the probe, for example `file_open`.
+        probe [probe_len],
+        /// What it is attached to, for example `raw_tp:sys_exit`.
+        target [target_len],
+        /// Why it failed or was skipped, for people.
+        message [message_len],
+    }
+}
+
+record! {
+    /// What the capture itself cost and did, cumulative since its start.
+    kind 20 "self_stats" as SelfStats, fixed SelfStatsFixed = "ct_self_stats" {
+        /// User CPU time, ns.
+        cpu_user_ns: u64,
+        /// System CPU time, ns.
+        cpu_system_ns: u64,
+        /// Resident set size now, bytes.
+        rss_bytes: u64,
+        /// Peak resident set size, bytes.
+        rss_peak_bytes: u64,
+        /// Records the BPF programs wanted to deliver.
+        produced: u64,
+        /// Records written or handed to the writer.
+        recorded: u64,
+        /// Records the kernel could not deliver.
+        lost: u64,
+        /// Records user space discarded because they could not be written.
+        dropped: u64,
+        /// Records user space left out because a filter said so.
+        filtered: u64,
+        /// Bytes of records before compression.
+        raw_bytes: u64,
+        /// Bytes written to disk.
+        written_bytes: u64,
+        /// Size of all ring buffers, bytes.
+        ring_bytes: u64,
+        /// Highest ring fill seen, bytes.
+        ring_peak_bytes: u64,
+        /// Runs of our programs the kernel skipped because one was already active on that CPU.
+        missed_runs: u64,
+    }
+    strings {}
+}
