@@ -236,7 +236,6 @@ pub const LIBRARY_PREFIXES: &[(&str, &str)] = &[
     ("libcrypt.", "libcrypt"),
     ("libxcrypt", "libcrypt"),
     ("libecpg_crypto", "OpenSSL"),
-    ("libring", "ring"),
     ("libsunec", "Java SunEC"),
     ("libj2pkcs11", "Java SunPKCS11"),
     ("libj2gss", "Java SunJGSS"),
