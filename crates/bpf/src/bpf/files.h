@@ -30,56 +30,33 @@ static __always_inline struct file *file_of_fd(struct task_struct *task, __u32 f
 	return file;
 }
 
-/* Start of the last component of a path of `len` bytes in scratch->user; at most CT_NAME_MAX bytes are looked at. */
-static __always_inline int given_wanted(struct ct_scratch *s, __u32 len)
-{
-	char tail[CT_NAME_MAX + 1] = {};
-	__u32 n = len > CT_NAME_MAX ? CT_NAME_MAX : len;
-	__u32 at = len - n;
-	__u32 name = 0;
-	__u16 last;
-	int i;
+#define CT_COMPARE_WORDS 32
 
-	if (cfg.match_all_names)
-		return 1;
-	if (len < 2)
-		return 0;
-	asm volatile("" : "+r"(at), "+r"(n));
-	if (at >= CT_PATH_MAX - CT_NAME_MAX || !n || n > CT_NAME_MAX)
-		return 0;
-	bpf_probe_read_kernel(tail, n, &s->user[at]);
-	last = (__u8)tail[(n - 2) & CT_NAME_MAX] | (__u16)(__u8)tail[(n - 1) & CT_NAME_MAX] << 8;
-	if (!tail_wanted(name_tails, last))
-		return 0;
-	for (i = 0; i < CT_NAME_MAX; i++) {
-		if (i < n && tail[i] == '/')
-			name = i + 1;
-	}
-	/* A name longer than the window begins before it: only its suffix can match, as name_in_tables does. */
-	if (!name && at)
-		return name_in_tables(&s->user[at], n) ;
-	asm volatile("" : "+r"(name), "+r"(n));
-	if (name >= n || name > CT_NAME_MAX)
-		return 0;
-	return name_in_tables(tail + name, n - name);
-}
-
-/* Whether the file opened is the path passed, to the letter; else the path as passed is worth recording. */
-static __always_inline int same_path(struct ct_scratch *s, __u32 start, __u32 given_len)
+/*
+ * Whether the path in scratch->path from `start` on is, to the letter, the `len` bytes in scratch->user; where not, the
+ * path as passed is recorded too. Paths over 256 bytes are not compared, so both are recorded: readers cope.
+ */
+__noinline int same_path(__u32 slot, __u32 start, __u32 len)
 {
+	struct ct_scratch *s;
 	__u32 i;
 
-	if (CT_PATH_END - start != given_len)
+	if (slot >= CT_SCRATCH_SLOTS)
 		return 0;
-	for (i = 0; i < CT_PATH_MAX; i++) {
-		__u32 at = start + i;
+	s = bpf_map_lookup_elem(&scratch, &slot);
+	if (!s || start >= CT_PATH_END || CT_PATH_END - start != len || len > CT_COMPARE_WORDS * 8)
+		return 0;
+	for (i = 0; i < CT_COMPARE_WORDS; i++) {
+		__u32 at = (start + i * 8) & (CT_PATH_MAX - 1);
+		__u64 diff;
 
-		if (i >= given_len)
-			return 1;
-		asm volatile("" : "+r"(at));
-		if (at >= CT_PATH_END)
-			return 1;
-		if (s->path[at] != s->user[i])
+		if (i * 8 >= len)
+			break;
+		/* Reads past the end of either stay inside its buffer; the bytes there are shifted out. */
+		diff = *(__u64 *)&s->path[at] ^ *(__u64 *)&s->user[i * 8];
+		if (len - i * 8 < 8)
+			diff <<= (8 - (len - i * 8)) * 8;
+		if (diff)
 			return 0;
 	}
 	return 1;
@@ -117,8 +94,6 @@ static __always_inline void open_failed(struct ct_scratch *s, __u32 slot, struct
 	__u32 pos = sizeof(*h) + sizeof(*open);
 	__u16 flags = CT_F_PATH_AS_PASSED;
 
-	if (!given_wanted(s, given_len) || !process_wanted(task))
-		return;
 	if (s->user[0] == '/' && !prefix_wanted(s, s->user, given_len))
 		return;
 	open_init(s, task, o);
@@ -129,8 +104,7 @@ static __always_inline void open_failed(struct ct_scratch *s, __u32 slot, struct
 		struct path dir = {};
 
 		if (o->dfd == AT_FDCWD) {
-			dir.dentry = task->fs->pwd.dentry;
-			dir.mnt = task->fs->pwd.mnt;
+			bpf_core_read(&dir, sizeof(dir), &task->fs->pwd);
 		} else if (o->dfd >= 0) {
 			struct file *file = file_of_fd(task, o->dfd);
 
@@ -169,7 +143,7 @@ static __always_inline void open_succeeded(struct ct_scratch *s, __u32 slot, str
 	open->inode_mode = BPF_CORE_READ(inode, i_mode);
 	if (!BPF_CORE_READ(path.dentry, d_hash.pprev))
 		flags |= CT_F_UNLINKED;
-	if (given_len && !same_path(s, start, given_len)) {
+	if (given_len && !same_path(slot, start, given_len)) {
 		open->path_len = append_walk(s, &pos, walk, &flags);
 		open->given_len = (__u16)append(s, &pos, s->user, given_len);
 	} else {
@@ -177,6 +151,17 @@ static __always_inline void open_succeeded(struct ct_scratch *s, __u32 slot, str
 	}
 	h->flags |= flags;
 	emit(&events_ring, s, pos);
+}
+
+/* Whether the file's own name, or its directory, is wanted. */
+static __always_inline int file_wanted(struct ct_scratch *s, __u32 slot, struct file *file)
+{
+	struct dentry *dentry = BPF_CORE_READ(file, f_path.dentry);
+	struct qstr name;
+
+	if (bpf_core_read(&name, sizeof(name), &dentry->d_name))
+		return 0;
+	return name_wanted(s, slot, &name) || dir_wanted(BPF_CORE_READ(dentry, d_parent));
 }
 
 static __always_inline void open_ended(struct task_struct *task, const struct ct_open *o)
@@ -187,43 +172,35 @@ static __always_inline void open_ended(struct task_struct *task, const struct ct
 	__u32 slot = 0;
 	int by_name = 0;
 
-	if (o->result >= 0) {
-		struct dentry *dentry;
-		struct qstr name;
-
+	if (o->result >= 0)
 		file = file_of_fd(task, (__u32)o->result);
-		if (file) {
-			dentry = BPF_CORE_READ(file, f_path.dentry);
-			if (!bpf_core_read(&name, sizeof(name), &dentry->d_name))
-				by_name = name_wanted(name.name, name.len) ||
-					  dir_wanted(BPF_CORE_READ(dentry, d_parent));
-			if (by_name && !process_wanted(task))
-				return;
-		}
-		if (!by_name && !o->user_path)
-			return;
-	} else if (!o->user_path || o->result == -EFAULT) {
+	else if (!o->user_path || o->result == -EFAULT)
 		return;
-	}
 
 	s = scratch_take(&slot);
 	if (!s) {
-		count_lost(CT_FILE_OPEN);
+		/* Not judged, so not counted as wanted; but said. */
+		count(CT_COUNTER_UNREADABLE);
 		return;
 	}
+	if (file)
+		by_name = file_wanted(s, slot, file);
 	if (o->user_path) {
 		long n = bpf_probe_read_user_str(s->user, CT_PATH_MAX, o->user_path);
 
 		if (n > 1 && n <= CT_PATH_MAX)
 			given_len = (__u32)n - 1;
-		else if (n < 0)
+		else if (n < 0 && !by_name)
 			count(CT_COUNTER_UNREADABLE);
 	}
-	if (file) {
-		if (by_name || (given_len && given_wanted(s, given_len) && process_wanted(task)))
-			open_succeeded(s, slot, task, o, file, given_len, !by_name);
-	} else if (given_len) {
-		open_failed(s, slot, task, o, given_len);
+	if (by_name) {
+		if (process_wanted(task))
+			open_succeeded(s, slot, task, o, file, given_len, 0);
+	} else if (given_len && given_wanted(slot, given_len) && process_wanted(task)) {
+		if (file)
+			open_succeeded(s, slot, task, o, file, given_len, 1);
+		else
+			open_failed(s, slot, task, o, given_len);
 	}
 	scratch_give(s);
 }

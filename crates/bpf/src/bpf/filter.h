@@ -120,47 +120,113 @@ static __always_inline int tail_wanted(const volatile __u8 *tails, __u16 tail)
 	return tails[tail >> 3] >> (tail & 7) & 1;
 }
 
-/* Whether the file name of `len` bytes at `name` (kernel memory) is in the names map: whole, or by its suffix. */
-static __always_inline int name_in_tables(const void *name, __u32 len)
+/*
+ * Whether the file name whose last `n` bytes end scratch->window is in the names map: whole, or by its suffix. `whole`
+ * says that these are all its bytes. A global function with loops over constant places, so that the verifier sees it
+ * once and cheaply.
+ */
+__noinline int name_in_tables(__u32 slot, __u32 n, __u32 whole)
 {
 	struct ct_name_key key = {};
-	struct ct_name_key suffix = {};
+	struct ct_scratch *s;
+	__u32 dot = 0;
+	int i;
+
+	if (slot >= CT_SCRATCH_SLOTS)
+		return 0;
+	s = bpf_map_lookup_elem(&scratch, &slot);
+	if (!s || n < 2 || n > CT_NAME_MAX)
+		return 0;
+	if (whole) {
+		bpf_probe_read_kernel(key.name, n, &s->window[CT_NAME_MAX + 1 - n]);
+		if (bpf_map_lookup_elem(&names, &key))
+			return 1;
+		__builtin_memset(&key, 0, sizeof(key));
+	}
+#pragma unroll
+	for (i = 2; i <= CT_SUFFIX_MAX; i++) {
+		if (s->window[CT_NAME_MAX + 1 - i] == '.') {
+			dot = i;
+			break;
+		}
+	}
+	asm volatile("" : "+r"(dot));
+	if (!dot || dot > n || dot > CT_SUFFIX_MAX)
+		return 0;
+	bpf_probe_read_kernel(key.name, dot, &s->window[CT_NAME_MAX + 1 - dot]);
+#pragma unroll
+	for (i = 1; i < CT_SUFFIX_MAX; i++) {
+		__u32 c = (__u8)key.name[i];
+
+		/* ASCII upper to lower case without a branch. */
+		c += (((c - 'A') & 0xff) - 26) >> 31 << 5;
+		key.name[i] = (char)c;
+	}
+	return bpf_map_lookup_elem(&names, &key) != NULL;
+}
+
+/* Copies the end of a name of `len` bytes to the end of scratch->window; returns how many bytes, at most CT_NAME_MAX. */
+static __always_inline __u32 fill_window(struct ct_scratch *s, const void *name, __u32 len)
+{
 	__u32 n = len > CT_NAME_MAX ? CT_NAME_MAX : len;
-	int i, dot = -1;
+	const void *from = name + (len - n);
 
 	asm volatile("" : "+r"(n));
 	if (!n || n > CT_NAME_MAX)
 		return 0;
-	if (bpf_probe_read_kernel(key.name, n, name + (len - n)))
+	if (bpf_probe_read_kernel(&s->window[CT_NAME_MAX + 1 - n], n, from))
 		return 0;
-	if (len <= CT_NAME_MAX && bpf_map_lookup_elem(&names, &key))
-		return 1;
-	for (i = 0; i < CT_NAME_MAX; i++) {
-		if (i < n && key.name[i] == '.')
-			dot = i;
-	}
-	if (dot < 0 || n - dot > CT_SUFFIX_MAX)
-		return 0;
-	for (i = 0; i < CT_SUFFIX_MAX; i++) {
-		char c = key.name[(dot + i) & CT_NAME_MAX];
-
-		if (c >= 'A' && c <= 'Z')
-			c |= 0x20;
-		if (dot + i <= CT_NAME_MAX)
-			suffix.name[i] = c;
-	}
-	return bpf_map_lookup_elem(&names, &suffix) != NULL;
+	return n;
 }
 
-static __always_inline int name_wanted(const void *name, __u32 len)
+/* Whether a dentry's name is wanted. */
+static __always_inline int name_wanted(struct ct_scratch *s, __u32 slot, const struct qstr *name)
 {
+	__u32 len = name->len;
 	__u16 tail;
 
 	if (cfg.match_all_names)
 		return 1;
-	if (len < 2 || bpf_probe_read_kernel(&tail, 2, name + len - 2) || !tail_wanted(name_tails, tail))
+	if (len < 2 || bpf_probe_read_kernel(&tail, 2, name->name + len - 2) || !tail_wanted(name_tails, tail))
 		return 0;
-	return name_in_tables(name, len);
+	return name_in_tables(slot, fill_window(s, name->name, len), len <= CT_NAME_MAX);
+}
+
+/* Whether the last component of the path of `len` bytes in scratch->user is wanted. */
+__noinline int given_wanted(__u32 slot, __u32 len)
+{
+	struct ct_scratch *s;
+	__u32 n = len > CT_NAME_MAX ? CT_NAME_MAX : len;
+	__u32 at = len - n;
+	__u32 name = 0;
+	__u16 tail;
+	int i;
+
+	if (cfg.match_all_names)
+		return 1;
+	if (slot >= CT_SCRATCH_SLOTS)
+		return 0;
+	s = bpf_map_lookup_elem(&scratch, &slot);
+	if (!s || len < 2)
+		return 0;
+	asm volatile("" : "+r"(at), "+r"(n));
+	if (at >= CT_PATH_MAX - CT_NAME_MAX || !n || n > CT_NAME_MAX)
+		return 0;
+	bpf_probe_read_kernel(&s->window[CT_NAME_MAX + 1 - n], n, &s->user[at]);
+	tail = s->window[CT_NAME_MAX - 1] | (__u16)s->window[CT_NAME_MAX] << 8;
+	if (!tail_wanted(name_tails, tail))
+		return 0;
+#pragma unroll
+	for (i = 1; i <= CT_NAME_MAX; i++) {
+		if (s->window[CT_NAME_MAX + 1 - i] == '/') {
+			name = i;
+			break;
+		}
+	}
+	/* No slash in the window: the name is all of it, or begins before it. */
+	if (!name || name > n)
+		return name_in_tables(slot, n, !at);
+	return name_in_tables(slot, name - 1, 1);
 }
 
 /* Whether all files of the directory `dir` are wanted. */

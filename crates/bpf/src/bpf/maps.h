@@ -104,7 +104,7 @@ struct {
 
 /*
  * Scratch: `record` takes the record (strings are appended at a masked offset, so it is one string longer than the
- * mask), `path` is filled from its end by the path walk, `user` takes a path as passed.
+ * mask), `path` is filled from its end by the path walk, `user` takes a path as passed, `window` the end of a name.
  */
 #define CT_RECORD_MASK 0x3fff
 #define CT_PATH_END CT_PATH_MAX
@@ -115,6 +115,7 @@ struct ct_scratch {
 	__u8 record[CT_RECORD_MASK + 1 + CT_PATH_MAX];
 	__u8 path[CT_PATH_MAX + 256];
 	__u8 user[CT_PATH_MAX];
+	__u8 window[CT_NAME_MAX + 1];
 	struct ct_path_key prefix;
 };
 

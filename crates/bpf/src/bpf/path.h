@@ -6,15 +6,85 @@
 #ifndef CRYPTO_TRACE_PATH_H
 #define CRYPTO_TRACE_PATH_H
 
-#define CT_PATH_COMPONENTS 256
+/* PATH_MAX bytes hold at most half as many components; each may be a mount as well. */
+#define CT_PATH_STEPS 4096
 
 /* Result of a walk: where in scratch->path it begins (it ends at CT_PATH_END), and record flags in the high half. */
 #define WALK_START(r) ((__u32)(r) & 0xffff)
 #define WALK_FLAGS(r) ((__u16)((__u32)(r) >> 16))
 
-static __always_inline struct mount *real_mount(struct vfsmount *mnt)
+struct ct_walk {
+	struct dentry *dentry;
+	struct mount *mnt;
+	struct dentry *mnt_root;
+	__u32 slot;
+	__u32 start;
+	__u32 flags;
+};
+
+static __always_inline struct mount *real_mount(__u64 vfsmount_ptr)
 {
-	return (void *)mnt - bpf_core_field_offset(struct mount, mnt);
+	return (struct mount *)(vfsmount_ptr - bpf_core_field_offset(struct mount, mnt));
+}
+
+/* Writes a component before what is there already, after a slash if `slash`. False: no room, or unreadable. */
+static __always_inline int prepend(struct ct_walk *w, const struct qstr *name, __u32 slash)
+{
+	struct ct_scratch *s = bpf_map_lookup_elem(&scratch, &w->slot);
+	__u32 start = w->start;
+	__u32 len = name->len;
+
+	if (!s || len > 255)
+		return 0;
+	if (start < len + slash) {
+		w->flags = CT_F_PATH_PARTIAL | CT_F_TRUNCATED;
+		return 0;
+	}
+	start -= len + slash;
+	asm volatile("" : "+r"(start), "+r"(len));
+	if (start >= CT_PATH_END || len > 255)
+		return 0;
+	if (bpf_probe_read_kernel(&s->path[start + slash], len, name->name))
+		return 0;
+	if (slash)
+		s->path[start] = '/';
+	w->start = start;
+	return 1;
+}
+
+/* One step towards the root: over a mount, or over one component. Returns 1 when the walk has ended. */
+static long walk_step(__u64 i, struct ct_walk *w)
+{
+	struct dentry *dentry = w->dentry;
+	struct dentry *parent;
+	struct qstr name;
+
+	if (dentry == w->mnt_root) {
+		struct mount *mnt = w->mnt;
+		struct mount *up = BPF_CORE_READ(mnt, mnt_parent);
+
+		if (up == mnt || !up) {
+			w->flags = BPF_CORE_READ(mnt, mnt_ns) ? 0 : CT_F_DETACHED;
+			return 1;
+		}
+		w->dentry = BPF_CORE_READ(mnt, mnt_mountpoint);
+		w->mnt = up;
+		w->mnt_root = BPF_CORE_READ(up, mnt.mnt_root);
+		return 0;
+	}
+	if (bpf_core_read(&name, sizeof(name), &dentry->d_name))
+		return 1;
+	parent = BPF_CORE_READ(dentry, d_parent);
+	/* A file of no file system tree (memfd, pipe): its name is all there is. */
+	if (parent == dentry || !parent) {
+		if (prepend(w, &name, 0))
+			w->flags = CT_F_DETACHED;
+		return 1;
+	}
+	if (!prepend(w, &name, 1))
+		return 1;
+	w->dentry = parent;
+	return 0;
 }
 
 /*
@@ -23,74 +93,26 @@ static __always_inline struct mount *real_mount(struct vfsmount *mnt)
  */
 __noinline int walk_path(__u64 dentry_ptr, __u64 vfsmount_ptr, __u32 slot)
 {
-	struct dentry *dentry = (struct dentry *)dentry_ptr;
-	struct mount *mnt = real_mount((struct vfsmount *)vfsmount_ptr);
-	struct dentry *mnt_root;
-	struct ct_scratch *s;
-	__u32 start = CT_PATH_END;
-	__u32 flags = CT_F_PATH_PARTIAL;
-	int i;
+	struct mount *mnt = real_mount(vfsmount_ptr);
+	struct ct_walk w = {};
 
 	if (slot >= CT_SCRATCH_SLOTS)
 		return CT_PATH_END;
-	s = bpf_map_lookup_elem(&scratch, &slot);
-	if (!s)
-		return CT_PATH_END;
-	mnt_root = BPF_CORE_READ(mnt, mnt.mnt_root);
+	w.dentry = (struct dentry *)dentry_ptr;
+	w.mnt = mnt;
+	w.mnt_root = BPF_CORE_READ(mnt, mnt.mnt_root);
+	w.slot = slot;
+	w.start = CT_PATH_END;
+	w.flags = CT_F_PATH_PARTIAL;
+	bpf_loop(CT_PATH_STEPS, walk_step, &w, 0);
+	if (w.start == CT_PATH_END && !w.flags) {
+		struct ct_scratch *s = bpf_map_lookup_elem(&scratch, &slot);
 
-	for (i = 0; i < CT_PATH_COMPONENTS; i++) {
-		struct dentry *parent;
-		struct qstr name;
-		__u32 len;
-
-		if (dentry == mnt_root) {
-			struct mount *up = BPF_CORE_READ(mnt, mnt_parent);
-
-			if (up == mnt || !up) {
-				flags = BPF_CORE_READ(mnt, mnt_ns) ? 0 : CT_F_DETACHED;
-				break;
-			}
-			dentry = BPF_CORE_READ(mnt, mnt_mountpoint);
-			mnt = up;
-			mnt_root = BPF_CORE_READ(mnt, mnt.mnt_root);
-			continue;
-		}
-		if (bpf_core_read(&name, sizeof(name), &dentry->d_name))
-			break;
-		parent = BPF_CORE_READ(dentry, d_parent);
-		len = name.len;
-		if (len > 255)
-			break;
-		/* A file of no file system tree (memfd, pipe): its name is all there is. */
-		if (parent == dentry || !parent) {
-			flags = CT_F_DETACHED;
-			if (!len || start < len)
-				break;
-			start -= len;
-			asm volatile("" : "+r"(start), "+r"(len));
-			if (start >= CT_PATH_END || len > 255)
-				break;
-			bpf_probe_read_kernel(&s->path[start], len, name.name);
-			break;
-		}
-		if (start < len + 1) {
-			flags = CT_F_PATH_PARTIAL | CT_F_TRUNCATED;
-			break;
-		}
-		start -= len + 1;
-		asm volatile("" : "+r"(start), "+r"(len));
-		if (start >= CT_PATH_END || len > 255)
-			break;
-		if (bpf_probe_read_kernel(&s->path[start + 1], len, name.name))
-			break;
-		s->path[start] = '/';
-		dentry = parent;
+		w.start--;
+		if (s)
+			s->path[CT_PATH_END - 1] = '/';
 	}
-	if (start == CT_PATH_END && !flags) {
-		start = CT_PATH_END - 1;
-		s->path[start] = '/';
-	}
-	return (int)((flags << 16) | start);
+	return (int)((w.flags << 16) | w.start);
 }
 
 /* Appends what a walk left in scratch->path; returns its length. */

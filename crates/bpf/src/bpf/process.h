@@ -91,15 +91,13 @@ int BPF_PROG(process_exec, struct task_struct *task, int old_pid, struct linux_b
 
 		exec->exe_dev = exe->f_inode->i_sb->s_dev;
 		exec->exe_ino = exe->f_inode->i_ino;
-		path.dentry = exe->f_path.dentry;
-		path.mnt = exe->f_path.mnt;
+		bpf_core_read(&path, sizeof(path), &exe->f_path);
 		exec->exe_len = append_path(s, &pos, slot, &path, &flags);
 	}
 	append_argv(s, &pos, exec, &flags, task->mm);
-	pwd.dentry = task->fs->pwd.dentry;
-	pwd.mnt = task->fs->pwd.mnt;
+	bpf_core_read(&pwd, sizeof(pwd), &task->fs->pwd);
 	exec->cwd_len = append_path(s, &pos, slot, &pwd, &flags);
-	exec->cgroup_len = append_walk(s, &pos, walk_cgroup((__u64)task->cgroups->dfl_cgrp->kn, slot), &flags);
+	exec->cgroup_len = append_walk(s, &pos, walk_cgroup((__u64)BPF_CORE_READ(task, cgroups, dfl_cgrp, kn), slot), &flags);
 	h->flags = flags;
 	emit(&lifecycle_ring, s, pos);
 	scratch_give(s);
