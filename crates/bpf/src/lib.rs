@@ -7,7 +7,7 @@ pub mod globs;
 mod load;
 mod select;
 
-pub use load::{CounterKind, Counters, LoadError, LoadOptions, ProbeReport, Programs, RingSizes, Rings};
+pub use load::{CounterKind, Counters, LoadError, ProbeReport, Programs, RingSizes, Rings, Targets};
 pub use select::{CommFilter, CommTooLong, FileSelection, LibrarySelection, Selection};
 
 #[allow(

@@ -5,7 +5,7 @@ use std::os::fd::{AsRawFd as _, RawFd};
 
 use crypto_trace_format::record::{KINDS, ProbeState, Tier};
 use libbpf_rs::skel::{OpenSkel as _, SkelBuilder as _};
-use libbpf_rs::{ErrorKind, Link, MapCore as _, MapFlags, OpenObject, RingBuffer, RingBufferBuilder};
+use libbpf_rs::{ErrorKind, Link, MapCore as _, MapFlags, MapHandle, OpenObject, RingBuffer, RingBufferBuilder};
 
 use crate::select::{Selection, Tables};
 use crate::skel::{CryptoTraceSkel, CryptoTraceSkelBuilder};
@@ -63,15 +63,6 @@ impl RingSizes {
     }
 }
 
-/// How to load.
-#[derive(Debug, Clone, Copy)]
-pub struct LoadOptions {
-    /// Ring sizes.
-    pub rings: RingSizes,
-    /// Ring fill, in bytes, at which the programs wake the reader; below it the reader comes by itself.
-    pub wakeup_bytes: u32,
-}
-
 /// What became of one probe.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ProbeReport {
@@ -113,6 +104,18 @@ pub struct Counters {
     pub last_lost_ns: u64,
 }
 
+/// The selected processes, as the BPF programs keep them.
+pub struct Targets {
+    handle: MapHandle,
+}
+
+impl Targets {
+    /// Ids of all selected processes, in no order.
+    pub fn tgids(&self) -> Vec<u32> {
+        self.handle.keys().filter_map(|key| key.first_chunk().map(|bytes| u32::from_ne_bytes(*bytes))).collect()
+    }
+}
+
 /// The loaded programs. Dropping it detaches them.
 pub struct Programs {
     links: Vec<Link>,
@@ -124,7 +127,7 @@ impl Programs {
     ///
     /// # Errors
     /// [`LoadError`]: no privileges, a kernel without BTF or ring buffers, or a refusal of the verifier.
-    pub fn load(selection: &Selection, options: &LoadOptions) -> Result<Self, LoadError> {
+    pub fn load(selection: &Selection, rings: RingSizes) -> Result<Self, LoadError> {
         if !std::path::Path::new("/sys/kernel/btf/vmlinux").exists() {
             return Err(LoadError::Unsupported { what: "BTF (CONFIG_DEBUG_INFO_BTF, /sys/kernel/btf/vmlinux)" });
         }
@@ -135,10 +138,10 @@ impl Programs {
             CryptoTraceSkelBuilder::default().open(storage).map_err(|e| LoadError::new("open the BPF object", e))?;
         let rodata =
             open.maps.rodata_data.as_deref_mut().ok_or(LoadError::Unsupported { what: "read-only BPF data" })?;
-        tables.configure(selection, options.wakeup_bytes, rodata);
+        tables.configure(selection, rings, rodata);
         let set = |e| LoadError::new("size the ring buffers", e);
-        open.maps.lifecycle_ring.set_max_entries(options.rings.lifecycle_bytes).map_err(set)?;
-        open.maps.events_ring.set_max_entries(options.rings.events_bytes).map_err(set)?;
+        open.maps.lifecycle_ring.set_max_entries(rings.lifecycle_bytes).map_err(set)?;
+        open.maps.events_ring.set_max_entries(rings.events_bytes).map_err(set)?;
         let skel = open.load().map_err(|e| LoadError::new("load the BPF programs", e))?;
         let programs = Self { links: Vec::new(), skel };
         programs.fill_maps(selection, &tables).map_err(|e| LoadError::new("fill the BPF filter maps", e))?;
@@ -166,6 +169,15 @@ impl Programs {
             maps.cgroups.update(&i.to_ne_bytes(), &cgroup.as_raw_fd().to_ne_bytes(), MapFlags::ANY)?;
         }
         Ok(())
+    }
+
+    /// A handle for asking, from any thread, which processes are selected now.
+    ///
+    /// # Errors
+    /// When the map's descriptor cannot be duplicated.
+    pub fn targets(&self) -> Result<Targets, LoadError> {
+        let handle = MapHandle::try_from(&self.skel.maps.targets).map_err(|e| LoadError::new("duplicate a map", e))?;
+        Ok(Targets { handle })
     }
 
     /// Selects a process. `descendant` says whether it is one of a selected process, to which name filters do not apply.

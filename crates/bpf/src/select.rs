@@ -147,7 +147,7 @@ impl Tables {
     }
 
     /// Writes everything the programs read from read-only memory.
-    pub fn configure(&self, selection: &Selection, wakeup_bytes: u32, rodata: &mut types::rodata) {
+    pub fn configure(&self, selection: &Selection, rings: crate::load::RingSizes, rodata: &mut types::rodata) {
         let count = |len: usize| u8::try_from(len).unwrap_or(u8::MAX);
         let cfg = &mut rodata.cfg;
         cfg.self_tgid = selection.self_tgid;
@@ -161,7 +161,9 @@ impl Tables {
         cfg.match_all_names = self.match_all_names.into();
         cfg.match_dirs = (!self.directories.is_empty()).into();
         cfg.filter_prefix = (!self.prefixes.is_empty()).into();
-        cfg.wakeup_bytes = wakeup_bytes;
+        // A quarter: early enough that the reader comes in time, late enough that it comes seldom.
+        cfg.lifecycle_wakeup_bytes = rings.lifecycle_bytes / 4;
+        cfg.events_wakeup_bytes = rings.events_bytes / 4;
         for (slot, comm) in cfg.comms.iter_mut().zip(&selection.comms) {
             *slot = comm.to_abi();
         }

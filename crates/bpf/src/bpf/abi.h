@@ -162,8 +162,8 @@ struct ct_config {
 	__u8 match_dirs;      /* the directories map is in force */
 	__u8 filter_prefix;   /* resolved path must be in the prefixes trie */
 	__u8 reserved[2];
-	__u32 wakeup_bytes; /* ring fill that wakes the reader */
-	__u32 reserved2;
+	__u32 lifecycle_wakeup_bytes; /* ring fill that wakes the reader */
+	__u32 events_wakeup_bytes;
 	struct ct_comm_filter comms[CT_MAX_COMM_FILTERS];
 };
 

@@ -115,7 +115,7 @@ static __always_inline void open_failed(struct ct_scratch *s, __u32 slot, struct
 			open->dir_len = append_path(s, &pos, slot, &dir, &flags);
 	}
 	h->flags |= flags;
-	emit(&events_ring, s, pos);
+	emit_event(s, pos);
 }
 
 static __always_inline void open_succeeded(struct ct_scratch *s, __u32 slot, struct task_struct *task,
@@ -150,7 +150,7 @@ static __always_inline void open_succeeded(struct ct_scratch *s, __u32 slot, str
 		open->path_len = append_walk(s, &pos, walk, &flags);
 	}
 	h->flags |= flags;
-	emit(&events_ring, s, pos);
+	emit_event(s, pos);
 }
 
 /* Whether the file's own name, or its directory, is wanted. */
@@ -247,7 +247,7 @@ static __always_inline void mapped(struct task_struct *task, __u32 fd, __u64 add
 	if (!BPF_CORE_READ(dentry, d_hash.pprev))
 		flags |= CT_F_UNLINKED;
 	h->flags = flags;
-	emit(&events_ring, s, pos);
+	emit_event(s, pos);
 	scratch_give(s);
 }
 

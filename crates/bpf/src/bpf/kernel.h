@@ -238,8 +238,6 @@ struct task_struct {
 	int exit_code;
 };
 
-/* Linux 5.5 to 5.10 call it real_start_time in no supported kernel; start_boottime is there since 5.5. */
-
 struct linux_binprm {
 	struct file *file;
 };

@@ -99,7 +99,7 @@ int BPF_PROG(process_exec, struct task_struct *task, int old_pid, struct linux_b
 	exec->cwd_len = append_path(s, &pos, slot, &pwd, &flags);
 	exec->cgroup_len = append_walk(s, &pos, walk_cgroup((__u64)BPF_CORE_READ(task, cgroups, dfl_cgrp, kn), slot), &flags);
 	h->flags = flags;
-	emit(&lifecycle_ring, s, pos);
+	emit_lifecycle(s, pos);
 	scratch_give(s);
 	return 0;
 }
@@ -129,7 +129,7 @@ int BPF_PROG(process_fork, struct task_struct *parent, struct task_struct *child
 	fork->ppid = child->real_parent->tgid;
 	fork->parent_start_ns = child->real_parent->group_leader->start_boottime;
 	fork->ns_pid = ns_pid(child);
-	emit(&lifecycle_ring, s, sizeof(*h) + sizeof(*fork));
+	emit_lifecycle(s, sizeof(*h) + sizeof(*fork));
 	scratch_give(s);
 	return 0;
 }
@@ -173,7 +173,7 @@ int BPF_PROG(process_exit, struct task_struct *task)
 			exit->status = wait_status(task);
 			exit->reserved = 0;
 			exit->duration_ns = h->time_ns - h->start_ns;
-			emit(&lifecycle_ring, s, sizeof(*h) + sizeof(*exit));
+			emit_lifecycle(s, sizeof(*h) + sizeof(*exit));
 			scratch_give(s);
 		} else {
 			count_lost(CT_PROCESS_EXIT);

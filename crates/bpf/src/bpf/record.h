@@ -41,7 +41,7 @@ static __always_inline __u32 append(struct ct_scratch *s, __u32 *pos, const void
 }
 
 /* Pads to 8 bytes, writes the length, outputs, counts. */
-static __always_inline void emit(void *ring, struct ct_scratch *s, __u32 pos)
+static __always_inline void emit(void *ring, __u32 wakeup_bytes, struct ct_scratch *s, __u32 pos)
 {
 	struct ct_header *h = (struct ct_header *)s->record;
 	struct ct_counter_row *c = counter(h->kind);
@@ -60,7 +60,7 @@ static __always_inline void emit(void *ring, struct ct_scratch *s, __u32 pos)
 
 	/* Crossing the mark wakes the reader once; below it the reader comes by itself. */
 	fill = bpf_ringbuf_query(ring, BPF_RB_AVAIL_DATA);
-	if (fill < cfg.wakeup_bytes && fill + pos + 8 >= cfg.wakeup_bytes)
+	if (fill < wakeup_bytes && fill + pos + 8 >= wakeup_bytes)
 		wakeup = BPF_RB_FORCE_WAKEUP;
 	__sync_fetch_and_add(&c->produced, 1);
 	asm volatile("" : "+r"(pos));
@@ -70,6 +70,16 @@ static __always_inline void emit(void *ring, struct ct_scratch *s, __u32 pos)
 		__sync_fetch_and_add(&c->lost, 1);
 		c->last_lost_ns = h->time_ns;
 	}
+}
+
+static __always_inline void emit_lifecycle(struct ct_scratch *s, __u32 pos)
+{
+	emit(&lifecycle_ring, cfg.lifecycle_wakeup_bytes, s, pos);
+}
+
+static __always_inline void emit_event(struct ct_scratch *s, __u32 pos)
+{
+	emit(&events_ring, cfg.events_wakeup_bytes, s, pos);
 }
 
 #endif
