@@ -31,6 +31,17 @@ pub struct KernelRule {
     pub prefix: Option<String>,
 }
 
+impl std::fmt::Display for KernelRule {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match &self.name {
+            NameRule::Exact(name) => write!(f, "the name is {name}")?,
+            NameRule::Suffix(suffix) => write!(f, "the name ends in {suffix}")?,
+            NameRule::Any => write!(f, "any name")?,
+        }
+        self.prefix.as_ref().map_or(Ok(()), |prefix| write!(f, " below {prefix}"))
+    }
+}
+
 /// Kernel rules for one glob; several when it has `{a,b}` alternatives. A path that matches the glob passes at least one.
 pub fn kernel_rules(glob: &str) -> Vec<KernelRule> {
     expand_braces(glob).iter().map(|glob| rule(glob)).collect()

@@ -1,7 +1,7 @@
 //! Loading, attaching and reading the BPF programs.
 
 use std::mem::MaybeUninit;
-use std::os::fd::{AsRawFd as _, RawFd};
+use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd};
 
 use crypto_trace_format::record::{KINDS, ProbeState, Tier};
 use libbpf_rs::skel::{OpenSkel as _, SkelBuilder as _};
@@ -262,6 +262,12 @@ impl Programs {
         Ok(rows)
     }
 
+    /// Descriptors of the two rings. Readable whenever there is data, so wait for them edge-triggered: then only the
+    /// programs' own wakeups, sent when a ring is a quarter full, end the wait.
+    pub fn ring_fds(&self) -> [BorrowedFd<'_>; 2] {
+        [self.skel.maps.lifecycle_ring.as_fd(), self.skel.maps.events_ring.as_fd()]
+    }
+
     /// The two ring readers; `lifecycle` and `events` are called with each record's bytes.
     ///
     /// # Errors
@@ -305,11 +311,6 @@ impl Rings<'_> {
     /// Hands over at most `max` events; returns how many there were.
     pub fn drain_events(&self, max: usize) -> usize {
         usize::try_from(self.events.consume_raw_n(max)).unwrap_or(0)
-    }
-
-    /// Descriptors that become readable when a ring wakes its reader.
-    pub fn wakeup_fds(&self) -> [RawFd; 2] {
-        [self.lifecycle.epoll_fd(), self.events.epoll_fd()]
     }
 }
 

@@ -108,6 +108,10 @@ impl BlockBuilder {
     pub fn is_empty(&self) -> bool {
         unimplemented!()
     }
+    /// Changes what kind of block an empty builder is for.
+    pub fn set_type(&mut self, block_type: BlockType) {
+        unimplemented!()
+    }
     /// Empties it, keeping its memory.
     pub fn clear(&mut self) {
         unimplemented!()
@@ -144,6 +148,9 @@ impl<W: std::io::Write> SegmentWriter<W> {
         unimplemented!()
     }
     pub fn totals(&self) -> &Totals {
+        unimplemented!()
+    }
+    pub fn get_mut(&mut self) -> &mut W {
         unimplemented!()
     }
     /// Writes footer and trailer.
@@ -188,6 +195,10 @@ impl SegmentStore {
         dropped: u64,
         flush_end: bool,
     ) -> std::io::Result<()> {
+        unimplemented!()
+    }
+    /// Bytes written over all segments of this capture.
+    pub fn written_bytes(&self) -> u64 {
         unimplemented!()
     }
     /// fdatasync of what was written so far.
