@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-only OR MIT OR Apache-2.0 */
+/* SPDX-License-Identifier: GPL-2.0-only OR MIT */
 /*
  * file_open and lib_load, made from what every attach tier can give: the arguments, the result, the file.
  * How a tier comes by them is its own business (open_syscall.h).

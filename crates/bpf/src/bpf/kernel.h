@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-only OR MIT OR Apache-2.0 */
+/* SPDX-License-Identifier: GPL-2.0-only OR MIT */
 /*
  * The few kernel types our programs look into, each with only the fields they use. CO-RE relocates every access to
  * the running kernel's layout, so nothing here tells an offset. With this file the programs need neither a generated

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-only OR MIT OR Apache-2.0 */
+/* SPDX-License-Identifier: GPL-2.0-only OR MIT */
 /*
  * The system call tier of file_open and lib_load: one program on the exit of every system call, which picks out the few
  * it is after. Works on every kernel with BTF, and needs no tracefs. Entry is not traced: at exit the registers still

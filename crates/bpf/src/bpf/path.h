@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-only OR MIT OR Apache-2.0 */
+/* SPDX-License-Identifier: GPL-2.0-only OR MIT */
 /*
  * Absolute paths without bpf_d_path, which tracepoints may not call: a walk over dentries and mounts up to the root of
  * the process's mount namespace. A chroot is not its end: the path shown is the one from outside it.
