@@ -1,1 +1,15 @@
-//! placeholder
+//! Reads crypto-trace segments and says what is in them. No privileges, no eBPF, no /proc: any machine will do.
+//!
+//! Every byte it reads is untrusted. See `docs/events.md` for what is shown.
+
+pub mod capture;
+pub mod clock;
+pub mod escape;
+pub mod filter;
+pub mod library;
+pub mod names;
+pub mod redact;
+pub mod render;
+pub mod time_spec;
+pub mod timeline;
+pub mod timestamp;
