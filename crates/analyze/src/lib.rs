@@ -5,9 +5,12 @@
 pub mod capture;
 pub mod clock;
 pub mod escape;
+pub mod faults;
 pub mod filter;
+pub mod input;
 pub mod library;
 pub mod names;
+pub mod pipeline;
 pub mod redact;
 pub mod render;
 pub mod time_spec;

@@ -90,9 +90,9 @@ impl Filter {
     }
 }
 
-impl ResolvedFilter<'_> {
+impl<'a> ResolvedFilter<'a> {
     /// The filter as given.
-    pub fn filter(&self) -> &Filter {
+    pub fn filter(&self) -> &'a Filter {
         self.filter
     }
 
