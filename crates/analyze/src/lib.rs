@@ -4,6 +4,7 @@
 
 pub mod capture;
 pub mod clock;
+pub mod completeness;
 pub mod escape;
 pub mod faults;
 pub mod filter;
@@ -13,6 +14,8 @@ pub mod names;
 pub mod pipeline;
 pub mod redact;
 pub mod render;
+pub mod summary;
+pub mod text;
 pub mod time_spec;
 pub mod timeline;
 pub mod timestamp;

@@ -19,7 +19,7 @@ mod live;
 mod ordered;
 mod plan;
 
-pub use block::{BlockSource, Tally};
+pub use block::{BlockSource, Match, Tally};
 pub use lifecycle::read_captures;
 pub use live::{LiveBlock, LiveRun, LiveSink, run_live};
 pub use ordered::{OrderedOutput, write_ordered};

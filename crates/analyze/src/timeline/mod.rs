@@ -40,6 +40,11 @@ impl ImageId {
 pub struct ProcessId(u32);
 
 impl ProcessId {
+    /// Its number.
+    pub fn number(self) -> u32 {
+        self.0
+    }
+
     /// Its number as an index.
     pub fn index(self) -> usize {
         index(self.0)
