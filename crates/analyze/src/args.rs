@@ -258,7 +258,8 @@ fn events(args: EventsArgs) -> Result<EventsTask, clap::Error> {
     };
     let filter = filter(args.filters)?;
     if input == Input::Stdin && filter.needs_end() {
-        let message = "a time relative to the capture's end needs files, not a stream: give --since/--until a full time";
+        let message =
+            "a time relative to the capture's end needs files, not a stream: give --since/--until a full time";
         return Err(usage(ErrorKind::ArgumentConflict, message));
     }
     Ok(EventsTask { input, format: args.format, filter, output: args.output, redact: !args.no_redact })
@@ -273,7 +274,8 @@ fn filter(args: FilterArgs) -> Result<Filter, clap::Error> {
     {
         return Err(usage(ErrorKind::ValueValidation, "--since is not before --until"));
     }
-    let globs = |globs: &[String]| Globs::new(globs).map_err(|error| usage(ErrorKind::ValueValidation, &error.to_string()));
+    let globs =
+        |globs: &[String]| Globs::new(globs).map_err(|error| usage(ErrorKind::ValueValidation, &error.to_string()));
     Ok(Filter {
         pids: args.pids,
         names: args.names,

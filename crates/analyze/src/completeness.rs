@@ -1,10 +1,10 @@
 //! What a capture does not contain, said in words: absence of events must not read as absence of crypto.
 
 use crate::capture::Capture;
+use crate::escape;
 use crate::names::errno_name;
 use crate::text::grouped;
 use crate::timestamp::timestamp;
-use crate::escape;
 use crypto_trace_format::record::{Kind, ProbeState};
 
 /// Everything missing from a capture, one sentence each; none when it is complete. `name_host` for more than one capture.

@@ -2,9 +2,12 @@
 //!
 //! Every byte it reads is untrusted. See `docs/events.md` for what is shown.
 
+pub mod args;
 pub mod capture;
 pub mod clock;
+pub mod commands;
 pub mod completeness;
+pub mod console;
 pub mod escape;
 pub mod faults;
 pub mod filter;

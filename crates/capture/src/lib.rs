@@ -1,1 +1,20 @@
-//! placeholder
+//! crypto-trace-capture: attaches the BPF programs, drains their rings into blocks, and writes segments.
+//!
+//! Two threads: the drain thread (this program's main thread) copies records from the rings into blocks; the writer thread
+//! compresses and writes them. Between them is a bounded queue. Everything that can be done later is left to the analyzer.
+
+pub mod args;
+pub mod child;
+mod clock;
+mod drain;
+pub mod exit;
+mod filter;
+mod host;
+mod privileges;
+mod process_table;
+pub mod record;
+pub mod say;
+mod signals;
+mod stats;
+pub mod units;
+mod writer;

@@ -3,10 +3,10 @@
 use super::Outcome;
 use crate::args::ReportTask;
 use crate::console::{Console, Output};
+use crate::escape;
 use crate::faults::{FaultLog, Problem};
 use crate::input::{self, Inputs};
 use crate::text::grouped;
-use crate::escape;
 use anyhow::Result;
 use crypto_trace_format::record::{
     Clock, FileOpen, Kind, LibLoad, Loss, ProbeStatus, ProcessExec, ProcessExit, ProcessFork, ProcessInfo, Record,
@@ -184,7 +184,10 @@ fn text(report: &Report) -> String {
         };
         let path = escape::for_people(segment.path.as_bytes());
         let (blocks, records) = (grouped(segment.blocks), grouped(segment.records));
-        out.push_str(&format!("{path}: {state}: {blocks} blocks, {records} records, {} bytes\n", grouped(segment.bytes)));
+        out.push_str(&format!(
+            "{path}: {state}: {blocks} blocks, {records} records, {} bytes\n",
+            grouped(segment.bytes)
+        ));
         for fault in &segment.faults {
             let sort = if fault.damage { "fault" } else { "note" };
             out.push_str(&format!("  {sort}: {}\n", escape::for_people(fault.message.as_bytes())));

@@ -193,7 +193,8 @@ fn files(totals: &Totals, context: &SummaryContext<'_>, out: &mut String) {
     rows.sort_by(|(path_a, a), (path_b, b)| {
         failed(b).min(1).cmp(&failed(a).min(1)).then_with(|| b.opens.cmp(&a.opens)).then_with(|| path_a.cmp(path_b))
     });
-    let mut failing = Table::new(&[("opens", Align::Right), ("type", Align::Left), ("why", Align::Left), ("file", Align::Left)]);
+    let mut failing =
+        Table::new(&[("opens", Align::Right), ("type", Align::Left), ("why", Align::Left), ("file", Align::Left)]);
     let mut working = Table::new(&[("opens", Align::Right), ("type", Align::Left), ("file", Align::Left)]);
     let failing_count = rows.iter().take_while(|(_, file)| failed(file) > 0).count();
     let (bad, good) = rows.split_at(failing_count);
@@ -266,7 +267,11 @@ fn others(rows: usize, out: &mut String) {
 /// Text of the traced host, redacted and safe to show.
 fn hidden(text: &[u8], redact: bool) -> String {
     let mut out = Vec::new();
-    if redact { redact::text(text, &mut out) } else { out.extend_from_slice(text) }
+    if redact {
+        redact::text(text, &mut out)
+    } else {
+        out.extend_from_slice(text)
+    }
     escape::for_people(&out)
 }
 

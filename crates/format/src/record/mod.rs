@@ -152,6 +152,8 @@ codes! {
         FILTER_MAP_FULL = 2 "filter_map_full",
         /// The kernel skipped a run of a program because one was active on that CPU.
         MISSED_RUN = 3 "missed_run",
+        /// An open's path could not be read from memory, so it is not known whether it was wanted.
+        UNREADABLE = 4 "path_unreadable",
         /// The disk refused the data.
         WRITE_FAILED = 16 "write_failed",
         /// A record from the ring was not well formed.

@@ -1,0 +1,29 @@
+# Thin: what a developer types. The work is in cargo and in scripts/.
+.PHONY: build demo test bench goldens lint clean
+
+build:
+	scripts/setup
+	cargo build --release --locked
+
+demo: build
+	scripts/setup --tests
+	scripts/demo
+
+test:
+	scripts/setup --tests
+	scripts/test
+
+bench:
+	scripts/setup --tests
+	scripts/bench
+
+goldens:
+	UPDATE_GOLDENS=1 cargo test --locked -p crypto-trace-tests --test golden
+
+lint:
+	cargo fmt --all --check
+	cargo clippy --locked --workspace --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps
+
+clean:
+	cargo clean

@@ -1,0 +1,192 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR MIT */
+/*
+ * The records our programs write, and the configuration they read.
+ *
+ * The record structs are the C side of crates/format/src/record/kinds.rs. build.rs turns the tables there into one
+ * _Static_assert per field (abi_check.h), so that the two cannot drift: a mismatch does not compile.
+ * Every record is a header, a fixed part, byte strings, and zero padding to 8 bytes.
+ */
+#ifndef CRYPTO_TRACE_ABI_H
+#define CRYPTO_TRACE_ABI_H
+
+#define CT_PATH_MAX 4096
+#define CT_ARGV_MAX 4096
+#define CT_NAME_MAX 31 /* longest catalog name; keys are one longer */
+#define CT_SUFFIX_MAX 15
+#define CT_PREFIX_MAX 255 /* longest path prefix in a filter */
+#define CT_MAX_COMM_FILTERS 8
+#define CT_MAX_CGROUP_FILTERS 8
+#define CT_COUNTERS 64
+
+enum ct_kind {
+	CT_PROCESS_EXEC = 1,
+	CT_PROCESS_FORK = 2,
+	CT_PROCESS_EXIT = 3,
+	CT_FILE_OPEN = 4,
+	CT_LIB_LOAD = 5,
+};
+
+/* Rows of the counters map that are not kinds. */
+enum ct_counter {
+	CT_COUNTER_TARGETS_FULL = 48, /* a descendant could not be added to the targets map */
+	CT_COUNTER_UNREADABLE = 49,   /* an open whose path could not be read, so not judged */
+};
+
+enum ct_flag {
+	CT_F_TRUNCATED = 1 << 0,
+	CT_F_PATH_PARTIAL = 1 << 1,
+	CT_F_PATH_AS_PASSED = 1 << 2,
+	CT_F_UNLINKED = 1 << 4,
+	CT_F_UNREADABLE = 1 << 5,
+	CT_F_COMPAT = 1 << 6,
+	CT_F_MATCHED_GIVEN = 1 << 8,
+	CT_F_DETACHED = 1 << 9,
+};
+
+enum ct_open_call {
+	CT_OPEN = 1,
+	CT_OPENAT = 2,
+	CT_OPENAT2 = 3,
+	CT_CREAT = 4,
+	CT_OPEN_BY_HANDLE_AT = 5,
+};
+
+enum ct_tier {
+	CT_TIER_TRACEPOINT = 2,
+	CT_TIER_RAW_TRACEPOINT = 3,
+	CT_TIER_KPROBE = 4,
+	CT_TIER_FENTRY = 5,
+};
+
+struct ct_header {
+	__u32 len;
+	__u16 kind;
+	__u16 fixed_len;
+	__u64 time_ns;
+	__u16 cpu;
+	__u16 flags;
+	__u32 tid;
+	__u32 tgid;
+	__u32 uid;
+	__u64 start_ns;
+	__u32 gid;
+	__u32 reserved;
+	char comm[16];
+};
+
+struct ct_process_exec {
+	__u32 ppid;
+	__u32 ns_pid;
+	__u64 parent_start_ns;
+	__u64 cgroup_id;
+	__u64 exe_dev;
+	__u64 exe_ino;
+	__u32 pid_ns;
+	__u32 mnt_ns;
+	__u32 net_ns;
+	__u32 user_ns;
+	__u32 argv_full_len;
+	__u16 exe_len;
+	__u16 argv_len;
+	__u16 cwd_len;
+	__u16 cgroup_len;
+	__u32 reserved;
+};
+
+struct ct_process_fork {
+	__u32 ppid;
+	__u32 ns_pid;
+	__u64 parent_start_ns;
+};
+
+struct ct_process_exit {
+	__u32 status;
+	__u32 reserved;
+	__u64 duration_ns;
+};
+
+struct ct_file_open {
+	__s32 result;
+	__u32 flags;
+	__u32 mode;
+	__s32 dfd;
+	__u64 dev;
+	__u64 ino;
+	__u32 inode_mode;
+	__u16 call;
+	__u16 tier;
+	__u64 resolve;
+	__u16 path_len;
+	__u16 given_len;
+	__u16 dir_len;
+	__u16 reserved;
+};
+
+struct ct_lib_load {
+	__u64 dev;
+	__u64 ino;
+	__u64 address;
+	__u64 offset;
+	__u64 size;
+	__u16 path_len;
+	__u16 tier;
+	__u32 reserved;
+};
+
+/* One row per kind: what a program wanted to deliver, and what the ring refused. */
+struct ct_counter_row {
+	__u64 produced;
+	__u64 lost;
+	__u64 last_lost_ns;
+};
+
+/* A process name to look for: up to 15 bytes, as two masked words. */
+struct ct_comm_filter {
+	__u64 bytes[2];
+	__u64 mask[2];
+	__u32 len;
+	__u32 reserved;
+};
+
+/* Set by user space before load; see crates/bpf/src/config.rs. */
+struct ct_config {
+	__u32 self_tgid;
+	__u8 filter_tgid;     /* only tgids in the targets map */
+	__u8 follow_children; /* descendants of a selected process are selected */
+	__u8 filter_uid;      /* only uids in the uids map */
+	__u8 cgroup_count;    /* only below cgroups[0..count) */
+	__u8 comm_count;      /* only names that contain one of comms[0..count) */
+	__u8 record_files;    /* file_open wanted */
+	__u8 record_libs;     /* lib_load wanted */
+	__u8 match_all_names; /* every file name matches: a glob that no table can tell */
+	__u8 match_dirs;      /* the directories map is in force */
+	__u8 filter_prefix;   /* resolved path must be in the prefixes trie */
+	__u8 reserved[2];
+	__u32 lifecycle_wakeup_bytes; /* ring fill that wakes the reader */
+	__u32 events_wakeup_bytes;
+	struct ct_comm_filter comms[CT_MAX_COMM_FILTERS];
+};
+
+/* Key of the names map: whole file name or suffix (with its dot, lower case), zero padded. */
+struct ct_name_key {
+	char name[CT_NAME_MAX + 1];
+};
+
+/* Key of the directories map: last component, and the one before it or zeros. */
+struct ct_dir_key {
+	char parent[CT_NAME_MAX + 1];
+	char grandparent[CT_NAME_MAX + 1];
+};
+
+/* Key of the tries: bits, then bytes. */
+struct ct_lib_key {
+	__u32 prefix_bits;
+	char name[CT_NAME_MAX + 1];
+};
+
+struct ct_path_key {
+	__u32 prefix_bits;
+	char path[CT_PREFIX_MAX + 1];
+};
+
+#endif

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR MIT */
+/*
+ * All programs of crypto-trace in one object, because they share their maps. Each topic has a header of its own:
+ *
+ *   abi.h           records and configuration, shared with Rust
+ *   kernel.h        the kernel's types, as far as used
+ *   maps.h          maps, counters, scratch
+ *   record.h        header, append, emit
+ *   path.h          absolute paths
+ *   filter.h        which processes, names, libraries
+ *   process.h       exec, fork, exit
+ *   files.h         file_open and lib_load, whatever the attach tier
+ *   open_syscall.h  the system call tier; fentry and kprobe tiers will stand beside it
+ */
+#include "kernel.h"
+#include <bpf/bpf_helpers.h>
+#include <bpf/bpf_core_read.h>
+#include <bpf/bpf_tracing.h>
+
+#include "abi.h"
+#include "abi_check.h"
+#include "maps.h"
+#include "record.h"
+#include "path.h"
+#include "filter.h"
+#include "process.h"
+#include "files.h"
+#include "syscall.h"
+#include "open_syscall.h"
+
+char LICENSE[] SEC("license") = "Dual MIT/GPL";

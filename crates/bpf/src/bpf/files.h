@@ -1,0 +1,254 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR MIT */
+/*
+ * file_open and lib_load, made from what every attach tier can give: the arguments, the result, the file.
+ * How a tier comes by them is its own business (open_syscall.h).
+ */
+#ifndef CRYPTO_TRACE_FILES_H
+#define CRYPTO_TRACE_FILES_H
+
+/* An open that ended. */
+struct ct_open {
+	const char *user_path; /* NULL: none (open_by_handle_at) */
+	long result;
+	__u64 resolve;
+	__u32 flags;
+	__u32 mode;
+	__s32 dfd;
+	__u16 call;
+	__u16 tier;
+	__u16 compat;
+};
+
+static __always_inline struct file *file_of_fd(struct task_struct *task, __u32 fd)
+{
+	struct fdtable *fdt = task->files->fdt;
+	struct file *file = NULL;
+
+	if (fd >= fdt->max_fds)
+		return NULL;
+	bpf_probe_read_kernel(&file, sizeof(file), fdt->fd + fd);
+	return file;
+}
+
+#define CT_COMPARE_WORDS 32
+
+/*
+ * Whether the path in scratch->path from `start` on is, to the letter, the `len` bytes in scratch->user; where not, the
+ * path as passed is recorded too. Paths over 256 bytes are not compared, so both are recorded: readers cope.
+ */
+__noinline int same_path(__u32 slot, __u32 start, __u32 len)
+{
+	struct ct_scratch *s;
+	__u32 i;
+
+	if (slot >= CT_SCRATCH_SLOTS)
+		return 0;
+	s = bpf_map_lookup_elem(&scratch, &slot);
+	if (!s || start >= CT_PATH_END || CT_PATH_END - start != len || len > CT_COMPARE_WORDS * 8)
+		return 0;
+	for (i = 0; i < CT_COMPARE_WORDS; i++) {
+		__u32 at = (start + i * 8) & (CT_PATH_MAX - 1);
+		__u64 diff;
+
+		if (i * 8 >= len)
+			break;
+		/* Reads past the end of either stay inside its buffer; the bytes there are shifted out. */
+		diff = *(__u64 *)&s->path[at] ^ *(__u64 *)&s->user[i * 8];
+		if (len - i * 8 < 8)
+			diff <<= (8 - (len - i * 8)) * 8;
+		if (diff)
+			return 0;
+	}
+	return 1;
+}
+
+static __always_inline void open_init(struct ct_scratch *s, struct task_struct *task, const struct ct_open *o)
+{
+	struct ct_header *h = (struct ct_header *)s->record;
+	struct ct_file_open *open = (struct ct_file_open *)(s->record + sizeof(*h));
+
+	header_init(h, task, CT_FILE_OPEN, sizeof(*open));
+	h->flags = o->compat ? CT_F_COMPAT : 0;
+	open->result = (__s32)o->result;
+	open->flags = o->flags;
+	open->mode = o->mode;
+	open->dfd = o->dfd;
+	open->dev = 0;
+	open->ino = 0;
+	open->inode_mode = 0;
+	open->call = o->call;
+	open->tier = o->tier;
+	open->resolve = o->resolve;
+	open->path_len = 0;
+	open->given_len = 0;
+	open->dir_len = 0;
+	open->reserved = 0;
+}
+
+/* A failed open: the path as passed, and the directory it was relative to. */
+static __always_inline void open_failed(struct ct_scratch *s, __u32 slot, struct task_struct *task,
+					const struct ct_open *o, __u32 given_len)
+{
+	struct ct_header *h = (struct ct_header *)s->record;
+	struct ct_file_open *open = (struct ct_file_open *)(s->record + sizeof(*h));
+	__u32 pos = sizeof(*h) + sizeof(*open);
+	__u16 flags = CT_F_PATH_AS_PASSED;
+
+	if (s->user[0] == '/' && !prefix_wanted(s, s->user, given_len))
+		return;
+	open_init(s, task, o);
+	open->path_len = (__u16)append(s, &pos, s->user, given_len);
+	if (given_len >= CT_PATH_MAX - 1)
+		flags |= CT_F_TRUNCATED;
+	if (s->user[0] != '/') {
+		struct path dir = {};
+
+		if (o->dfd == AT_FDCWD) {
+			bpf_core_read(&dir, sizeof(dir), &task->fs->pwd);
+		} else if (o->dfd >= 0) {
+			struct file *file = file_of_fd(task, o->dfd);
+
+			if (file)
+				bpf_core_read(&dir, sizeof(dir), &file->f_path);
+		}
+		if (dir.dentry)
+			open->dir_len = append_path(s, &pos, slot, &dir, &flags);
+	}
+	h->flags |= flags;
+	emit_event(s, pos);
+}
+
+static __always_inline void open_succeeded(struct ct_scratch *s, __u32 slot, struct task_struct *task,
+					   const struct ct_open *o, struct file *file, __u32 given_len, int by_given)
+{
+	struct ct_header *h = (struct ct_header *)s->record;
+	struct ct_file_open *open = (struct ct_file_open *)(s->record + sizeof(*h));
+	struct inode *inode = BPF_CORE_READ(file, f_inode);
+	__u32 pos = sizeof(*h) + sizeof(*open);
+	struct path path;
+	__u16 flags = by_given ? CT_F_MATCHED_GIVEN : 0;
+	__u32 start;
+	int walk;
+
+	bpf_core_read(&path, sizeof(path), &file->f_path);
+	walk = walk_path((__u64)path.dentry, (__u64)path.mnt, slot);
+	start = WALK_START(walk);
+	if (start > CT_PATH_END)
+		return;
+	if (!prefix_wanted(s, &s->path[start], CT_PATH_END - start))
+		return;
+	open_init(s, task, o);
+	open->dev = BPF_CORE_READ(inode, i_sb, s_dev);
+	open->ino = BPF_CORE_READ(inode, i_ino);
+	open->inode_mode = BPF_CORE_READ(inode, i_mode);
+	if (!BPF_CORE_READ(path.dentry, d_hash.pprev))
+		flags |= CT_F_UNLINKED;
+	if (given_len && !same_path(slot, start, given_len)) {
+		open->path_len = append_walk(s, &pos, walk, &flags);
+		open->given_len = (__u16)append(s, &pos, s->user, given_len);
+	} else {
+		open->path_len = append_walk(s, &pos, walk, &flags);
+	}
+	h->flags |= flags;
+	emit_event(s, pos);
+}
+
+/* Whether the file's own name, or its directory, is wanted. */
+static __always_inline int file_wanted(struct ct_scratch *s, __u32 slot, struct file *file)
+{
+	struct dentry *dentry = BPF_CORE_READ(file, f_path.dentry);
+	struct qstr name;
+
+	if (bpf_core_read(&name, sizeof(name), &dentry->d_name))
+		return 0;
+	return name_wanted(s, slot, &name) || dir_wanted(BPF_CORE_READ(dentry, d_parent));
+}
+
+static __always_inline void open_ended(struct task_struct *task, const struct ct_open *o)
+{
+	struct file *file = NULL;
+	struct ct_scratch *s;
+	__u32 given_len = 0;
+	__u32 slot = 0;
+	int by_name = 0;
+
+	if (o->result >= 0)
+		file = file_of_fd(task, (__u32)o->result);
+	else if (!o->user_path || o->result == -EFAULT)
+		return;
+
+	s = scratch_take(&slot);
+	if (!s) {
+		/* Not judged, so not counted as wanted; but said. */
+		count(CT_COUNTER_UNREADABLE);
+		return;
+	}
+	if (file)
+		by_name = file_wanted(s, slot, file);
+	if (o->user_path) {
+		long n = bpf_probe_read_user_str(s->user, CT_PATH_MAX, o->user_path);
+
+		if (n > 1 && n <= CT_PATH_MAX)
+			given_len = (__u32)n - 1;
+		else if (n < 0 && !by_name)
+			count(CT_COUNTER_UNREADABLE);
+	}
+	if (by_name) {
+		if (process_wanted(task))
+			open_succeeded(s, slot, task, o, file, given_len, 0);
+	} else if (given_len && given_wanted(slot, given_len) && process_wanted(task)) {
+		if (file)
+			open_succeeded(s, slot, task, o, file, given_len, 1);
+		else
+			open_failed(s, slot, task, o, given_len);
+	}
+	scratch_give(s);
+}
+
+/* A file was mapped executable. */
+static __always_inline void mapped(struct task_struct *task, __u32 fd, __u64 address, __u64 offset, __u16 compat,
+				   __u16 tier)
+{
+	struct ct_lib_load *lib;
+	struct ct_scratch *s;
+	struct ct_header *h;
+	struct dentry *dentry;
+	struct inode *inode;
+	struct file *file;
+	struct path path;
+	__u32 pos = sizeof(*h) + sizeof(*lib);
+	__u32 slot = 0;
+	__u16 flags = compat ? CT_F_COMPAT : 0;
+
+	file = file_of_fd(task, fd);
+	if (!file)
+		return;
+	dentry = BPF_CORE_READ(file, f_path.dentry);
+	if (!library_wanted(dentry) || !process_wanted(task))
+		return;
+	s = scratch_take(&slot);
+	if (!s) {
+		count_lost(CT_LIB_LOAD);
+		return;
+	}
+	h = (struct ct_header *)s->record;
+	lib = (struct ct_lib_load *)(s->record + sizeof(*h));
+	inode = BPF_CORE_READ(file, f_inode);
+	header_init(h, task, CT_LIB_LOAD, sizeof(*lib));
+	lib->dev = BPF_CORE_READ(inode, i_sb, s_dev);
+	lib->ino = BPF_CORE_READ(inode, i_ino);
+	lib->address = address;
+	lib->offset = offset;
+	lib->size = BPF_CORE_READ(inode, i_size);
+	lib->tier = tier;
+	lib->reserved = 0;
+	bpf_core_read(&path, sizeof(path), &file->f_path);
+	lib->path_len = append_path(s, &pos, slot, &path, &flags);
+	if (!BPF_CORE_READ(dentry, d_hash.pprev))
+		flags |= CT_F_UNLINKED;
+	h->flags = flags;
+	emit_event(s, pos);
+	scratch_give(s);
+}
+
+#endif

@@ -1,0 +1,184 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR MIT */
+/*
+ * Maps, read-only configuration, and the per-CPU scratch in which a record is put together.
+ */
+#ifndef CRYPTO_TRACE_MAPS_H
+#define CRYPTO_TRACE_MAPS_H
+
+const volatile struct ct_config cfg = {};
+
+/*
+ * One bit per last two bytes of a wanted file name. Rejects nearly every name that no table holds for the price of a
+ * two-byte read.
+ */
+const volatile __u8 name_tails[8192] = {};
+const volatile __u8 dir_tails[8192] = {};
+
+/* Lifecycle records have a ring of their own, so that a storm of opens cannot cost the process tree. */
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, 1 << 19);
+} lifecycle_ring SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, 1 << 22);
+} events_ring SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, CT_COUNTERS);
+	__type(key, __u32);
+	__type(value, struct ct_counter_row);
+} counters SEC(".maps");
+
+/* Selected processes: 1 = named by the user, 2 = descendant of a selected one. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 65536);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, __u32);
+	__type(value, __u8);
+} targets SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 1024);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, __u32);
+	__type(value, __u8);
+} uids SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_CGROUP_ARRAY);
+	__uint(max_entries, CT_MAX_CGROUP_FILTERS);
+	__type(key, __u32);
+	__type(value, __u32);
+} cgroups SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 4096);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, struct ct_name_key);
+	__type(value, __u8);
+} names SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 1024);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, struct ct_dir_key);
+	__type(value, __u8);
+} directories SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
+	__uint(max_entries, 1024);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, struct ct_lib_key);
+	__type(value, __u8);
+} libraries SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
+	__uint(max_entries, 1024);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, struct ct_path_key);
+	__type(value, __u8);
+} prefixes SEC(".maps");
+
+/* Processes whose exit was recorded, where two threads may both see themselves as the last. */
+struct ct_process_key {
+	__u32 tgid;
+	__u32 reserved;
+	__u64 start_ns;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 4096);
+	__type(key, struct ct_process_key);
+	__type(value, __u8);
+} exited SEC(".maps");
+
+/*
+ * Scratch: `record` takes the record (strings are appended at a masked offset, so it is one string longer than the
+ * mask), `path` is filled from its end by the path walk, `user` takes a path as passed, `window` the end of a name.
+ */
+#define CT_RECORD_MASK 0x3fff
+#define CT_PATH_END CT_PATH_MAX
+
+struct ct_scratch {
+	__u32 busy;
+	__u32 reserved;
+	__u8 record[CT_RECORD_MASK + 1 + CT_PATH_MAX];
+	__u8 path[CT_PATH_MAX + 256];
+	__u8 user[CT_PATH_MAX];
+	__u8 window[CT_NAME_MAX + 1];
+	struct ct_path_key prefix;
+};
+
+/* Two per CPU: where programs may be preempted, a second one can run while the first holds its own. */
+#define CT_SCRATCH_SLOTS 2
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, CT_SCRATCH_SLOTS);
+	__type(key, __u32);
+	__type(value, struct ct_scratch);
+} scratch SEC(".maps");
+
+static __always_inline struct ct_counter_row *counter(__u32 row)
+{
+	return bpf_map_lookup_elem(&counters, &row);
+}
+
+static __always_inline void count(__u32 row)
+{
+	struct ct_counter_row *c = counter(row);
+
+	if (c) {
+		__sync_fetch_and_add(&c->lost, 1);
+		c->last_lost_ns = bpf_ktime_get_boot_ns();
+	}
+}
+
+/* A record that is wanted but cannot be put together: produced and lost. */
+static __always_inline void count_lost(__u32 kind)
+{
+	struct ct_counter_row *c = counter(kind);
+
+	if (c) {
+		__sync_fetch_and_add(&c->produced, 1);
+		__sync_fetch_and_add(&c->lost, 1);
+		c->last_lost_ns = bpf_ktime_get_boot_ns();
+	}
+}
+
+/* Takes a free scratch slot; the slot's number goes to *slot for the path walk. NULL: both are taken. */
+static __always_inline struct ct_scratch *scratch_take(__u32 *slot)
+{
+	struct ct_scratch *s;
+	__u32 i = 0;
+
+	s = bpf_map_lookup_elem(&scratch, &i);
+	if (s && !__sync_fetch_and_or(&s->busy, 1)) {
+		*slot = 0;
+		return s;
+	}
+	i = 1;
+	s = bpf_map_lookup_elem(&scratch, &i);
+	if (s && !__sync_fetch_and_or(&s->busy, 1)) {
+		*slot = 1;
+		return s;
+	}
+	return NULL;
+}
+
+static __always_inline void scratch_give(struct ct_scratch *s)
+{
+	__sync_fetch_and_and(&s->busy, 0);
+}
+
+#endif

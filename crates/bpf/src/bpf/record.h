@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR MIT */
+/*
+ * Putting a record together in scratch and handing it to a ring.
+ */
+#ifndef CRYPTO_TRACE_RECORD_H
+#define CRYPTO_TRACE_RECORD_H
+
+/* Fills the header for `task`, which is the current one or, for a fork, the child. */
+static __always_inline void header_init(struct ct_header *h, struct task_struct *task, __u16 kind, __u16 fixed_len)
+{
+	const struct cred *cred = task->real_cred;
+
+	h->kind = kind;
+	h->fixed_len = fixed_len;
+	h->time_ns = bpf_ktime_get_boot_ns();
+	h->cpu = (__u16)bpf_get_smp_processor_id();
+	h->flags = 0;
+	h->tid = task->pid;
+	h->tgid = task->tgid;
+	h->uid = cred->uid.val;
+	h->gid = cred->gid.val;
+	h->start_ns = task->group_leader->start_boottime;
+	h->reserved = 0;
+	bpf_probe_read_kernel(h->comm, sizeof(h->comm), task->comm);
+}
+
+/* Appends `len` bytes of kernel memory; returns how many were. Clang must not see through the mask. */
+static __always_inline __u32 append(struct ct_scratch *s, __u32 *pos, const void *from, __u32 len)
+{
+	__u32 at = *pos;
+
+	if (len > CT_PATH_MAX)
+		len = CT_PATH_MAX;
+	asm volatile("" : "+r"(at), "+r"(len));
+	if (at > CT_RECORD_MASK || len > CT_PATH_MAX || !len)
+		return 0;
+	if (bpf_probe_read_kernel(&s->record[at], len, from))
+		return 0;
+	*pos = at + len;
+	return len;
+}
+
+/* Pads to 8 bytes, writes the length, outputs, counts. */
+static __always_inline void emit(void *ring, __u32 wakeup_bytes, struct ct_scratch *s, __u32 pos)
+{
+	struct ct_header *h = (struct ct_header *)s->record;
+	struct ct_counter_row *c = counter(h->kind);
+	__u64 wakeup = BPF_RB_NO_WAKEUP;
+	__u64 fill;
+
+	if (!c)
+		return;
+	asm volatile("" : "+r"(pos));
+	if (pos > CT_RECORD_MASK)
+		pos = CT_RECORD_MASK & ~7;
+	*(__u64 *)&s->path[CT_PATH_MAX] = 0;
+	bpf_probe_read_kernel(&s->record[pos], 8, &s->path[CT_PATH_MAX]);
+	pos = (pos + 7) & ~7;
+	h->len = pos;
+
+	/* Crossing the mark wakes the reader once; below it the reader comes by itself. */
+	fill = bpf_ringbuf_query(ring, BPF_RB_AVAIL_DATA);
+	if (fill < wakeup_bytes && fill + pos + 8 >= wakeup_bytes)
+		wakeup = BPF_RB_FORCE_WAKEUP;
+	__sync_fetch_and_add(&c->produced, 1);
+	asm volatile("" : "+r"(pos));
+	if (pos > CT_RECORD_MASK + 8)
+		return;
+	if (bpf_ringbuf_output(ring, s->record, pos, wakeup)) {
+		__sync_fetch_and_add(&c->lost, 1);
+		c->last_lost_ns = h->time_ns;
+	}
+}
+
+static __always_inline void emit_lifecycle(struct ct_scratch *s, __u32 pos)
+{
+	emit(&lifecycle_ring, cfg.lifecycle_wakeup_bytes, s, pos);
+}
+
+static __always_inline void emit_event(struct ct_scratch *s, __u32 pos)
+{
+	emit(&events_ring, cfg.events_wakeup_bytes, s, pos);
+}
+
+#endif

@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR MIT */
+/*
+ * Which system call just ended, and its arguments, from the registers that a sys_exit tracepoint is given.
+ *
+ * The registers still hold the arguments at exit (x86_64: the kernel saves them at entry and writes only ax).
+ * System call numbers: arch/x86/entry/syscalls/syscall_{64,32}.tbl, include/uapi/asm-generic/unistd.h.
+ */
+#ifndef CRYPTO_TRACE_SYSCALL_H
+#define CRYPTO_TRACE_SYSCALL_H
+
+enum ct_sys {
+	CT_SYS_OTHER = 0,
+	CT_SYS_OPEN = CT_OPEN,
+	CT_SYS_OPENAT = CT_OPENAT,
+	CT_SYS_OPENAT2 = CT_OPENAT2,
+	CT_SYS_CREAT = CT_CREAT,
+	CT_SYS_OPEN_BY_HANDLE_AT = CT_OPEN_BY_HANDLE_AT,
+	CT_SYS_MMAP = 6,
+	CT_SYS_MMAP2 = 7, /* 32 bit: offset in pages */
+};
+
+struct ct_args {
+	unsigned long a[6];
+};
+
+#if defined(__TARGET_ARCH_x86)
+
+#define TS_COMPAT 0x0002	  /* arch/x86/include/asm/thread_info.h */
+#define X32_SYSCALL_BIT 0x40000000UL
+
+static __always_inline long syscall_number(struct pt_regs *regs)
+{
+	return (long)regs->orig_ax;
+}
+
+static __always_inline int is_compat(struct task_struct *task)
+{
+	return task->thread_info.status & TS_COMPAT;
+}
+
+/* The 64 bit table; x32 calls have their own bit and the same numbers for these. */
+static __always_inline enum ct_sys syscall_native(long nr)
+{
+	switch (nr & ~X32_SYSCALL_BIT) {
+	case 2:
+		return CT_SYS_OPEN;
+	case 9:
+		return CT_SYS_MMAP;
+	case 85:
+		return CT_SYS_CREAT;
+	case 257:
+		return CT_SYS_OPENAT;
+	case 304:
+		return CT_SYS_OPEN_BY_HANDLE_AT;
+	case 437:
+		return CT_SYS_OPENAT2;
+	default:
+		return CT_SYS_OTHER;
+	}
+}
+
+static __always_inline enum ct_sys syscall_compat(long nr)
+{
+	switch (nr) {
+	case 5:
+		return CT_SYS_OPEN;
+	case 8:
+		return CT_SYS_CREAT;
+	case 192:
+		return CT_SYS_MMAP2;
+	case 295:
+		return CT_SYS_OPENAT;
+	case 342:
+		return CT_SYS_OPEN_BY_HANDLE_AT;
+	case 437:
+		return CT_SYS_OPENAT2;
+	default:
+		return CT_SYS_OTHER;
+	}
+}
+
+static __always_inline void syscall_args(struct pt_regs *regs, int compat, struct ct_args *args)
+{
+	if (compat) {
+		args->a[0] = (__u32)regs->bx;
+		args->a[1] = (__u32)regs->cx;
+		args->a[2] = (__u32)regs->dx;
+		args->a[3] = (__u32)regs->si;
+		args->a[4] = (__u32)regs->di;
+		args->a[5] = (__u32)regs->bp;
+	} else {
+		args->a[0] = regs->di;
+		args->a[1] = regs->si;
+		args->a[2] = regs->dx;
+		args->a[3] = regs->r10;
+		args->a[4] = regs->r8;
+		args->a[5] = regs->r9;
+	}
+}
+
+#elif defined(__TARGET_ARCH_arm64)
+
+#define TIF_32BIT 22 /* arch/arm64/include/asm/thread_info.h */
+
+static __always_inline long syscall_number(struct pt_regs *regs)
+{
+	return regs->syscallno;
+}
+
+static __always_inline int is_compat(struct task_struct *task)
+{
+	return (task->thread_info.flags >> TIF_32BIT) & 1;
+}
+
+static __always_inline enum ct_sys syscall_native(long nr)
+{
+	switch (nr) {
+	case 56:
+		return CT_SYS_OPENAT;
+	case 222:
+		return CT_SYS_MMAP;
+	case 265:
+		return CT_SYS_OPEN_BY_HANDLE_AT;
+	case 437:
+		return CT_SYS_OPENAT2;
+	default:
+		return CT_SYS_OTHER;
+	}
+}
+
+/* arch/arm/tools/syscall.tbl */
+static __always_inline enum ct_sys syscall_compat(long nr)
+{
+	switch (nr) {
+	case 5:
+		return CT_SYS_OPEN;
+	case 8:
+		return CT_SYS_CREAT;
+	case 192:
+		return CT_SYS_MMAP2;
+	case 322:
+		return CT_SYS_OPENAT;
+	case 371:
+		return CT_SYS_OPEN_BY_HANDLE_AT;
+	case 437:
+		return CT_SYS_OPENAT2;
+	default:
+		return CT_SYS_OTHER;
+	}
+}
+
+static __always_inline void syscall_args(struct pt_regs *regs, int compat, struct ct_args *args)
+{
+	args->a[0] = regs->orig_x0;
+	args->a[1] = regs->regs[1];
+	args->a[2] = regs->regs[2];
+	args->a[3] = regs->regs[3];
+	args->a[4] = regs->regs[4];
+	args->a[5] = regs->regs[5];
+}
+
+#endif
+
+#endif

@@ -1,0 +1,326 @@
+//! Loading, attaching and reading the BPF programs.
+
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd};
+
+use crypto_trace_format::record::{KINDS, ProbeState, Tier};
+use libbpf_rs::skel::{OpenSkel as _, SkelBuilder as _};
+use libbpf_rs::{ErrorKind, Link, MapCore as _, MapFlags, MapHandle, OpenObject, RingBuffer, RingBufferBuilder};
+
+use crate::select::{Selection, Tables};
+use crate::skel::{CryptoTraceSkel, CryptoTraceSkelBuilder};
+
+/// Rows of the counters map that are not kinds; `enum ct_counter` in abi.h.
+const COUNTER_TARGETS_FULL: u32 = 48;
+const COUNTER_UNREADABLE: u32 = 49;
+
+/// Why the programs could not be loaded.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum LoadError {
+    /// Not allowed to.
+    #[error("not allowed to load BPF programs: {0}")]
+    Permission(libbpf_rs::Error),
+    /// The kernel lacks something.
+    #[error("this kernel lacks {what}")]
+    Unsupported {
+        /// What it lacks.
+        what: &'static str,
+    },
+    /// Anything else.
+    #[error("cannot {action}: {source}")]
+    Failed {
+        /// What was tried.
+        action: &'static str,
+        /// What libbpf said.
+        source: libbpf_rs::Error,
+    },
+}
+
+impl LoadError {
+    fn new(action: &'static str, source: libbpf_rs::Error) -> Self {
+        if source.kind() == ErrorKind::PermissionDenied {
+            Self::Permission(source)
+        } else {
+            Self::Failed { action, source }
+        }
+    }
+}
+
+/// Sizes of the two rings in bytes: powers of two and multiples of the page size.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RingSizes {
+    /// exec, fork, exit.
+    pub lifecycle_bytes: u32,
+    /// Everything else.
+    pub events_bytes: u32,
+}
+
+impl RingSizes {
+    /// Both rings together.
+    pub fn total(self) -> u64 {
+        u64::from(self.lifecycle_bytes) + u64::from(self.events_bytes)
+    }
+}
+
+/// What became of one probe.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProbeReport {
+    /// What it records.
+    pub probe: &'static str,
+    /// Kernel mechanism.
+    pub tier: Tier,
+    /// What it is attached to.
+    pub target: &'static str,
+    /// Attached, failed, skipped.
+    pub state: ProbeState,
+    /// errno of a failure, positive; 0 when there is none.
+    pub errno: i32,
+    /// Why, for people; empty when attached.
+    pub message: String,
+}
+
+/// What a counter row counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum CounterKind {
+    /// Records of this kind.
+    Kind(u16),
+    /// Descendants that did not fit the targets map.
+    TargetsFull,
+    /// Opens whose path could not be read and so not judged.
+    Unreadable,
+}
+
+/// One row of counters, summed over all CPUs, since load.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Counters {
+    /// What is counted.
+    pub kind: CounterKind,
+    /// Records the programs wanted to deliver.
+    pub produced: u64,
+    /// Of these, how many the ring refused; for rows that are not kinds, occurrences.
+    pub lost: u64,
+    /// When the last one was lost, `CLOCK_BOOTTIME` ns.
+    pub last_lost_ns: u64,
+}
+
+/// The selected processes, as the BPF programs keep them.
+pub struct Targets {
+    handle: MapHandle,
+}
+
+impl Targets {
+    /// Ids of all selected processes, in no order.
+    pub fn tgids(&self) -> Vec<u32> {
+        self.handle.keys().filter_map(|key| key.first_chunk().map(|bytes| u32::from_ne_bytes(*bytes))).collect()
+    }
+}
+
+/// The loaded programs. Dropping it detaches them.
+pub struct Programs {
+    links: Vec<Link>,
+    skel: CryptoTraceSkel<'static>,
+}
+
+impl Programs {
+    /// Loads the programs with `selection` compiled into their read-only memory and maps.
+    ///
+    /// # Errors
+    /// [`LoadError`]: no privileges, a kernel without BTF or ring buffers, or a refusal of the verifier.
+    pub fn load(selection: &Selection, rings: RingSizes) -> Result<Self, LoadError> {
+        if !std::path::Path::new("/sys/kernel/btf/vmlinux").exists() {
+            return Err(LoadError::Unsupported { what: "BTF (CONFIG_DEBUG_INFO_BTF, /sys/kernel/btf/vmlinux)" });
+        }
+        let tables = Tables::new(selection);
+        // The skeleton borrows this for as long as it lives, which is as long as the process: a few hundred bytes.
+        let storage: &'static mut MaybeUninit<OpenObject> = Box::leak(Box::new(MaybeUninit::uninit()));
+        let mut open =
+            CryptoTraceSkelBuilder::default().open(storage).map_err(|e| LoadError::new("open the BPF object", e))?;
+        let rodata =
+            open.maps.rodata_data.as_deref_mut().ok_or(LoadError::Unsupported { what: "read-only BPF data" })?;
+        tables.configure(selection, rings, rodata);
+        let set = |e| LoadError::new("size the ring buffers", e);
+        open.maps.lifecycle_ring.set_max_entries(rings.lifecycle_bytes).map_err(set)?;
+        open.maps.events_ring.set_max_entries(rings.events_bytes).map_err(set)?;
+        let skel = open.load().map_err(|e| LoadError::new("load the BPF programs", e))?;
+        let programs = Self { links: Vec::new(), skel };
+        programs.fill_maps(selection, &tables).map_err(|e| LoadError::new("fill the BPF filter maps", e))?;
+        Ok(programs)
+    }
+
+    fn fill_maps(&self, selection: &Selection, tables: &Tables) -> libbpf_rs::Result<()> {
+        let maps = &self.skel.maps;
+        for key in &tables.names {
+            maps.names.update(key, &[1], MapFlags::ANY)?;
+        }
+        for key in &tables.directories {
+            maps.directories.update(key, &[1], MapFlags::ANY)?;
+        }
+        for key in &tables.libraries {
+            maps.libraries.update(key, &[1], MapFlags::ANY)?;
+        }
+        for key in &tables.prefixes {
+            maps.prefixes.update(key, &[1], MapFlags::ANY)?;
+        }
+        for uid in &selection.uids {
+            maps.uids.update(&uid.to_ne_bytes(), &[1], MapFlags::ANY)?;
+        }
+        for (i, cgroup) in (0u32..).zip(&selection.cgroups) {
+            maps.cgroups.update(&i.to_ne_bytes(), &cgroup.as_raw_fd().to_ne_bytes(), MapFlags::ANY)?;
+        }
+        Ok(())
+    }
+
+    /// A handle for asking, from any thread, which processes are selected now.
+    ///
+    /// # Errors
+    /// When the map's descriptor cannot be duplicated.
+    pub fn targets(&self) -> Result<Targets, LoadError> {
+        let handle = MapHandle::try_from(&self.skel.maps.targets).map_err(|e| LoadError::new("duplicate a map", e))?;
+        Ok(Targets { handle })
+    }
+
+    /// Selects a process. `descendant` says whether it is one of a selected process, to which name filters do not apply.
+    ///
+    /// # Errors
+    /// When the map is full.
+    pub fn add_target(&self, tgid: u32, descendant: bool) -> Result<(), LoadError> {
+        let value = if descendant { 2 } else { 1 };
+        self.skel
+            .maps
+            .targets
+            .update(&tgid.to_ne_bytes(), &[value], MapFlags::ANY)
+            .map_err(|e| LoadError::new("add a process to the filter", e))
+    }
+
+    /// Attaches every program; one that fails does not keep the others from being attached.
+    pub fn attach(&mut self) -> Vec<ProbeReport> {
+        let progs = &self.skel.progs;
+        let wanted = [
+            (&progs.process_exec, "process_exec", "tp_btf:sched_process_exec"),
+            (&progs.process_fork, "process_fork", "tp_btf:sched_process_fork"),
+            (&progs.process_exit, "process_exit", "tp_btf:sched_process_exit"),
+            (&progs.sys_exit, "file_open, lib_load", "tp_btf:sys_exit"),
+        ];
+        let mut reports = Vec::new();
+        for (program, probe, target) in wanted {
+            let mut report = ProbeReport {
+                probe,
+                tier: Tier::RAW_TRACEPOINT,
+                target,
+                state: ProbeState::ATTACHED,
+                errno: 0,
+                message: String::new(),
+            };
+            match program.attach() {
+                Ok(link) => self.links.push(link),
+                Err(error) => {
+                    report.state = ProbeState::FAILED;
+                    report.errno = errno_of(error.kind());
+                    report.message = error.to_string();
+                }
+            }
+            reports.push(report);
+        }
+        reports
+    }
+
+    /// Detaches every program. When this returns none is running any more: what they produced is in the rings.
+    pub fn detach(&mut self) {
+        self.links.clear();
+    }
+
+    /// Sums of all counters that are not zero.
+    ///
+    /// # Errors
+    /// When a map cannot be read.
+    pub fn counters(&self) -> Result<Vec<Counters>, LoadError> {
+        let kinds =
+            KINDS.iter().filter(|kind| kind.kind < 16).map(|kind| (u32::from(kind.kind), CounterKind::Kind(kind.kind)));
+        let others = [(COUNTER_TARGETS_FULL, CounterKind::TargetsFull), (COUNTER_UNREADABLE, CounterKind::Unreadable)];
+        let mut rows = Vec::new();
+        for (row, kind) in kinds.chain(others) {
+            let per_cpu = self
+                .skel
+                .maps
+                .counters
+                .lookup_percpu(&row.to_ne_bytes(), MapFlags::ANY)
+                .map_err(|e| LoadError::new("read the BPF counters", e))?;
+            let mut sum = Counters { kind, produced: 0, lost: 0, last_lost_ns: 0 };
+            for cpu in per_cpu.unwrap_or_default() {
+                let word = |i: usize| {
+                    cpu.get(i * 8..).and_then(|tail| tail.first_chunk()).map_or(0, |bytes| u64::from_ne_bytes(*bytes))
+                };
+                sum.produced += word(0);
+                sum.lost += word(1);
+                sum.last_lost_ns = sum.last_lost_ns.max(word(2));
+            }
+            if sum.produced != 0 || sum.lost != 0 {
+                rows.push(sum);
+            }
+        }
+        Ok(rows)
+    }
+
+    /// Descriptors of the two rings. Readable whenever there is data, so wait for them edge-triggered: then only the
+    /// programs' own wakeups, sent when a ring is a quarter full, end the wait.
+    pub fn ring_fds(&self) -> [BorrowedFd<'_>; 2] {
+        [self.skel.maps.lifecycle_ring.as_fd(), self.skel.maps.events_ring.as_fd()]
+    }
+
+    /// The two ring readers; `lifecycle` and `events` are called with each record's bytes.
+    ///
+    /// # Errors
+    /// When a ring cannot be mapped.
+    pub fn rings<'cb>(
+        &self,
+        lifecycle: impl FnMut(&[u8]) + 'cb,
+        events: impl FnMut(&[u8]) + 'cb,
+    ) -> Result<Rings<'cb>, LoadError> {
+        Ok(Rings {
+            lifecycle: ring(&self.skel.maps.lifecycle_ring, lifecycle)?,
+            events: ring(&self.skel.maps.events_ring, events)?,
+        })
+    }
+}
+
+fn ring<'cb>(map: &libbpf_rs::MapMut<'_>, mut each: impl FnMut(&[u8]) + 'cb) -> Result<RingBuffer<'cb>, LoadError> {
+    let failed = |e| LoadError::new("map a ring buffer", e);
+    let mut builder = RingBufferBuilder::new();
+    builder
+        .add(map, move |record: &[u8]| {
+            each(record);
+            0
+        })
+        .map_err(failed)?;
+    builder.build().map_err(failed)
+}
+
+/// Readers of the two rings.
+pub struct Rings<'cb> {
+    lifecycle: RingBuffer<'cb>,
+    events: RingBuffer<'cb>,
+}
+
+impl Rings<'_> {
+    /// Hands over at most `max` lifecycle records; returns how many there were.
+    pub fn drain_lifecycle(&self, max: usize) -> usize {
+        usize::try_from(self.lifecycle.consume_raw_n(max)).unwrap_or(0)
+    }
+
+    /// Hands over at most `max` events; returns how many there were.
+    pub fn drain_events(&self, max: usize) -> usize {
+        usize::try_from(self.events.consume_raw_n(max)).unwrap_or(0)
+    }
+}
+
+/// errno of a libbpf error kind, for the record; 0 when it has none that matters.
+fn errno_of(kind: ErrorKind) -> i32 {
+    match kind {
+        ErrorKind::PermissionDenied => 1,
+        ErrorKind::NotFound => 2,
+        ErrorKind::AlreadyExists => 17,
+        ErrorKind::InvalidInput => 22,
+        _ => 0,
+    }
+}

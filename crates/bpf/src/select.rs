@@ -1,0 +1,247 @@
+//! What is to be recorded, and how that is told to the BPF programs: the configuration struct and the filter maps.
+
+use std::os::fd::OwnedFd;
+
+use crypto_trace_format::catalog::{DIRECTORIES, EXACT_NAMES, LIBRARY_PREFIXES, MAX_NAME_LEN, SUFFIXES};
+
+use crate::globs::{NameRule, kernel_rules};
+use crate::skel::types;
+
+/// Length of a zero-padded key in the names map.
+const NAME_KEY_LEN: usize = MAX_NAME_LEN + 1;
+
+/// Bytes of a tails table: one bit for each pair of bytes.
+const TAILS_LEN: usize = 8192;
+
+/// Which files' opens are recorded.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum FileSelection {
+    /// None.
+    None,
+    /// Those the catalog knows as crypto.
+    #[default]
+    Catalog,
+    /// Those that match one of these globs; user space applies them once more, exactly.
+    Globs(Vec<String>),
+}
+
+/// Which mapped libraries are recorded.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum LibrarySelection {
+    /// None.
+    None,
+    /// Those the catalog knows; user space narrows them by name.
+    #[default]
+    Catalog,
+}
+
+/// A part of a process name to look for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CommFilter(String);
+
+/// The kernel keeps 15 bytes of a process name: a longer part of one can never be found.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is longer than the 15 bytes the kernel keeps of a process name")]
+pub struct CommTooLong(pub String);
+
+impl CommFilter {
+    /// Most names that can be looked for at once.
+    pub const MAX_COUNT: usize = 8;
+
+    /// A filter for names that contain `part`.
+    ///
+    /// # Errors
+    /// [`CommTooLong`] when no process name can contain it.
+    pub fn new(part: &str) -> Result<Self, CommTooLong> {
+        if part.len() > 15 { Err(CommTooLong(part.to_owned())) } else { Ok(Self(part.to_owned())) }
+    }
+
+    fn to_abi(&self) -> types::ct_comm_filter {
+        let mut bytes = [0; 16];
+        let mut mask = [0; 16];
+        for (i, byte) in self.0.bytes().take(15).enumerate() {
+            bytes[i] = byte;
+            mask[i] = 0xff;
+        }
+        let words = |bytes: [u8; 16]| {
+            let all = u128::from_le_bytes(bytes);
+            #[allow(clippy::cast_possible_truncation, reason = "splits 128 bits into two words")]
+            [all as u64, (all >> 64) as u64]
+        };
+        types::ct_comm_filter {
+            bytes: words(bytes),
+            mask: words(mask),
+            len: u32::from(self.0.len() as u8),
+            reserved: 0,
+        }
+    }
+}
+
+/// What is to be recorded. Fields combine with AND, values of one field with OR; an empty list means no restriction.
+#[derive(Debug, Default)]
+pub struct Selection {
+    /// The capture's own process, never recorded.
+    pub self_tgid: u32,
+    /// Only processes that are added to the targets map (`--pid`, or a command that was started).
+    pub only_targets: bool,
+    /// Descendants of a selected process are selected too, whatever their name.
+    pub follow_children: bool,
+    /// Only processes whose name contains one of these.
+    pub comms: Vec<CommFilter>,
+    /// Only these real user ids.
+    pub uids: Vec<u32>,
+    /// Only processes in or below these cgroup v2 directories.
+    pub cgroups: Vec<OwnedFd>,
+    /// Which opens.
+    pub files: FileSelection,
+    /// Which libraries.
+    pub libraries: LibrarySelection,
+}
+
+impl Selection {
+    /// Most cgroups at once.
+    pub const MAX_CGROUPS: usize = 8;
+}
+
+/// The filter tables of a selection, as the maps hold them.
+#[derive(Debug, Default)]
+pub(crate) struct Tables {
+    pub names: Vec<[u8; NAME_KEY_LEN]>,
+    pub directories: Vec<[u8; 2 * NAME_KEY_LEN]>,
+    pub libraries: Vec<Vec<u8>>,
+    pub prefixes: Vec<Vec<u8>>,
+    pub match_all_names: bool,
+}
+
+impl Tables {
+    pub fn new(selection: &Selection) -> Self {
+        let mut tables = Self::default();
+        match &selection.files {
+            FileSelection::None => {}
+            FileSelection::Catalog => {
+                let names = SUFFIXES.iter().chain(EXACT_NAMES).map(|(name, _)| name_key(name));
+                tables.names = names.collect();
+                tables.directories = DIRECTORIES.iter().map(|(directory, _)| directory_key(directory)).collect();
+            }
+            FileSelection::Globs(globs) => tables.add_globs(globs),
+        }
+        if selection.libraries == LibrarySelection::Catalog {
+            tables.libraries = LIBRARY_PREFIXES.iter().map(|(prefix, _)| trie_key(prefix, NAME_KEY_LEN)).collect();
+        }
+        tables
+    }
+
+    fn add_globs(&mut self, globs: &[String]) {
+        let rules: Vec<_> = globs.iter().flat_map(|glob| kernel_rules(glob)).collect();
+        for rule in &rules {
+            match &rule.name {
+                NameRule::Any => self.match_all_names = true,
+                NameRule::Exact(name) | NameRule::Suffix(name) => self.names.push(name_key(name)),
+            }
+        }
+        // One rule without a prefix lets every path through.
+        let prefixes: Option<Vec<_>> = rules.iter().map(|rule| rule.prefix.as_deref()).collect();
+        if let Some(prefixes) = prefixes {
+            self.prefixes = prefixes.iter().map(|prefix| trie_key(prefix, crate::globs::MAX_PREFIX_LEN + 1)).collect();
+        }
+    }
+
+    /// Writes everything the programs read from read-only memory.
+    pub fn configure(&self, selection: &Selection, rings: crate::load::RingSizes, rodata: &mut types::rodata) {
+        let count = |len: usize| u8::try_from(len).unwrap_or(u8::MAX);
+        let cfg = &mut rodata.cfg;
+        cfg.self_tgid = selection.self_tgid;
+        cfg.filter_tgid = selection.only_targets.into();
+        cfg.follow_children = selection.follow_children.into();
+        cfg.filter_uid = (!selection.uids.is_empty()).into();
+        cfg.cgroup_count = count(selection.cgroups.len());
+        cfg.comm_count = count(selection.comms.len());
+        cfg.record_files = (selection.files != FileSelection::None).into();
+        cfg.record_libs = (selection.libraries != LibrarySelection::None).into();
+        cfg.match_all_names = self.match_all_names.into();
+        cfg.match_dirs = (!self.directories.is_empty()).into();
+        cfg.filter_prefix = (!self.prefixes.is_empty()).into();
+        // A quarter: early enough that the reader comes in time, late enough that it comes seldom.
+        cfg.lifecycle_wakeup_bytes = rings.lifecycle_bytes / 4;
+        cfg.events_wakeup_bytes = rings.events_bytes / 4;
+        for (slot, comm) in cfg.comms.iter_mut().zip(&selection.comms) {
+            *slot = comm.to_abi();
+        }
+        for key in &self.names {
+            set_tails(&mut rodata.name_tails, key, true);
+        }
+        for key in &self.directories {
+            set_tails(&mut rodata.dir_tails, key.get(..NAME_KEY_LEN).unwrap_or_default(), false);
+        }
+    }
+}
+
+fn name_key(name: &str) -> [u8; NAME_KEY_LEN] {
+    let mut key = [0; NAME_KEY_LEN];
+    for (to, from) in key.iter_mut().zip(name.bytes()) {
+        *to = from;
+    }
+    key
+}
+
+/// `grandparent/parent` or `parent`, as the directories map is keyed: parent first.
+fn directory_key(directory: &str) -> [u8; 2 * NAME_KEY_LEN] {
+    let (grandparent, parent) = directory.rsplit_once('/').unwrap_or(("", directory));
+    let mut key = [0; 2 * NAME_KEY_LEN];
+    let (first, second) = key.split_at_mut(NAME_KEY_LEN);
+    first.copy_from_slice(&name_key(parent));
+    second.copy_from_slice(&name_key(grandparent));
+    key
+}
+
+/// Key of an LPM trie: number of significant bits, then the bytes, zero padded to `len`.
+fn trie_key(prefix: &str, len: usize) -> Vec<u8> {
+    let bits = u32::try_from(prefix.len() * 8).unwrap_or(0);
+    let mut key = bits.to_ne_bytes().to_vec();
+    key.extend_from_slice(prefix.as_bytes());
+    key.resize(4 + len, 0);
+    key
+}
+
+/// Sets the bit of the last two bytes of a zero-padded name; for suffixes in every case the matching would accept.
+fn set_tails(tails: &mut [u8; TAILS_LEN], key: &[u8], any_case: bool) {
+    let len = key.iter().position(|byte| *byte == 0).unwrap_or(key.len());
+    let Some([first, second]) = len.checked_sub(2).and_then(|at| key.get(at..len)) else { return };
+    let cases = |byte: u8| if any_case { [byte.to_ascii_lowercase(), byte.to_ascii_uppercase()] } else { [byte, byte] };
+    for first in cases(*first) {
+        for second in cases(*second) {
+            let tail = usize::from(u16::from_le_bytes([first, second]));
+            if let Some(byte) = tails.get_mut(tail >> 3) {
+                *byte |= 1 << (tail & 7);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tail_is_set_in_every_case() {
+        let mut tails = [0; TAILS_LEN];
+        set_tails(&mut tails, &name_key(".pem"), true);
+        let has = |a: u8, b: u8| {
+            let tail = usize::from(u16::from_le_bytes([a, b]));
+            tails[tail >> 3] >> (tail & 7) & 1 == 1
+        };
+        assert!(has(b'e', b'm') && has(b'E', b'm') && has(b'E', b'M') && !has(b'm', b'e'));
+    }
+
+    #[test]
+    fn globs_with_and_without_a_prefix_filter_by_none() {
+        let tables = |globs: &[&str]| {
+            let globs = globs.iter().map(|glob| (*glob).to_owned()).collect();
+            Tables::new(&Selection { files: FileSelection::Globs(globs), ..Selection::default() })
+        };
+        assert_eq!(tables(&["/etc/ssl/*.pem"]).prefixes.len(), 1);
+        assert_eq!(tables(&["/etc/ssl/*.pem", "*.key"]).prefixes.len(), 0);
+        assert_eq!(tables(&["/etc/ssl/*.pem", "*.key"]).names.len(), 2);
+        assert!(tables(&["id_*"]).match_all_names);
+    }
+}

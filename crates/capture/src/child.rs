@@ -1,0 +1,122 @@
+//! The traced command: started stopped, selected, released, waited for.
+//!
+//! The program starts itself as a gate that stops itself (SIGSTOP); once the BPF programs know its process id it is
+//! continued and becomes the command by execve(2). So the command's own exec is the first thing recorded of it.
+
+use std::ffi::OsString;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::process::CommandExt as _;
+use std::process::Command;
+
+use rustix::process::{Pid, PidfdFlags, Signal, WaitOptions, WaitStatus, kill_process, pidfd_open, waitpid};
+
+/// Name of the hidden command that is the gate.
+pub const GATE_COMMAND: &str = "__gate";
+
+/// Exit code of a command that could not be started, as shells have it.
+const EXIT_NOT_FOUND: u8 = 127;
+const EXIT_NOT_EXECUTABLE: u8 = 126;
+
+/// Runs as the gate: stops, and when continued becomes the command. Returns the exit code when it cannot.
+pub fn run_gate(command: &[OsString]) -> u8 {
+    let Some((program, args)) = command.split_first() else { return EXIT_NOT_FOUND };
+    if kill_process(rustix::process::getpid(), Signal::STOP).is_err() {
+        return EXIT_NOT_EXECUTABLE;
+    }
+    let error = Command::new(program).args(args).exec();
+    crate::say::error(&format!("cannot run {}: {error}", program.to_string_lossy()));
+    if error.kind() == io::ErrorKind::NotFound { EXIT_NOT_FOUND } else { EXIT_NOT_EXECUTABLE }
+}
+
+/// A command, started and stopped before its first instruction.
+#[derive(Debug)]
+pub struct Child {
+    pid: Pid,
+    pidfd: OwnedFd,
+}
+
+impl Child {
+    /// Starts `command` behind the gate and waits until it has stopped.
+    ///
+    /// # Errors
+    /// When the process cannot be started or does not stop.
+    pub fn start(command: &[OsString]) -> io::Result<Self> {
+        // Not current_exe(): that path may be gone or replaced since we started.
+        let process =
+            Command::new("/proc/self/exe").arg0("crypto-trace-capture").arg(GATE_COMMAND).args(command).spawn()?;
+        let pid = i32::try_from(process.id()).ok().and_then(Pid::from_raw).ok_or(io::ErrorKind::InvalidData)?;
+        let pidfd = pidfd_open(pid, PidfdFlags::empty())?;
+        match waitpid(Some(pid), WaitOptions::UNTRACED)? {
+            Some((_, status)) if status.stopped() => Ok(Self { pid, pidfd }),
+            _ => Err(io::Error::other("it ended before it could be traced")),
+        }
+    }
+
+    /// Process id.
+    pub fn tgid(&self) -> u32 {
+        self.pid.as_raw_nonzero().get().unsigned_abs()
+    }
+
+    /// Lets it run.
+    ///
+    /// # Errors
+    /// When it is gone.
+    pub fn release(&self) -> io::Result<()> {
+        Ok(kill_process(self.pid, Signal::CONT)?)
+    }
+
+    /// Becomes readable when it has ended.
+    pub fn pidfd(&self) -> BorrowedFd<'_> {
+        self.pidfd.as_fd()
+    }
+
+    /// Passes a signal on.
+    pub fn signal(&self, signal: Signal) {
+        // It may be gone already, which is as well.
+        let _ = kill_process(self.pid, signal);
+    }
+
+    /// How it ended, once it has.
+    pub fn exit(&self) -> Option<ChildExit> {
+        let (_, status) = waitpid(Some(self.pid), WaitOptions::NOHANG).ok()??;
+        ChildExit::new(status)
+    }
+}
+
+/// How a command ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ChildExit {
+    /// Exit code.
+    Code(u8),
+    /// Number of the signal that ended it.
+    Signal(u8),
+}
+
+impl ChildExit {
+    fn new(status: WaitStatus) -> Option<Self> {
+        let byte = |value: i32| u8::try_from(value).unwrap_or(u8::MAX);
+        match (status.exit_status(), status.terminating_signal()) {
+            (Some(code), _) => Some(Self::Code(byte(code))),
+            (_, Some(signal)) => Some(Self::Signal(byte(signal))),
+            _ => None,
+        }
+    }
+
+    /// As shells tell it.
+    pub fn code(self) -> u8 {
+        match self {
+            Self::Code(code) => code,
+            Self::Signal(signal) => signal.saturating_add(128),
+        }
+    }
+}
+
+impl std::fmt::Display for ChildExit {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Code(code) => write!(f, "exited with code {code}"),
+            Self::Signal(signal) => write!(f, "was killed by signal {signal}"),
+        }
+    }
+}

@@ -1,0 +1,18 @@
+//! The crypto-trace-capture program: maps what `run` says to an exit code.
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+use crypto_trace_capture::args::{Cli, Command};
+use crypto_trace_capture::{child, record, say};
+
+fn main() -> ExitCode {
+    let code = match Cli::parse().command {
+        Command::Gate { command } => child::run_gate(&command),
+        Command::Record(args) => record::run(&args).unwrap_or_else(|failure| {
+            say::error(&format!("{:#}", failure.error));
+            failure.code
+        }),
+    };
+    ExitCode::from(code)
+}

@@ -1,0 +1,46 @@
+//! Which capabilities are needed, whether they are held, and giving up the others.
+
+use rustix::thread::{CapabilitySet, CapabilitySets, capabilities, set_capabilities};
+
+/// What loading and attaching need that is missing; `None` when nothing is.
+pub fn missing() -> Option<&'static str> {
+    let held = capabilities(None).map(|sets| sets.effective).unwrap_or_else(|_| CapabilitySet::empty());
+    if held.contains(CapabilitySet::SYS_ADMIN) || held.contains(CapabilitySet::BPF | CapabilitySet::PERFMON) {
+        None
+    } else if held.contains(CapabilitySet::BPF) {
+        Some("CAP_PERFMON")
+    } else {
+        Some("CAP_BPF and CAP_PERFMON")
+    }
+}
+
+/// Gives up every capability that is not needed once the programs are attached. Kept are those for reading the filter
+/// maps (BPF), other processes' /proc entries at rotation (SYS_PTRACE, DAC_READ_SEARCH), and for writing where root
+/// may (DAC_OVERRIDE). Applies to this thread and the threads it starts afterwards.
+///
+/// # Errors
+/// When the kernel refuses.
+pub fn drop_unneeded() -> rustix::io::Result<()> {
+    let kept = CapabilitySet::BPF
+        | CapabilitySet::SYS_PTRACE
+        | CapabilitySet::DAC_READ_SEARCH
+        | CapabilitySet::DAC_OVERRIDE
+        | CapabilitySet::KILL;
+    let held = capabilities(None)?;
+    set_capabilities(
+        None,
+        CapabilitySets {
+            effective: held.effective & kept,
+            permitted: held.permitted & kept,
+            inheritable: CapabilitySet::empty(),
+        },
+    )
+}
+
+/// Whether this process is in the initial PID namespace, so that its process ids are the kernel's.
+pub fn in_initial_pid_namespace() -> bool {
+    use std::os::unix::fs::MetadataExt as _;
+    /// `PROC_PID_INIT_INO`, include/linux/proc_ns.h.
+    const INITIAL: u64 = 0xEFFF_FFFC;
+    std::fs::metadata("/proc/self/ns/pid").map_or(true, |namespace| namespace.ino() == INITIAL)
+}

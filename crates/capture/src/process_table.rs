@@ -1,0 +1,165 @@
+//! The processes that are there already when a segment begins, and the crypto libraries they have mapped, from /proc.
+//!
+//! Processes come and go while /proc is read: one that vanishes half-way is left out, for its exit is in the ring.
+
+use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::PathBuf;
+
+use crypto_trace_bpf::Targets;
+use crypto_trace_format::catalog;
+use crypto_trace_format::record::{
+    Comm, Header, LibLoad, LibLoadFixed, ProcessInfo, ProcessInfoFixed, Tier, flags, trim_comm,
+};
+use procfs::ProcResult;
+use procfs::process::{MMPermissions, MMapPath, Process};
+
+use crate::clock::boottime_ns;
+
+/// Longest argv that is recorded, as in the BPF programs.
+const ARGV_MAX: usize = 4096;
+
+/// Which processes belong into the table: the user-space side of the selection.
+pub struct TableFilter {
+    /// Only these, when the selection is by process.
+    pub targets: Option<Targets>,
+    /// Only names that contain one of these.
+    pub names: Vec<String>,
+    /// Only these user ids.
+    pub uids: Vec<u32>,
+    /// Only cgroups in or below these, as /proc/PID/cgroup tells them.
+    pub cgroups: Vec<PathBuf>,
+    /// Never this one.
+    pub self_tgid: u32,
+    /// Whether mapped libraries are wanted.
+    pub libraries: bool,
+}
+
+impl TableFilter {
+    /// Appends a `process_info` record for each selected process, and `lib_load` records for its libraries to `events`.
+    pub fn encode(&self, lifecycle: &mut Vec<u8>, events: &mut Vec<u8>) {
+        let targets = self.targets.as_ref().map(Targets::tgids);
+        let Ok(all) = procfs::process::all_processes() else { return };
+        for process in all.flatten() {
+            let tgid = process.pid.unsigned_abs();
+            if tgid == self.self_tgid || targets.as_ref().is_some_and(|targets| !targets.contains(&tgid)) {
+                continue;
+            }
+            // Gone in between: nothing to tell.
+            let Ok(Some(found)) = self.read(&process) else { continue };
+            found.info().encode(found.header, lifecycle);
+            if self.libraries {
+                // Not ours to read, or gone: the process itself is told.
+                let _ = encode_libraries(&process, found.header, events);
+            }
+        }
+    }
+
+    fn read(&self, process: &Process) -> ProcResult<Option<Found>> {
+        let stat = process.stat()?;
+        let status = process.status()?;
+        let mut comm = Comm::default();
+        for (to, from) in comm.iter_mut().take(15).zip(stat.comm.bytes()) {
+            *to = from;
+        }
+        let named = |name: &String| {
+            let name = name.as_bytes();
+            trim_comm(&comm).windows(name.len()).any(|part| part == name)
+        };
+        let cgroup = process
+            .cgroups()
+            .ok()
+            .and_then(|groups| groups.into_iter().find(|group| group.hierarchy == 0))
+            .map(|group| group.pathname)
+            .unwrap_or_default();
+        let selected = (self.names.is_empty() || self.names.iter().any(named))
+            && (self.uids.is_empty() || self.uids.contains(&status.ruid))
+            && (self.cgroups.is_empty()
+                || self.cgroups.iter().any(|wanted| std::path::Path::new(&cgroup).starts_with(wanted)));
+        if !selected {
+            return Ok(None);
+        }
+
+        let mut argv = std::fs::read(format!("/proc/{}/cmdline", process.pid)).unwrap_or_default();
+        let argv_full_len = u32::try_from(argv.len()).unwrap_or(u32::MAX);
+        let mut record_flags = flags::START_IS_TICK | flags::FROM_PROC;
+        if argv.len() > ARGV_MAX {
+            argv.truncate(ARGV_MAX);
+            record_flags |= flags::TRUNCATED;
+        }
+        let path =
+            |result: ProcResult<PathBuf>| result.map(|path| path.as_os_str().as_bytes().to_vec()).unwrap_or_default();
+        let mut exe = path(process.exe());
+        if let Some(deleted) = exe.strip_suffix(b" (deleted)") {
+            exe = deleted.to_vec();
+            record_flags |= flags::UNLINKED;
+        }
+        let namespace = |name: &str| {
+            let inode = std::fs::metadata(format!("/proc/{}/ns/{name}", process.pid)).map(|file| file.ino());
+            inode.ok().and_then(|inode| u32::try_from(inode).ok()).unwrap_or(0)
+        };
+        let fixed = ProcessInfoFixed {
+            ppid: stat.ppid.unsigned_abs(),
+            ns_pid: status.nspid.as_ref().and_then(|ids| ids.last()).map_or(0, |id| id.unsigned_abs()),
+            cgroup_id: 0,
+            pid_ns: namespace("pid"),
+            mnt_ns: namespace("mnt"),
+            net_ns: namespace("net"),
+            user_ns: namespace("user"),
+            argv_full_len,
+            ..ProcessInfoFixed::default()
+        };
+        let tick_ns = 1_000_000_000 / procfs::ticks_per_second().max(1);
+        let header = Header {
+            time_ns: boottime_ns(),
+            flags: record_flags,
+            tid: process.pid.unsigned_abs(),
+            tgid: process.pid.unsigned_abs(),
+            uid: status.ruid,
+            gid: status.rgid,
+            start_ns: stat.starttime.saturating_mul(tick_ns),
+            comm,
+            ..Header::default()
+        };
+        Ok(Some(Found { header, fixed, exe, argv, cwd: path(process.cwd()), cgroup: cgroup.into_bytes() }))
+    }
+}
+
+/// One process, as /proc told it.
+struct Found {
+    header: Header,
+    fixed: ProcessInfoFixed,
+    exe: Vec<u8>,
+    argv: Vec<u8>,
+    cwd: Vec<u8>,
+    cgroup: Vec<u8>,
+}
+
+impl Found {
+    fn info(&self) -> ProcessInfo<'_> {
+        let Self { fixed, exe, argv, cwd, cgroup, .. } = self;
+        ProcessInfo { fixed: *fixed, exe, argv, cwd, cgroup, ..ProcessInfo::default() }
+    }
+}
+
+fn encode_libraries(process: &Process, header: Header, out: &mut Vec<u8>) -> ProcResult<()> {
+    for map in process.maps()? {
+        let MMapPath::Path(path) = &map.pathname else { continue };
+        let bytes = path.as_os_str().as_bytes();
+        if !map.perms.contains(MMPermissions::EXECUTE) || catalog::library(bytes).is_none() {
+            continue;
+        }
+        let (major, minor) = map.dev;
+        let fixed = LibLoadFixed {
+            dev: u64::from(major.unsigned_abs()) << 20 | u64::from(minor.unsigned_abs()),
+            ino: map.inode,
+            address: map.address.0,
+            offset: map.offset,
+            size: 0,
+            tier: Tier::PROC.0,
+            ..LibLoadFixed::default()
+        };
+        LibLoad { fixed, path: bytes, ..LibLoad::default() }.encode(header, out);
+    }
+    Ok(())
+}

@@ -1,0 +1,514 @@
+//! The `record` command: from arguments to sealed segments.
+
+use std::cell::RefCell;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::sync::mpsc::{SyncSender, channel, sync_channel};
+use std::time::{Duration, Instant};
+
+use anyhow::Context as _;
+use crypto_trace_bpf::{CommFilter, FileSelection, LibrarySelection, LoadError, ProbeReport, Programs, Selection};
+use crypto_trace_format::record::ProbeState;
+use crypto_trace_format::segment::{SegmentStore, SegmentWriter, StoreOptions};
+use rustix::event::epoll;
+use rustix::fs::{Mode, OFlags, open};
+use rustix::process::Signal;
+
+use crate::args::{RecordArgs, UsageError};
+use crate::child::{Child, ChildExit};
+use crate::clock::{self, ClockWatch, boottime_ns, read_anchor};
+use crate::drain::{self, Blocks, Drained, drain, flush};
+use crate::exit::Failure;
+use crate::filter::RecordFilter;
+use crate::host::segment_meta;
+use crate::process_table::TableFilter;
+use crate::signals::Signals;
+use crate::stats::Accounting;
+use crate::units::show_size;
+use crate::writer::{Message, Opening, Shared, Sink, Writer, Written};
+use crate::{privileges, say};
+
+/// Blocks that may wait for the writer.
+const QUEUE_BLOCKS: usize = 6;
+
+/// How often the kernel's counters and the clocks are looked at.
+const CHECK_INTERVAL: Duration = Duration::from_secs(1);
+
+/// How often the capture's own cost is recorded.
+const SELF_STATS_INTERVAL: Duration = Duration::from_secs(10);
+
+/// How long a stop may take when the writer is stuck.
+const STOP_PATIENCE: Duration = Duration::from_millis(800);
+
+/// Records counted and thrown away in one go when the writer is stuck at the end.
+const DISCARD_PER_PASS: usize = 65_536;
+
+/// Why a recording ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stop {
+    Signal,
+    Duration,
+    Command(ChildExit),
+    PipeClosed,
+}
+
+/// Runs `record`. Returns the exit code.
+///
+/// # Errors
+/// [`Failure`] with the exit code that belongs to it.
+pub fn run(args: &RecordArgs) -> Result<u8, Failure> {
+    args.validate()?;
+    if args.to_stdout() && rustix::termios::isatty(std::io::stdout()) {
+        return Err(UsageError(
+            "standard output is a terminal: pipe it into crypto-trace-analyze, or give -o DIR".into(),
+        )
+        .into());
+    }
+    if let Some(missing) = privileges::missing() {
+        return Err(Failure::privileges(format!(
+            "recording needs CAP_BPF and CAP_PERFMON, or root; {missing} is missing (try sudo)"
+        )));
+    }
+    let by_process = !args.command.is_empty() || !args.pid.is_empty();
+    if by_process && !privileges::in_initial_pid_namespace() {
+        return Err(Failure::unsupported(
+            "in a PID namespace of its own the kernel's process ids are not ours: run on the host, or select by --cgroup".into(),
+        ));
+    }
+    let signals = Signals::install().context("cannot install signal handlers")?;
+
+    let selection = selection(args)?;
+    let table = table_filter(args, &selection)?;
+    let mut programs = Programs::load(&selection, args.ring_sizes()?)?;
+    let command = start_command(args)?;
+    if let Some(child) = &command {
+        programs.add_target(child.tgid(), true)?;
+    }
+    for pid in &args.pid {
+        if !Path::new(&format!("/proc/{pid}")).exists() {
+            return Err(anyhow::anyhow!("no process {pid}: it may have ended").into());
+        }
+        programs.add_target(*pid, false)?;
+    }
+    if args.follow_children {
+        add_descendants(&programs, &args.pid)?;
+    }
+    let probes = programs.attach();
+    check_probes(&probes)?;
+    if args.verbose {
+        tell_probes(args, &probes);
+    }
+    privileges::drop_unneeded().context("cannot give up capabilities")?;
+
+    let opening = Opening {
+        table: TableFilter { targets: by_process.then(|| programs.targets()).transpose()?, ..table },
+        probes,
+    };
+    let mut session = Session::start(args, programs, opening)?;
+    if let Some(child) = &command {
+        child.release().context("cannot start the command")?;
+    }
+    let stop = session.record(args, &signals, command.as_ref())?;
+    let outcome = session.finish()?;
+    tell_outcome(args, &outcome, stop);
+    match (stop, outcome.written.seal_error) {
+        (Stop::PipeClosed, _) => Ok(0),
+        (_, Some(error)) => Err(anyhow::anyhow!(
+            "cannot seal the last segment: {error}; what was written is readable, its name ends in .open"
+        )
+        .into()),
+        (Stop::Command(exit), None) => Ok(exit.code()),
+        _ => Ok(0),
+    }
+}
+
+/// What the BPF programs are told.
+fn selection(args: &RecordArgs) -> Result<Selection, Failure> {
+    let comms = args.name.iter().map(|name| CommFilter::new(name)).collect::<Result<_, _>>();
+    let mut cgroups = Vec::new();
+    for path in &args.cgroup {
+        let directory = cgroup_directory(path)?;
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let fd = open(&directory, flags, Mode::empty())
+            .with_context(|| format!("cannot open the cgroup {}", directory.display()))?;
+        cgroups.push(fd);
+    }
+    Ok(Selection {
+        self_tgid: std::process::id(),
+        only_targets: !args.pid.is_empty() || !args.command.is_empty(),
+        follow_children: args.follow_children || !args.command.is_empty(),
+        comms: comms.map_err(|error| UsageError(format!("-n: {error}")))?,
+        uids: args.uid.clone(),
+        cgroups,
+        files: match (args.file.is_empty(), args.library.is_empty()) {
+            (false, _) => FileSelection::Globs(args.file.clone()),
+            (true, true) => FileSelection::Catalog,
+            (true, false) => FileSelection::None,
+        },
+        libraries: if args.library.is_empty() && !args.file.is_empty() {
+            LibrarySelection::None
+        } else {
+            LibrarySelection::Catalog
+        },
+    })
+}
+
+/// Where cgroup v2 is mounted, for example /sys/fs/cgroup or /sys/fs/cgroup/unified.
+fn cgroup_root() -> Result<PathBuf, Failure> {
+    let mounts = procfs::process::Process::myself().and_then(|me| me.mountinfo()).context("cannot read the mounts")?;
+    mounts
+        .into_iter()
+        .find(|mount| mount.fs_type == "cgroup2" && mount.root == "/")
+        .map(|mount| mount.mount_point)
+        .ok_or_else(|| Failure::unsupported("--cgroup needs cgroup v2, which is not mounted here".into()))
+}
+
+/// The directory of a cgroup given as its directory or as its path below the cgroup root.
+fn cgroup_directory(path: &Path) -> Result<PathBuf, Failure> {
+    let root = cgroup_root()?;
+    if path.starts_with(&root) {
+        return Ok(path.to_path_buf());
+    }
+    Ok(root.join(path.strip_prefix("/").unwrap_or(path)))
+}
+
+/// What the process table is told of the same selection.
+fn table_filter(args: &RecordArgs, selection: &Selection) -> Result<TableFilter, Failure> {
+    let mut cgroups = Vec::new();
+    for path in &args.cgroup {
+        let directory = cgroup_directory(path)?;
+        let below = directory.strip_prefix(cgroup_root()?).unwrap_or(&directory).to_path_buf();
+        cgroups.push(Path::new("/").join(below));
+    }
+    Ok(TableFilter {
+        targets: None,
+        names: args.name.clone(),
+        uids: args.uid.clone(),
+        cgroups,
+        self_tgid: selection.self_tgid,
+        libraries: selection.libraries != LibrarySelection::None,
+    })
+}
+
+fn start_command(args: &RecordArgs) -> Result<Option<Child>, Failure> {
+    if args.command.is_empty() {
+        return Ok(None);
+    }
+    Ok(Some(Child::start(&args.command).context("cannot start the command")?))
+}
+
+/// Selects the processes that descend from `pids` already. Those forked meanwhile are selected by the programs.
+fn add_descendants(programs: &Programs, pids: &[u32]) -> Result<(), Failure> {
+    let mut parents = std::collections::HashMap::new();
+    for process in procfs::process::all_processes().context("cannot read /proc")?.flatten() {
+        if let Ok(stat) = process.stat() {
+            parents.insert(stat.pid.unsigned_abs(), stat.ppid.unsigned_abs());
+        }
+    }
+    for pid in parents.keys().filter(|pid| !pids.contains(pid)) {
+        let mut ancestor = *pid;
+        // No chain of parents is longer than there are processes.
+        for _ in 0..parents.len() {
+            let Some(parent) = parents.get(&ancestor) else { break };
+            if pids.contains(parent) {
+                programs.add_target(*pid, true)?;
+                break;
+            }
+            ancestor = *parent;
+        }
+    }
+    Ok(())
+}
+
+/// A probe that failed would leave silence that looks like absence: then nothing is recorded at all.
+fn check_probes(probes: &[ProbeReport]) -> Result<(), Failure> {
+    let failed: Vec<_> = probes.iter().filter(|probe| probe.state == ProbeState::FAILED).collect();
+    if failed.is_empty() {
+        return Ok(());
+    }
+    let list: Vec<_> =
+        failed.iter().map(|probe| format!("{} on {}: {}", probe.probe, probe.target, probe.message)).collect();
+    Err(Failure::bpf(format!("cannot attach {}", list.join("; "))))
+}
+
+fn tell_probes(args: &RecordArgs, probes: &[ProbeReport]) {
+    for probe in probes {
+        say::info(&format!("{}: {} ({}, {})", probe.probe, probe.state.name(), probe.tier.name(), probe.target));
+    }
+    for glob in &args.file {
+        for rule in crypto_trace_bpf::globs::kernel_rules(glob) {
+            say::info(&format!("filter -F {glob}: in the kernel {rule}; the glob itself in user space"));
+        }
+    }
+    for filter in args.filters().iter().filter(|filter| !filter.starts_with("--file")) {
+        let place = if filter.starts_with("--library") { "in user space" } else { "in the kernel" };
+        say::info(&format!("filter {filter}: {place}"));
+    }
+}
+
+/// A running capture.
+struct Session {
+    programs: Programs,
+    blocks: RefCell<Blocks>,
+    queue: Option<SyncSender<Message>>,
+    writer: Option<std::thread::JoinHandle<Written>>,
+    shared: Arc<Shared>,
+    clock: ClockWatch,
+    ring_bytes: u64,
+    last_self_stats: Instant,
+}
+
+/// How a capture went.
+struct Outcome {
+    written: Written,
+    recorded: u64,
+    lost: u64,
+    dropped: u64,
+    filtered: u64,
+    produced: u64,
+}
+
+impl Session {
+    fn start(args: &RecordArgs, programs: Programs, opening: Opening) -> Result<Self, Failure> {
+        let (anchor, _) = read_anchor();
+        let meta = segment_meta(args.filters(), anchor);
+        let options = StoreOptions {
+            segment_bytes: args.segment_size,
+            segment_age: Some(args.segment_age),
+            retain_bytes: args.retain_bytes,
+            retain_segments: args.retain_segments,
+            retain_age: args.retain_age,
+            compression_level: args.compression_level,
+        };
+        let output = &args.output;
+        let cannot = || format!("cannot write to {}", output.display());
+        let sink = if args.to_stdout() {
+            let out = std::io::BufWriter::with_capacity(256 << 10, std::io::stdout());
+            Sink::Stream(Box::new(SegmentWriter::create(out, &meta, options.compression_level).with_context(cannot)?))
+        } else if is_file(output) {
+            Sink::Store(Box::new(SegmentStore::single_file(output, meta, options).with_context(cannot)?))
+        } else {
+            Sink::Store(Box::new(SegmentStore::in_directory(output, meta, options).with_context(cannot)?))
+        };
+        let shared = Arc::new(Shared::default());
+        let (queue, messages) = sync_channel(QUEUE_BLOCKS);
+        let (recycle, recycled) = channel();
+        let writer = Writer::new(sink, opening, Arc::clone(&shared), recycle);
+        let writer = std::thread::Builder::new()
+            .name("ct-writer".to_owned())
+            .spawn(move || writer.run(&messages))
+            .context("cannot start the writer thread")?;
+        let filter = RecordFilter::new(&args.file, &args.library).map_err(|error| UsageError(error.to_string()))?;
+        Ok(Self {
+            ring_bytes: args.ring_sizes()?.total(),
+            programs,
+            blocks: RefCell::new(Blocks::new(filter, recycled, Accounting::new(boottime_ns()))),
+            queue: Some(queue),
+            writer: Some(writer),
+            shared,
+            clock: ClockWatch::new(anchor),
+            last_self_stats: Instant::now(),
+        })
+    }
+
+    /// Records until something says stop.
+    fn record(&mut self, args: &RecordArgs, signals: &Signals, command: Option<&Child>) -> Result<Stop, Failure> {
+        let Some(queue) = self.queue.clone() else { return Ok(Stop::Signal) };
+        let epoll = self.wait_set(signals, command)?;
+        let blocks = &self.blocks;
+        let rings =
+            self.programs.rings(|bytes| blocks.borrow_mut().push(bytes), |bytes| blocks.borrow_mut().push(bytes))?;
+        let started = Instant::now();
+        let flush_interval = args.flush_interval();
+        let mut next_flush = started + flush_interval;
+        let mut next_check = started + CHECK_INTERVAL;
+        let mut rotate = false;
+        loop {
+            let deadline = args.duration.map(|duration| started + duration);
+            let drained = drain(&rings, blocks, &queue);
+            let wake = [Some(next_flush), Some(next_check), deadline].into_iter().flatten().min().unwrap_or(next_flush);
+            let timeout = match drained {
+                Drained::All => wake.saturating_duration_since(Instant::now()),
+                // The queue is full: look again soon.
+                Drained::More => Duration::from_millis(2),
+            };
+            wait(&epoll, timeout)?;
+            let now = Instant::now();
+            let stop = self.stop_reason(signals, command, deadline.is_some_and(|deadline| now >= deadline));
+            if let Some(stop) = stop {
+                return Ok(stop);
+            }
+            rotate |= signals.take_rotate();
+            if now >= next_check {
+                next_check = now + CHECK_INTERVAL;
+                Self::check(&self.programs, blocks, &mut self.clock)?;
+                if self.last_self_stats.elapsed() >= SELF_STATS_INTERVAL {
+                    self.last_self_stats = now;
+                    Self::push_self_stats(blocks, &self.shared, self.ring_bytes);
+                }
+            }
+            if now >= next_flush {
+                next_flush = now + flush_interval;
+                drain(&rings, blocks, &queue);
+                flush(blocks, &queue);
+            }
+            if rotate && queue.try_send(Message::Rotate).is_ok() {
+                rotate = false;
+            }
+        }
+    }
+
+    fn wait_set(&self, signals: &Signals, command: Option<&Child>) -> Result<std::os::fd::OwnedFd, Failure> {
+        let epoll = epoll::create(epoll::CreateFlags::CLOEXEC).context("cannot create an epoll set")?;
+        let add = |fd, flags| {
+            epoll::add(&epoll, fd, epoll::EventData::new_u64(0), flags).context("cannot wait for an event source")
+        };
+        for ring in self.programs.ring_fds() {
+            add(ring, epoll::EventFlags::IN | epoll::EventFlags::ET)?;
+        }
+        for signal in signals.fds() {
+            add(signal, epoll::EventFlags::IN)?;
+        }
+        if let Some(child) = command {
+            add(child.pidfd(), epoll::EventFlags::IN)?;
+        }
+        Ok(epoll)
+    }
+
+    fn stop_reason(&self, signals: &Signals, command: Option<&Child>, time_is_up: bool) -> Option<Stop> {
+        if let Some(exit) = command.and_then(Child::exit) {
+            return Some(Stop::Command(exit));
+        }
+        let signalled = signals.take_stop();
+        if signalled || time_is_up {
+            // The command is ours: it does not outlive the recording.
+            if let Some(child) = command {
+                child.signal(Signal::TERM);
+            }
+        }
+        if signalled {
+            Some(Stop::Signal)
+        } else if time_is_up {
+            Some(Stop::Duration)
+        } else if self.shared.pipe_closed.load(Ordering::Relaxed) {
+            Some(Stop::PipeClosed)
+        } else {
+            None
+        }
+    }
+
+    /// Loss and clock, once a second.
+    fn check(programs: &Programs, blocks: &RefCell<Blocks>, watch: &mut ClockWatch) -> Result<(), Failure> {
+        let mut out = Vec::new();
+        let counters = programs.counters()?;
+        let (anchor, error_ns) = read_anchor();
+        let mut blocks = blocks.borrow_mut();
+        blocks.accounting.update(&counters, anchor.boottime_ns, &mut out);
+        if let Some(reason) = watch.check(anchor) {
+            clock::encode(anchor, error_ns, reason, &mut out);
+        }
+        blocks.push_own(&out);
+        Ok(())
+    }
+
+    fn push_self_stats(blocks: &RefCell<Blocks>, shared: &Shared, ring_bytes: u64) {
+        let mut out = Vec::new();
+        let mut blocks = blocks.borrow_mut();
+        blocks.accounting.encode_self_stats(&shared.stats, ring_bytes, boottime_ns(), &mut out);
+        blocks.push_own(&out);
+    }
+
+    /// Detaches, drains what is left, accounts for all of it, seals.
+    fn finish(mut self) -> Result<Outcome, Failure> {
+        self.shared.stopping.store(true, Ordering::Relaxed);
+        self.programs.detach();
+        let queue = self.queue.take();
+        let blocks = &self.blocks;
+        let rings =
+            self.programs.rings(|bytes| blocks.borrow_mut().push(bytes), |bytes| blocks.borrow_mut().push(bytes))?;
+        if let Some(queue) = queue {
+            let deadline = Instant::now() + STOP_PATIENCE;
+            while drain(&rings, blocks, &queue) == Drained::More && Instant::now() < deadline {
+                std::thread::sleep(Duration::from_millis(1));
+            }
+            // The writer is stuck: what is still in the rings is counted, not kept.
+            blocks.borrow_mut().discard();
+            while rings.drain_events(DISCARD_PER_PASS) + rings.drain_lifecycle(DISCARD_PER_PASS) > 0 {}
+            Self::check(&self.programs, blocks, &mut self.clock)?;
+            Self::push_self_stats(blocks, &self.shared, self.ring_bytes);
+            let deadline = Instant::now() + STOP_PATIENCE;
+            while !flush(blocks, &queue) && Instant::now() < deadline {
+                std::thread::sleep(Duration::from_millis(1));
+            }
+            // Once more, for what was closed only when the queue had room.
+            flush(blocks, &queue);
+        }
+        let unwritten = drain::unwritten(blocks);
+        let written = self.writer.take().and_then(|writer| writer.join().ok()).unwrap_or_default();
+        let accounting = &self.blocks.borrow().accounting;
+        Ok(Outcome {
+            written,
+            recorded: accounting.recorded,
+            lost: accounting.lost(),
+            dropped: self.shared.stats.dropped.load(Ordering::Relaxed) + accounting.dropped() + unwritten,
+            filtered: accounting.filtered,
+            produced: accounting.produced(),
+        })
+    }
+}
+
+/// Waits for an event, at most `timeout`; a signal is an event.
+fn wait(epoll: &std::os::fd::OwnedFd, timeout: Duration) -> Result<(), Failure> {
+    let mut events = Vec::with_capacity(8);
+    // Rounded up, so that a wait is never a spin.
+    let timeout = rustix::event::Timespec {
+        tv_sec: i64::try_from(timeout.as_secs()).unwrap_or(i64::MAX),
+        tv_nsec: i64::from(timeout.subsec_nanos()),
+    };
+    match epoll::wait(epoll, rustix::buffer::spare_capacity(&mut events), Some(&timeout)) {
+        Ok(_) | Err(rustix::io::Errno::INTR) => Ok(()),
+        Err(error) => Err(anyhow::Error::new(error).context("cannot wait for events").into()),
+    }
+}
+
+/// Whether the output names a file rather than a directory.
+fn is_file(output: &Path) -> bool {
+    !output.is_dir() && output.extension().is_some_and(|extension| extension == "ctseg")
+}
+
+fn tell_outcome(args: &RecordArgs, outcome: &Outcome, stop: Stop) {
+    if outcome.lost > 0 {
+        say::warning(&format!("Ring buffer backpressure detected, {} events dropped", outcome.lost));
+    }
+    if outcome.dropped > 0 {
+        say::warning(&format!("{} events could not be written", outcome.dropped));
+    }
+    if args.quiet {
+        return;
+    }
+    if let Stop::Command(exit) = stop {
+        say::info(&format!("command {exit}"));
+    }
+    say::info(&format!(
+        "Events recorded: {}, lost: {}, dropped: {}, bytes: {}, segments: {}",
+        outcome.recorded,
+        outcome.lost,
+        outcome.dropped,
+        show_size(outcome.written.totals.file_bytes),
+        outcome.written.segments
+    ));
+    if args.verbose {
+        say::info(&format!("produced: {}, left out by filters in user space: {}", outcome.produced, outcome.filtered));
+    }
+}
+
+impl From<LoadError> for Failure {
+    fn from(error: LoadError) -> Self {
+        match &error {
+            LoadError::Permission(_) => Self::privileges(format!("{error} (needs CAP_BPF and CAP_PERFMON, or root)")),
+            LoadError::Unsupported { .. } => Self::unsupported(error.to_string()),
+            _ => Self::bpf(error.to_string()),
+        }
+    }
+}

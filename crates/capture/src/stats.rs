@@ -1,0 +1,152 @@
+//! Exact accounting: what the programs produced, what reached us, what was lost, dropped or filtered, and the records that
+//! say so.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crypto_trace_bpf::{CounterKind, Counters};
+use crypto_trace_format::record::{Header, Loss, LossCause, LossFixed, SelfStats, SelfStatsFixed};
+
+use crate::host;
+
+/// What the writer thread tells the drain thread.
+#[derive(Debug, Default)]
+pub struct WriterStats {
+    /// Bytes in all segments so far.
+    pub written_bytes: AtomicU64,
+    /// Records that could not be written.
+    pub dropped: AtomicU64,
+    /// Segments begun.
+    pub segments: AtomicU64,
+}
+
+/// Running totals of one capture.
+#[derive(Debug, Default)]
+pub struct Accounting {
+    /// Records taken from the rings and handed to the writer.
+    pub recorded: u64,
+    /// Records left out because a filter in user space said so.
+    pub filtered: u64,
+    /// Records from the ring that were not well formed.
+    pub malformed: u64,
+    /// Records taken from the rings when there was nowhere to put them any more.
+    pub discarded: u64,
+    /// Bytes of records.
+    pub raw_bytes: u64,
+    /// Highest ring fill seen at a drain, bytes.
+    pub ring_peak_bytes: u64,
+    produced: u64,
+    lost: u64,
+    seen: BTreeMap<CounterKind, u64>,
+    told: [u64; 2],
+    last_check_ns: u64,
+}
+
+impl Accounting {
+    /// Starts counting at `now_ns`, `CLOCK_BOOTTIME`.
+    pub fn new(now_ns: u64) -> Self {
+        Self { last_check_ns: now_ns, ..Self::default() }
+    }
+
+    /// Records the kernel could not deliver.
+    pub fn lost(&self) -> u64 {
+        self.lost
+    }
+
+    /// Records the BPF programs wanted to deliver.
+    pub fn produced(&self) -> u64 {
+        self.produced
+    }
+
+    /// Takes a fresh reading of the kernel's counters, and appends a `loss` record for each that grew.
+    pub fn update(&mut self, counters: &[Counters], now_ns: u64, out: &mut Vec<u8>) {
+        let from_ns = self.last_check_ns;
+        self.last_check_ns = now_ns;
+        self.produced = counters.iter().map(|row| row.produced).sum();
+        for row in counters {
+            let before = self.seen.insert(row.kind, row.lost).unwrap_or(0);
+            let grown = row.lost.saturating_sub(before);
+            if grown == 0 {
+                continue;
+            }
+            let to_ns = row.last_lost_ns.clamp(from_ns, now_ns);
+            let (lost_kind, cause) = match row.kind {
+                CounterKind::Kind(kind) => (kind, LossCause::RING_FULL),
+                CounterKind::TargetsFull => (0, LossCause::FILTER_MAP_FULL),
+                CounterKind::Unreadable => (0, LossCause::UNREADABLE),
+            };
+            if cause == LossCause::RING_FULL {
+                self.lost += grown;
+            }
+            encode_loss(
+                LossFixed { from_ns, to_ns, count: grown, lost_kind, cause: cause.0, reserved: 0 },
+                now_ns,
+                out,
+            );
+        }
+        let ours = [(self.malformed, LossCause::MALFORMED), (self.discarded, LossCause::WRITE_FAILED)];
+        for ((count, cause), told) in ours.into_iter().zip(&mut self.told) {
+            let grown = count - std::mem::replace(told, count);
+            if grown > 0 {
+                let fixed = LossFixed { from_ns, to_ns: now_ns, count: grown, cause: cause.0, ..LossFixed::default() };
+                encode_loss(fixed, now_ns, out);
+            }
+        }
+    }
+
+    /// Records user space discarded before they reached the writer.
+    pub fn dropped(&self) -> u64 {
+        self.malformed + self.discarded
+    }
+
+    /// Appends a `self_stats` record.
+    pub fn encode_self_stats(&self, writer: &WriterStats, ring_bytes: u64, now_ns: u64, out: &mut Vec<u8>) {
+        let usage = host::usage();
+        let ns = |time: std::time::Duration| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
+        let fixed = SelfStatsFixed {
+            cpu_user_ns: ns(usage.user),
+            cpu_system_ns: ns(usage.system),
+            rss_bytes: usage.rss_bytes,
+            rss_peak_bytes: usage.rss_peak_bytes,
+            produced: self.produced,
+            recorded: self.recorded,
+            lost: self.lost,
+            dropped: writer.dropped.load(Ordering::Relaxed) + self.dropped(),
+            filtered: self.filtered,
+            raw_bytes: self.raw_bytes,
+            written_bytes: writer.written_bytes.load(Ordering::Relaxed),
+            ring_bytes,
+            ring_peak_bytes: self.ring_peak_bytes,
+            missed_runs: 0,
+        };
+        SelfStats { fixed, ..SelfStats::default() }.encode(Header { time_ns: now_ns, ..Header::default() }, out);
+    }
+}
+
+/// Appends a `loss` record.
+fn encode_loss(fixed: LossFixed, now_ns: u64, out: &mut Vec<u8>) {
+    Loss { fixed, ..Loss::default() }.encode(Header { time_ns: now_ns, ..Header::default() }, out);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crypto_trace_format::record::Records;
+
+    #[test]
+    fn only_growth_is_told_as_loss_with_the_time_it_covers() {
+        let row = |lost, last_lost_ns| Counters { kind: CounterKind::Kind(4), produced: 100, lost, last_lost_ns };
+        let mut accounting = Accounting::new(1000);
+        let mut out = Vec::new();
+        accounting.update(&[row(0, 0)], 2000, &mut out);
+        assert!(out.is_empty());
+        accounting.update(&[row(7, 2500)], 3000, &mut out);
+        accounting.update(&[row(7, 2500)], 4000, &mut out);
+        let losses: Vec<_> = Records::new(&out)
+            .map(|record| Loss::decode(&record.expect("well formed")).expect("readable").fixed)
+            .collect();
+        let cause = LossCause::RING_FULL.0;
+        assert_eq!(losses, [LossFixed { from_ns: 2000, to_ns: 2500, count: 7, lost_kind: 4, cause, reserved: 0 }]);
+        assert_eq!((accounting.lost(), accounting.produced()), (7, 100));
+    }
+}

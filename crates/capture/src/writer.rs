@@ -1,0 +1,248 @@
+//! The writer thread: takes blocks over a bounded queue, compresses and writes them, rotates, survives a full disk.
+//!
+//! When the disk refuses, the block is tried again until it is written or the capture is stopping. Meanwhile the queue
+//! fills, then the ring, and the kernel counts what is lost; memory does not grow.
+
+use std::io::{self, Write as _};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, Sender};
+use std::time::{Duration, Instant};
+
+use crypto_trace_bpf::ProbeReport;
+use crypto_trace_format::record::{Header, ProbeStatus, ProbeStatusFixed, Records};
+use crypto_trace_format::segment::{BlockBuilder, BlockType, SegmentStore, SegmentWriter, Totals};
+
+use crate::clock::{self, Reason, boottime_ns, read_anchor};
+use crate::process_table::TableFilter;
+use crate::say;
+use crate::stats::WriterStats;
+
+/// A block is closed at this size of raw records.
+pub const BLOCK_BYTES: usize = 256 << 10;
+
+/// How long a refused write waits before the next try.
+const RETRY_INTERVAL: Duration = Duration::from_millis(200);
+
+/// How long to go on trying once the capture is stopping.
+const STOPPING_PATIENCE: Duration = Duration::from_millis(500);
+
+/// How often what was written is forced to the disk.
+const SYNC_INTERVAL: Duration = Duration::from_secs(5);
+
+/// What the drain thread hands over.
+pub enum Message {
+    /// A block, with the losses up to it.
+    Block {
+        /// The records.
+        block: BlockBuilder,
+        /// Lost so far.
+        lost: u64,
+        /// Last of a flush.
+        flush_end: bool,
+    },
+    /// Start a new segment (SIGHUP).
+    Rotate,
+}
+
+/// Where segments go.
+pub enum Sink {
+    /// Files.
+    Store(Box<SegmentStore>),
+    /// Standard output.
+    Stream(Box<SegmentWriter<io::BufWriter<io::Stdout>>>),
+}
+
+/// What every segment opens with.
+pub struct Opening {
+    /// Which processes are told.
+    pub table: TableFilter,
+    /// What became of the probes.
+    pub probes: Vec<ProbeReport>,
+}
+
+/// Shared with the drain thread.
+#[derive(Debug, Default)]
+pub struct Shared {
+    /// The capture is stopping: no more patience with the disk.
+    pub stopping: AtomicBool,
+    /// The reader of the stream is gone.
+    pub pipe_closed: AtomicBool,
+    /// Numbers.
+    pub stats: WriterStats,
+}
+
+/// What the writer leaves behind.
+#[derive(Debug, Default)]
+pub struct Written {
+    /// Over all segments.
+    pub totals: Totals,
+    /// How many segments.
+    pub segments: u64,
+    /// Why the last one could not be sealed.
+    pub seal_error: Option<io::Error>,
+}
+
+/// The writer thread's state.
+pub struct Writer {
+    sink: Sink,
+    opening: Opening,
+    shared: Arc<Shared>,
+    recycled: Sender<BlockBuilder>,
+    last_sync: Instant,
+    failing_since: Option<Instant>,
+    lost: u64,
+}
+
+impl Writer {
+    /// Writes into `sink`; emptied blocks go back over `recycled`.
+    pub fn new(sink: Sink, opening: Opening, shared: Arc<Shared>, recycled: Sender<BlockBuilder>) -> Self {
+        Self { sink, opening, shared, recycled, last_sync: Instant::now(), failing_since: None, lost: 0 }
+    }
+
+    /// Runs until the other end of `messages` is dropped, then seals.
+    pub fn run(mut self, messages: &Receiver<Message>) -> Written {
+        self.write_opening(Reason::Start);
+        for message in messages {
+            match message {
+                Message::Rotate => self.rotate(),
+                Message::Block { mut block, lost, flush_end } => {
+                    self.lost = lost;
+                    if matches!(&self.sink, Sink::Store(store) if store.should_rotate()) {
+                        self.rotate();
+                    }
+                    self.write_with_patience(&block, flush_end);
+                    block.clear();
+                    // The drain thread may be gone, and with it the need for blocks.
+                    let _ = self.recycled.send(block);
+                }
+            }
+        }
+        self.seal()
+    }
+
+    fn rotate(&mut self) {
+        let (anchor, _) = read_anchor();
+        if let Sink::Store(store) = &mut self.sink {
+            match store.rotate(anchor) {
+                Ok(()) => self.write_opening(Reason::Start),
+                Err(error) => self.report_failure("start a new segment", &error),
+            }
+        }
+    }
+
+    /// Clock, probes, processes.
+    fn write_opening(&mut self, reason: Reason) {
+        let (anchor, error_ns) = read_anchor();
+        let mut lifecycle = Vec::new();
+        let mut events = Vec::new();
+        clock::encode(anchor, error_ns, reason, &mut lifecycle);
+        for probe in &self.opening.probes {
+            encode_probe(probe, &mut lifecycle);
+        }
+        self.opening.table.encode(&mut lifecycle, &mut events);
+        self.shared.stats.segments.fetch_add(1, Ordering::Relaxed);
+        self.write_records(BlockType::Lifecycle, &lifecycle, events.is_empty());
+        self.write_records(BlockType::Events, &events, true);
+    }
+
+    fn write_records(&mut self, block_type: BlockType, bytes: &[u8], flush_end: bool) {
+        let mut block = BlockBuilder::new(block_type, bytes.len().min(BLOCK_BYTES));
+        for record in Records::new(bytes).flatten() {
+            if block.len_bytes() + record.bytes().len() > BLOCK_BYTES {
+                self.write_with_patience(&block, false);
+                block.clear();
+            }
+            block.push(&record.header, record.bytes());
+        }
+        if !block.is_empty() {
+            self.write_with_patience(&block, flush_end);
+        }
+    }
+
+    /// Writes a block, however often it takes; drops it, counted, only when stopping.
+    fn write_with_patience(&mut self, block: &BlockBuilder, flush_end: bool) {
+        let mut stopping_since = None;
+        loop {
+            let Err(error) = self.write(block, flush_end) else {
+                if let Some(since) = self.failing_since.take() {
+                    say::warning(&format!("writing again after {:.1} s", since.elapsed().as_secs_f64()));
+                }
+                return;
+            };
+            if error.kind() == io::ErrorKind::BrokenPipe {
+                self.shared.pipe_closed.store(true, Ordering::Relaxed);
+            } else {
+                self.report_failure("write", &error);
+            }
+            let stopping = self.shared.stopping.load(Ordering::Relaxed);
+            if stopping && stopping_since.is_none() {
+                stopping_since = Some(Instant::now());
+            }
+            let out_of_patience = stopping_since.is_some_and(|since| since.elapsed() > STOPPING_PATIENCE);
+            if out_of_patience || self.shared.pipe_closed.load(Ordering::Relaxed) {
+                self.shared.stats.dropped.fetch_add(u64::from(block.record_count()), Ordering::Relaxed);
+                return;
+            }
+            std::thread::sleep(RETRY_INTERVAL);
+        }
+    }
+
+    fn write(&mut self, block: &BlockBuilder, flush_end: bool) -> io::Result<()> {
+        let dropped = self.shared.stats.dropped.load(Ordering::Relaxed);
+        let lost = self.lost;
+        match &mut self.sink {
+            Sink::Store(store) => {
+                store.write_block(block, lost, dropped, flush_end)?;
+                if self.last_sync.elapsed() > SYNC_INTERVAL {
+                    self.last_sync = Instant::now();
+                    store.sync()?;
+                }
+                self.shared.stats.written_bytes.store(store.written_bytes(), Ordering::Relaxed);
+            }
+            Sink::Stream(stream) => {
+                stream.write_block(block, lost, dropped, flush_end)?;
+                if flush_end {
+                    stream.get_mut().flush()?;
+                }
+                self.shared.stats.written_bytes.store(stream.totals().file_bytes, Ordering::Relaxed);
+            }
+        }
+        Ok(())
+    }
+
+    /// Says that the disk refuses: once when it begins, not at every try.
+    fn report_failure(&mut self, what: &str, error: &io::Error) {
+        if self.failing_since.is_none() {
+            self.failing_since = Some(Instant::now());
+            say::error(&format!("cannot {what}: {error}; trying again, the ring buffer holds what it can"));
+        }
+    }
+
+    fn seal(self) -> Written {
+        let segments = self.shared.stats.segments.load(Ordering::Relaxed);
+        match self.sink {
+            Sink::Store(store) => match store.seal() {
+                Ok((totals, segments)) => Written { totals, segments, seal_error: None },
+                Err(error) => Written { segments, seal_error: Some(error), ..Written::default() },
+            },
+            Sink::Stream(stream) => match stream.finish().and_then(|(mut out, totals)| out.flush().map(|()| totals)) {
+                Ok(totals) => Written { totals, segments, seal_error: None },
+                Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Written { segments, ..Written::default() },
+                Err(error) => Written { segments, seal_error: Some(error), ..Written::default() },
+            },
+        }
+    }
+}
+
+fn encode_probe(report: &ProbeReport, out: &mut Vec<u8>) {
+    let fixed = ProbeStatusFixed {
+        state: report.state.0,
+        errno: report.errno,
+        tier: report.tier.0,
+        ..ProbeStatusFixed::default()
+    };
+    let header = Header { time_ns: boottime_ns(), ..Header::default() };
+    let (probe, target, message) = (report.probe.as_bytes(), report.target.as_bytes(), report.message.as_bytes());
+    ProbeStatus { fixed, probe, target, message, ..ProbeStatus::default() }.encode(header, out);
+}
