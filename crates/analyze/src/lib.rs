@@ -1,1 +1,24 @@
-//! placeholder
+//! Reads crypto-trace segments and says what is in them. No privileges, no eBPF, no /proc: any machine will do.
+//!
+//! Every byte it reads is untrusted. See `docs/events.md` for what is shown.
+
+pub mod args;
+pub mod capture;
+pub mod clock;
+pub mod commands;
+pub mod completeness;
+pub mod console;
+pub mod escape;
+pub mod faults;
+pub mod filter;
+pub mod input;
+pub mod library;
+pub mod names;
+pub mod pipeline;
+pub mod redact;
+pub mod render;
+pub mod summary;
+pub mod text;
+pub mod time_spec;
+pub mod timeline;
+pub mod timestamp;

@@ -1,0 +1,378 @@
+//! The command line: parsed and checked here, in one place and without side effects, into a [`Job`] that does the work.
+
+use crate::filter::{Filter, Globs, Outcome};
+use crate::time_spec::TimeSpec;
+use clap::error::ErrorKind;
+use clap::{ArgAction, Args, CommandFactory, Parser, Subcommand, ValueEnum};
+use crypto_trace_format::record::{KINDS, Kind};
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+/// What to do.
+#[derive(Debug, Clone)]
+pub struct Job {
+    /// The work.
+    pub task: Task,
+    /// How much to say on stderr.
+    pub verbosity: Verbosity,
+    /// Threads; 0 for as many as there are CPUs.
+    pub threads: usize,
+}
+
+/// The work.
+#[derive(Debug, Clone)]
+pub enum Task {
+    /// Show events.
+    Events(EventsTask),
+    /// Say what a capture is.
+    Info(ReportTask),
+    /// Check every byte.
+    Verify(ReportTask),
+    /// Print the JSON Schema of events.
+    Schema,
+}
+
+/// Show events.
+#[derive(Debug, Clone)]
+pub struct EventsTask {
+    /// What to read.
+    pub input: Input,
+    /// How to show it.
+    pub format: Format,
+    /// What to show.
+    pub filter: Filter,
+    /// Where to; stdout when `None`.
+    pub output: Option<PathBuf>,
+    /// Hide home directories.
+    pub redact: bool,
+}
+
+/// Report on files.
+#[derive(Debug, Clone)]
+pub struct ReportTask {
+    /// Files and directories.
+    pub paths: Vec<PathBuf>,
+    /// As JSON.
+    pub json: bool,
+    /// Hide home directories.
+    pub redact: bool,
+}
+
+/// What to read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Input {
+    /// A stream of segments.
+    Stdin,
+    /// Files and directories.
+    Paths(Vec<PathBuf>),
+}
+
+/// How much to say on stderr.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verbosity {
+    /// Only errors, loss and damage.
+    Quiet,
+    /// Also notes.
+    Normal,
+    /// Also counts.
+    Verbose,
+}
+
+/// How events are shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// One JSON object per line
+    JsonStream,
+    /// One JSON array, one event per line
+    JsonArray,
+    /// One JSON array, indented
+    JsonPretty,
+    /// Counts and tables for people
+    Summary,
+}
+
+/// How reports are shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum ReportFormat {
+    /// For people
+    Text,
+    /// For programs
+    Json,
+}
+
+/// Reads what crypto-trace-capture recorded. Needs no privileges and no eBPF.
+#[derive(Debug, Parser)]
+#[command(name = "crypto-trace-analyze", version, max_term_width = 110)]
+#[command(after_help = "Exit codes: 0 done, 1 failure, 2 wrong usage, 6 input damaged (verify).")]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+
+    /// Print counts to stderr at the end
+    #[arg(short, long, global = true)]
+    verbose: bool,
+
+    /// Print only errors, loss and damage to stderr
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    quiet: bool,
+
+    /// Threads to use [default: one per CPU]. Output does not depend on it
+    #[arg(long, global = true, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    threads: Option<u16>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Show events, or a summary of them
+    Events(Box<EventsArgs>),
+    /// Say what a capture is: host, time, counts, loss, probes, cost
+    Info(ReportArgs),
+    /// Check every byte of segments; exit code 6 when they are damaged
+    Verify(ReportArgs),
+    /// Print the JSON Schema of events
+    Schema,
+}
+
+#[derive(Debug, Args)]
+struct EventsArgs {
+    /// Segments, directories of segments, or - for a stream on stdin [default: -]
+    #[arg(value_name = "INPUT")]
+    inputs: Vec<PathBuf>,
+
+    /// How to show them
+    #[arg(short, long, value_enum, default_value = "json-stream", value_name = "FORMAT")]
+    format: Format,
+
+    /// Write to FILE instead of stdout
+    #[arg(short, long, value_name = "FILE")]
+    output: Option<PathBuf>,
+
+    /// Show names of home directories, which are hidden as /home/USER and /home/ROOT
+    #[arg(long)]
+    no_redact: bool,
+
+    #[command(flatten)]
+    filters: FilterArgs,
+}
+
+/// Filters combine with AND; one given several times is OR. Events about the capture itself, such as loss, are held only
+/// to --type, --since and --until.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Filters (all must hold; one given several times: any)")]
+struct FilterArgs {
+    /// Process id
+    #[arg(short, long = "pid", value_name = "PID", action = ArgAction::Append, value_parser = clap::value_parser!(u32).range(1..))]
+    pids: Vec<u32>,
+
+    /// Part of the process name (`process`) or of the executable's file name, case-sensitive
+    #[arg(short, long = "name", value_name = "NAME", action = ArgAction::Append, value_parser = not_empty)]
+    names: Vec<String>,
+
+    /// With --pid or --name: descendants of these processes too
+    #[arg(long)]
+    follow_children: bool,
+
+    /// Glob for the file or library: without a slash its name in any directory, with one the whole path; {pem,crt} works
+    #[arg(short = 'F', long = "file", value_name = "GLOB", action = ArgAction::Append, value_parser = glob)]
+    files: Vec<String>,
+
+    /// Part of the library's file name (libssl) or of its name (OpenSSL)
+    #[arg(short, long = "library", value_name = "NAME", action = ArgAction::Append, value_parser = not_empty)]
+    libraries: Vec<String>,
+
+    /// Event types [default: process_exec,process_exit,file_open,lib_load,loss]
+    #[arg(long = "type", value_name = "TYPE,…", action = ArgAction::Append, value_delimiter = ',', value_parser = kind)]
+    kinds: Vec<Kind>,
+
+    /// Real user id
+    #[arg(long = "uid", value_name = "UID", action = ArgAction::Append)]
+    uids: Vec<u32>,
+
+    /// Part of the cgroup path
+    #[arg(long = "cgroup", value_name = "PATH", action = ArgAction::Append, value_parser = not_empty)]
+    cgroups: Vec<String>,
+
+    /// Beginning of the container id
+    #[arg(long = "container", value_name = "ID", action = ArgAction::Append, value_parser = not_empty)]
+    containers: Vec<String>,
+
+    /// From this time on: 2026-11-22T10:30:45Z, 10:30 (UTC, the last one before the capture's end), -10m (before its end)
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
+    since: Option<TimeSpec>,
+
+    /// Before this time
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
+    until: Option<TimeSpec>,
+
+    /// What succeeded, or what failed: opens by their result, exits by their status
+    #[arg(long, value_enum, value_name = "RESULT")]
+    result: Option<Outcome>,
+}
+
+#[derive(Debug, Args)]
+struct ReportArgs {
+    /// Segments, or directories of segments
+    #[arg(value_name = "INPUT", required = true)]
+    inputs: Vec<PathBuf>,
+
+    /// How to show it
+    #[arg(short, long, value_enum, default_value = "text", value_name = "FORMAT")]
+    format: ReportFormat,
+
+    /// Show names of home directories
+    #[arg(long)]
+    no_redact: bool,
+}
+
+/// Parses and checks a command line.
+///
+/// # Errors
+/// What to print, also for `--help` and `--version`.
+pub fn parse(args: impl IntoIterator<Item = impl Into<OsString> + Clone>) -> Result<Job, clap::Error> {
+    let cli = Cli::try_parse_from(args)?;
+    let verbosity = match (cli.quiet, cli.verbose) {
+        (true, _) => Verbosity::Quiet,
+        (_, true) => Verbosity::Verbose,
+        _ => Verbosity::Normal,
+    };
+    let task = match cli.command {
+        Command::Events(args) => Task::Events(events(*args)?),
+        Command::Info(args) => Task::Info(report(args)?),
+        Command::Verify(args) => Task::Verify(report(args)?),
+        Command::Schema => Task::Schema,
+    };
+    Ok(Job { task, verbosity, threads: cli.threads.map_or(0, usize::from) })
+}
+
+/// The command, for man pages and completions.
+pub fn command() -> clap::Command {
+    Cli::command()
+}
+
+fn events(args: EventsArgs) -> Result<EventsTask, clap::Error> {
+    let dashes = args.inputs.iter().filter(|input| input.as_os_str() == "-").count();
+    let input = match (dashes, args.inputs.len()) {
+        (_, 0) | (1, 1) => Input::Stdin,
+        (0, _) => Input::Paths(args.inputs),
+        _ => return Err(usage(ErrorKind::ArgumentConflict, "- (stdin) stands alone, without other inputs")),
+    };
+    let filter = filter(args.filters)?;
+    if input == Input::Stdin && filter.needs_end() {
+        let message =
+            "a time relative to the capture's end needs files, not a stream: give --since/--until a full time";
+        return Err(usage(ErrorKind::ArgumentConflict, message));
+    }
+    Ok(EventsTask { input, format: args.format, filter, output: args.output, redact: !args.no_redact })
+}
+
+fn filter(args: FilterArgs) -> Result<Filter, clap::Error> {
+    if args.follow_children && args.pids.is_empty() && args.names.is_empty() {
+        return Err(usage(ErrorKind::MissingRequiredArgument, "--follow-children needs --pid or --name"));
+    }
+    if let (Some(TimeSpec::At(since)), Some(TimeSpec::At(until))) = (args.since, args.until)
+        && since >= until
+    {
+        return Err(usage(ErrorKind::ValueValidation, "--since is not before --until"));
+    }
+    let globs =
+        |globs: &[String]| Globs::new(globs).map_err(|error| usage(ErrorKind::ValueValidation, &error.to_string()));
+    Ok(Filter {
+        pids: args.pids,
+        names: args.names,
+        follow_children: args.follow_children,
+        files: if args.files.is_empty() { None } else { Some(globs(&args.files)?) },
+        libraries: args.libraries,
+        kinds: args.kinds,
+        uids: args.uids,
+        cgroups: args.cgroups,
+        containers: args.containers,
+        since: args.since,
+        until: args.until,
+        outcome: args.result,
+    })
+}
+
+fn report(args: ReportArgs) -> Result<ReportTask, clap::Error> {
+    if args.inputs.iter().any(|input| input.as_os_str() == "-") {
+        return Err(usage(ErrorKind::ValueValidation, "this reads files and directories, not stdin"));
+    }
+    Ok(ReportTask { paths: args.inputs, json: args.format == ReportFormat::Json, redact: !args.no_redact })
+}
+
+fn usage(kind: ErrorKind, message: &str) -> clap::Error {
+    Cli::command().error(kind, message)
+}
+
+fn not_empty(text: &str) -> Result<String, String> {
+    if text.is_empty() { Err("must not be empty".to_owned()) } else { Ok(text.to_owned()) }
+}
+
+fn glob(text: &str) -> Result<String, String> {
+    Globs::new(&[not_empty(text)?]).map(|_| text.to_owned()).map_err(|error| error.to_string())
+}
+
+fn kind(text: &str) -> Result<Kind, String> {
+    Kind::from_name(text).ok_or_else(|| {
+        let names: Vec<&str> = KINDS.iter().map(|layout| layout.name).collect();
+        format!("not an event type; there are {}", names.join(", "))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn run(args: &str) -> Result<Job, clap::Error> {
+        parse(std::iter::once("crypto-trace-analyze").chain(args.split_whitespace()))
+    }
+
+    fn filter_of(args: &str) -> Filter {
+        match run(args).expect("valid").task {
+            Task::Events(task) => task.filter,
+            other => panic!("not events: {other:?}"),
+        }
+    }
+
+    #[test]
+    fn the_command_is_well_formed() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn lists_repeat_and_split() {
+        let filter = filter_of("events x -p 1 -p 2 --type file_open,lib_load --type loss --since -10m");
+        assert_eq!(filter.pids, [1, 2]);
+        assert_eq!(filter.kinds, [Kind(4), Kind(5), Kind(17)]);
+        assert_eq!(filter.since, Some(TimeSpec::BeforeEnd(600_000_000_000)));
+    }
+
+    #[test]
+    fn wrong_usage_is_refused() {
+        for bad in [
+            "",
+            "bogus",
+            "events --bogus",
+            "events a -",
+            "events - -",
+            "events a --type nonsense",
+            "events a --since tomorrow",
+            "events a -F {",
+            "events a -n=",
+            "events a -p 0",
+            "events a -p abc",
+            "events a -f xml",
+            "events a -v -q",
+            "events a --follow-children",
+            "events - --since -10m",
+            "events a --since 2026-11-22T10:00:00Z --until 2026-11-22T09:00:00Z",
+            "events a --threads 0",
+            "info",
+            "info -",
+            "verify",
+        ] {
+            let error = run(bad).expect_err(bad);
+            assert_eq!(error.exit_code(), 2, "{bad}");
+        }
+        assert_eq!(run("--help").expect_err("help").exit_code(), 0);
+    }
+}

@@ -1,0 +1,180 @@
+//! Everything the lifecycle records of one capture tell: processes, clock, loss, probes, cost.
+//!
+//! A capture is all segments with the same capture id. It is filled record by record in capture order and then only read.
+
+use crate::clock::WallClock;
+use crate::names::OpenFlags;
+use crate::timeline::Timeline;
+use crypto_trace_format::record::{
+    Clock, Header, Kind, Loss, LossCause, ProbeState, ProbeStatus, Record, RecordError, SelfStats, SelfStatsFixed,
+};
+use crypto_trace_format::segment::{ClockAnchor, SegmentMeta};
+use std::collections::BTreeMap;
+
+/// Distinct probes and distinct kinds of loss that are kept; a real capture has some dozens.
+const MAX_ROWS: usize = 4_096;
+
+/// Clock anchors that are kept; one every 10 s makes 100,000 in eleven days.
+const MAX_ANCHORS: usize = 1 << 20;
+
+/// What is missing of one kind for one reason.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LossRow {
+    /// How many records.
+    pub count: u64,
+    /// Earliest, boot time.
+    pub from_ns: u64,
+    /// Latest, boot time.
+    pub to_ns: u64,
+}
+
+/// What became of one probe, as last heard.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProbeRow {
+    /// State.
+    pub state: ProbeState,
+    /// errno of a failure.
+    pub errno: i32,
+    /// Why, for people.
+    pub message: Vec<u8>,
+}
+
+/// Name, target and tier of a probe.
+pub type ProbeKey = (Vec<u8>, Vec<u8>, u16);
+
+/// One capture.
+#[derive(Debug)]
+pub struct Capture {
+    /// Header of its first segment.
+    pub meta: SegmentMeta,
+    /// How its machine numbers open flags.
+    pub open_flags: OpenFlags,
+    /// Boot time to UTC.
+    pub clock: WallClock,
+    /// Processes.
+    pub timeline: Timeline,
+    /// What is missing, by kind and cause.
+    pub loss: BTreeMap<(u16, LossCause), LossRow>,
+    /// Probes.
+    pub probes: BTreeMap<ProbeKey, ProbeRow>,
+    /// Latest self_stats record.
+    pub self_stats: Option<SelfStatsFixed>,
+    anchors: usize,
+    self_stats_ns: u64,
+    /// Cumulative (lost, dropped) of block headers: of the first block, and the highest.
+    counters: Option<Counters>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Counters {
+    base: (u64, u64),
+    highest: (u64, u64),
+}
+
+impl Capture {
+    /// A capture of which only the header of its first segment is known.
+    pub fn new(meta: SegmentMeta) -> Self {
+        let mut clock = WallClock::default();
+        clock.add(meta.clock);
+        Self {
+            open_flags: OpenFlags::of_arch(&meta.arch),
+            clock,
+            timeline: Timeline::default(),
+            loss: BTreeMap::new(),
+            probes: BTreeMap::new(),
+            self_stats: None,
+            anchors: 1,
+            self_stats_ns: 0,
+            counters: None,
+            meta,
+        }
+    }
+
+    /// Takes in the header of a further segment.
+    pub fn add_segment(&mut self, meta: &SegmentMeta) {
+        self.add_anchor(meta.clock);
+    }
+
+    /// Takes in the cumulative loss counters of a block header, in capture order. `sequence` is its segment's.
+    pub fn add_counters(&mut self, sequence: u64, lost: u64, dropped: u64) {
+        // Loss before the first segment that is still there is not loss of what is there.
+        let base = if sequence == 0 { (0, 0) } else { (lost, dropped) };
+        let counters = self.counters.get_or_insert(Counters { base, highest: base });
+        counters.highest = (counters.highest.0.max(lost), counters.highest.1.max(dropped));
+    }
+
+    /// Takes in one lifecycle record.
+    ///
+    /// # Errors
+    /// When its body is malformed.
+    pub fn apply(&mut self, record: &Record<'_>) -> Result<(), RecordError> {
+        match Kind(record.header.kind) {
+            Clock::KIND => {
+                let fixed = Clock::decode(record)?.fixed;
+                self.add_anchor(ClockAnchor { boottime_ns: fixed.boottime_ns, realtime_ns: fixed.realtime_ns });
+            }
+            Loss::KIND => self.add_loss(&Loss::decode(record)?),
+            ProbeStatus::KIND => self.add_probe(&ProbeStatus::decode(record)?),
+            SelfStats::KIND => self.add_self_stats(&record.header, SelfStats::decode(record)?.fixed),
+            _ => self.timeline.apply(record)?,
+        }
+        Ok(())
+    }
+
+    /// Records missing from the capture: lost by the kernel, and dropped by user space.
+    pub fn missing(&self) -> (u64, u64) {
+        let mut told = (0u64, 0u64);
+        for ((_, cause), row) in &self.loss {
+            let sum = if cause.is_drop() { &mut told.1 } else { &mut told.0 };
+            *sum = sum.saturating_add(row.count);
+        }
+        let counted = self
+            .counters
+            .map_or((0, 0), |c| (c.highest.0.saturating_sub(c.base.0), c.highest.1.saturating_sub(c.base.1)));
+        // Counters run ahead of records when the end of a capture is missing, and behind when only counters are.
+        (told.0.max(counted.0), told.1.max(counted.1))
+    }
+
+    /// Probes that are not attached although they were wanted.
+    pub fn broken_probes(&self) -> impl Iterator<Item = (&ProbeKey, &ProbeRow)> {
+        self.probes.iter().filter(|(_, row)| matches!(row.state, ProbeState::FAILED | ProbeState::DETACHED))
+    }
+
+    fn add_anchor(&mut self, anchor: ClockAnchor) {
+        if self.anchors < MAX_ANCHORS {
+            self.anchors += 1;
+            self.clock.add(anchor);
+        }
+    }
+
+    fn add_loss(&mut self, loss: &Loss<'_>) {
+        let fixed = loss.fixed;
+        let mut key = (fixed.lost_kind, LossCause(fixed.cause));
+        if self.loss.len() >= MAX_ROWS && !self.loss.contains_key(&key) {
+            key = (0, LossCause(if key.1.is_drop() { LossCause::MALFORMED.0 } else { 0 }));
+        }
+        let row = self.loss.entry(key).or_insert(LossRow { count: 0, from_ns: u64::MAX, to_ns: 0 });
+        row.count = row.count.saturating_add(fixed.count);
+        row.from_ns = row.from_ns.min(fixed.from_ns);
+        row.to_ns = row.to_ns.max(fixed.to_ns);
+    }
+
+    fn add_probe(&mut self, status: &ProbeStatus<'_>) {
+        let key = (status.probe.to_vec(), status.target.to_vec(), status.fixed.tier);
+        if self.probes.len() < MAX_ROWS || self.probes.contains_key(&key) {
+            let row = ProbeRow {
+                state: ProbeState(status.fixed.state),
+                errno: status.fixed.errno,
+                message: status.message.to_vec(),
+            };
+            self.probes.insert(key, row);
+        }
+    }
+
+    fn add_self_stats(&mut self, header: &Header, fixed: SelfStatsFixed) {
+        if self.self_stats.is_none() || header.time_ns >= self.self_stats_ns {
+            self.self_stats_ns = header.time_ns;
+            self.self_stats = Some(fixed);
+        }
+    }
+}

@@ -1,0 +1,156 @@
+//! `events`: single events, or a summary of them.
+
+use super::{Outcome, report};
+use crate::args::{EventsTask, Format, Input};
+use crate::capture::Capture;
+use crate::console::{Console, Output, stdin_is_terminal};
+use crate::faults::FaultLog;
+use crate::input::{self, Inputs};
+use crate::pipeline::{OrderedOutput, Plan, Tally, read_captures, run_live, write_ordered};
+use crate::render::{EventFormat, JsonArray, JsonPretty, JsonStream, RenderOptions};
+use crate::summary::{self, SummaryContext, Totals};
+use crate::text::{Paint, grouped};
+use anyhow::{Context, Result, bail};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+/// What a run is told at its end.
+struct Ending<'a> {
+    captures: &'a [Capture],
+    names: Vec<PathBuf>,
+    faults: FaultLog,
+    tally: Tally,
+    out_of_order: bool,
+    since: Instant,
+}
+
+pub(super) fn run(task: &EventsTask, console: Console) -> Result<Outcome> {
+    match &task.input {
+        Input::Paths(paths) => files(task, paths, console),
+        Input::Stdin if stdin_is_terminal() => {
+            console.error("no input: name segments or a directory of them, or pipe a capture in");
+            Ok(Outcome::Usage)
+        }
+        Input::Stdin => stream(task, console),
+    }
+}
+
+fn files(task: &EventsTask, paths: &[PathBuf], console: Console) -> Result<Outcome> {
+    let since = Instant::now();
+    let inputs = input::open(paths)?;
+    inputs.notes.iter().for_each(|note| console.note(note));
+    let names: Vec<PathBuf> = inputs.segments.iter().map(|segment| segment.reader.path().to_owned()).collect();
+    refuse_overwriting(task.output.as_deref(), &names)?;
+    let mut faults = FaultLog::default();
+    let captures = read_captures(&inputs, &mut faults);
+    let plan = Plan::new(&inputs, &captures, &task.filter);
+    let out = Output::open(task.output.as_deref())?;
+    let (tally, out_of_order) = match format(task.format) {
+        Some(format) => {
+            let ordered = OrderedOutput::new(format, RenderOptions { redact: task.redact }, out)?;
+            write_ordered(&plan, ordered, &mut faults)?
+        }
+        None => {
+            let totals = summary::summarize(&plan, &mut faults);
+            print_summary(&totals, &captures, inputs.segments.len(), &faults, task.redact, out)?;
+            (totals.tally, false)
+        }
+    };
+    finish(&Ending { captures: &captures, names, faults, tally, out_of_order, since }, console)?;
+    leave(inputs);
+    Ok(Outcome::Done)
+}
+
+fn stream(task: &EventsTask, console: Console) -> Result<Outcome> {
+    let since = Instant::now();
+    let mut faults = FaultLog::default();
+    let stdin = std::io::stdin().lock();
+    let out = Output::open(task.output.as_deref())?;
+    let (live, tally) = match format(task.format) {
+        Some(format) => {
+            let mut ordered = OrderedOutput::new(format, RenderOptions { redact: task.redact }, out)?;
+            let live = run_live(stdin, &task.filter, &mut ordered, &mut faults).context("stdin")?;
+            (live, ordered.finish()?.0)
+        }
+        None => {
+            let mut totals = Totals::default();
+            let live = run_live(stdin, &task.filter, &mut totals, &mut faults).context("stdin")?;
+            print_summary(&totals, &live.captures, live.segments as usize, &faults, task.redact, out)?;
+            (live, totals.tally)
+        }
+    };
+    if live.segments == 0 {
+        bail!("stdin: not a crypto-trace segment");
+    }
+    let names = vec![PathBuf::from("stdin"); live.segments as usize];
+    finish(&Ending { captures: &live.captures, names, faults, tally, out_of_order: false, since }, console)?;
+    Ok(Outcome::Done)
+}
+
+fn format(format: Format) -> Option<&'static dyn EventFormat> {
+    match format {
+        Format::JsonStream => Some(&JsonStream),
+        Format::JsonArray => Some(&JsonArray),
+        Format::JsonPretty => Some(&JsonPretty),
+        Format::Summary => None,
+    }
+}
+
+fn print_summary(
+    totals: &Totals,
+    captures: &[Capture],
+    segments: usize,
+    faults: &FaultLog,
+    redact: bool,
+    mut out: Output,
+) -> Result<()> {
+    let context = SummaryContext {
+        captures,
+        segments,
+        damaged_records: faults.records_lost(),
+        damaged: faults.any_damage(),
+        redact,
+        paint: Paint { colour: out.colour },
+    };
+    out.write_all(summary::print(totals, &context).as_bytes())?;
+    Ok(())
+}
+
+/// An output that is also an input would be emptied before it is read.
+fn refuse_overwriting(output: Option<&Path>, inputs: &[PathBuf]) -> Result<()> {
+    let Some(output) = output.and_then(|output| output.canonicalize().ok()) else { return Ok(()) };
+    if inputs.iter().any(|input| input.canonicalize().is_ok_and(|input| input == output)) {
+        bail!("{}: is an input, and cannot be the output", output.display());
+    }
+    Ok(())
+}
+
+fn finish(ending: &Ending<'_>, console: Console) -> Result<()> {
+    report::faults(&ending.faults, &ending.names, console);
+    report::completeness(ending.captures, console);
+    if ending.out_of_order {
+        console.warn("too many blocks overlap in time: some events may be out of order");
+    }
+    let tally = ending.tally;
+    if tally.unknown > 0 {
+        let count = grouped(tally.unknown);
+        console.warn(&format!("{count} records are of kinds that this version does not know, and were left out"));
+    }
+    let seconds = ending.since.elapsed().as_secs_f64().max(1e-9);
+    #[allow(clippy::cast_precision_loss, reason = "a rate for people")]
+    let rate = tally.processed as f64 / seconds;
+    console.verbose(&format!("Events processed: {}", tally.processed));
+    console.verbose(&format!("Events filtered: {}", tally.processed.saturating_sub(tally.output)));
+    console.verbose(&format!("Events output: {}", tally.output));
+    console.verbose(&format!("Rate: {rate:.0} events/s"));
+    if tally.processed == 0 && ending.faults.any_damage() {
+        bail!("nothing could be read: every block is damaged");
+    }
+    Ok(())
+}
+
+/// The process ends right after this: unmapping and freeing everything first would only take time.
+fn leave(inputs: Inputs) {
+    std::mem::forget(inputs);
+}

@@ -1,0 +1,43 @@
+//! One file per subcommand: from a [`Job`] to an [`Outcome`].
+
+mod events;
+mod info;
+mod report;
+mod schema;
+mod verify;
+
+pub use schema::SCHEMA;
+
+use crate::args::{Job, Task};
+use crate::console::Console;
+use anyhow::{Context, Result};
+
+/// How a run ended, when it did not fail.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// All is well.
+    Done,
+    /// `verify` found damage.
+    Damaged,
+    /// The command line makes no sense here.
+    Usage,
+}
+
+/// Does the work.
+///
+/// # Errors
+/// When it cannot be done.
+pub fn run(job: &Job) -> Result<Outcome> {
+    let console = Console::new(job.verbosity);
+    let pool = rayon::ThreadPoolBuilder::new()
+        .num_threads(job.threads)
+        .thread_name(|index| format!("analyze-{index}"))
+        .build()
+        .context("cannot start threads")?;
+    pool.install(|| match &job.task {
+        Task::Events(task) => events::run(task, console),
+        Task::Info(task) => info::run(task, console),
+        Task::Verify(task) => verify::run(task, console),
+        Task::Schema => schema::run(),
+    })
+}

@@ -1,0 +1,49 @@
+//! What is told on stderr at the end of a run.
+
+use crate::capture::Capture;
+use crate::completeness;
+use crate::console::Console;
+use crate::faults::FaultLog;
+use crate::text::grouped;
+use std::path::PathBuf;
+
+/// Lines of one sort that are printed.
+const MAX_LINES: usize = 20;
+
+/// Damage, and notes about torn tails.
+pub(super) fn faults(faults: &FaultLog, names: &[PathBuf], console: Console) {
+    let mut lines = 0;
+    for (segment, problem) in faults.iter() {
+        lines += 1;
+        if lines > MAX_LINES {
+            continue;
+        }
+        let name = names.get(segment as usize).map(|name| name.display().to_string()).unwrap_or_default();
+        let line = format!("{name}: {problem}");
+        if problem.is_damage() { console.warn(&line) } else { console.note(&line) }
+    }
+    let beyond = faults.beyond() + (lines.max(MAX_LINES) - MAX_LINES) as u64;
+    if beyond > 0 {
+        console.warn(&format!("and {} more faults; see verify", grouped(beyond)));
+    }
+    if faults.records_lost() > 0 {
+        console.warn(&format!("{} records are known to be lost to damage", grouped(faults.records_lost())));
+    }
+}
+
+/// What the captures themselves say is missing.
+pub(super) fn completeness(captures: &[Capture], console: Console) {
+    for capture in captures {
+        for (index, gap) in completeness::gaps(capture, captures.len() > 1).iter().enumerate() {
+            if index < MAX_LINES {
+                console.warn(gap);
+            } else if index == MAX_LINES {
+                console.warn("and more is missing; see info");
+            }
+        }
+        if capture.timeline.refused() > 0 {
+            let refused = grouped(capture.timeline.refused());
+            console.warn(&format!("{refused} process records did not fit in memory: some events lack exe and cmdline"));
+        }
+    }
+}

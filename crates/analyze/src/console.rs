@@ -1,0 +1,104 @@
+//! The only place that writes to stdout and stderr.
+//!
+//! Data goes to stdout or `--output`, everything else to stderr. Text is made safe to show here: a path or a message of a
+//! file may hold anything.
+
+use crate::args::Verbosity;
+use crate::escape;
+use anyhow::{Context, Result};
+use owo_colors::{OwoColorize, Style};
+use std::fs::File;
+use std::io::{self, IsTerminal, Write};
+use std::os::fd::AsFd;
+use std::path::Path;
+
+/// Writes to stderr.
+#[derive(Debug, Clone, Copy)]
+pub struct Console {
+    verbosity: Verbosity,
+}
+
+impl Console {
+    /// A console that says this much.
+    pub fn new(verbosity: Verbosity) -> Self {
+        Self { verbosity }
+    }
+
+    /// Why nothing could be done.
+    pub fn error(self, message: &str) {
+        say("error", Style::new().red().bold(), message);
+    }
+
+    /// Something that changes what the output means; always said.
+    pub fn warn(self, message: &str) {
+        say("WARNING", Style::new().yellow().bold(), message);
+    }
+
+    /// Something good to know.
+    pub fn note(self, message: &str) {
+        if self.verbosity != Verbosity::Quiet {
+            say("note", Style::new().bold(), message);
+        }
+    }
+
+    /// Counts.
+    pub fn verbose(self, message: &str) {
+        if self.verbosity == Verbosity::Verbose {
+            let _ = writeln!(anstream::stderr(), "{}", escape::for_people(message.as_bytes()));
+        }
+    }
+}
+
+fn say(label: &str, style: Style, message: &str) {
+    let message = escape::for_people(message.as_bytes());
+    // anstream leaves out colours where there is no terminal, and with NO_COLOR. A closed stderr is no reason to fail.
+    let _ = writeln!(anstream::stderr(), "{}: {message}", label.style(style));
+}
+
+/// What clap has to say, about help or wrong usage.
+pub fn print_usage(error: &clap::Error) {
+    let _ = error.print();
+}
+
+/// Whether stdin is a terminal, where nobody pipes segments in.
+pub fn stdin_is_terminal() -> bool {
+    io::stdin().is_terminal()
+}
+
+/// Where data goes.
+#[derive(Debug)]
+pub struct Output {
+    file: File,
+    /// Whether colours are welcome.
+    pub colour: bool,
+}
+
+impl Output {
+    /// Opens `path`, or stdout.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn open(path: Option<&Path>) -> Result<Self> {
+        match path {
+            Some(path) => {
+                let file = File::create(path).with_context(|| format!("{}: cannot be written", path.display()))?;
+                Ok(Self { file, colour: false })
+            }
+            None => {
+                let colour = anstream::AutoStream::choice(&io::stdout()) != anstream::ColorChoice::Never;
+                let owned = io::stdout().as_fd().try_clone_to_owned().context("stdout is closed")?;
+                Ok(Self { file: File::from(owned), colour })
+            }
+        }
+    }
+}
+
+impl Write for Output {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.file.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
+    }
+}

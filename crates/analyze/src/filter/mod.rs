@@ -1,0 +1,200 @@
+//! Which events are shown. Filters combine with AND; a repeated one is OR.
+//!
+//! Filters see what was recorded, before anything is redacted. Events about the capture itself (loss, clock, …) are held
+//! only to the type and time filters: a gap stays visible whatever else is asked for.
+
+mod globs;
+mod selection;
+
+pub use globs::Globs;
+pub use selection::Selection;
+
+use crate::capture::Capture;
+use crate::clock::WallNs;
+use crate::time_spec::TimeSpec;
+use crate::timeline::ImageId;
+use crypto_trace_format::catalog::{self, file_name};
+use crypto_trace_format::record::{
+    FileOpen, Kind, LibLoad, Loss, ProcessExec, ProcessExit, Record, RecordError, flags,
+};
+use crypto_trace_format::segment::BlockHeader;
+use memchr::memmem::find;
+
+/// Kinds shown when none are asked for.
+pub const DEFAULT_KINDS: &[Kind] = &[ProcessExec::KIND, ProcessExit::KIND, FileOpen::KIND, LibLoad::KIND, Loss::KIND];
+
+/// Whether an operation succeeded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Outcome {
+    /// It did.
+    Ok,
+    /// It did not.
+    Failed,
+}
+
+/// What a user asked to see.
+#[derive(Debug, Clone, Default)]
+pub struct Filter {
+    /// Process ids.
+    pub pids: Vec<u32>,
+    /// Parts of process names.
+    pub names: Vec<String>,
+    /// Also descendants of what `pids` and `names` select.
+    pub follow_children: bool,
+    /// Globs over file and library paths.
+    pub files: Option<Globs>,
+    /// Parts of library file names or of library names.
+    pub libraries: Vec<String>,
+    /// Kinds; empty means [`DEFAULT_KINDS`].
+    pub kinds: Vec<Kind>,
+    /// User ids.
+    pub uids: Vec<u32>,
+    /// Parts of cgroup paths.
+    pub cgroups: Vec<String>,
+    /// Beginnings of container ids.
+    pub containers: Vec<String>,
+    /// Earliest time.
+    pub since: Option<TimeSpec>,
+    /// Time by which it ends, exclusive.
+    pub until: Option<TimeSpec>,
+    /// Outcome.
+    pub outcome: Option<Outcome>,
+}
+
+/// A filter with its times made absolute.
+#[derive(Debug, Clone)]
+pub struct ResolvedFilter<'a> {
+    filter: &'a Filter,
+    kind_bits: u64,
+    since: WallNs,
+    until: WallNs,
+    needs_body: bool,
+}
+
+impl Filter {
+    /// Makes times absolute for captures that end at `end`.
+    pub fn resolve(&self, end: Option<WallNs>) -> ResolvedFilter<'_> {
+        let kinds = if self.kinds.is_empty() { DEFAULT_KINDS } else { &self.kinds };
+        ResolvedFilter {
+            filter: self,
+            kind_bits: kinds.iter().fold(0, |bits, kind| bits | kind.bit()),
+            since: self.since.and_then(|since| since.resolve(end)).unwrap_or(WallNs(i64::MIN)),
+            until: self.until.and_then(|until| until.resolve(end)).unwrap_or(WallNs(i64::MAX)),
+            needs_body: self.files.is_some() || !self.libraries.is_empty() || self.outcome.is_some(),
+        }
+    }
+
+    /// Whether the end of the captures must be known to resolve the times.
+    pub fn needs_end(&self) -> bool {
+        self.since.is_some_and(TimeSpec::needs_end) || self.until.is_some_and(TimeSpec::needs_end)
+    }
+}
+
+impl<'a> ResolvedFilter<'a> {
+    /// The filter as given.
+    pub fn filter(&self) -> &'a Filter {
+        self.filter
+    }
+
+    /// Whether a block can have events that pass, by its header alone.
+    pub fn block_may_match(&self, header: &BlockHeader, range: (WallNs, WallNs), selection: &Selection<'_>) -> bool {
+        if header.kinds & self.kind_bits == 0 || range.1 < self.since || !self.before_until(range.0) {
+            return false;
+        }
+        header.kinds & self.kind_bits & capture_kind_bits() != 0
+            || selection.tgids().is_none_or(|tgids| tgids.iter().any(|tgid| header.tgids.may_contain(*tgid)))
+    }
+
+    /// Whether an event passes.
+    ///
+    /// # Errors
+    /// When its body must be read for that and is malformed.
+    #[inline]
+    pub fn matches(
+        &self,
+        capture: &Capture,
+        selection: &Selection<'_>,
+        record: &Record<'_>,
+        time: WallNs,
+        image: ImageId,
+    ) -> Result<bool, RecordError> {
+        let kind = record.kind();
+        if kind.bit() & self.kind_bits == 0 || time < self.since || !self.before_until(time) {
+            return Ok(false);
+        }
+        if is_about_capture(kind) {
+            return Ok(true);
+        }
+        let header = &record.header;
+        let filter = self.filter;
+        if !filter.uids.is_empty() && !filter.uids.contains(&header.uid) {
+            return Ok(false);
+        }
+        if !selection.matches(capture, record, image) {
+            return Ok(false);
+        }
+        if self.needs_body { self.body_matches(record) } else { Ok(true) }
+    }
+
+    /// `--until` is exclusive, except for the end of time.
+    #[inline]
+    fn before_until(&self, time: WallNs) -> bool {
+        time < self.until || self.until == WallNs(i64::MAX)
+    }
+
+    fn body_matches(&self, record: &Record<'_>) -> Result<bool, RecordError> {
+        let filter = self.filter;
+        let no_files = filter.files.is_none();
+        let no_libraries = filter.libraries.is_empty();
+        Ok(match record.kind() {
+            FileOpen::KIND => {
+                let open = FileOpen::decode(record)?;
+                let outcome = if open.fixed.result < 0 { Outcome::Failed } else { Outcome::Ok };
+                no_libraries
+                    && filter.outcome.is_none_or(|wanted| wanted == outcome)
+                    && filter.files.as_ref().is_none_or(|globs| open_matches(globs, &open, record.header.flags))
+            }
+            LibLoad::KIND => {
+                let load = LibLoad::decode(record)?;
+                filter.outcome != Some(Outcome::Failed)
+                    && (no_libraries || library_matches(&filter.libraries, load.path))
+                    && filter.files.as_ref().is_none_or(|globs| globs.matches(load.path))
+            }
+            ProcessExit::KIND => {
+                let exit = ProcessExit::decode(record)?;
+                let outcome = if exit.fixed.status == 0 { Outcome::Ok } else { Outcome::Failed };
+                no_files && no_libraries && filter.outcome.is_none_or(|wanted| wanted == outcome)
+            }
+            _ => no_files && no_libraries && filter.outcome != Some(Outcome::Failed),
+        })
+    }
+}
+
+/// A file matches by its real path, and by the name it was opened by when only that made it worth recording.
+fn open_matches(globs: &Globs, open: &FileOpen<'_>, record_flags: u16) -> bool {
+    if globs.matches(open.path) {
+        return true;
+    }
+    if !open.dir.is_empty() && open.path.first() != Some(&b'/') {
+        let mut joined = open.dir.to_vec();
+        joined.push(b'/');
+        joined.extend_from_slice(open.path);
+        return globs.matches(&joined);
+    }
+    record_flags & flags::MATCHED_GIVEN != 0 && globs.matches(open.given)
+}
+
+fn library_matches(wanted: &[String], path: &[u8]) -> bool {
+    let file = file_name(path);
+    let name = catalog::library(path).unwrap_or_default().as_bytes();
+    wanted.iter().any(|part| find(file, part.as_bytes()).is_some() || find(name, part.as_bytes()).is_some())
+}
+
+/// Kinds that are about the capture, not about a process.
+fn is_about_capture(kind: Kind) -> bool {
+    matches!(kind.0, 17..=31)
+}
+
+fn capture_kind_bits() -> u64 {
+    (17..=31).fold(0, |bits, kind| bits | Kind(kind).bit())
+}

@@ -1,0 +1,11 @@
+//! Numbers the kernel uses, and the names people know them by: open flags, errno values, signals.
+//!
+//! Tables only; nothing here looks at the machine it runs on, because a capture may come from another one.
+
+mod errno;
+mod open_flags;
+mod signal;
+
+pub use errno::errno_name;
+pub use open_flags::{OpenFlags, takes_mode};
+pub use signal::signal_name;

@@ -1,0 +1,134 @@
+//! Segments from a pipe, shown as they come: one pass, a flush of the capture at a time.
+//!
+//! Within what was flushed together events are in order of time. A batch that would grow too large is shown early.
+
+use super::lifecycle;
+use super::ordered::{Decoder, OrderedOutput};
+use crate::capture::Capture;
+use crate::faults::{FaultLog, Problem};
+use crate::filter::{Filter, Selection};
+use crypto_trace_format::segment::{BlockBuffer, BlockHeader, BlockType, SegmentMeta, StreamItem, StreamReader};
+use rayon::prelude::*;
+use std::io::{self, Read, Write};
+
+/// Raw bytes that are gathered at most before they are shown.
+const BATCH_BYTES: usize = 8 << 20;
+
+/// A block of the stream.
+pub struct LiveBlock {
+    /// Its header.
+    pub header: BlockHeader,
+    /// Number of its segment in the stream.
+    pub segment: u32,
+    /// Number of its capture in the stream.
+    pub capture: u32,
+    /// Its records.
+    pub buffer: BlockBuffer,
+}
+
+/// Something that takes in what was flushed together.
+pub trait LiveSink {
+    /// Takes in blocks; their lifecycle records are in `captures` already.
+    ///
+    /// # Errors
+    /// When the output cannot be written.
+    fn batch(
+        &mut self,
+        blocks: Vec<LiveBlock>,
+        captures: &[Capture],
+        filter: &Filter,
+        faults: &mut FaultLog,
+    ) -> io::Result<()>;
+}
+
+/// What a stream held.
+pub struct LiveRun {
+    /// Captures in the order they came.
+    pub captures: Vec<Capture>,
+    /// How many segments there were.
+    pub segments: u32,
+    /// Bytes of records.
+    pub raw_bytes: u64,
+}
+
+/// Reads segments from a pipe until it ends.
+///
+/// # Errors
+/// When the pipe cannot be read or the output cannot be written.
+pub fn run_live(
+    input: impl Read,
+    filter: &Filter,
+    sink: &mut dyn LiveSink,
+    faults: &mut FaultLog,
+) -> io::Result<LiveRun> {
+    let mut reader = StreamReader::new(input);
+    let mut run = LiveRun { captures: Vec::new(), segments: 0, raw_bytes: 0 };
+    let (mut capture, mut sequence) = (0, 0);
+    let (mut blocks, mut bytes) = (Vec::new(), 0);
+    let mut buffer = BlockBuffer::default();
+    while let Some(item) = reader.next(&mut buffer)? {
+        match item {
+            StreamItem::Segment(meta) => {
+                sequence = meta.sequence;
+                capture = find_capture(&mut run.captures, meta);
+                run.segments += 1;
+            }
+            StreamItem::Fault(fault) => faults.add(run.segments.saturating_sub(1), Problem::Segment(fault)),
+            StreamItem::Block(header) => {
+                let Some(of) = run.captures.get_mut(capture) else { continue };
+                of.add_counters(sequence, header.lost, header.dropped);
+                if header.block_type == BlockType::Lifecycle {
+                    lifecycle::apply(of, buffer.raw());
+                }
+                bytes += buffer.raw().len();
+                run.raw_bytes += buffer.raw().len() as u64;
+                let flush = header.flush_end || bytes >= BATCH_BYTES;
+                let segment = run.segments.saturating_sub(1);
+                let capture = u32::try_from(capture).unwrap_or(u32::MAX);
+                blocks.push(LiveBlock { header, segment, capture, buffer: std::mem::take(&mut buffer) });
+                if flush {
+                    bytes = 0;
+                    sink.batch(std::mem::take(&mut blocks), &run.captures, filter, faults)?;
+                }
+            }
+        }
+    }
+    sink.batch(blocks, &run.captures, filter, faults)?;
+    Ok(run)
+}
+
+fn find_capture(captures: &mut Vec<Capture>, meta: SegmentMeta) -> usize {
+    let known = |capture: &Capture| capture.meta.capture_id == meta.capture_id && capture.meta.host == meta.host;
+    match captures.iter().position(known) {
+        Some(index) => {
+            if let Some(capture) = captures.get_mut(index) {
+                capture.add_segment(&meta);
+            }
+            index
+        }
+        None => {
+            captures.push(Capture::new(meta));
+            captures.len() - 1
+        }
+    }
+}
+
+impl<W: Write + Send> LiveSink for OrderedOutput<'_, W> {
+    fn batch(
+        &mut self,
+        blocks: Vec<LiveBlock>,
+        captures: &[Capture],
+        filter: &Filter,
+        faults: &mut FaultLog,
+    ) -> io::Result<()> {
+        let resolved = filter.resolve(None);
+        let selections: Vec<_> = captures.iter().map(|capture| Selection::new(filter, &capture.timeline)).collect();
+        let decoder = Decoder { captures, filter: &resolved, selections: &selections };
+        let decoded = blocks
+            .into_par_iter()
+            .map(|block| decoder.decode(&block.header, block.segment, block.capture, block.buffer))
+            .collect();
+        self.add(decoded, faults);
+        self.write_all_pending(captures, faults)
+    }
+}

@@ -1,0 +1,29 @@
+//! From segments to output: pass 1 reads what is known of processes, pass 2 reads the events themselves.
+//!
+//! ```text
+//!            lifecycle blocks                 blocks that may match
+//! segments ──────────────────▶ Capture ┐  ┌─────────────────────── segments
+//!                              (frozen)└─▶│ decode, filter (parallel)
+//!                                         ▼
+//!                              order by (time, segment, record)
+//!                                         ▼
+//!                              render (parallel) ──▶ output
+//! ```
+//!
+//! What is written does not depend on the number of threads: work is cut into batches by the inputs alone. Memory does not
+//! grow with the inputs: a batch is decoded while the one before is written.
+
+mod block;
+mod lifecycle;
+mod live;
+mod ordered;
+mod plan;
+
+pub use block::{BlockSource, Match, Tally};
+pub use lifecycle::read_captures;
+pub use live::{LiveBlock, LiveRun, LiveSink, run_live};
+pub use ordered::{OrderedOutput, write_ordered};
+pub use plan::{Plan, Task};
+
+/// Blocks that are decoded together.
+pub const BATCH_BLOCKS: usize = 16;

@@ -1,0 +1,149 @@
+//! Home directories, without the names of the people they belong to.
+//!
+//! `/home/alice/x` becomes `/home/USER/x` and `/root/x` becomes `/home/ROOT/x`. Paths are walked component by component, so
+//! that `//home/./alice` and `/home/bob/../alice` do not slip through. Filters never see redacted text.
+
+/// Appends the absolute path `path`, redacted.
+pub fn path(path: &[u8], out: &mut Vec<u8>) {
+    if may_need(path) { walk(path, 0, false, out) } else { out.extend_from_slice(path) }
+}
+
+/// Appends free text, such as an argument, in which paths may begin anywhere: redacted as [`path`], and beyond that every
+/// component that follows `home/`.
+pub fn text(text: &[u8], out: &mut Vec<u8>) {
+    if !may_need(text) {
+        out.extend_from_slice(text);
+        return;
+    }
+    let mut rest = text;
+    while let Some(slash) = memchr::memchr(b'/', rest) {
+        let (before, from) = rest.split_at(slash);
+        out.extend_from_slice(before);
+        let end = from.iter().position(|byte| ends_path(*byte)).unwrap_or(from.len());
+        let (token, after) = from.split_at(end);
+        // In `lib/root/x` the path does not begin at the slash.
+        let inside_word = before.last().is_some_and(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(byte));
+        walk(token, usize::from(inside_word), true, out);
+        rest = after;
+    }
+    out.extend_from_slice(rest);
+}
+
+/// Appends a relative path as it was given, without the names that redacting `real` took out.
+pub fn relative(given: &[u8], real: &[u8], out: &mut Vec<u8>) {
+    let hidden = hidden_name(real);
+    for (index, component) in given.split(|byte| *byte == b'/').enumerate() {
+        if index > 0 {
+            out.push(b'/');
+        }
+        let hide = hidden.is_some_and(|name| name == component);
+        out.extend_from_slice(if hide { b"USER" } else { component });
+    }
+}
+
+/// The name that follows `/home/` at the start of a path.
+fn hidden_name(path: &[u8]) -> Option<&[u8]> {
+    let mut components = path.split(|byte| *byte == b'/').filter(|part| !part.is_empty() && *part != b".");
+    (components.next()? == b"home").then(|| components.next()).flatten()
+}
+
+fn may_need(text: &[u8]) -> bool {
+    memchr::memmem::find(text, b"home").is_some() || memchr::memmem::find(text, b"root").is_some()
+}
+
+fn ends_path(byte: u8) -> bool {
+    byte.is_ascii_whitespace() || byte == 0 || b":,;\"'=|&<>()".contains(&byte)
+}
+
+/// Walks `path`, which begins with a slash, `depth` components below the root.
+fn walk(path: &[u8], mut depth: usize, anywhere: bool, out: &mut Vec<u8>) {
+    let mut under_home = false;
+    for (index, component) in path.split(|byte| *byte == b'/').enumerate() {
+        if index > 0 {
+            out.push(b'/');
+        }
+        match component {
+            b"" | b"." => out.extend_from_slice(component),
+            b".." => {
+                depth = depth.saturating_sub(1);
+                // Right below /home again: what follows is a name.
+                under_home = under_home || depth == 1;
+                under_home &= depth >= 1;
+                out.extend_from_slice(component);
+            }
+            b"root" if depth == 0 => {
+                out.extend_from_slice(b"home/ROOT");
+                depth += 1;
+            }
+            b"home" if depth == 0 || anywhere => {
+                out.extend_from_slice(component);
+                under_home = true;
+                depth = 1;
+            }
+            _ => {
+                let is_name = under_home && depth == 1;
+                out.extend_from_slice(if is_name { b"USER" } else { component });
+                depth += 1;
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths() {
+        let check = |from: &str, expected: &str| {
+            let mut out = Vec::new();
+            path(from.as_bytes(), &mut out);
+            assert_eq!(String::from_utf8_lossy(&out), expected, "{from}");
+        };
+        check("/home/alice/.ssh/id_rsa", "/home/USER/.ssh/id_rsa");
+        check("/home/alice", "/home/USER");
+        check("/home/", "/home/");
+        check("/home", "/home");
+        check("/root/.ssh/id_rsa", "/home/ROOT/.ssh/id_rsa");
+        check("/root", "/home/ROOT");
+        check("/rooted/x", "/rooted/x");
+        check("/homes/alice", "/homes/alice");
+        check("//home//./alice//x", "//home//./USER//x");
+        check("/home/bob/../alice/x", "/home/USER/../USER/x");
+        check("/srv/../home/alice/x", "/srv/../home/USER/x");
+        check("/home/../root/x", "/home/../home/ROOT/x");
+        check("/srv/home/alice/x", "/srv/home/alice/x");
+        check("/etc/ssl/home.pem", "/etc/ssl/home.pem");
+        check("", "");
+    }
+
+    #[test]
+    fn free_text() {
+        let check = |from: &str, expected: &str| {
+            let mut out = Vec::new();
+            text(from.as_bytes(), &mut out);
+            assert_eq!(String::from_utf8_lossy(&out), expected, "{from}");
+        };
+        check("--key=/home/alice/k.pem", "--key=/home/USER/k.pem");
+        check("-I/home/alice/include", "-I/home/USER/include");
+        check("file:///home/alice/x", "file:///home/USER/x");
+        check("a:/home/alice/x:/home/bob/y", "a:/home/USER/x:/home/USER/y");
+        check("cat /root/x /etc/passwd", "cat /home/ROOT/x /etc/passwd");
+        check("https://h/root/x", "https://h/root/x");
+        check("/mnt/home/alice/x", "/mnt/home/USER/x");
+        check("lib/root/x", "lib/root/x");
+        check("no path at home", "no path at home");
+    }
+
+    #[test]
+    fn relative_paths_lose_the_name_their_real_path_has() {
+        let check = |given: &str, real: &str, expected: &str| {
+            let mut out = Vec::new();
+            relative(given.as_bytes(), real.as_bytes(), &mut out);
+            assert_eq!(String::from_utf8_lossy(&out), expected, "{given}");
+        };
+        check("../alice/k.pem", "/home/alice/k.pem", "../USER/k.pem");
+        check("k.pem", "/home/alice/k.pem", "k.pem");
+        check("../x/k.pem", "/srv/x/k.pem", "../x/k.pem");
+    }
+}

@@ -1,0 +1,28 @@
+//! One JSON array, an event per line.
+
+use super::{Event, EventFormat, EventWriter};
+use crypto_trace_format::record::RecordError;
+
+/// `--format json-array`.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct JsonArray;
+
+impl EventFormat for JsonArray {
+    fn begin(&self) -> &'static [u8] {
+        b"["
+    }
+
+    fn separator(&self) -> &'static [u8] {
+        b","
+    }
+
+    fn end(&self, any: bool) -> &'static [u8] {
+        if any { b"\n]\n" } else { b"]\n" }
+    }
+
+    fn write(&self, writer: &mut EventWriter, event: &Event<'_>, out: &mut Vec<u8>) -> Result<(), RecordError> {
+        let start = out.len();
+        out.push(b'\n');
+        writer.write(event, out).inspect_err(|_| out.truncate(start))
+    }
+}

@@ -1,0 +1,217 @@
+//! The summary's counts over all blocks: partial counts added up in the order of the inputs.
+//!
+//! Every table has a limit. What comes after it is full is counted in the totals and told as such, never dropped silently.
+
+use super::histogram::Histogram;
+use super::partial::{FileUse, ImageUse, LibraryUse, Partial, count_errno};
+use crate::capture::Capture;
+use crate::clock::WallNs;
+use crate::faults::FaultLog;
+use crate::library;
+use crate::pipeline::Tally;
+use crate::timeline::ImageId;
+use crypto_trace_format::catalog::{self, FileType, file_name};
+use crypto_trace_format::record::{Kind, trim_comm};
+use foldhash::fast::RandomState;
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+
+/// Distinct programs, files, and (library, process) pairs that are told apart.
+const MAX_ROWS: usize = 200_000;
+
+/// What one program did, over all its processes.
+#[derive(Debug, Clone, Default)]
+pub struct Program {
+    /// Events.
+    pub events: u64,
+    /// Opens.
+    pub opens: u64,
+    /// Failed opens.
+    pub failed: u64,
+    /// Library loads.
+    pub loads: u64,
+    /// Types of files it opened.
+    pub types: BTreeSet<FileType>,
+    /// Libraries it loaded.
+    pub libraries: BTreeSet<&'static str>,
+    /// Processes.
+    pub processes: u64,
+}
+
+/// One file.
+#[derive(Debug, Clone, Default)]
+pub struct File {
+    /// Type.
+    pub file_type: Option<FileType>,
+    /// Opens.
+    pub opens: u64,
+    /// Failures by errno.
+    pub failures: Vec<(u32, u64)>,
+}
+
+/// All files of a type.
+#[derive(Debug, Clone, Default)]
+pub struct TypeTotal {
+    /// Opens.
+    pub opens: u64,
+    /// Failures by errno.
+    pub failures: Vec<(u32, u64)>,
+    /// Distinct files, as far as they were told apart.
+    pub files: u64,
+}
+
+/// One library file by name and version.
+#[derive(Debug, Clone, Default)]
+pub struct Library {
+    /// Loads.
+    pub loads: u64,
+    /// Distinct processes.
+    pub processes: u64,
+}
+
+/// A library: name in the catalog, file name, version.
+pub type LibraryKey = (&'static str, Vec<u8>, Vec<u8>);
+
+/// Everything the summary shows of events.
+#[derive(Debug, Default)]
+pub struct Totals {
+    /// Records.
+    pub tally: Tally,
+    /// Earliest and latest event.
+    pub range: Option<(WallNs, WallNs)>,
+    /// Events by kind.
+    pub kinds: BTreeMap<Kind, u64>,
+    /// Events over time.
+    pub histogram: Histogram,
+    /// By executable, or thread name where that is unknown.
+    pub programs: HashMap<Vec<u8>, Program, RandomState>,
+    /// By path.
+    pub files: HashMap<Vec<u8>, File, RandomState>,
+    /// By type.
+    pub types: BTreeMap<FileType, TypeTotal>,
+    /// By library.
+    pub libraries: BTreeMap<LibraryKey, Library>,
+    /// A table was full: some rows are missing, some counts of distinct things are too low.
+    pub overflowed: bool,
+    seen_processes: HashSet<(u32, ImageId, u32), RandomState>,
+    seen_loads: HashSet<(u32, u32, u32, u32), RandomState>,
+    library_numbers: HashMap<LibraryKey, u32, RandomState>,
+}
+
+impl Totals {
+    /// Adds the counts of one block.
+    pub fn add(&mut self, partial: Partial, capture: &Capture, faults: &mut FaultLog) {
+        self.tally += partial.tally;
+        self.histogram.merge(&partial.histogram);
+        self.range = match (self.range, partial.range) {
+            (Some(a), Some(b)) => Some((a.0.min(b.0), a.1.max(b.1))),
+            (a, b) => a.or(b),
+        };
+        for (kind, count) in partial.kinds {
+            *self.kinds.entry(kind).or_default() += count;
+        }
+        partial.problems.into_iter().for_each(|problem| faults.add(partial.segment, problem));
+        for ((image, tgid), used) in partial.images {
+            self.add_image(partial.capture, capture, (image, tgid), &used);
+        }
+        for (path, used) in partial.files {
+            self.add_file(capture, path, &used);
+        }
+        for (path, used) in partial.libraries {
+            self.add_library(partial.capture, capture, &path, &used);
+        }
+    }
+
+    fn add_image(&mut self, number: u32, capture: &Capture, (image, tgid): (ImageId, u32), used: &ImageUse) {
+        let new = self.see_process(number, image, tgid);
+        let name = program_name(capture, image, trim_comm(&used.comm));
+        let Some(program) = self.program(name) else { return };
+        program.events += used.events;
+        program.opens += used.opens;
+        program.failed += used.failed;
+        program.loads += used.loads;
+        program.processes += u64::from(new);
+    }
+
+    /// Whether an image is seen for the first time. It belongs to one process; a process that runs two programs counts for
+    /// both.
+    fn see_process(&mut self, number: u32, image: ImageId, tgid: u32) -> bool {
+        let key = (number, image, tgid);
+        if self.seen_processes.contains(&key) {
+            return false;
+        }
+        if self.seen_processes.len() >= 8 * MAX_ROWS {
+            self.overflowed = true;
+            return false;
+        }
+        self.seen_processes.insert(key)
+    }
+
+    fn program(&mut self, name: &[u8]) -> Option<&mut Program> {
+        if !self.programs.contains_key(name) {
+            if self.programs.len() >= MAX_ROWS {
+                self.overflowed = true;
+                return None;
+            }
+            self.programs.insert(name.to_vec(), Program::default());
+        }
+        self.programs.get_mut(name)
+    }
+
+    fn add_file(&mut self, capture: &Capture, path: Vec<u8>, used: &FileUse) {
+        let known = self.files.get(&path).and_then(|file| file.file_type);
+        let file_type = known
+            .or_else(|| catalog::file_type(&path))
+            .or_else(|| catalog::file_type(&used.given))
+            .unwrap_or(FileType::Unknown);
+        let total = self.types.entry(file_type).or_default();
+        total.opens += used.opens;
+        used.failures.iter().for_each(|(errno, count)| count_errno(&mut total.failures, *errno, *count));
+        for image in &used.images {
+            if let Some(exe) = capture.timeline.exe(*image)
+                && let Some(program) = self.programs.get_mut(exe)
+            {
+                program.types.insert(file_type);
+            }
+        }
+        if known.is_none() && self.files.len() >= MAX_ROWS && !self.files.contains_key(&path) {
+            self.overflowed = true;
+            return;
+        }
+        let file = self.files.entry(path).or_insert_with(|| {
+            total.files += 1;
+            File { file_type: Some(file_type), ..File::default() }
+        });
+        file.opens += used.opens;
+        used.failures.iter().for_each(|(errno, count)| count_errno(&mut file.failures, *errno, *count));
+    }
+
+    fn add_library(&mut self, number: u32, capture: &Capture, path: &[u8], used: &LibraryUse) {
+        let file = file_name(path);
+        let name = catalog::library(path).unwrap_or("other");
+        let key = (name, file.to_vec(), library::version(file).unwrap_or_default().to_vec());
+        if self.libraries.len() >= MAX_ROWS && !self.libraries.contains_key(&key) {
+            self.overflowed = true;
+            return;
+        }
+        let next = u32::try_from(self.library_numbers.len()).unwrap_or(u32::MAX);
+        let library_number = *self.library_numbers.entry(key.clone()).or_insert(next);
+        let library = self.libraries.entry(key).or_default();
+        library.loads += used.loads;
+        for (image, tgid) in &used.images {
+            if let Some(program) = capture.timeline.exe(*image).and_then(|exe| self.programs.get_mut(exe)) {
+                program.libraries.insert(name);
+            }
+            let process = capture.timeline.process_of(*image).map_or(u32::MAX, |process| process.number());
+            if self.seen_loads.len() >= 8 * MAX_ROWS {
+                self.overflowed = true;
+            } else if self.seen_loads.insert((library_number, number, process, *tgid)) {
+                library.processes += 1;
+            }
+        }
+    }
+}
+
+/// Path of the executable, or the thread's name where that is unknown.
+fn program_name<'a>(capture: &'a Capture, image: ImageId, comm: &'a [u8]) -> &'a [u8] {
+    capture.timeline.exe(image).unwrap_or(comm)
+}
