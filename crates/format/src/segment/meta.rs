@@ -1,0 +1,157 @@
+//! What a segment says about its capture, and its form as the metadata blob of the segment header.
+//!
+//! The blob is bincode 2 with fixed-size little-endian integers: a string is a u64 length and its bytes, a list a u64
+//! count and its items. It holds, in this order: host, boot_id, kernel, arch, tool, filters, schema. A reader ignores
+//! bytes after what it knows, so a newer minor version appends. Capture id, sequence and clock are fixed fields of the
+//! segment header and not in here.
+
+use super::MAX_META_BYTES;
+use super::frame::u64_at;
+use crate::record::KINDS;
+
+/// `CLOCK_BOOTTIME` and `CLOCK_REALTIME` read together.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, bincode::Encode, bincode::Decode)]
+pub struct ClockAnchor {
+    /// `CLOCK_BOOTTIME`, ns.
+    pub boottime_ns: u64,
+    /// `CLOCK_REALTIME`, ns since 1970-01-01 UTC.
+    pub realtime_ns: i64,
+}
+
+/// One kind of the schema table.
+#[derive(Debug, Clone, PartialEq, Eq, bincode::Encode, bincode::Decode)]
+pub struct SchemaKind {
+    /// Kind number.
+    pub kind: u16,
+    /// Kind name.
+    pub name: String,
+    /// Size of the fixed part in bytes.
+    pub fixed_len: u16,
+    /// Fields of the fixed part in order.
+    pub fields: Vec<SchemaField>,
+    /// Byte strings in order; the length of string `s` is the field `s_len`.
+    pub strings: Vec<String>,
+}
+
+/// One field of a fixed part.
+#[derive(Debug, Clone, PartialEq, Eq, bincode::Encode, bincode::Decode)]
+pub struct SchemaField {
+    /// Field name.
+    pub name: String,
+    /// `u16`, `u32`, `u64`, `i32`, `i64` or `bytes16`; all little-endian.
+    pub ty: String,
+    /// Bytes from the start of the fixed part.
+    pub offset: u16,
+    /// Size in bytes.
+    pub size: u16,
+}
+
+/// What the segment header says; a copy is in the footer.
+#[derive(Debug, Clone, Default, PartialEq, Eq, bincode::Encode, bincode::Decode)]
+pub struct SegmentMeta {
+    /// Random, the same in all segments of a capture.
+    pub capture_id: [u8; 16],
+    /// 0 for the first segment of a capture.
+    pub sequence: u64,
+    /// Name of the traced host.
+    pub host: String,
+    /// `/proc/sys/kernel/random/boot_id`.
+    pub boot_id: String,
+    /// Kernel release.
+    pub kernel: String,
+    /// Machine, as `uname -m` says it.
+    pub arch: String,
+    /// For example `crypto-trace-capture 0.1.0`.
+    pub tool: String,
+    /// Filters in force, as the user gave them, for example `--pid 12`.
+    pub filters: Vec<String>,
+    /// Clocks at the start of the segment.
+    pub clock: ClockAnchor,
+    /// Record layouts of the writer, see [`schema_table`].
+    pub schema: Vec<SchemaKind>,
+}
+
+impl SegmentMeta {
+    /// Whether it stands for a segment header that is lost, and says nothing.
+    pub fn is_placeholder(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// Tells this segment's blocks from any other's: capture id halves and sequence, xored.
+    pub(crate) fn segment_tag(&self) -> u64 {
+        u64_at(&self.capture_id, 0) ^ u64_at(&self.capture_id, 8) ^ self.sequence
+    }
+}
+
+/// The schema table of this version's record kinds.
+pub fn schema_table() -> Vec<SchemaKind> {
+    let short = |size: usize| u16::try_from(size).unwrap_or(u16::MAX);
+    KINDS
+        .iter()
+        .map(|layout| SchemaKind {
+            kind: layout.kind,
+            name: layout.name.to_owned(),
+            fixed_len: short(layout.fixed_len),
+            fields: layout
+                .fields
+                .iter()
+                .map(|field| SchemaField {
+                    name: field.name.to_owned(),
+                    ty: field.ty.to_owned(),
+                    offset: short(field.offset),
+                    size: short(field.size),
+                })
+                .collect(),
+            strings: layout.strings.iter().map(|&string| string.to_owned()).collect(),
+        })
+        .collect()
+}
+
+/// The blob: what of [`SegmentMeta`] has no fixed place.
+#[derive(bincode::Encode, bincode::Decode)]
+struct Blob {
+    host: String,
+    boot_id: String,
+    kernel: String,
+    arch: String,
+    tool: String,
+    filters: Vec<String>,
+    schema: Vec<SchemaKind>,
+}
+
+fn config() -> impl bincode::config::Config {
+    bincode::config::standard().with_fixed_int_encoding().with_limit::<MAX_META_BYTES>()
+}
+
+/// Encodes the blob; `None` when it is larger than a reader accepts.
+pub(crate) fn encode_blob(meta: &SegmentMeta) -> Option<Vec<u8>> {
+    let meta = meta.clone();
+    let blob = Blob {
+        host: meta.host,
+        boot_id: meta.boot_id,
+        kernel: meta.kernel,
+        arch: meta.arch,
+        tool: meta.tool,
+        filters: meta.filters,
+        schema: meta.schema,
+    };
+    let bytes = bincode::encode_to_vec(&blob, config()).ok()?;
+    // Decoding counts in-memory sizes against the limit, so only a trial tells whether a reader will take it.
+    decode_blob(&bytes)?;
+    (bytes.len() <= MAX_META_BYTES).then_some(bytes)
+}
+
+/// Decodes the blob; capture id, sequence and clock are left zero.
+pub(crate) fn decode_blob(bytes: &[u8]) -> Option<SegmentMeta> {
+    let (blob, _): (Blob, usize) = bincode::decode_from_slice(bytes, config()).ok()?;
+    Some(SegmentMeta {
+        host: blob.host,
+        boot_id: blob.boot_id,
+        kernel: blob.kernel,
+        arch: blob.arch,
+        tool: blob.tool,
+        filters: blob.filters,
+        schema: blob.schema,
+        ..SegmentMeta::default()
+    })
+}
