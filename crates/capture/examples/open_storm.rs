@@ -23,7 +23,8 @@ fn main() {
         share[0] = "1".to_owned();
         share[1] = (opens / processes).to_string();
         share[2] = (rate / processes).to_string();
-        let start = || Command::new(std::env::current_exe().unwrap()).args(&share).stdout(std::process::Stdio::null()).spawn();
+        let start =
+            || Command::new(std::env::current_exe().unwrap()).args(&share).stdout(std::process::Stdio::null()).spawn();
         let started = Instant::now();
         let children: Vec<_> = (0..processes).map(|_| start().unwrap()).collect();
         for mut child in children {

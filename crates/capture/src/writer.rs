@@ -198,13 +198,10 @@ impl Writer {
                     self.last_sync = Instant::now();
                     store.sync()?;
                 }
-                self.shared.stats.written_bytes.store(store.written_bytes(), Ordering::Relaxed);
+                self.shared.stats.written_bytes.store(store.totals().file_bytes, Ordering::Relaxed);
             }
             Sink::Stream(stream) => {
                 stream.write_block(block, lost, dropped, flush_end)?;
-                if flush_end {
-                    stream.get_mut().flush()?;
-                }
                 self.shared.stats.written_bytes.store(stream.totals().file_bytes, Ordering::Relaxed);
             }
         }
