@@ -104,7 +104,7 @@ pub struct RecordArgs {
     pub retain_age: Option<Duration>,
 
     /// Size of the event ring buffer, a power of two; it takes the bursts that the disk cannot
-    #[arg(long, value_name = "SIZE", default_value = "4MiB", value_parser = parse_size)]
+    #[arg(long, value_name = "SIZE", default_value = "2MiB", value_parser = parse_size)]
     pub ring_size: u64,
 
     /// zstd level, 1 (fastest) to 19
