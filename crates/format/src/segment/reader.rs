@@ -151,6 +151,9 @@ impl SegmentReader {
             source.map();
         }
         parts.extend(sealed_parts.into_iter().rev());
+        if parts.is_empty() {
+            return format_error(HeaderError::Damaged);
+        }
         let source = Arc::new(source);
         Ok(parts.into_iter().map(|part| Self { path: path.to_owned(), source: Arc::clone(&source), part }).collect())
     }
@@ -227,8 +230,8 @@ impl SegmentReader {
         result
     }
 
-    #[cfg(test)]
-    pub(crate) fn is_mapped(&self) -> bool {
+    /// Whether the file is mapped; if not, it is read.
+    pub fn is_mapped(&self) -> bool {
         self.source.is_mapped()
     }
 }

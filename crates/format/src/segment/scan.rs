@@ -140,7 +140,7 @@ impl<W: Window> Scanner<W> {
             let at = self.pos;
             match self.look(at)? {
                 Look::Header(header, len) => self.begin_segment(at, header, len),
-                Look::Block(found) if self.accepts(&found) => self.take_block(at, found)?,
+                Look::Block(found) if self.accepts(&found) => self.take_block(at, *found)?,
                 Look::Footer(footer) if self.accepts_footer(&footer) => self.end_segment(at, footer),
                 Look::Other(len) => {
                     self.pos += len;
@@ -184,8 +184,8 @@ impl<W: Window> Scanner<W> {
         });
     }
 
-    fn take_block(&mut self, at: u64, found: Box<FoundBlock>) -> io::Result<()> {
-        let block = ScannedBlock { offset: at, payload_offset: at + found.frame_len as u64, found: *found };
+    fn take_block(&mut self, at: u64, found: FoundBlock) -> io::Result<()> {
+        let block = ScannedBlock { offset: at, payload_offset: at + found.frame_len as u64, found };
         let end = block.end();
         if !self.window.reaches(end)? {
             // Either the input ends here, or bytes are missing from the payload: then more frames follow.
@@ -394,7 +394,7 @@ impl<W: Window> Scanner<W> {
             return Ok(Look::Incomplete);
         }
         let Some(FrameHead { len, magic }) = FrameHead::decode(head) else { return Ok(Look::Bad) };
-        let (fixed_len, max_len, lengths_agree): (usize, usize, fn(&[u8]) -> bool) = match magic {
+        let (fixed_len, max_len, lengths_agree): (_, _, fn(&[u8]) -> bool) = match magic {
             HEADER_MAGIC => (SegmentHead::SIZE, MAX_HEADER_LEN, header_lengths_agree),
             BLOCK_MAGIC => (BlockHead::SIZE, MAX_BLOCK_HEADER_LEN, block_lengths_agree),
             FOOTER_MAGIC => (FooterHead::SIZE, MAX_FOOTER_BYTES, footer_lengths_agree),

@@ -24,7 +24,6 @@ impl Source {
         self.map = map(&self.file).ok().filter(|map| map.len() as u64 >= self.len);
     }
 
-    #[cfg(test)]
     pub(crate) fn is_mapped(&self) -> bool {
         self.map.is_some()
     }
@@ -50,7 +49,7 @@ impl Source {
             }
             None => {
                 if scratch.len() < len {
-                    scratch.resize(len, 0);
+                    *scratch = vec![0; len];
                 }
                 let buffer = scratch.get_mut(..len).unwrap_or_default();
                 self.file.read_exact_at(buffer, offset)?;

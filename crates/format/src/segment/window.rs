@@ -40,7 +40,7 @@ impl Window for FileWindow<'_> {
         if at < self.cached.start || at.saturating_add(len as u64) > self.cached.end {
             let want = len.max(MIN_READ).min(room);
             if self.cache.len() < want {
-                self.cache.resize(want, 0);
+                self.cache = vec![0; want];
             }
             let read = self.source.read_at(at, self.cache.get_mut(..want).unwrap_or_default())?;
             self.cached = at..at + read as u64;
@@ -88,7 +88,9 @@ impl<R: Read> StreamWindow<R> {
                 self.start = 0;
             }
             if self.filled == self.buffer.len() {
-                self.buffer.resize((self.buffer.len() * 2).max(FIRST_BUFFER), 0);
+                let mut larger = vec![0; (self.buffer.len() * 2).max(FIRST_BUFFER)];
+                larger.get_mut(..self.filled).unwrap_or_default().copy_from_slice(&self.buffer);
+                self.buffer = larger;
             }
             match self.input.read(self.buffer.get_mut(self.filled..).unwrap_or_default()) {
                 Ok(0) => self.ended = true,
