@@ -1,2 +1,96 @@
-//! placeholder
-fn main() {}
+//! Throughput of the analyzer on one thread, over a generated capture of 1,000,000 events (`common::busy_host`: 200
+//! processes, 2,000 files, one event per microsecond, 256 KiB blocks, zstd level 1).
+//!
+//! `decode` reads every block and decodes every body; `summary` and `json_stream` are the whole pipelines, from opened
+//! files to bytes (thrown away).
+#![allow(clippy::unwrap_used)]
+
+#[path = "../tests/common/mod.rs"]
+mod common;
+
+use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use crypto_trace_analyze::faults::FaultLog;
+use crypto_trace_analyze::filter::Filter;
+use crypto_trace_analyze::input;
+use crypto_trace_analyze::pipeline::{OrderedOutput, Plan, read_captures, write_ordered};
+use crypto_trace_analyze::render::{JsonStream, RenderOptions};
+use crypto_trace_analyze::summary;
+use crypto_trace_format::record::FileOpen;
+use crypto_trace_format::segment::BlockBuffer;
+use std::hint::black_box;
+use std::io::Write;
+
+const EVENTS: usize = 1_000_000;
+
+/// Counts bytes and throws them away.
+struct Sink(u64);
+
+impl Write for Sink {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0 += black_box(bytes).len() as u64;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+fn throughput(criterion: &mut Criterion) {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("bench.ctseg");
+    common::write_segment(&path, &common::meta("bench", 1, 0), &common::busy_host(EVENTS, 200, 2_000), u32::MAX);
+    let inputs = input::open(&[path]).unwrap();
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap();
+    let filter = Filter::default();
+
+    let mut group = criterion.benchmark_group("analyze");
+    group.throughput(Throughput::Elements(EVENTS as u64)).sample_size(10);
+    group.bench_function("decompress", |bencher| {
+        let mut buffer = BlockBuffer::default();
+        bencher.iter(|| {
+            let reader = &inputs.segments[0].reader;
+            for block in 0..reader.blocks().len() {
+                reader.read_block(block, &mut buffer).unwrap();
+                black_box(buffer.raw());
+            }
+        });
+    });
+    group.bench_function("decode", |bencher| {
+        let mut buffer = BlockBuffer::default();
+        bencher.iter(|| {
+            let reader = &inputs.segments[0].reader;
+            for block in 0..reader.blocks().len() {
+                reader.read_block(block, &mut buffer).unwrap();
+                for record in buffer.records().flatten() {
+                    black_box(FileOpen::decode(&record).ok());
+                }
+            }
+        });
+    });
+    group.bench_function("summary", |bencher| {
+        bencher.iter(|| {
+            pool.install(|| {
+                let mut faults = FaultLog::default();
+                let captures = read_captures(&inputs, &mut faults);
+                let plan = Plan::new(&inputs, &captures, &filter);
+                summary::summarize(&plan, &mut faults)
+            })
+        });
+    });
+    group.bench_function("json_stream", |bencher| {
+        bencher.iter(|| {
+            pool.install(|| {
+                let mut faults = FaultLog::default();
+                let captures = read_captures(&inputs, &mut faults);
+                let plan = Plan::new(&inputs, &captures, &filter);
+                let output = OrderedOutput::new(&JsonStream, RenderOptions { redact: true }, Sink(0)).unwrap();
+                write_ordered(&plan, output, &mut faults).unwrap()
+            })
+        });
+    });
+    group.finish();
+}
+
+criterion_group!(benches, throughput);
+criterion_main!(benches);

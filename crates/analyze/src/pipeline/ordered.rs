@@ -17,7 +17,7 @@ use crypto_trace_format::record::Record;
 use crypto_trace_format::segment::{BlockBuffer, BlockHeader, Fault};
 use rayon::prelude::*;
 use std::io::{self, Write};
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 /// Decoded blocks and their events that may wait to be written.
 const PENDING_BYTES: usize = 256 << 20;
@@ -102,6 +102,25 @@ struct Pending {
 struct Blocks {
     slots: Vec<Option<Pending>>,
     free: Vec<u32>,
+    pool: Arc<Pool>,
+}
+
+/// Buffers of blocks that were written, to be used again: each keeps its memory and its decompressor.
+#[derive(Default)]
+pub(super) struct Pool(Mutex<Vec<BlockBuffer>>);
+
+impl Pool {
+    fn take(&self) -> BlockBuffer {
+        self.0.lock().ok().and_then(|mut buffers| buffers.pop()).unwrap_or_default()
+    }
+
+    fn give(&self, buffer: BlockBuffer) {
+        if let Ok(mut buffers) = self.0.lock()
+            && buffers.len() < 2 * BATCH_BLOCKS
+        {
+            buffers.push(buffer);
+        }
+    }
 }
 
 /// Renders events on many threads.
@@ -157,7 +176,9 @@ impl Blocks {
             return 0;
         }
         let bytes = block.buffer.raw().len();
-        *place = None;
+        if let Some(block) = place.take() {
+            self.pool.give(block.buffer);
+        }
         self.free.push(entry.slot);
         bytes
     }
@@ -218,6 +239,7 @@ impl<'a, W: Write + Send> OrderedOutput<'a, W> {
             self.tally += decoded.tally;
             decoded.problems.into_iter().for_each(|problem| faults.add(decoded.segment, problem));
             if decoded.entries.is_empty() {
+                self.blocks.pool.give(decoded.buffer);
                 continue;
             }
             self.pending_bytes += decoded.buffer.raw().len() + decoded.entries.len() * size_of::<Entry>();
@@ -303,9 +325,10 @@ pub fn write_ordered<W: Write + Send>(
     faults: &mut FaultLog,
 ) -> io::Result<(Tally, bool)> {
     let decoder = Decoder { captures: plan.captures, filter: &plan.filter, selections: &plan.selections };
+    let pool = Arc::clone(&output.blocks.pool);
     let mut batches = plan.tasks.chunks(BATCH_BLOCKS);
     let mut tasks = batches.next().unwrap_or_default();
-    let mut decoded = read_batch(plan, &decoder, tasks);
+    let mut decoded = read_batch(plan, &decoder, &pool, tasks);
     while !tasks.is_empty() {
         let next = batches.next().unwrap_or_default();
         let mut blocks = Vec::with_capacity(decoded.len());
@@ -318,7 +341,7 @@ pub fn write_ordered<W: Write + Send>(
         output.add(blocks, faults);
         let ready = output.take_ready(next.first().map(|task| task.from));
         let (following, written) =
-            rayon::join(|| read_batch(plan, &decoder, next), || output.write(&ready, plan.captures, faults));
+            rayon::join(|| read_batch(plan, &decoder, &pool, next), || output.write(&ready, plan.captures, faults));
         written?;
         decoded = following;
         tasks = next;
@@ -328,11 +351,11 @@ pub fn write_ordered<W: Write + Send>(
     Ok((tally, out_of_order))
 }
 
-fn read_batch(plan: &Plan<'_>, decoder: &Decoder<'_>, tasks: &[Task]) -> Vec<Result<Decoded, Fault>> {
+fn read_batch(plan: &Plan<'_>, decoder: &Decoder<'_>, pool: &Pool, tasks: &[Task]) -> Vec<Result<Decoded, Fault>> {
     tasks
         .par_iter()
         .map(|task| {
-            let mut buffer = BlockBuffer::default();
+            let mut buffer = pool.take();
             let Some(segment) = plan.inputs.segments.get(task.segment as usize) else { return Ok(Decoded::default()) };
             let Some(entry) = segment.reader.blocks().get(task.block as usize) else { return Ok(Decoded::default()) };
             segment.reader.read_block(task.block as usize, &mut buffer)?;

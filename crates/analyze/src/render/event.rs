@@ -278,7 +278,7 @@ impl EventWriter {
             scratch: &mut self.scratch,
         };
         fields(&mut object);
-        fields::notes(&mut object, event.record.header.flags, escaped & fields::ARGV_CUT != 0);
+        fields::notes(&mut object, &event.record.header, escaped & fields::ARGV_CUT != 0);
         object.finish();
     }
 

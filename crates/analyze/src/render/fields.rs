@@ -10,15 +10,15 @@ use crate::redact;
 use crate::timeline::Identity;
 use crypto_trace_format::catalog::{self, FileType, file_name};
 use crypto_trace_format::record::{
-    Clock, FileOpen, Kind, LibLoad, Loss, LossCause, ProbeState, ProbeStatus, ProcessExec, ProcessExit, ProcessFork,
-    ProcessInfo, SelfStats, Tier, flags,
+    Clock, FileOpen, Header, Kind, LibLoad, Loss, LossCause, ProbeState, ProbeStatus, ProcessExec, ProcessExit,
+    ProcessFork, ProcessInfo, SelfStats, Tier, flags,
 };
 
 /// In a set of escapes: the command line is longer than what was recorded.
 pub const ARGV_CUT: u32 = 1 << 31;
 
-/// Record flags that other members tell already.
-const SILENT_FLAGS: u16 = flags::START_IS_TICK | flags::FROM_PROC;
+/// Record flags that other members tell already: `source`, `error`, `directory`.
+const SILENT_FLAGS: u16 = flags::START_IS_TICK | flags::FROM_PROC | flags::PATH_AS_PASSED;
 
 /// `,"exe":…,"cmdline":…,"ppid":…,"parent":…,"container":…`
 pub fn identity(object: &mut Object<'_>, identity: &Identity<'_>) {
@@ -349,8 +349,8 @@ pub fn self_stats(object: &mut Object<'_>, stats: &SelfStats<'_>) {
 
 /// `,"notes":[…]`, when there is something to note.
 #[inline]
-pub fn notes(object: &mut Object<'_>, record_flags: u16, argv_cut: bool) {
-    let mut rest = record_flags & !SILENT_FLAGS;
+pub fn notes(object: &mut Object<'_>, header: &Header, argv_cut: bool) {
+    let mut rest = header.flags & !SILENT_FLAGS;
     if rest == 0 && !argv_cut {
         return;
     }

@@ -1,0 +1,231 @@
+//! Synthetic segments for tests and benchmarks, written by the real segment writer.
+#![allow(dead_code, clippy::unwrap_used, clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+
+use crypto_trace_format::record::{
+    Clock, ClockFixed, Comm, FileOpen, FileOpenFixed, Header, Kind, LibLoad, LibLoadFixed, Loss, LossFixed,
+    ProbeStatus, ProbeStatusFixed, ProcessExec, ProcessExecFixed, ProcessExit, ProcessExitFixed, ProcessFork,
+    ProcessForkFixed, ProcessInfo, ProcessInfoFixed, Record, SelfStats, SelfStatsFixed, flags,
+};
+use crypto_trace_format::segment::{BlockBuilder, BlockType, ClockAnchor, SegmentMeta, SegmentWriter};
+use std::path::Path;
+
+/// Boot time at which synthetic captures begin, and UTC then: 2026-11-22T10:30:00Z.
+pub const BOOT_NS: u64 = 1_000_000_000_000;
+pub const WALL_NS: i64 = 1_795_343_400_000_000_000;
+
+pub fn comm(name: &[u8]) -> Comm {
+    let mut comm = [0; 16];
+    comm.iter_mut().zip(name.iter().take(15)).for_each(|(to, from)| *to = *from);
+    comm
+}
+
+pub fn meta(host: &str, id: u8, sequence: u64) -> SegmentMeta {
+    SegmentMeta {
+        capture_id: [id; 16],
+        sequence,
+        host: host.to_owned(),
+        boot_id: "0b571594-e954-4d4e-9ba5-1d6898f8c781".to_owned(),
+        kernel: "6.1.0-test".to_owned(),
+        arch: "x86_64".to_owned(),
+        tool: "crypto-trace-capture 0.1.0".to_owned(),
+        clock: ClockAnchor { boottime_ns: BOOT_NS, realtime_ns: WALL_NS },
+        ..SegmentMeta::default()
+    }
+}
+
+/// A header `offset_ns` after the capture's beginning.
+pub fn header(tgid: u32, name: &str, offset_ns: u64) -> Header {
+    Header {
+        time_ns: BOOT_NS + offset_ns,
+        tid: tgid,
+        tgid,
+        uid: 1000,
+        gid: 1000,
+        start_ns: BOOT_NS - 1_000 + u64::from(tgid),
+        comm: comm(name.as_bytes()),
+        ..Header::default()
+    }
+}
+
+pub fn exec(header: Header, exe: &[u8], argv: &[u8], ppid: u32) -> Vec<u8> {
+    let mut out = Vec::new();
+    let fixed = ProcessExecFixed {
+        ppid,
+        ns_pid: header.tgid,
+        parent_start_ns: BOOT_NS - 1_000 + u64::from(ppid),
+        exe_dev: 8 << 20 | 1,
+        exe_ino: 77,
+        pid_ns: 4_026_531_836,
+        argv_full_len: argv.len() as u32,
+        ..Default::default()
+    };
+    ProcessExec { fixed, exe, argv, cwd: b"/home/alice/work", cgroup: b"/user.slice", ..Default::default() }
+        .encode(header, &mut out);
+    out
+}
+
+pub fn open(header: Header, path: &[u8], result: i32) -> Vec<u8> {
+    let mut out = Vec::new();
+    let found = u64::from(result >= 0);
+    let fixed = FileOpenFixed {
+        result,
+        flags: 0o2000000,
+        dfd: -100,
+        dev: found * (8 << 20 | 1),
+        ino: found * 4_711,
+        inode_mode: (found as u32) * 0o100640,
+        call: 2,
+        tier: 3,
+        ..Default::default()
+    };
+    FileOpen { fixed, path, ..Default::default() }.encode(header, &mut out);
+    out
+}
+
+pub fn failed_relative(header: Header, path: &[u8], dir: &[u8]) -> Vec<u8> {
+    let mut out = Vec::new();
+    let header = Header { flags: flags::PATH_AS_PASSED, ..header };
+    let fixed =
+        FileOpenFixed { result: -2, flags: 0o101, mode: 0o600, dfd: -100, call: 2, tier: 2, ..Default::default() };
+    FileOpen { fixed, path, dir, ..Default::default() }.encode(header, &mut out);
+    out
+}
+
+pub fn load(header: Header, path: &[u8]) -> Vec<u8> {
+    let mut out = Vec::new();
+    let fixed = LibLoadFixed {
+        dev: 8 << 20 | 1,
+        ino: 99,
+        address: 0x7f00_0000_0000,
+        size: 688_160,
+        tier: 3,
+        ..Default::default()
+    };
+    LibLoad { fixed, path, ..Default::default() }.encode(header, &mut out);
+    out
+}
+
+pub fn exit(header: Header, status: u32) -> Vec<u8> {
+    let mut out = Vec::new();
+    let fixed = ProcessExitFixed { status, duration_ns: 18_847_800, ..Default::default() };
+    ProcessExit { fixed, ..Default::default() }.encode(header, &mut out);
+    out
+}
+
+pub fn fork(header: Header, ppid: u32) -> Vec<u8> {
+    let mut out = Vec::new();
+    let fixed = ProcessForkFixed { ppid, ns_pid: header.tgid, parent_start_ns: BOOT_NS - 1_000 + u64::from(ppid) };
+    ProcessFork { fixed, ..Default::default() }.encode(header, &mut out);
+    out
+}
+
+pub fn info(header: Header, exe: &[u8], argv: &[u8], cgroup: &[u8], ppid: u32) -> Vec<u8> {
+    let mut out = Vec::new();
+    let header = Header { flags: flags::FROM_PROC, ..header };
+    let fixed = ProcessInfoFixed { ppid, ns_pid: header.tgid, argv_full_len: argv.len() as u32, ..Default::default() };
+    ProcessInfo { fixed, exe, argv, cwd: b"/", cgroup, ..Default::default() }.encode(header, &mut out);
+    out
+}
+
+pub fn about_capture(offset_ns: u64) -> Header {
+    Header { time_ns: BOOT_NS + offset_ns, ..Header::default() }
+}
+
+pub fn loss(offset_ns: u64, kind: Kind, cause: u16, count: u64) -> Vec<u8> {
+    let mut out = Vec::new();
+    let fixed = LossFixed {
+        from_ns: BOOT_NS + offset_ns - 500,
+        to_ns: BOOT_NS + offset_ns,
+        count,
+        lost_kind: kind.0,
+        cause,
+        reserved: 0,
+    };
+    Loss { fixed, ..Default::default() }.encode(about_capture(offset_ns), &mut out);
+    out
+}
+
+pub fn clock(offset_ns: u64, realtime_ns: i64) -> Vec<u8> {
+    let mut out = Vec::new();
+    let fixed = ClockFixed { boottime_ns: BOOT_NS + offset_ns, realtime_ns, reason: 3, error_ns: 120 };
+    Clock { fixed, ..Default::default() }.encode(about_capture(offset_ns), &mut out);
+    out
+}
+
+pub fn probe(offset_ns: u64, name: &[u8], state: u32, errno: i32, message: &[u8]) -> Vec<u8> {
+    let mut out = Vec::new();
+    let fixed = ProbeStatusFixed { state, errno, tier: 3, ..Default::default() };
+    ProbeStatus { fixed, probe: name, target: b"raw_tp:sys_exit", message, ..Default::default() }
+        .encode(about_capture(offset_ns), &mut out);
+    out
+}
+
+pub fn self_stats(offset_ns: u64) -> Vec<u8> {
+    let mut out = Vec::new();
+    let fixed = SelfStatsFixed { cpu_user_ns: 5, rss_peak_bytes: 14 << 20, produced: 10, ..Default::default() };
+    SelfStats { fixed, ..Default::default() }.encode(about_capture(offset_ns), &mut out);
+    out
+}
+
+/// One segment as bytes: records go into lifecycle and event blocks, each closed after `per_block` records.
+pub fn segment(meta: &SegmentMeta, records: &[Vec<u8>], per_block: u32) -> Vec<u8> {
+    let mut writer = SegmentWriter::create(Vec::new(), meta, 1).unwrap();
+    let mut builders =
+        [BlockBuilder::new(BlockType::Lifecycle, 1 << 18), BlockBuilder::new(BlockType::Events, 1 << 18)];
+    for bytes in records {
+        let header = Record::parse(bytes).unwrap().header;
+        let builder = &mut builders[usize::from(!Kind(header.kind).is_lifecycle())];
+        builder.push(&header, bytes);
+        if builder.record_count() >= per_block || builder.len_bytes() > 250_000 {
+            writer.write_block(builder, 0, 0, false).unwrap();
+            builder.clear();
+        }
+    }
+    for builder in &builders {
+        writer.write_block(builder, 0, 0, true).unwrap();
+    }
+    writer.finish().unwrap().0
+}
+
+pub fn write_segment(path: &Path, meta: &SegmentMeta, records: &[Vec<u8>], per_block: u32) {
+    std::fs::write(path, segment(meta, records, per_block)).unwrap();
+}
+
+/// A busy host, made by a fixed recipe: `processes` processes, each exec'd at the beginning; then opens of `paths` distinct
+/// files (skewed: half of all opens go to a sixteenth of them), every 20th failing with ENOENT, every 50th event a
+/// library load; one event per microsecond.
+pub fn busy_host(events: usize, processes: u32, paths: usize) -> Vec<Vec<u8>> {
+    let mut records = vec![clock(0, WALL_NS), probe(0, b"file_open", 1, 0, b"")];
+    let names = ["nginx", "openssl", "python3", "java", "curl", "sshd", "postgres", "envoy"];
+    for process in 0..processes {
+        let name = names[process as usize % names.len()];
+        let argv = format!("{name}\0--config\0/etc/{name}/{name}.conf\0--worker\0{process}\0");
+        let header = header(1_000 + process, name, u64::from(process));
+        records.push(exec(header, format!("/usr/bin/{name}").as_bytes(), argv.as_bytes(), 1));
+    }
+    let files: Vec<String> = (0..paths)
+        .map(|i| {
+            let suffix = ["crt", "pem", "key", "p12"][i % 4];
+            format!("/etc/ssl/{}/site-{i:05}.example.com.{suffix}", ["certs", "private", "app/tls"][i % 3])
+        })
+        .collect();
+    let libraries = ["/usr/lib/x86_64-linux-gnu/libssl.so.3", "/usr/lib/x86_64-linux-gnu/libcrypto.so.3"];
+    let mut state = 0x9e37_79b9_7f4a_7c15u64;
+    for event in 0..events {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        let process = (state >> 40) as u32 % processes;
+        let name = names[process as usize % names.len()];
+        let mut header = header(1_000 + process, name, 10_000 + event as u64 * 1_000);
+        header.start_ns = BOOT_NS - 1_000 + u64::from(1_000 + process);
+        let range = if state & 1 == 0 { paths } else { paths.div_ceil(16) };
+        let path = &files[(state >> 8) as usize % range];
+        records.push(match event {
+            e if e % 50 == 0 => load(header, libraries[e / 50 % 2].as_bytes()),
+            e if e % 20 == 0 => open(header, path.as_bytes(), -2),
+            _ => open(header, path.as_bytes(), 7),
+        });
+    }
+    records
+}
