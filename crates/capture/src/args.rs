@@ -140,7 +140,8 @@ impl RecordArgs {
     /// [`UsageError`] with what to change.
     pub fn validate(&self) -> Result<(), UsageError> {
         let fail = |message: String| Err(UsageError(message));
-        if !self.command.is_empty() && !(self.pid.is_empty() && self.name.is_empty()) {
+        let selects_running = !self.pid.is_empty() || !self.name.is_empty();
+        if !self.command.is_empty() && selects_running {
             return fail(
                 "-p and -n select running processes; with a command, only it and its descendants are traced".into(),
             );

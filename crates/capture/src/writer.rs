@@ -31,6 +31,7 @@ const STOPPING_PATIENCE: Duration = Duration::from_millis(500);
 const SYNC_INTERVAL: Duration = Duration::from_secs(5);
 
 /// What the drain thread hands over.
+#[allow(clippy::large_enum_variant, reason = "moved once for every 256 KiB of records")]
 pub enum Message {
     /// A block, with the losses up to it.
     Block {
