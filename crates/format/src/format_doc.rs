@@ -83,7 +83,7 @@ fn kinds() -> String {
             .rev()
             .skip(1)
             .map_while(|line| line.trim().strip_prefix("///"))
-            .map(|line| plain(line))
+            .map(plain)
             .collect();
         let about = about.into_iter().rev().collect::<Vec<_>>().join(" ");
         let _ = writeln!(out, "### {} `{}`\n\n{about}\n", kind.kind, kind.name);
