@@ -8,3 +8,6 @@
 pub mod catalog;
 pub mod record;
 pub mod segment;
+
+#[cfg(test)]
+mod format_doc;

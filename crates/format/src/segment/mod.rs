@@ -69,3 +69,38 @@ const MAX_INDEX_BYTES: usize = 16 << 20;
 
 /// Longest footer a reader accepts: index, header copy, kind table.
 const MAX_FOOTER_BYTES: usize = MAX_INDEX_BYTES + MAX_META_BYTES + (2 << 20);
+
+/// The fixed layouts of this module, for `docs/format.md`.
+#[cfg(test)]
+pub(crate) const LAYOUTS: &[(&str, &[crate::record::FieldLayout], &str)] = &[
+    ("SegmentHead", header::SegmentHead::FIELDS, include_str!("header.rs")),
+    ("BlockHead", block::BlockHead::FIELDS, include_str!("block.rs")),
+    ("FooterHead", footer::FooterHead::FIELDS, include_str!("footer.rs")),
+    ("KindCount", footer::KindCount::FIELDS, include_str!("footer.rs")),
+    ("Trailer", footer::Trailer::FIELDS, include_str!("footer.rs")),
+];
+
+/// Magics and limits, for `docs/format.md`.
+#[cfg(test)]
+pub(crate) fn constants() -> Vec<(&'static str, String)> {
+    let magic = |magic: u64| magic.to_le_bytes().map(|byte| format!("{byte:02x}")).join(" ");
+    let skippable = frame::SKIPPABLE_MAGIC.to_le_bytes().map(|byte| format!("{byte:02x}")).join(" ");
+    vec![
+        ("zstd skippable magic of all our frames", format!("`{skippable}` ({:#010x})", frame::SKIPPABLE_MAGIC)),
+        ("inner magic of a segment header, `CTSEG` 1A `HD`", format!("`{}`", magic(frame::HEADER_MAGIC))),
+        ("inner magic of a block header, `CTSEG` 1A `BK`", format!("`{}`", magic(frame::BLOCK_MAGIC))),
+        ("inner magic of a footer, `CTSEG` 1A `FT`", format!("`{}`", magic(frame::FOOTER_MAGIC))),
+        ("magic of a trailer, `CTSEG` 1A `ND`", format!("`{}`", magic(frame::TRAILER_MAGIC))),
+        ("major version", MAJOR.to_string()),
+        ("minor version", MINOR.to_string()),
+        ("most bytes of records in a block", MAX_BLOCK_RAW_BYTES.to_string()),
+        ("most bytes of a data frame", MAX_PAYLOAD_BYTES.to_string()),
+        ("most bytes of a metadata blob", MAX_META_BYTES.to_string()),
+        ("most tgids in an exact list", tgids::MAX_EXACT_TGIDS.to_string()),
+        ("most bytes of a Bloom filter", tgids::MAX_BLOOM_BYTES.to_string()),
+        ("longest block header frame", block::MAX_BLOCK_HEADER_LEN.to_string()),
+        ("longest index a writer keeps", MAX_INDEX_BYTES.to_string()),
+        ("longest footer frame", MAX_FOOTER_BYTES.to_string()),
+        ("most bytes of one record", crate::record::MAX_RECORD_LEN.to_string()),
+    ]
+}

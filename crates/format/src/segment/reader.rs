@@ -147,6 +147,9 @@ impl SegmentReader {
                 Err(error) => return format_error(error),
             }
             judge_scanned(&mut parts, sealed_name);
+            if let (true, Some(first)) = (parts.is_empty(), sealed_parts.last_mut()) {
+                first.faults.push(Fault::Damaged { at_bytes: 0, bytes: end, block: 0, records: None });
+            }
         } else if sealed_name {
             source.map();
         }
@@ -319,7 +322,15 @@ fn scan(source: &Source, base: u64, end: u64) -> io::Result<Result<Vec<Part>, He
             }
             (Item::BadFooter { at }, None) => faults.push(Fault::BadFooter { at_bytes: at }),
             (Item::Fault(fault), Some(part)) => part.faults.push(fault),
-            (Item::Fault(fault), None) => faults.push(fault),
+            (Item::Fault(fault), None) => {
+                // The scanner gives up on what is no segment from time to time, lest it read a whole disk.
+                let gave_up = parts.is_empty() && matches!(fault, Fault::Damaged { .. }) && !faults.is_empty();
+                faults.push(fault);
+                if gave_up {
+                    finish_scan(source, end, &mut parts, faults)?;
+                    return Ok(Ok(parts));
+                }
+            }
             (Item::Torn { at, end, block }, current) => {
                 let fault = match block {
                     Some(block) => Fault::TruncatedBlock {

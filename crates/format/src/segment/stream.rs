@@ -17,6 +17,8 @@ pub struct StreamReader<R: io::Read> {
     state: State,
     /// Found together with what was returned last.
     pending: Option<Fault>,
+    /// What is before the first segment, if a segment does come.
+    early: Option<Fault>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -42,7 +44,7 @@ pub enum StreamItem {
 impl<R: io::Read> StreamReader<R> {
     /// Reads `input` from where it is, which should be the start of a segment.
     pub fn new(input: R) -> Self {
-        Self { scanner: Scanner::new(StreamWindow::new(input), 0), state: State::Start, pending: None }
+        Self { scanner: Scanner::new(StreamWindow::new(input), 0), state: State::Start, pending: None, early: None }
     }
 
     /// Next thing in the stream; a block's records are then in `buffer`. None at the end. Blocks until a whole one is there.
@@ -65,9 +67,24 @@ impl<R: io::Read> StreamReader<R> {
     }
 
     fn take(&mut self, item: Item, buffer: &mut BlockBuffer) -> io::Result<Option<StreamItem>> {
+        if self.state == State::Start {
+            match item {
+                Item::Fault(fault @ Fault::Damaged { .. }) if self.early.is_none() => {
+                    self.early = Some(fault);
+                    return Ok(None);
+                }
+                Item::End { .. } if self.early.is_none() => {}
+                Item::Fault(Fault::Damaged { .. }) | Item::Torn { block: None, .. } | Item::End { .. } => {
+                    let message = "not a crypto-trace segment stream";
+                    return Err(io::Error::new(io::ErrorKind::InvalidData, message));
+                }
+                _ => {}
+            }
+        }
         let fault = match item {
             Item::Segment { meta, .. } => {
                 self.state = State::InSegment;
+                self.pending = self.early.take();
                 return Ok(Some(StreamItem::Segment(meta.map(|meta| *meta).unwrap_or_default())));
             }
             Item::Block(block) => return self.take_block(*block, buffer),
@@ -87,9 +104,6 @@ impl<R: io::Read> StreamReader<R> {
                     HeaderError::Damaged => (0, 0),
                 };
                 Fault::UnknownFormat { at_bytes: at, major, flags }
-            }
-            Item::Fault(Fault::Damaged { .. }) | Item::Torn { block: None, .. } if self.state == State::Start => {
-                return Err(io::Error::new(io::ErrorKind::InvalidData, "not a crypto-trace segment stream"));
             }
             Item::Fault(fault) => fault,
             Item::Torn { at, end, .. } => Fault::TornTail { at_bytes: at, bytes: end - at },

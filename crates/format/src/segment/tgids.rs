@@ -40,7 +40,7 @@ impl TgidSummary {
         }
     }
 
-    /// `tgid_form` and bytes.
+    /// Appends its bytes.
     pub(crate) fn encode(&self, out: &mut Vec<u8>) {
         match self {
             Self::Exact(list) => list.iter().for_each(|tgid| out.extend_from_slice(&tgid.to_le_bytes())),

@@ -2,6 +2,7 @@
 
 use crate::util::*;
 use crypto_trace_format::segment::*;
+use proptest::prelude::*;
 use std::os::unix::fs::FileExt;
 
 /// Whether `some` is `all` with at most one run of records missing; that run.
@@ -242,6 +243,41 @@ fn a_file_truncated_while_open_is_a_fault_and_not_a_sigbus() {
                 "{fault}"
             );
             assert_eq!(buffer.raw(), []);
+        }
+    }
+}
+
+#[test]
+fn bytes_before_the_first_segment_are_told_and_cost_nothing() {
+    let bytes = [&b"some shell's greeting\n"[..], &write_segment(&meta(), &small_blocks(), true)].concat();
+    for outcome in [read_file(&temp_file("a.ctseg", &bytes).path).unwrap(), read_stream(&bytes[..]).unwrap()] {
+        assert_eq!((outcome.records, outcome.metas), (flatten(&small_blocks()), vec![meta()]));
+        assert!(outcome.faults.iter().any(|fault| fault.is_damage() && fault.at_bytes() == 0), "{:?}", outcome.faults);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(400))]
+
+    #[test]
+    fn any_few_flips_are_told_and_cost_at_most_a_block_each(
+        flips in proptest::collection::vec(any::<prop::sample::Index>(), 2..5),
+        seal in any::<bool>(),
+    ) {
+        let mut bytes = write_segment(&meta(), &small_blocks(), seal);
+        let records = flatten(&small_blocks());
+        let bits: std::collections::BTreeSet<usize> = flips.iter().map(|flip| flip.index(bytes.len() * 8)).collect();
+        bits.iter().for_each(|bit| bytes[bit / 8] ^= 1 << (bit % 8));
+        let name = if seal { "a.ctseg" } else { "a.ctseg.open" };
+        for outcome in [read_file(&temp_file(name, &bytes).path).unwrap(), read_stream(&bytes[..]).unwrap()] {
+            prop_assert!(!outcome.damage().is_empty(), "{bits:?}: {:?}", outcome.faults);
+            let mut left = records.iter();
+            prop_assert!(outcome.records.iter().all(|record| left.any(|other| other == record)), "{bits:?}: invented");
+            let lost = block_ranges()
+                .iter()
+                .filter(|range| records[(*range).clone()].iter().any(|record| !outcome.records.contains(record)))
+                .count();
+            prop_assert!(lost <= bits.len(), "{bits:?}: {lost} blocks lost: {:?}", outcome.faults);
         }
     }
 }

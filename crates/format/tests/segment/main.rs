@@ -1,6 +1,5 @@
 //! Segments as a whole: written, read back, damaged, piped, rotated.
-#![allow(clippy::print_stderr, reason = "a test that cannot run says why")]
-#![allow(clippy::unwrap_used, clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+#![allow(clippy::unwrap_used, clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::print_stderr)]
 
 mod damage;
 mod hostile;

@@ -33,7 +33,8 @@ impl Dir {
     /// Creates a file (0640) that must not be there yet, not even as a symlink.
     pub(super) fn create_new(&self, name: &OsStr) -> io::Result<File> {
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        Ok(rustix::fs::openat(&self.fd, name, flags, Mode::from_raw_mode(0o640))?.into())
+        let open = || rustix::fs::openat(&self.fd, name, flags, Mode::from_raw_mode(0o640));
+        Ok(rustix::io::retry_on_intr(open)?.into())
     }
 
     /// Whether anything has that name, be it a dangling symlink.

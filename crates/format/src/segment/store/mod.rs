@@ -74,6 +74,8 @@ struct Current {
     /// Name once sealed.
     name: OsString,
     opened: Instant,
+    /// The directory was synced since it was created.
+    name_is_durable: bool,
 }
 
 impl SegmentStore {
@@ -136,12 +138,19 @@ impl SegmentStore {
     ///
     /// # Errors
     /// Those of the disk. Either the current segment could not be sealed, and goes on unchanged; or it is sealed and the
-    /// next could not be created. Call again later in both cases.
+    /// next could not be created. Call again later in both cases. (A segment that a failed write has left unusable is not
+    /// sealed but left as `NAME.open`.)
     pub fn rotate(&mut self, clock: ClockAnchor) -> io::Result<()> {
         if self.single.is_some() && self.current.is_some() {
             return Ok(());
         }
         self.meta.clock = clock;
+        if let Some(current) = &mut self.current
+            && current.writer.is_torn()
+            && rewind(&mut current.writer).is_err()
+        {
+            return self.replace_current();
+        }
         let sealed = match self.seal_current() {
             // The footer may only need the room that retention makes.
             Err(error) if is_disk_full(&error) && self.retain(None) > 0 => self.seal_current()?,
@@ -178,12 +187,18 @@ impl SegmentStore {
         written
     }
 
-    /// fdatasync of what was written so far.
+    /// fdatasync of what was written so far; the first in a segment makes its name durable, too.
     ///
     /// # Errors
     /// Those of the disk.
     pub fn sync(&mut self) -> io::Result<()> {
-        self.current.as_mut().map_or(Ok(()), |current| current.writer.output().sync_data())
+        let Some(current) = &mut self.current else { return Ok(()) };
+        current.writer.output().sync_data()?;
+        if !current.name_is_durable {
+            self.dir.sync()?;
+            current.name_is_durable = true;
+        }
+        Ok(())
     }
 
     /// Seals the last segment. Returns totals over all segments of this capture, and how many segments.
@@ -281,7 +296,7 @@ impl SegmentStore {
         };
         match SegmentWriter::with_compressor(file, &meta, compressor) {
             Ok(writer) => {
-                self.current = Some(Current { writer, name, opened: Instant::now() });
+                self.current = Some(Current { writer, name, opened: Instant::now(), name_is_durable: false });
                 self.next_sequence = meta.sequence + 1;
                 self.segments += 1;
                 self.meta = meta;

@@ -1,0 +1,166 @@
+//! Holds `docs/format.md` and the code together: its tables are made from the constants and layouts that the code uses.
+//!
+//! `UPDATE=1 cargo test -p crypto-trace-format format_doc` writes the tables anew. The prose around them is written by hand.
+
+use crate::record::{FieldLayout, Header, KINDS, LossCause, ProbeState, Tier, flags};
+use crate::segment;
+use std::collections::BTreeMap;
+use std::fmt::Write;
+
+const KINDS_SOURCE: &str = include_str!("record/kinds.rs");
+const RECORD_SOURCE: &str = include_str!("record/mod.rs");
+
+/// Doc comments of the fields of the struct declared after `marker`, by field; strings of a record kind included.
+fn field_docs(source: &str, marker: &str) -> BTreeMap<String, String> {
+    let start = source.find(marker).unwrap_or_else(|| panic!("{marker} is not declared"));
+    let end =
+        source[start..].find("\n    }\n}").or(source[start..].find("\n}")).map_or(source.len(), |end| start + end);
+    let (mut docs, mut doc) = (BTreeMap::new(), String::new());
+    for line in source[start..end].lines().skip(1).map(str::trim) {
+        if let Some(text) = line.strip_prefix("///") {
+            doc = format!("{doc} {}", text.trim());
+        } else if let Some((name, _)) = line.split_once([':', '[']).filter(|_| line.ends_with(',')) {
+            docs.insert(name.trim().to_owned(), plain(&std::mem::take(&mut doc)));
+        }
+    }
+    docs
+}
+
+/// A doc comment without the targets of its links.
+fn plain(doc: &str) -> String {
+    let mut out = String::new();
+    let mut rest = doc.trim();
+    while let Some((before, link)) = rest.split_once("[`") {
+        let (text, after) = link.split_once("`]").unwrap_or((link, ""));
+        let _ = write!(out, "{before}`{text}`");
+        rest = match after.strip_prefix('(') {
+            Some(target) => target.split_once(')').map_or("", |(_, rest)| rest),
+            None => after,
+        };
+    }
+    (out + rest).replace('|', "\\|")
+}
+
+/// A struct as rows of eight bytes, and as a table.
+fn layout(fields: &[FieldLayout], docs: &BTreeMap<String, String>) -> String {
+    const BYTE: usize = 11;
+    let mut out = format!("```text\n<{:-^width$}>\n", " 8 bytes ", width = 8 * BYTE - 1);
+    let mut column = 0;
+    for field in fields {
+        for part in 0..field.size.div_ceil(8) {
+            let name = if part == 0 { field.name } else { "(continued)" };
+            let _ = write!(out, "| {name:<width$}", width = field.size.min(8) * BYTE - 2);
+            column += field.size.min(8);
+            if column == 8 {
+                out += "|\n";
+                column = 0;
+            }
+        }
+    }
+    assert_eq!(column, 0, "not a multiple of 8 bytes");
+    out += "```\n\n| offset | size | type | field | meaning |\n|---:|---:|---|---|---|\n";
+    for FieldLayout { name, ty, offset, size } in fields {
+        let doc = docs.get(*name).unwrap_or_else(|| panic!("`{name}` has no doc comment"));
+        let _ = writeln!(out, "| {offset} | {size} | {ty} | `{name}` | {doc} |");
+    }
+    out
+}
+
+fn codes<T: std::fmt::Display>(names: &[(T, &str)]) -> String {
+    let rows = names.iter().map(|(value, name)| format!("| {value} | `{name}` |\n"));
+    "| value | name |\n|---:|---|\n".to_owned() + &rows.collect::<String>()
+}
+
+fn kinds() -> String {
+    let mut out = String::new();
+    for kind in KINDS {
+        let marker = format!("kind {} \"{}\"", kind.kind, kind.name);
+        let declared = KINDS_SOURCE.find(&marker).unwrap_or_else(|| panic!("{marker} is not declared"));
+        let end = KINDS_SOURCE[declared..].find("\n}\n").map_or(KINDS_SOURCE.len(), |end| declared + end);
+        let docs = field_docs(&KINDS_SOURCE[declared..end], &marker);
+        let about: Vec<_> = KINDS_SOURCE[..declared]
+            .lines()
+            .rev()
+            .skip(1)
+            .map_while(|line| line.trim().strip_prefix("///"))
+            .map(plain)
+            .collect();
+        let about = about.into_iter().rev().collect::<Vec<_>>().join(" ");
+        let _ = writeln!(out, "### {} `{}`\n\n{about}\n", kind.kind, kind.name);
+        let _ = writeln!(out, "Fixed part, {} bytes:\n\n{}", kind.fixed_len, layout(kind.fields, &docs));
+        if !kind.strings.is_empty() {
+            out += "Strings, in this order:\n\n| string | length in | meaning |\n|---|---|---|\n";
+            for string in kind.strings {
+                let _ = writeln!(out, "| `{string}` | `{string}_len` | {} |", docs[*string]);
+            }
+            out.push('\n');
+        }
+    }
+    out.trim_end().to_owned() + "\n"
+}
+
+/// Every generated section by name.
+fn sections() -> BTreeMap<String, String> {
+    let mut sections = BTreeMap::new();
+    let rows: String = segment::constants().iter().map(|(name, value)| format!("| {name} | {value} |\n")).collect();
+    sections.insert("constants".to_owned(), "| what | value |\n|---|---|\n".to_owned() + &rows);
+    for (name, fields, source) in segment::LAYOUTS {
+        let docs = field_docs(source, &format!("pub struct {name} {{"));
+        sections.insert((*name).to_owned(), layout(fields, &docs));
+    }
+    let docs = field_docs(KINDS_SOURCE, "pub struct Header {");
+    sections.insert("Header".to_owned(), layout(Header::FIELDS, &docs));
+    let flag_docs = field_docs_of_flags();
+    let rows = flags::NAMES.iter().map(|(bit, name)| {
+        let number = bit.trailing_zeros();
+        format!("| {number} | `{name}` | {} |\n", flag_docs[&number])
+    });
+    sections.insert(
+        "flags".to_owned(),
+        "| bit | name | meaning |\n|---:|---|---|\n".to_owned() + &rows.collect::<String>(),
+    );
+    sections.insert("Tier".to_owned(), codes(Tier::NAMES));
+    sections.insert("LossCause".to_owned(), codes(LossCause::NAMES));
+    sections.insert("ProbeState".to_owned(), codes(ProbeState::NAMES));
+    sections.insert("kinds".to_owned(), kinds());
+    sections
+}
+
+fn field_docs_of_flags() -> BTreeMap<u32, String> {
+    let (mut docs, mut doc) = (BTreeMap::new(), String::new());
+    let start = RECORD_SOURCE.find("pub mod flags {").expect("flags are declared");
+    for line in RECORD_SOURCE[start..].lines().map(str::trim) {
+        if let Some(text) = line.strip_prefix("///") {
+            doc = format!("{doc} {}", text.trim());
+        } else if let Some((_, bit)) = line.strip_suffix(';').and_then(|line| line.split_once("u16 = 1 << ")) {
+            docs.insert(bit.parse().expect("a bit number"), plain(&std::mem::take(&mut doc)));
+        } else if line.starts_with("pub const NAMES") {
+            break;
+        }
+    }
+    docs
+}
+
+#[test]
+fn docs_format_md_says_what_the_code_does() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/format.md");
+    let found = std::fs::read_to_string(path).expect("docs/format.md");
+    let mut expected = String::new();
+    let mut rest = found.as_str();
+    let mut missing = sections();
+    while let Some((before, section)) = rest.split_once("<!-- generated: ") {
+        let (name, body) = section.split_once(" -->\n").expect("a section name");
+        let (_, after) = body.split_once("<!-- end -->").expect("an end of the section");
+        let table = missing.remove(name).unwrap_or_else(|| panic!("unknown or repeated section {name}"));
+        let _ = write!(expected, "{before}<!-- generated: {name} -->\n\n{table}\n<!-- end -->");
+        rest = after;
+    }
+    expected += rest;
+    assert!(missing.is_empty(), "docs/format.md lacks the sections {:?}", missing.keys());
+    if std::env::var_os("UPDATE").is_some() {
+        std::fs::write(path, &expected).expect("writable");
+    } else if found != expected {
+        let differs = found.lines().zip(expected.lines()).find(|(found, expected)| found != expected);
+        panic!("docs/format.md and the code differ, first here: {differs:#?}\nUPDATE=1 writes the tables anew");
+    }
+}
