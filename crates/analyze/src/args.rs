@@ -21,6 +21,7 @@ pub struct Job {
 
 /// The work.
 #[derive(Debug, Clone)]
+#[allow(clippy::large_enum_variant, reason = "there is one, made once")]
 pub enum Task {
     /// Show events.
     Events(Box<EventsTask>),

@@ -71,7 +71,7 @@ impl CommFilter {
         types::ct_comm_filter {
             bytes: words(bytes),
             mask: words(mask),
-            len: u32::from(self.0.len() as u8),
+            len: u32::try_from(self.0.len()).unwrap_or(15),
             reserved: 0,
         }
     }

@@ -104,7 +104,7 @@ pub struct RecordArgs {
     pub retain_age: Option<Duration>,
 
     /// Size of the event ring buffer, a power of two; it takes the bursts that the disk cannot
-    #[arg(long, value_name = "SIZE", default_value = "4MiB", value_parser = parse_size)]
+    #[arg(long, value_name = "SIZE", default_value = "2MiB", value_parser = parse_size)]
     pub ring_size: u64,
 
     /// zstd level, 1 (fastest) to 19
@@ -140,7 +140,8 @@ impl RecordArgs {
     /// [`UsageError`] with what to change.
     pub fn validate(&self) -> Result<(), UsageError> {
         let fail = |message: String| Err(UsageError(message));
-        if !self.command.is_empty() && !(self.pid.is_empty() && self.name.is_empty()) {
+        let selects_running = !self.pid.is_empty() || !self.name.is_empty();
+        if !self.command.is_empty() && selects_running {
             return fail(
                 "-p and -n select running processes; with a command, only it and its descendants are traced".into(),
             );

@@ -44,6 +44,9 @@ const STOP_PATIENCE: Duration = Duration::from_millis(800);
 /// Records counted and thrown away in one go when the writer is stuck at the end.
 const DISCARD_PER_PASS: usize = 65_536;
 
+/// Nice value of our threads.
+const DRAIN_NICE: i32 = -10;
+
 /// Why a recording ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Stop {
@@ -99,6 +102,9 @@ pub fn run(args: &RecordArgs) -> Result<u8, Failure> {
     if args.verbose {
         tell_probes(args, &probes);
     }
+    // The drain thread works seldom and briefly, but then at once: a ring that is not emptied in time loses records.
+    // Without the privilege it does what it can.
+    let _ = rustix::process::setpriority_process(None, DRAIN_NICE);
     privileges::drop_unneeded().context("cannot give up capabilities")?;
 
     let opening = Opening {

@@ -31,6 +31,7 @@ const STOPPING_PATIENCE: Duration = Duration::from_millis(500);
 const SYNC_INTERVAL: Duration = Duration::from_secs(5);
 
 /// What the drain thread hands over.
+#[allow(clippy::large_enum_variant, reason = "moved once for every 256 KiB of records")]
 pub enum Message {
     /// A block, with the losses up to it.
     Block {
@@ -198,13 +199,10 @@ impl Writer {
                     self.last_sync = Instant::now();
                     store.sync()?;
                 }
-                self.shared.stats.written_bytes.store(store.written_bytes(), Ordering::Relaxed);
+                self.shared.stats.written_bytes.store(store.totals().file_bytes, Ordering::Relaxed);
             }
             Sink::Stream(stream) => {
                 stream.write_block(block, lost, dropped, flush_end)?;
-                if flush_end {
-                    stream.get_mut().flush()?;
-                }
                 self.shared.stats.written_bytes.store(stream.totals().file_bytes, Ordering::Relaxed);
             }
         }

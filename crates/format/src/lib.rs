@@ -3,6 +3,8 @@
 //! This crate builds anywhere: it never loads eBPF, never touches /proc, and has no command line. Every byte it reads is
 //! untrusted. The normative description of the bytes is `docs/format.md`.
 
+#![cfg_attr(not(test), warn(clippy::indexing_slicing))]
+
 pub mod catalog;
 pub mod record;
 pub mod segment;

@@ -46,7 +46,7 @@ static __always_inline void emit(void *ring, __u32 wakeup_bytes, struct ct_scrat
 	struct ct_header *h = (struct ct_header *)s->record;
 	struct ct_counter_row *c = counter(h->kind);
 	__u64 wakeup = BPF_RB_NO_WAKEUP;
-	__u64 fill;
+	__u64 fill, after, step;
 
 	if (!c)
 		return;
@@ -58,9 +58,14 @@ static __always_inline void emit(void *ring, __u32 wakeup_bytes, struct ct_scrat
 	pos = (pos + 7) & ~7;
 	h->len = pos;
 
-	/* Crossing the mark wakes the reader once; below it the reader comes by itself. */
+	/*
+	 * Crossing the mark wakes the reader; below it the reader comes by itself. Two producers that look at the same
+	 * time may both miss a crossing, so every further sixteenth of the mark wakes as well.
+	 */
+	step = wakeup_bytes >> 4;
 	fill = bpf_ringbuf_query(ring, BPF_RB_AVAIL_DATA);
-	if (fill < wakeup_bytes && fill + pos + 8 >= wakeup_bytes)
+	after = fill + pos + 8;
+	if (after >= wakeup_bytes && step && fill / step != after / step)
 		wakeup = BPF_RB_FORCE_WAKEUP;
 	__sync_fetch_and_add(&c->produced, 1);
 	asm volatile("" : "+r"(pos));

@@ -312,6 +312,23 @@ impl<'a> Iterator for Records<'a> {
     }
 }
 
+/// How many well-formed records `block` begins with, and how many bytes they take: what [`Records`] would yield before an
+/// error, without decoding more than lengths.
+pub(crate) fn well_formed_prefix(block: &[u8]) -> (u64, usize) {
+    let (mut count, mut rest) = (0, block);
+    while rest.len() >= HEADER_LEN {
+        let len = <u32 as layout::Le>::get(rest, 0) as usize;
+        let fixed_len = usize::from(<u16 as layout::Le>::get(rest, 6));
+        if len > MAX_RECORD_LEN || !len.is_multiple_of(8) || HEADER_LEN + fixed_len > len {
+            break;
+        }
+        let Some(next) = rest.get(len..) else { break };
+        rest = next;
+        count += 1;
+    }
+    (count, block.len() - rest.len())
+}
+
 #[inline]
 pub(crate) fn take_string<'a>(
     strings: &mut &'a [u8],

@@ -1,89 +1,102 @@
-//! The footer: a cache of everything a reader would otherwise have to scan for, and the trailer that finds it.
+//! The footer: the last frame of a sealed segment. A cache of what a forward scan would find, and a second copy of every
+//! header, so that damage to a header costs nothing.
 //!
 //! ```text
-//! skippable frame:
-//!   FooterFixed | segment header frame (copy) | per block: offset u64 + block header frame (copy) | per kind: kind u64,
-//!   count u64 | crc32c
-//! skippable frame, the last 44 bytes of the file:
-//!   Trailer (32 bytes) | crc32c
+//! 0            72              +header_len     +index_len           +16*kind_count  +32
+//! ┌────────────┬───────────────┬───────────────┬────────────────────┬───────────────┐
+//! │ FooterHead │ segment header│ index         │ kinds              │ Trailer       │
+//! └────────────┴───────────────┴───────────────┴────────────────────┴───────────────┘
+//! index entry: u64 offset from the start of the segment, then the whole block header frame
+//! kind entry:  KindCount
 //! ```
 
-use super::block::{BlockHeader, DecodedBlock};
-use super::frame;
+use super::MAX_FOOTER_BYTES;
+use super::block::{FoundBlock, decode_block_header};
+use super::frame::{FOOTER_MAGIC, FrameHead, SKIPPABLE_MAGIC, TRAILER_MAGIC, checked_crc, set_frame_len, u64_at};
+use super::header::{HeaderError, MAX_HEADER_LEN, decode_header};
 use super::meta::SegmentMeta;
-use crate::record::layout::{Le, layout};
-
-/// Opens the content of a footer frame: `CTFOOTER`.
-pub const FOOTER_MAGIC: u64 = u64::from_le_bytes(*b"CTFOOTER");
-/// Opens the content of the trailer frame: `CTTRAIL1`.
-pub const TRAILER_MAGIC: u64 = u64::from_le_bytes(*b"CTTRAIL1");
+use crate::record::layout::layout;
 
 layout! {
-    /// Fixed part of the footer.
-    pub struct FooterFixed {
-        /// [`FOOTER_MAGIC`].
+    /// Fixed part of a footer.
+    pub struct FooterHead {
+        /// `5C 2A 4D 18`, a zstd skippable frame.
+        skippable_magic: u32,
+        /// Bytes of the frame after this field.
+        frame_len: u32,
+        /// `CTSEG` `1A` `FT`.
         magic: u64,
-        /// Blocks in the segment.
-        blocks: u64,
-        /// Records in the segment.
-        records: u64,
-        /// Bytes of records.
-        raw_bytes: u64,
-        /// Length of the copy of the segment header frame, bytes.
+        /// Segment tag, as in block headers.
+        tag: u64,
+        /// Bytes of the segment, from its header to the end of this frame.
+        segment_len: u64,
+        /// Bytes of the copy of the segment header frame.
         header_len: u32,
-        /// Number of kinds counted.
-        kinds: u32,
-        /// Length of the block index, bytes.
-        index_len: u64,
+        /// Bytes of the block index; 0 with blocks present means that it was left out for its size.
+        index_len: u32,
+        /// Data blocks in the segment.
+        block_count: u64,
+        /// Records in the segment.
+        record_count: u64,
+        /// Bytes of records, uncompressed.
+        raw_bytes: u64,
+        /// Entries of the kind table.
+        kind_count: u32,
+        /// Zero.
+        reserved: u32,
     }
 }
 
 layout! {
-    /// The trailer.
-    pub struct Trailer {
-        /// [`TRAILER_MAGIC`].
-        magic: u64,
-        /// Where the footer frame begins in the file.
-        footer_offset: u64,
-        /// Length of the footer frame, bytes.
-        footer_len: u64,
-        /// Length of the file, bytes.
-        file_len: u64,
+    /// One entry of a footer's kind table.
+    pub struct KindCount {
+        /// Record kind.
+        kind: u16,
+        /// Zero.
+        reserved0: u16,
+        /// Zero.
+        reserved1: u32,
+        /// Records of that kind in the segment.
+        count: u64,
     }
 }
 
-/// Length of the trailer frame, bytes.
-pub const TRAILER_LEN: usize = frame::PREFIX_LEN + Trailer::SIZE + frame::CRC_LEN;
+layout! {
+    /// The last 32 bytes of a sealed segment.
+    pub struct Trailer {
+        /// `CTSEG` `1A` `ND`.
+        magic: u64,
+        /// Segment tag, as in block headers.
+        tag: u64,
+        /// Length of the footer frame, which ends with this trailer.
+        footer_len: u64,
+        /// Zero.
+        reserved: u32,
+        /// CRC32C of the footer frame up to here.
+        crc: u32,
+    }
+}
 
-/// Sums over a segment, or over all segments of a capture.
+/// Most kinds a footer's table may list.
+const MAX_KINDS: u32 = 1 << 16;
+
+/// Sums over a segment.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Totals {
-    /// Blocks.
+    /// Data blocks.
     pub blocks: u64,
     /// Records.
     pub records: u64,
-    /// Bytes of records.
+    /// Bytes of records, uncompressed.
     pub raw_bytes: u64,
-    /// Bytes of files.
+    /// Bytes of the file so far, headers and footer included.
     pub file_bytes: u64,
-    /// Records by kind number, ascending; kinds from 63 on are counted under 63.
+    /// Records of each kind, ascending by kind.
     pub by_kind: Vec<(u16, u64)>,
 }
 
 impl Totals {
-    /// Adds to the count of a kind.
-    pub(crate) fn add_kind(&mut self, kind: u16, count: u64) {
-        match self.by_kind.binary_search_by_key(&kind, |(kind, _)| *kind) {
-            Ok(at) => {
-                if let Some((_, sum)) = self.by_kind.get_mut(at) {
-                    *sum += count;
-                }
-            }
-            Err(at) => self.by_kind.insert(at, (kind, count)),
-        }
-    }
-
-    /// Adds another segment's sums.
+    /// Adds `other`.
     pub fn add(&mut self, other: &Self) {
         self.blocks += other.blocks;
         self.records += other.records;
@@ -93,113 +106,148 @@ impl Totals {
             self.add_kind(*kind, *count);
         }
     }
+
+    pub(crate) fn add_kind(&mut self, kind: u16, count: u64) {
+        match self.by_kind.binary_search_by_key(&kind, |(known, _)| *known) {
+            Ok(place) => self.by_kind.iter_mut().skip(place).take(1).for_each(|(_, sum)| *sum += count),
+            Err(place) => self.by_kind.insert(place, (kind, count)),
+        }
+    }
 }
 
-/// Where a block is in its file.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct BlockEntry {
-    /// Its header.
-    pub header: BlockHeader,
-    /// Where its header frame begins.
-    pub offset: u64,
-    /// Where its zstd frame begins.
-    pub payload_offset: u64,
-}
-
-/// A footer, decoded.
-#[derive(Debug, Clone)]
+/// A footer that was found good.
+#[derive(Debug)]
 pub(crate) struct Footer {
-    pub meta: SegmentMeta,
-    /// The segment header frame as it must stand at the start of the file.
-    pub header_frame: Vec<u8>,
-    pub blocks: Vec<BlockEntry>,
-    pub totals: Totals,
-    /// Blocks of unknown type: where each begins.
-    pub unknown: Vec<u64>,
+    pub(crate) meta: SegmentMeta,
+    pub(crate) header_frame: Vec<u8>,
+    pub(crate) len: u64,
+    pub(crate) segment_len: u64,
+    pub(crate) totals: Totals,
+    /// Blocks with their offsets from the start of the segment; `None` when the footer has no index.
+    pub(crate) index: Option<Vec<(u64, FoundBlock)>>,
 }
 
-/// Appends footer and trailer. `index` is, for each block, its offset and its header frame.
-pub(crate) fn encode(out: &mut Vec<u8>, footer_offset: u64, header_frame: &[u8], index: &[u8], totals: &Totals) {
-    let fixed = FooterFixed {
+/// Appends an index entry.
+pub(crate) fn push_index_entry(index: &mut Vec<u8>, offset: u64, header_frame: &[u8]) {
+    index.extend_from_slice(&offset.to_le_bytes());
+    index.extend_from_slice(header_frame);
+}
+
+/// Encodes the footer frame; `offset` is its place in the segment. `index` may be empty: left out.
+pub(crate) fn encode_footer(tag: u64, header_frame: &[u8], index: &[u8], totals: &Totals, offset: u64) -> Vec<u8> {
+    let kinds_len = totals.by_kind.len() * KindCount::SIZE;
+    let len = FooterHead::SIZE + header_frame.len() + index.len() + kinds_len + Trailer::SIZE;
+    let short = |len: usize| u32::try_from(len).unwrap_or(u32::MAX);
+    let mut out = Vec::with_capacity(len);
+    FooterHead {
+        skippable_magic: SKIPPABLE_MAGIC,
+        frame_len: 0,
         magic: FOOTER_MAGIC,
-        blocks: totals.blocks,
-        records: totals.records,
+        tag,
+        segment_len: offset + len as u64,
+        header_len: short(header_frame.len()),
+        index_len: short(index.len()),
+        block_count: totals.blocks,
+        record_count: totals.records,
         raw_bytes: totals.raw_bytes,
-        header_len: u32::try_from(header_frame.len()).unwrap_or(u32::MAX),
-        kinds: u32::try_from(totals.by_kind.len()).unwrap_or(u32::MAX),
-        index_len: index.len() as u64,
+        kind_count: short(totals.by_kind.len()),
+        reserved: 0,
+    }
+    .encode(&mut out);
+    out.extend_from_slice(header_frame);
+    out.extend_from_slice(index);
+    for (kind, count) in &totals.by_kind {
+        KindCount { kind: *kind, count: *count, ..KindCount::default() }.encode(&mut out);
+    }
+    Trailer { magic: TRAILER_MAGIC, tag, footer_len: len as u64, reserved: 0, crc: 0 }.encode(&mut out);
+    set_frame_len(&mut out, len);
+    out.truncate(len - 4);
+    let crc = crc32c::crc32c(&out);
+    out.extend_from_slice(&crc.to_le_bytes());
+    out
+}
+
+/// Length of the footer that a trailer ends, when these bytes are a trailer. Nothing else about it is checked.
+pub(crate) fn footer_len_of_trailer(bytes: &[u8]) -> Option<usize> {
+    let trailer = Trailer::decode(bytes);
+    let len = usize::try_from(trailer.footer_len).ok()?;
+    let possible = (FooterHead::SIZE + Trailer::SIZE..=MAX_FOOTER_BYTES).contains(&len);
+    (bytes.len() == Trailer::SIZE && trailer.magic == TRAILER_MAGIC && possible).then_some(len)
+}
+
+/// Whether the lengths in the first [`FooterHead::SIZE`] bytes agree with each other.
+pub(crate) fn footer_lengths_agree(head: &[u8]) -> bool {
+    let fixed = FooterHead::decode(head);
+    FrameHead::decode(head).is_some_and(|frame| frame.len == footer_len(&fixed))
+}
+
+fn footer_len(fixed: &FooterHead) -> usize {
+    let kinds = fixed.kind_count.min(MAX_KINDS) as usize * KindCount::SIZE;
+    FooterHead::SIZE + fixed.header_len as usize + fixed.index_len as usize + kinds + Trailer::SIZE
+}
+
+/// Decodes a whole footer frame; [`HeaderError::Damaged`] when its checksum is bad or its content impossible.
+pub(crate) fn decode_footer(frame: &[u8]) -> Result<Footer, HeaderError> {
+    let damaged = HeaderError::Damaged;
+    let fixed = FooterHead::decode(frame);
+    if fixed.magic != FOOTER_MAGIC
+        || !footer_lengths_agree(frame)
+        || frame.len() != footer_len(&fixed)
+        || checked_crc(frame).is_none()
+        || fixed.header_len as usize > MAX_HEADER_LEN
+        || fixed.segment_len < frame.len() as u64
+    {
+        return Err(damaged);
+    }
+    let rest = frame.get(FooterHead::SIZE..).unwrap_or_default();
+    let (header_frame, rest) = rest.split_at_checked(fixed.header_len as usize).ok_or(HeaderError::Damaged)?;
+    let (index, rest) = rest.split_at_checked(fixed.index_len as usize).ok_or(HeaderError::Damaged)?;
+    let kinds = rest.get(..rest.len() - Trailer::SIZE).unwrap_or_default();
+    let meta = decode_header(header_frame)?;
+    let by_kind: Vec<(u16, u64)> =
+        kinds.chunks_exact(KindCount::SIZE).map(KindCount::decode).map(|entry| (entry.kind, entry.count)).collect();
+    let totals = Totals {
+        blocks: fixed.block_count,
+        records: fixed.record_count,
+        raw_bytes: fixed.raw_bytes,
+        file_bytes: fixed.segment_len,
+        by_kind,
     };
-    let footer_len = frame::encode(out, |out| {
-        fixed.encode(out);
-        out.extend_from_slice(header_frame);
-        out.extend_from_slice(index);
-        for (kind, count) in &totals.by_kind {
-            u64::from(*kind).put(out);
-            count.put(out);
-        }
-    }) as u64;
-    let file_len = footer_offset + footer_len + TRAILER_LEN as u64;
-    let trailer = Trailer { magic: TRAILER_MAGIC, footer_offset, footer_len, file_len };
-    frame::encode(out, |out| trailer.encode(out));
-}
-
-impl Trailer {
-    /// Decodes the trailer frame, the last [`TRAILER_LEN`] bytes of a file of `file_len` bytes.
-    pub(crate) fn find(last_bytes: &[u8], file_len: u64) -> Option<Self> {
-        let trailer = Self::decode(frame::content(last_bytes)?);
-        let end = trailer.footer_offset.checked_add(trailer.footer_len)?.checked_add(TRAILER_LEN as u64)?;
-        (trailer.magic == TRAILER_MAGIC && trailer.file_len == file_len && end == file_len).then_some(trailer)
+    let footer_offset = fixed.segment_len - frame.len() as u64;
+    let index = match index {
+        [] if fixed.block_count > 0 => None,
+        _ => Some(decode_index(index, &fixed, footer_offset).ok_or(damaged)?),
+    };
+    if meta.segment_tag() != fixed.tag || !totals.by_kind.is_sorted_by(|a, b| a.0 < b.0) {
+        return Err(HeaderError::Damaged);
     }
+    let (len, segment_len) = (frame.len() as u64, fixed.segment_len);
+    Ok(Footer { meta, header_frame: header_frame.to_vec(), len, segment_len, totals, index })
 }
 
-impl Footer {
-    /// Decodes a whole footer frame of a file whose footer begins at `footer_offset`.
-    pub fn decode(bytes: &[u8], footer_offset: u64) -> Option<Self> {
-        let content = frame::content(bytes)?;
-        let fixed = FooterFixed::decode(content);
-        if fixed.magic != FOOTER_MAGIC {
-            return None;
-        }
-        let rest = content.get(FooterFixed::SIZE..)?;
-        let (header_frame, rest) = rest.split_at_checked(usize::try_from(fixed.header_len).ok()?)?;
-        let (index, mut kinds) = rest.split_at_checked(usize::try_from(fixed.index_len).ok()?)?;
-        let meta = SegmentMeta::decode(header_frame).ok()?;
-        let (blocks, unknown) = decode_index(index, footer_offset)?;
-        let mut totals =
-            Totals { blocks: fixed.blocks, records: fixed.records, raw_bytes: fixed.raw_bytes, ..Totals::default() };
-        while let Some((entry, rest)) = kinds.split_at_checked(16) {
-            totals.add_kind(u16::try_from(u64::get(entry, 0)).ok()?, u64::get(entry, 8));
-            kinds = rest;
-        }
-        Some(Self { meta, header_frame: header_frame.to_vec(), blocks, totals, unknown })
-    }
-}
-
-fn decode_index(mut index: &[u8], footer_offset: u64) -> Option<(Vec<BlockEntry>, Vec<u64>)> {
+/// Decodes the index. It must tell of blocks one directly after the other, from the segment header to the footer.
+fn decode_index(mut index: &[u8], footer: &FooterHead, footer_offset: u64) -> Option<Vec<(u64, FoundBlock)>> {
     let mut blocks = Vec::new();
-    let mut unknown = Vec::new();
-    let mut end_of_last = 0;
+    let (mut offset, mut record) = (u64::from(footer.header_len), 0);
     while !index.is_empty() {
-        let offset = u64::get(index.get(..8)?, 0);
-        let frames = index.get(8..)?;
-        let length = frame::length(frames)?;
-        let decoded = BlockHeader::decode(frames.get(..length)?)?;
-        index = frames.get(length..)?;
-        let payload_offset = offset.checked_add(length as u64)?;
-        let compressed_len = match &decoded {
-            DecodedBlock::Known(header) => header.compressed_len,
-            DecodedBlock::Unknown { compressed_len } => *compressed_len,
-        };
-        // Blocks stand one behind the other, before the footer.
-        let end = payload_offset.checked_add(u64::from(compressed_len))?;
-        if offset < end_of_last || end > footer_offset {
+        let (place, rest) = index.split_first_chunk::<8>()?;
+        let (frame, rest) = rest.split_at_checked(FrameHead::decode(rest)?.len)?;
+        let block = decode_block_header(frame)?;
+        let header = &block.header;
+        if u64_at(place, 0) != offset
+            || block.tag != footer.tag
+            || header.sequence != blocks.len() as u64
+            || header.first_record != record
+        {
             return None;
         }
-        end_of_last = end;
-        match decoded {
-            DecodedBlock::Known(header) => blocks.push(BlockEntry { header, offset, payload_offset }),
-            DecodedBlock::Unknown { .. } => unknown.push(offset),
-        }
+        let start = offset;
+        offset += frame.len() as u64 + u64::from(header.compressed_len);
+        record += u64::from(header.record_count);
+        blocks.push((start, block));
+        index = rest;
     }
-    Some((blocks, unknown))
+    let complete =
+        offset == footer_offset && blocks.len() as u64 == footer.block_count && record == footer.record_count;
+    complete.then_some(blocks)
 }

@@ -1,319 +1,386 @@
-//! Reads one segment with random access. Whatever is wrong inside becomes a list of faults, not an error.
+//! Random access to one segment file: by its footer when it has a good one, by a forward scan otherwise.
 
-use std::path::{Path, PathBuf};
-
-use super::block::{BLOCK_MAGIC, BlockHeader, DecodedBlock, MAX_BLOCK_HEADER_FRAME};
+use super::block::{BlockHeader, FoundBlock};
 use super::fault::{Fault, OpenError};
-use super::footer::{BlockEntry, FOOTER_MAGIC, Footer, TRAILER_LEN, TRAILER_MAGIC, Totals, Trailer};
-use super::frame;
-use super::meta::{HeaderError, MAJOR, MAX_HEADER_FRAME, SegmentMeta};
+use super::footer::{Footer, Totals, Trailer, decode_footer, footer_len_of_trailer};
+use super::frame::{FRAME_HEAD_LEN, HEADER_MAGIC, SKIPPABLE_MAGIC, checked_crc, u32_at, u64_at};
+use super::header::HeaderError;
+use super::meta::SegmentMeta;
 use super::payload::BlockBuffer;
+use super::scan::{Item, Scanner};
 use super::source::Source;
-use crate::record::layout::Le as _;
+use super::window::FileWindow;
+use super::{MAJOR, OPEN_SUFFIX};
+use std::io;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-/// Bytes searched at a time for the next block after damage.
-const SEARCH_WINDOW: usize = 1 << 20;
+/// Where a block is in its file.
+#[derive(Debug, Clone)]
+pub struct BlockEntry {
+    /// Its header.
+    pub header: BlockHeader,
+    /// Where its header frame begins, bytes from the start of the file.
+    pub offset: u64,
+    /// Where its data frame begins.
+    pub payload_offset: u64,
+}
 
-/// One segment. Many threads may read blocks of one reader at once.
+/// One segment, random access, `Sync`: many threads may read blocks of one reader at once.
 #[derive(Debug)]
 pub struct SegmentReader {
     path: PathBuf,
-    source: Source,
-    meta: SegmentMeta,
+    source: Arc<Source>,
+    part: Part,
+}
+
+/// One segment of a file.
+#[derive(Debug)]
+struct Part {
+    base: u64,
+    end: u64,
+    meta: Option<SegmentMeta>,
     sealed: bool,
     blocks: Vec<BlockEntry>,
+    /// Checksum of each block's header frame.
+    header_crcs: Vec<u32>,
     faults: Vec<Fault>,
     totals: Option<Totals>,
+    placeholder: SegmentMeta,
+}
+
+impl Part {
+    fn new(base: u64, meta: Option<SegmentMeta>) -> Self {
+        Self {
+            base,
+            end: base,
+            meta,
+            sealed: false,
+            blocks: Vec::new(),
+            header_crcs: Vec::new(),
+            faults: Vec::new(),
+            totals: None,
+            placeholder: SegmentMeta::default(),
+        }
+    }
+
+    fn add_block(&mut self, offset: u64, found: FoundBlock) {
+        let records = u64::from(found.header.record_count);
+        if found.unknown_type {
+            self.note_unknown(offset, records);
+            return;
+        }
+        let payload_offset = offset + found.frame_len as u64;
+        self.header_crcs.push(found.frame_crc);
+        self.blocks.push(BlockEntry { header: found.header, offset, payload_offset });
+    }
+
+    /// One note for all blocks of unknown types.
+    fn note_unknown(&mut self, at_bytes: u64, more: u64) {
+        for fault in &mut self.faults {
+            if let Fault::UnknownBlocks { blocks, records, .. } = fault {
+                *blocks += 1;
+                *records += more;
+                return;
+            }
+        }
+        self.faults.push(Fault::UnknownBlocks { at_bytes, blocks: 1, records: more });
+    }
 }
 
 impl SegmentReader {
-    /// Opens a segment: mapped when it is sealed, read otherwise. Damage is told by [`Self::faults`].
+    /// Opens the first segment of a file: mapped when sealed, by read() otherwise. Structural damage is in
+    /// [`Self::faults`], not an error.
     ///
     /// # Errors
-    /// [`OpenError`] when it cannot be read, is something else, or is of another version.
+    /// [`OpenError`] when the file cannot be read as a segment at all.
     pub fn open(path: &Path) -> Result<Self, OpenError> {
-        let io_error = |source| OpenError::Io { path: path.to_path_buf(), source };
-        let mut source = Source::open(path).map_err(io_error)?;
-        if source.len() == 0 {
-            return Err(OpenError::Empty { path: path.to_path_buf() });
+        let mut readers = Self::open_all(path)?.into_iter();
+        let not_a_segment = || OpenError::NotASegment { path: path.to_owned() };
+        let mut first = readers.next().ok_or_else(not_a_segment)?;
+        if let Some(second) = readers.next() {
+            first.part.faults.push(Fault::MoreSegments { at_bytes: second.part.base });
         }
-        let footer = find_footer(&source).map_err(io_error)?;
-        if matches!(footer, FooterState::Good(_)) {
+        Ok(first)
+    }
+
+    /// Opens every segment of a file, in order: most files hold one, but segments may be concatenated.
+    ///
+    /// # Errors
+    /// [`OpenError`] when the file cannot be read as a segment at all.
+    pub fn open_all(path: &Path) -> Result<Vec<Self>, OpenError> {
+        let (mut source, sealed_name) = open_source(path)?;
+        let io_error = |source| OpenError::Io { path: path.to_owned(), source };
+        let format_error = |error| match error {
+            HeaderError::Version(major) => Err(OpenError::Version { path: path.to_owned(), major, supported: MAJOR }),
+            HeaderError::Incompat(flags) => Err(OpenError::Incompatible { path: path.to_owned(), flags }),
+            HeaderError::Damaged => Err(OpenError::NotASegment { path: path.to_owned() }),
+        };
+
+        // From the end, segment by segment, as long as there are footers to tell.
+        let mut sealed_parts = Vec::new();
+        let mut end = source.len();
+        while end > 0 {
+            match read_footer(&source, end).map_err(io_error)? {
+                Some(Ok(footer)) => {
+                    let base = end - footer.segment_len;
+                    match footer.index {
+                        Some(_) => sealed_parts.push(indexed_part(&source, base, footer).map_err(io_error)?),
+                        // Too large for an index.
+                        None => sealed_parts.push(match scan(&source, base, end).map_err(io_error)? {
+                            Ok(mut parts) if parts.len() == 1 => parts.remove(0),
+                            _ => break,
+                        }),
+                    }
+                    end = base;
+                }
+                Some(Err(HeaderError::Damaged)) | None => break,
+                Some(Err(error)) => return format_error(error),
+            }
+        }
+        // What is left must be walked.
+        let mut parts = Vec::new();
+        if end > 0 {
+            match scan(&source, 0, end).map_err(io_error)? {
+                Ok(scanned) => parts = scanned,
+                Err(error) => return format_error(error),
+            }
+            judge_scanned(&mut parts, sealed_name);
+        } else if sealed_name {
             source.map();
         }
-        let mut reader = Self {
-            path: path.to_path_buf(),
-            source,
-            meta: SegmentMeta::default(),
-            sealed: !matches!(footer, FooterState::None),
-            blocks: Vec::new(),
-            faults: Vec::new(),
-            totals: None,
-        };
-        let body_start = reader.read_header(&footer)?;
-        match footer {
-            FooterState::Good(footer) => {
-                let unknown = footer.unknown.iter().map(|at_bytes| Fault::UnknownBlock { at_bytes: *at_bytes });
-                reader.faults.extend(unknown);
-                reader.blocks = footer.blocks;
-                reader.totals = Some(Totals { file_bytes: reader.source.len(), ..footer.totals });
-            }
-            FooterState::Damaged(at_bytes) => {
-                reader.faults.push(Fault::BadFooter { at_bytes });
-                reader.scan(body_start).map_err(io_error)?;
-            }
-            FooterState::None => reader.scan(body_start).map_err(io_error)?,
+        parts.extend(sealed_parts.into_iter().rev());
+        if parts.is_empty() {
+            return format_error(HeaderError::Damaged);
         }
-        if reader.blocks.is_empty() && reader.meta == SegmentMeta::default() {
-            return Err(OpenError::NotASegment { path: path.to_path_buf() });
-        }
-        Ok(reader)
+        let source = Arc::new(source);
+        Ok(parts.into_iter().map(|part| Self { path: path.to_owned(), source: Arc::clone(&source), part }).collect())
     }
 
-    /// Reads the segment header, or what stands in for it; returns where the blocks begin.
-    fn read_header(&mut self, footer: &FooterState) -> Result<u64, OpenError> {
-        let path = || self.path.clone();
-        let io_error = |source| OpenError::Io { path: path(), source };
-        let start = self.source.get(0, frame::PREFIX_LEN).map_err(io_error)?;
-        let length = frame::length(&start).filter(|length| *length <= MAX_HEADER_FRAME);
-        let header_frame = self.source.get(0, length.unwrap_or(0)).map_err(io_error)?;
-        match SegmentMeta::decode(&header_frame) {
-            Ok(meta) => {
-                if let FooterState::Good(footer) = footer
-                    && footer.header_frame != *header_frame
-                {
-                    self.faults.push(Fault::BadSegmentHeader { at_bytes: 0, recovered: true });
-                }
-                let length = header_frame.len() as u64;
-                self.meta = meta;
-                Ok(length)
-            }
-            Err(HeaderError::Version { major }) => Err(OpenError::Version { path: path(), major, supported: MAJOR }),
-            Err(HeaderError::Features { incompat }) => Err(OpenError::Features { path: path(), incompat }),
-            Err(HeaderError::Damaged) => {
-                let recovered = if let FooterState::Good(footer) = footer { Some(footer.meta.clone()) } else { None };
-                self.faults.push(Fault::BadSegmentHeader { at_bytes: 0, recovered: recovered.is_some() });
-                self.meta = recovered.unwrap_or_default();
-                // Without a header its end is unknown too: look for the first block from the start.
-                Ok(0)
-            }
-        }
-    }
-
-    /// Finds the blocks without a footer, from `position` on.
-    fn scan(&mut self, mut position: u64) -> std::io::Result<()> {
-        let end = self.source.len();
-        let mut records = 0;
-        let mut header_lost = position == 0;
-        while position < end {
-            match self.frame_at(position)? {
-                FrameAt::Block(entry) => {
-                    let next = entry.payload_offset + u64::from(entry.header.compressed_len);
-                    if next > end {
-                        return self.end_torn(position, Some(&entry));
-                    }
-                    records = entry.header.first_record + u64::from(entry.header.record_count);
-                    self.blocks.push(*entry);
-                    position = next;
-                }
-                FrameAt::UnknownBlock { next } => {
-                    self.faults.push(Fault::UnknownBlock { at_bytes: position });
-                    position = next;
-                }
-                FrameAt::End { next } => position = next,
-                FrameAt::Incomplete => return self.end_torn(position, None),
-                FrameAt::Nothing => {
-                    let found = self.search(position + 1)?;
-                    let next = found.as_ref().map_or(end, |entry| entry.offset);
-                    let lost = found.as_ref().map(|entry| entry.header.first_record.saturating_sub(records));
-                    // Bytes before the first block are the damaged header, which has been told.
-                    if header_lost && found.is_some() {
-                        records = 0;
-                    } else if self.sealed && found.is_none() {
-                        // The damaged footer itself, which has been told.
-                    } else if found.is_none() && !self.sealed {
-                        return self.end_torn(position, None);
-                    } else {
-                        self.faults.push(Fault::Unreadable {
-                            at_bytes: position,
-                            bytes: next - position,
-                            records: lost,
-                        });
-                    }
-                    position = next;
-                }
-            }
-            header_lost = false;
-        }
-        Ok(())
-    }
-
-    fn end_torn(&mut self, position: u64, entry: Option<&BlockEntry>) -> std::io::Result<()> {
-        let fault = match entry {
-            Some(entry) if self.sealed => Fault::Truncated {
-                at_bytes: position,
-                block: entry.header.sequence,
-                records: u64::from(entry.header.record_count),
-            },
-            _ => Fault::TornTail { at_bytes: position, bytes: self.source.len() - position },
-        };
-        self.faults.push(fault);
-        Ok(())
-    }
-
-    /// What frame stands at `position`.
-    fn frame_at(&self, position: u64) -> std::io::Result<FrameAt> {
-        let start = self.source.get(position, frame::PREFIX_LEN + 8)?;
-        if start.len() < frame::PREFIX_LEN + 8 {
-            return Ok(FrameAt::Incomplete);
-        }
-        let Some(length) = frame::length(&start) else { return Ok(FrameAt::Nothing) };
-        let magic = u64::get(&start, frame::PREFIX_LEN);
-        let next = position + length as u64;
-        match magic {
-            BLOCK_MAGIC if length <= MAX_BLOCK_HEADER_FRAME => {
-                let bytes = self.source.get(position, length)?;
-                if bytes.len() < length {
-                    return Ok(FrameAt::Incomplete);
-                }
-                Ok(match BlockHeader::decode(&bytes) {
-                    Some(DecodedBlock::Known(header)) => {
-                        FrameAt::Block(Box::new(BlockEntry { header, offset: position, payload_offset: next }))
-                    }
-                    Some(DecodedBlock::Unknown { compressed_len }) => {
-                        FrameAt::UnknownBlock { next: next + u64::from(compressed_len) }
-                    }
-                    None => FrameAt::Nothing,
-                })
-            }
-            FOOTER_MAGIC | TRAILER_MAGIC if next <= self.source.len() => Ok(FrameAt::End { next }),
-            FOOTER_MAGIC | TRAILER_MAGIC => Ok(FrameAt::Incomplete),
-            _ => Ok(FrameAt::Nothing),
-        }
-    }
-
-    /// The next whole block header from `position` on.
-    fn search(&self, mut position: u64) -> std::io::Result<Option<BlockEntry>> {
-        let magic = BLOCK_MAGIC.to_le_bytes();
-        while position < self.source.len() {
-            let window = self.source.get(position, SEARCH_WINDOW)?;
-            let mut from = 0;
-            while let Some(found) = find(window.get(from..).unwrap_or_default(), &magic) {
-                let at = position + (from + found) as u64;
-                if let Some(start) = at.checked_sub(frame::PREFIX_LEN as u64)
-                    && let FrameAt::Block(entry) = self.frame_at(start)?
-                {
-                    return Ok(Some(*entry));
-                }
-                from += found + 1;
-            }
-            if window.len() < SEARCH_WINDOW {
-                break;
-            }
-            position += (SEARCH_WINDOW - magic.len()) as u64;
-        }
-        Ok(None)
-    }
-
-    /// Its path, as it was opened.
+    /// The file.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// What its header says.
+    /// What the segment header says; empty when [`Self::meta_is_placeholder`].
     pub fn meta(&self) -> &SegmentMeta {
-        &self.meta
+        self.part.meta.as_ref().unwrap_or(&self.part.placeholder)
     }
 
-    /// Whether it was sealed: it ends in a trailer, intact or not.
+    /// Whether the segment header is lost: [`Self::meta`] then says nothing. A fault says so too.
+    pub fn meta_is_placeholder(&self) -> bool {
+        self.part.meta.is_none()
+    }
+
+    /// Whether the segment was ended by its writer. If not, more may be written to it.
     pub fn is_sealed(&self) -> bool {
-        self.sealed
+        self.part.sealed
     }
 
-    /// Its length when it was opened, bytes.
+    /// Bytes of the segment.
     pub fn len_bytes(&self) -> u64 {
-        self.source.len()
+        self.part.end - self.part.base
     }
 
-    /// Its blocks, in file order.
+    /// The blocks that can be found.
     pub fn blocks(&self) -> &[BlockEntry] {
-        &self.blocks
+        &self.part.blocks
     }
 
-    /// What was found wrong when it was opened.
+    /// What is wrong with the file as a whole. Damage to single blocks is found by [`Self::read_block`].
     pub fn faults(&self) -> &[Fault] {
-        &self.faults
+        &self.part.faults
     }
 
-    /// Sums from the footer; `None` without one.
+    /// From the footer when there is one.
     pub fn totals(&self) -> Option<&Totals> {
-        self.totals.as_ref()
+        self.part.totals.as_ref()
     }
 
-    /// Checks and decompresses the block at `index` in [`Self::blocks`].
+    /// Checks and decompresses block `index`.
     ///
     /// # Errors
-    /// The [`Fault`] that cost the block; `buffer` is empty then.
+    /// What is wrong with the block. **The buffer then holds what is readable all the same**: nothing after a bad
+    /// checksum, the records before the error after [`Fault::BadRecords`], all after [`Fault::BadBlockHeader`].
     pub fn read_block(&self, index: usize, buffer: &mut BlockBuffer) -> Result<(), Fault> {
-        let Some(entry) = self.blocks.get(index) else {
-            return Err(Fault::Io { at_bytes: 0, message: format!("there is no block {index}"), records: None });
+        buffer.clear();
+        let (Some(entry), Some(header_crc)) = (self.part.blocks.get(index), self.part.header_crcs.get(index)) else {
+            let error = io::ErrorKind::InvalidInput;
+            return Err(Fault::Unreadable { at_bytes: self.part.end, block: index as u64, records: 0, error });
         };
-        let records = u64::from(entry.header.record_count);
+        let (at_bytes, block) = (entry.offset, entry.header.sequence);
         let header_len = usize::try_from(entry.payload_offset - entry.offset).unwrap_or(usize::MAX);
-        let length = header_len.saturating_add(entry.header.compressed_len as usize);
-        let bytes = self.source.get(entry.offset, length).map_err(|error| Fault::Io {
-            at_bytes: entry.offset,
-            message: error.to_string(),
-            records: Some(records),
-        })?;
-        let split = bytes.split_at_checked(header_len).filter(|_| bytes.len() == length);
-        let Some((header_frame, payload)) = split else {
-            return Err(Fault::Truncated { at_bytes: entry.offset, block: entry.header.sequence, records });
+        let len = header_len.saturating_add(entry.header.compressed_len as usize);
+        let mut scratch = std::mem::take(&mut buffer.scratch);
+        let result = match self.source.slice(entry.offset, len, &mut scratch) {
+            Ok(bytes) => {
+                let (header_frame, payload) = bytes.split_at_checked(header_len).unwrap_or_default();
+                buffer.load(at_bytes, &entry.header, payload).and_then(|()| {
+                    let good = checked_crc(header_frame) == Some(*header_crc);
+                    if good { Ok(()) } else { Err(Fault::BadBlockHeader { at_bytes, block }) }
+                })
+            }
+            Err(error) => {
+                let records = u64::from(entry.header.record_count);
+                Err(Fault::Unreadable { at_bytes, block, records, error: error.kind() })
+            }
         };
-        // With a footer the headers come from there: the one in front of the payload must be the same.
-        if self.totals.is_some() && BlockHeader::decode(header_frame) != Some(DecodedBlock::Known(entry.header.clone()))
-        {
-            return Err(Fault::BadBlockHeader { at_bytes: entry.offset, block: entry.header.sequence, records });
-        }
-        buffer.fill(&entry.header, entry.offset, payload)
+        buffer.scratch = scratch;
+        result
+    }
+
+    /// Whether the file is mapped; if not, it is read.
+    pub fn is_mapped(&self) -> bool {
+        self.source.is_mapped()
     }
 }
 
-/// What stands at a place in the file.
-enum FrameAt {
-    Block(Box<BlockEntry>),
-    UnknownBlock { next: u64 },
-    End { next: u64 },
-    Incomplete,
-    Nothing,
+/// Opens the file and tells whether its name is that of a sealed segment.
+fn open_source(path: &Path) -> Result<(Source, bool), OpenError> {
+    let io_error = |source| OpenError::Io { path: path.to_owned(), source };
+    let flags = rustix::fs::OFlags::RDONLY | rustix::fs::OFlags::CLOEXEC | rustix::fs::OFlags::NONBLOCK;
+    let file = rustix::fs::open(path, flags, rustix::fs::Mode::empty()).map_err(|error| io_error(error.into()))?;
+    let file = std::fs::File::from(file);
+    let metadata = file.metadata().map_err(io_error)?;
+    if !metadata.is_file() {
+        return Err(OpenError::NotRegular { path: path.to_owned() });
+    }
+    if metadata.len() == 0 {
+        return Err(OpenError::Empty { path: path.to_owned() });
+    }
+    let sealed_name = !path.as_os_str().as_bytes().ends_with(OPEN_SUFFIX.as_bytes());
+    Ok((Source::new(file, metadata.len()), sealed_name))
 }
 
-/// What stands at the end of the file.
-enum FooterState {
-    Good(Box<Footer>),
-    Damaged(u64),
-    None,
-}
-
-fn find_footer(source: &Source) -> std::io::Result<FooterState> {
-    let Some(trailer_at) = source.len().checked_sub(TRAILER_LEN as u64) else { return Ok(FooterState::None) };
-    let last = source.get(trailer_at, TRAILER_LEN)?;
-    let Some(trailer) = Trailer::find(&last, source.len()) else {
-        // A flipped bit in the trailer leaves most of it recognisable; a file that was never sealed has none of it.
-        let looks_like_one = u32::get(&last, 0) == frame::SKIPPABLE_MAGIC || u64::get(&last, 8) == TRAILER_MAGIC;
-        return Ok(if looks_like_one { FooterState::Damaged(trailer_at) } else { FooterState::None });
+/// The footer that ends at `end`, if one seems to.
+fn read_footer(source: &Source, end: u64) -> io::Result<Option<Result<Footer, HeaderError>>> {
+    let mut trailer = [0; Trailer::SIZE];
+    let trailer_at = end.saturating_sub(Trailer::SIZE as u64);
+    let read = source.read_at(trailer_at, &mut trailer)?;
+    let Some(len) = trailer.get(..read).and_then(footer_len_of_trailer).filter(|len| *len as u64 <= end) else {
+        return Ok(None);
     };
-    let Ok(length) = usize::try_from(trailer.footer_len) else {
-        return Ok(FooterState::Damaged(trailer.footer_offset));
-    };
-    let bytes = source.get(trailer.footer_offset, length)?;
-    Ok(match Footer::decode(&bytes, trailer.footer_offset) {
-        Some(footer) => FooterState::Good(Box::new(footer)),
-        None => FooterState::Damaged(trailer.footer_offset),
-    })
+    let mut frame = vec![0; len];
+    if source.read_at(end - len as u64, &mut frame)? < len {
+        return Ok(None);
+    }
+    Ok(Some(decode_footer(&frame).and_then(|footer| match footer.segment_len <= end {
+        true => Ok(footer),
+        false => Err(HeaderError::Damaged),
+    })))
 }
 
-/// Where `needle` first is in `bytes`.
-pub(crate) fn find(bytes: &[u8], needle: &[u8]) -> Option<usize> {
-    memchr::memmem::find(bytes, needle)
+/// A part as its footer tells it.
+fn indexed_part(source: &Source, base: u64, footer: Footer) -> io::Result<Part> {
+    let mut part = Part::new(base, Some(footer.meta));
+    (part.end, part.sealed, part.totals) = (base + footer.segment_len, true, Some(footer.totals));
+    let mut header_frame = vec![0; footer.header_frame.len()];
+    source.read_at(base, &mut header_frame)?;
+    if header_frame != footer.header_frame {
+        part.faults.push(Fault::BadSegmentHeader { at_bytes: base, recovered: true });
+    }
+    for (offset, found) in footer.index.into_iter().flatten() {
+        part.add_block(base + offset, found);
+    }
+    Ok(part)
+}
+
+/// Walks `base..end`. The error is an unknown format.
+fn scan(source: &Source, base: u64, end: u64) -> io::Result<Result<Vec<Part>, HeaderError>> {
+    let mut scanner = Scanner::new(FileWindow::new(source, end), base);
+    let mut parts: Vec<Part> = Vec::new();
+    // Faults before the first segment, and whether the last part has ended.
+    let (mut faults, mut ended) = (Vec::new(), true);
+    loop {
+        let item = scanner.next()?;
+        let current = parts.last_mut().filter(|_| !ended);
+        match (item, current) {
+            (Item::Segment { at, meta }, _) => {
+                let mut part = Part::new(at, meta.map(|meta| *meta));
+                part.faults = std::mem::take(&mut faults);
+                parts.push(part);
+                ended = false;
+            }
+            (Item::Unknown { error, .. }, _) => return Ok(Err(error)),
+            (Item::Block(block), Some(part)) => part.add_block(block.offset, block.found),
+            (Item::Footer { at, footer }, Some(part)) => {
+                part.end = at + footer.len;
+                if part.meta.is_none() {
+                    recover_header(part, footer.meta);
+                }
+                (part.sealed, part.totals) = (true, Some(footer.totals));
+                ended = true;
+            }
+            (Item::BadFooter { at }, Some(part)) => {
+                part.faults.push(Fault::BadFooter { at_bytes: at });
+                part.sealed = true;
+                ended = true;
+            }
+            (Item::BadFooter { at }, None) => faults.push(Fault::BadFooter { at_bytes: at }),
+            (Item::Fault(fault), Some(part)) => part.faults.push(fault),
+            (Item::Fault(fault), None) => faults.push(fault),
+            (Item::Torn { at, end, block }, current) => {
+                let fault = match block {
+                    Some(block) => Fault::TruncatedBlock {
+                        at_bytes: at,
+                        block: block.header.sequence,
+                        records: u64::from(block.header.record_count),
+                    },
+                    None => Fault::TornTail { at_bytes: at, bytes: end - at },
+                };
+                current.map_or(&mut faults, |part| &mut part.faults).push(fault);
+            }
+            (Item::End { at }, _) => {
+                finish_scan(source, at, &mut parts, faults)?;
+                return Ok(Ok(parts));
+            }
+            (Item::Block(_) | Item::Footer { .. }, None) => {}
+        }
+    }
+}
+
+/// Gives every part its end, and what was found outside of any part a place.
+fn finish_scan(source: &Source, end: u64, parts: &mut Vec<Part>, faults: Vec<Fault>) -> io::Result<()> {
+    if parts.is_empty() {
+        let mut head = [0; FRAME_HEAD_LEN];
+        source.read_at(0, &mut head)?;
+        if u32_at(&head, 0) != SKIPPABLE_MAGIC && u64_at(&head, 8) != HEADER_MAGIC {
+            return Ok(());
+        }
+        let mut part = Part::new(0, None);
+        part.faults.push(Fault::BadSegmentHeader { at_bytes: 0, recovered: false });
+        parts.push(part);
+    }
+    let starts: Vec<u64> = parts.iter().skip(1).map(|part| part.base).chain([end]).collect();
+    for (part, next) in parts.iter_mut().zip(starts) {
+        part.end = next;
+    }
+    if let Some(last) = parts.last_mut() {
+        last.faults.extend(faults);
+    }
+    Ok(())
+}
+
+fn recover_header(part: &mut Part, meta: SegmentMeta) {
+    part.meta = Some(meta);
+    for fault in &mut part.faults {
+        if let Fault::BadSegmentHeader { recovered, .. } = fault {
+            *recovered = true;
+        }
+    }
+}
+
+/// What the file's name makes of how its parts end: the writer gives a file its final name only once it is sealed.
+fn judge_scanned(parts: &mut [Part], sealed_name: bool) {
+    for part in parts {
+        if sealed_name && !part.sealed {
+            part.faults.push(Fault::MissingFooter { at_bytes: part.end });
+        }
+        for fault in &mut part.faults {
+            if let (Fault::TruncatedBlock { at_bytes, .. }, false) = (&fault, sealed_name) {
+                *fault = Fault::TornTail { at_bytes: *at_bytes, bytes: part.end - at_bytes };
+            }
+        }
+    }
 }

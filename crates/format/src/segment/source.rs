@@ -1,69 +1,76 @@
-//! Where a reader's bytes come from: a mapped sealed file, or reads of one that may still change.
-#![allow(unsafe_code, reason = "the memory map")]
+//! Random access to a segment's file: mapped when sealed, `pread` otherwise.
 
-use std::borrow::Cow;
+use super::map::map;
 use std::fs::File;
 use std::io;
-use std::os::unix::fs::FileExt as _;
-use std::path::Path;
+use std::os::unix::fs::FileExt;
 
-/// A segment's bytes.
+/// An open file of known length.
 #[derive(Debug)]
 pub(crate) struct Source {
     file: File,
+    /// Length when opened; what is appended later is not looked at.
     len: u64,
     map: Option<memmap2::Mmap>,
 }
 
 impl Source {
-    pub fn open(path: &Path) -> io::Result<Self> {
-        let file = File::open(path)?;
-        let metadata = file.metadata()?;
-        if metadata.is_dir() {
-            return Err(io::Error::new(io::ErrorKind::IsADirectory, "it is a directory"));
-        }
-        Ok(Self { len: metadata.len(), file, map: None })
+    pub(crate) fn new(file: File, len: u64) -> Self {
+        Self { file, len, map: None }
     }
 
-    /// Length when it was opened. A file that grows is read up to there.
-    pub fn len(&self) -> u64 {
+    /// Maps the file if that is possible here; else it stays with `pread`.
+    pub(crate) fn map(&mut self) {
+        self.map = map(&self.file).ok().filter(|map| map.len() as u64 >= self.len);
+    }
+
+    pub(crate) fn is_mapped(&self) -> bool {
+        self.map.is_some()
+    }
+
+    pub(crate) fn len(&self) -> u64 {
         self.len
     }
 
-    /// Maps the file: for sealed ones, which nobody changes.
-    pub fn map(&mut self) {
-        // SAFETY: Nobody writes to a sealed segment. Should one be cut short nevertheless, `get` looks at its length
-        // before each access; what remains is the moment between the look and the access. Its content is untrusted
-        // anyway and only ever read as bytes.
-        self.map = unsafe { memmap2::Mmap::map(&self.file) }.ok().filter(|map| map.len() as u64 >= self.len);
+    /// `len` bytes at `offset`, in the mapping or in `scratch`.
+    ///
+    /// # Errors
+    /// `UnexpectedEof` when the file is not that long any more.
+    pub(crate) fn slice<'a>(&'a self, offset: u64, len: usize, scratch: &'a mut Vec<u8>) -> io::Result<&'a [u8]> {
+        let eof = || io::Error::from(io::ErrorKind::UnexpectedEof);
+        let end = offset.checked_add(len as u64).filter(|end| *end <= self.len).ok_or_else(eof)?;
+        match &self.map {
+            Some(map) => {
+                if self.file.metadata()?.len() < end {
+                    return Err(eof());
+                }
+                let start = usize::try_from(offset).map_err(|_| eof())?;
+                map.get(start..).and_then(|tail| tail.get(..len)).ok_or_else(eof)
+            }
+            None => {
+                if scratch.len() < len {
+                    *scratch = vec![0; len];
+                }
+                let buffer = scratch.get_mut(..len).unwrap_or_default();
+                self.file.read_exact_at(buffer, offset)?;
+                Ok(buffer)
+            }
+        }
     }
 
-    /// The bytes at `offset`; fewer than `len` only at the end of the file.
-    pub fn get(&self, offset: u64, len: usize) -> io::Result<Cow<'_, [u8]>> {
-        let end = offset.saturating_add(len as u64).min(self.len);
-        let len = usize::try_from(end.saturating_sub(offset)).map_err(|_| io::ErrorKind::InvalidInput)?;
-        if let Some(map) = &self.map {
-            if self.file.metadata()?.len() < end {
-                return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the file was cut short while it was read"));
-            }
-            let start = usize::try_from(offset).map_err(|_| io::ErrorKind::InvalidInput)?;
-            return Ok(Cow::Borrowed(map.get(start..start + len).unwrap_or_default()));
-        }
-        let mut bytes = vec![0; len];
+    /// Reads up to `buffer.len()` bytes at `offset`; fewer only at the end.
+    pub(crate) fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<usize> {
+        let room = usize::try_from(self.len.saturating_sub(offset)).unwrap_or(usize::MAX);
+        let want = buffer.len().min(room);
         let mut done = 0;
-        while let Some(rest) = bytes.get_mut(done..).filter(|rest| !rest.is_empty()) {
+        while let Some(rest) = buffer.get_mut(done..want).filter(|rest| !rest.is_empty()) {
             match self.file.read_at(rest, offset + done as u64) {
-                Ok(0) => {
-                    return Err(io::Error::new(
-                        io::ErrorKind::UnexpectedEof,
-                        "the file was cut short while it was read",
-                    ));
-                }
-                Ok(n) => done += n,
+                Ok(0) => break,
+                Ok(read) => done += read,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => return Err(error),
             }
         }
-        Ok(Cow::Owned(bytes))
+        Ok(done)
     }
 }

@@ -1,206 +1,127 @@
-//! Reads segments one after the other from a pipe, each block as soon as it is whole.
+//! Segments one after the other in a pipe.
 
-use std::io::{self, Read};
-
-use super::block::{BLOCK_MAGIC, BlockHeader, DecodedBlock, MAX_BLOCK_HEADER_FRAME};
+use super::block::BlockHeader;
 use super::fault::Fault;
-use super::footer::{FOOTER_MAGIC, TRAILER_LEN, TRAILER_MAGIC};
-use super::frame;
-use super::meta::{HeaderError, MAX_HEADER_FRAME, SEGMENT_MAGIC, SegmentMeta};
+use super::header::HeaderError;
+use super::meta::SegmentMeta;
 use super::payload::BlockBuffer;
-use super::reader::find;
-use crate::record::layout::Le as _;
+use super::scan::{Item, ScannedBlock, Scanner};
+use super::window::StreamWindow;
+use std::io;
 
-/// Bytes read at a time.
-const READ_BYTES: usize = 64 << 10;
+/// Segments one after the other in a pipe.
+///
+/// Memory is bounded by the largest frame the format allows, whatever the input.
+pub struct StreamReader<R: io::Read> {
+    scanner: Scanner<StreamWindow<R>>,
+    state: State,
+    /// Found together with what was returned last.
+    pending: Option<Fault>,
+}
 
-/// Longest footer a stream is asked to hold; a longer one is skipped as it comes.
-const MAX_FOOTER: usize = 64 << 20;
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum State {
+    /// Nothing of ours seen yet.
+    Start,
+    InSegment,
+    Between,
+    Ended,
+}
 
-/// Next thing in a stream.
+/// What a stream brings.
 #[derive(Debug)]
 pub enum StreamItem {
-    /// A segment begins.
+    /// A segment begins. A placeholder ([`SegmentMeta::is_placeholder`]) when its header is damaged; a fault precedes it.
     Segment(SegmentMeta),
     /// A block; its records are in the buffer.
     Block(BlockHeader),
-    /// Something was wrong.
+    /// Something is wrong.
     Fault(Fault),
 }
 
-/// Segments from a pipe.
-pub struct StreamReader<R: Read> {
-    input: R,
-    buffer: Vec<u8>,
-    start: usize,
-    offset: u64,
-    at_end: bool,
-    seen_segment: bool,
-}
-
-impl<R: Read> StreamReader<R> {
-    /// Reads from `input`.
+impl<R: io::Read> StreamReader<R> {
+    /// Reads `input` from where it is, which should be the start of a segment.
     pub fn new(input: R) -> Self {
-        Self { input, buffer: Vec::new(), start: 0, offset: 0, at_end: false, seen_segment: false }
+        Self { scanner: Scanner::new(StreamWindow::new(input), 0), state: State::Start, pending: None }
     }
 
-    fn held(&self) -> &[u8] {
-        self.buffer.get(self.start..).unwrap_or_default()
-    }
-
-    /// Reads until `len` bytes are held; false when the input ends before.
-    fn fill(&mut self, len: usize) -> io::Result<bool> {
-        while self.held().len() < len && !self.at_end {
-            if self.start > READ_BYTES {
-                self.buffer.drain(..self.start);
-                self.start = 0;
-            }
-            let end = self.buffer.len();
-            self.buffer.resize(end + READ_BYTES, 0);
-            let read = self.input.read(self.buffer.get_mut(end..).unwrap_or_default());
-            let read = match read {
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(0),
-                Ok(0) => {
-                    self.at_end = true;
-                    Ok(0)
-                }
-                other => other,
-            };
-            self.buffer.truncate(end + *read.as_ref().unwrap_or(&0));
-            read?;
-        }
-        Ok(self.held().len() >= len)
-    }
-
-    fn skip(&mut self, len: usize) {
-        self.start += len;
-        self.offset += len as u64;
-    }
-
-    /// The next thing in the stream; `None` at its end.
+    /// Next thing in the stream; a block's records are then in `buffer`. None at the end. Blocks until a whole one is there.
     ///
     /// # Errors
-    /// When the input cannot be read. Damage is an item, not an error.
+    /// Those of the input; `InvalidData` when it is no segment stream at all.
+    #[allow(clippy::should_implement_trait, reason = "lends the buffer, which an Iterator cannot")]
     pub fn next(&mut self, buffer: &mut BlockBuffer) -> io::Result<Option<StreamItem>> {
-        loop {
-            if !self.fill(frame::PREFIX_LEN + 8)? {
-                return Ok(self.end());
+        buffer.clear();
+        if let Some(fault) = self.pending.take() {
+            return Ok(Some(StreamItem::Fault(fault)));
+        }
+        while self.state != State::Ended {
+            let item = self.scanner.next()?;
+            if let Some(item) = self.take(item, buffer)? {
+                return Ok(Some(item));
             }
-            let length = frame::length(self.held());
-            let magic = u64::get(self.held(), frame::PREFIX_LEN);
-            let most = match magic {
-                SEGMENT_MAGIC => MAX_HEADER_FRAME,
-                BLOCK_MAGIC => MAX_BLOCK_HEADER_FRAME,
-                FOOTER_MAGIC => MAX_FOOTER,
-                TRAILER_MAGIC => TRAILER_LEN,
-                _ => 0,
-            };
-            let Some(length) = length.filter(|length| *length <= most) else {
-                return self.resynchronise().map(Some);
-            };
-            if !self.fill(length)? {
-                return Ok(self.end());
+        }
+        Ok(None)
+    }
+
+    fn take(&mut self, item: Item, buffer: &mut BlockBuffer) -> io::Result<Option<StreamItem>> {
+        let fault = match item {
+            Item::Segment { meta, .. } => {
+                self.state = State::InSegment;
+                return Ok(Some(StreamItem::Segment(meta.map(|meta| *meta).unwrap_or_default())));
             }
-            let whole = self.held().get(..length).unwrap_or_default();
-            match magic {
-                SEGMENT_MAGIC => match SegmentMeta::decode(whole) {
-                    Ok(meta) => {
-                        self.seen_segment = true;
-                        self.skip(length);
-                        return Ok(Some(StreamItem::Segment(meta)));
-                    }
-                    Err(HeaderError::Version { major }) => {
-                        let message = format!("format version {major} is not one this program reads");
-                        return Err(io::Error::new(io::ErrorKind::Unsupported, message));
-                    }
-                    Err(HeaderError::Features { incompat }) => {
-                        let message = format!("needs format features {incompat:#x} that this program does not know");
-                        return Err(io::Error::new(io::ErrorKind::Unsupported, message));
-                    }
-                    Err(HeaderError::Damaged) => return self.resynchronise().map(Some),
-                },
-                BLOCK_MAGIC => match BlockHeader::decode(whole) {
-                    Some(DecodedBlock::Known(header)) => return self.block(header, length, buffer),
-                    Some(DecodedBlock::Unknown { compressed_len }) => {
-                        let at_bytes = self.offset;
-                        if !self.fill(length + compressed_len as usize)? {
-                            return Ok(self.end());
-                        }
-                        self.skip(length + compressed_len as usize);
-                        return Ok(Some(StreamItem::Fault(Fault::UnknownBlock { at_bytes })));
-                    }
-                    None => return self.resynchronise().map(Some),
-                },
-                _ => {
-                    let at_bytes = self.offset;
-                    let good = frame::content(whole).is_some();
-                    self.skip(length);
-                    if !good {
-                        return Ok(Some(StreamItem::Fault(Fault::BadFooter { at_bytes })));
-                    }
+            Item::Block(block) => return self.take_block(*block, buffer),
+            Item::Footer { .. } => {
+                self.state = State::Between;
+                return Ok(None);
+            }
+            Item::BadFooter { at } => {
+                self.state = State::Between;
+                Fault::BadFooter { at_bytes: at }
+            }
+            Item::Unknown { at, error } => {
+                self.state = State::Between;
+                let (major, flags) = match error {
+                    HeaderError::Version(major) => (major, 0),
+                    HeaderError::Incompat(flags) => (super::MAJOR, flags),
+                    HeaderError::Damaged => (0, 0),
+                };
+                Fault::UnknownFormat { at_bytes: at, major, flags }
+            }
+            Item::Fault(Fault::Damaged { .. }) | Item::Torn { block: None, .. } if self.state == State::Start => {
+                return Err(io::Error::new(io::ErrorKind::InvalidData, "not a crypto-trace segment stream"));
+            }
+            Item::Fault(fault) => fault,
+            Item::Torn { at, end, .. } => Fault::TornTail { at_bytes: at, bytes: end - at },
+            Item::End { at } => {
+                let unsealed = self.state == State::InSegment;
+                self.state = State::Ended;
+                if !unsealed {
+                    return Ok(None);
                 }
+                Fault::Unsealed { at_bytes: at }
             }
-        }
+        };
+        Ok(Some(StreamItem::Fault(fault)))
     }
 
-    fn block(
-        &mut self,
-        header: BlockHeader,
-        header_len: usize,
-        buffer: &mut BlockBuffer,
-    ) -> io::Result<Option<StreamItem>> {
-        let length = header_len + header.compressed_len as usize;
-        if !self.fill(length)? {
-            return Ok(self.end());
+    fn take_block(&mut self, block: ScannedBlock, buffer: &mut BlockBuffer) -> io::Result<Option<StreamItem>> {
+        let header = &block.found.header;
+        if block.found.unknown_type {
+            let (at_bytes, records) = (block.offset, u64::from(header.record_count));
+            return Ok(Some(StreamItem::Fault(Fault::UnknownBlocks { at_bytes, blocks: 1, records })));
         }
-        let payload = self.held().get(header_len..length).unwrap_or_default();
-        let filled = buffer.fill(&header, self.offset, payload);
-        self.skip(length);
-        Ok(Some(match filled {
-            Ok(()) => StreamItem::Block(header),
-            Err(fault) => StreamItem::Fault(fault),
+        let payload = self.scanner.payload(&block)?;
+        let loaded = buffer.load(block.offset, header, payload);
+        if !matches!(loaded, Err(Fault::BadChecksum { .. })) {
+            self.scanner.payload_is_good();
+        }
+        Ok(Some(match loaded {
+            Err(fault) if buffer.raw().is_empty() => StreamItem::Fault(fault),
+            loaded => {
+                self.pending = loaded.err();
+                StreamItem::Block(block.found.header)
+            }
         }))
-    }
-
-    /// The input has ended: silently at a frame's end, with a torn tail elsewhere.
-    fn end(&mut self) -> Option<StreamItem> {
-        let bytes = self.held().len();
-        if bytes == 0 {
-            return None;
-        }
-        let at_bytes = self.offset;
-        self.skip(bytes);
-        Some(StreamItem::Fault(Fault::TornTail { at_bytes, bytes: bytes as u64 }))
-    }
-
-    /// Skips to the next place that looks like a block or segment header.
-    fn resynchronise(&mut self) -> io::Result<StreamItem> {
-        let at_bytes = self.offset;
-        self.skip(1);
-        loop {
-            if !self.fill(frame::PREFIX_LEN + 8)? {
-                break;
-            }
-            let held = self.held().get(frame::PREFIX_LEN..).unwrap_or_default();
-            let block = find(held, &BLOCK_MAGIC.to_le_bytes());
-            let segment = find(held, &SEGMENT_MAGIC.to_le_bytes());
-            if let Some(found) = [block, segment].into_iter().flatten().min() {
-                self.skip(found);
-                let bytes = self.offset - at_bytes;
-                return Ok(StreamItem::Fault(Fault::Unreadable { at_bytes, bytes, records: None }));
-            }
-            // Keep what may be the beginning of a magic.
-            let keep = frame::PREFIX_LEN + 7;
-            self.skip(self.held().len() - keep);
-        }
-        let rest = self.held().len();
-        self.skip(rest);
-        let bytes = self.offset - at_bytes;
-        Ok(StreamItem::Fault(Fault::Unreadable { at_bytes, bytes, records: None }))
-    }
-
-    /// Whether a segment header has been seen: an input without one is something else.
-    pub fn seen_segment(&self) -> bool {
-        self.seen_segment
     }
 }
