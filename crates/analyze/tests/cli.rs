@@ -113,7 +113,11 @@ fn verify_tells_damage_from_a_torn_tail() {
     assert!(out.lines().count() > 2_000);
 
     std::fs::write(&path, &bytes[..bytes.len() / 2]).unwrap();
-    let out = check(&["verify", name], 0, "");
+    let out = check(&["verify", name], 6, "");
+    assert!(out.contains("cut short"), "a file named as sealed is whole or damaged: {out}");
+    let open = format!("{name}.open");
+    std::fs::write(&open, &bytes[..bytes.len() / 2]).unwrap();
+    let out = check(&["verify", &open], 0, "");
     assert!(out.contains("not sealed") && out.contains("note: torn tail"), "{out}");
 }
 
@@ -147,6 +151,18 @@ fn the_same_segment_twice_is_read_once() {
     let once = check(&["events", a.to_str().unwrap()], 0, "");
     let twice = check(&["events", a.to_str().unwrap(), b.to_str().unwrap()], 0, "given twice");
     assert_eq!(once, twice);
+}
+
+#[test]
+fn segments_one_after_the_other_in_a_file_are_all_read() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("c.ctseg");
+    let records = busy_host(200, 5, 10);
+    let (first, second) = records.split_at(100);
+    let bytes = [segment(&meta("web1", 1, 0), first, 50), segment(&meta("web1", 1, 1), second, 50)].concat();
+    std::fs::write(&path, bytes).unwrap();
+    let out = check(&["events", path.to_str().unwrap()], 0, "");
+    assert_eq!(out.lines().count(), 205);
 }
 
 #[test]
