@@ -24,7 +24,7 @@ pub struct Job {
 #[allow(clippy::large_enum_variant, reason = "there is one, made once")]
 pub enum Task {
     /// Show events.
-    Events(EventsTask),
+    Events(Box<EventsTask>),
     /// Say what a capture is.
     Info(ReportTask),
     /// Check every byte.
@@ -237,7 +237,7 @@ pub fn parse(args: impl IntoIterator<Item = impl Into<OsString> + Clone>) -> Res
         _ => Verbosity::Normal,
     };
     let task = match cli.command {
-        Command::Events(args) => Task::Events(events(*args)?),
+        Command::Events(args) => Task::Events(Box::new(events(*args)?)),
         Command::Info(args) => Task::Info(report(args)?),
         Command::Verify(args) => Task::Verify(report(args)?),
         Command::Schema => Task::Schema,

@@ -37,12 +37,12 @@ pub fn open(named: &[PathBuf]) -> Result<Inputs> {
     for path in named {
         resolve(path, &mut paths)?;
     }
-    let opened: Vec<(PathBuf, Result<SegmentReader, OpenError>)> =
+    let opened: Vec<(PathBuf, Result<Vec<SegmentReader>, OpenError>)> =
         paths.into_par_iter().map(|found| (found.path.clone(), open_one(&found))).collect();
     let mut readers = Vec::new();
     for (path, result) in opened {
         match result {
-            Ok(reader) => readers.push(reader),
+            Ok(segments) => readers.extend(segments),
             // The capture has created it and not yet written to it.
             Err(OpenError::Empty { .. }) if is_open_segment(&path) => {
                 notes.push(format!("{}: empty, nothing was written to it yet", path.display()));
@@ -85,13 +85,14 @@ fn is_open_segment(path: &Path) -> bool {
     path.file_name().is_some_and(|name| name.as_encoded_bytes().ends_with(b".ctseg.open"))
 }
 
-fn open_one(found: &Found) -> Result<SegmentReader, OpenError> {
-    match SegmentReader::open(&found.path) {
+/// Opens a file: most hold one segment, but segments may be concatenated.
+fn open_one(found: &Found) -> Result<Vec<SegmentReader>, OpenError> {
+    match SegmentReader::open_all(&found.path) {
         // It was sealed, and with that renamed, since the directory was listed.
         Err(OpenError::Io { source, .. })
             if found.in_directory && source.kind() == std::io::ErrorKind::NotFound && is_open_segment(&found.path) =>
         {
-            SegmentReader::open(&found.path.with_extension(""))
+            SegmentReader::open_all(&found.path.with_extension(""))
         }
         result => result,
     }

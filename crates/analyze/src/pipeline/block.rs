@@ -4,7 +4,7 @@ use crate::capture::Capture;
 use crate::clock::WallNs;
 use crate::faults::Problem;
 use crate::filter::{ResolvedFilter, Selection};
-use crate::timeline::ImageId;
+use crate::timeline::{ImageCache, ImageId};
 use crypto_trace_format::record::{Record, Records};
 use crypto_trace_format::segment::BlockHeader;
 use std::ops::AddAssign;
@@ -66,6 +66,7 @@ impl<'a> BlockSource<'a> {
         let header = self.header;
         let mut tally = Tally::default();
         let mut clock = self.capture.clock.cursor();
+        let mut images = ImageCache::new(&self.capture.timeline);
         let (mut offset, mut outside) = (0u32, 0u64);
         for record in Records::new(self.raw) {
             let number = header.first_record.saturating_add(tally.processed);
@@ -88,7 +89,7 @@ impl<'a> BlockSource<'a> {
                 continue;
             }
             let time = clock.wall(time_ns);
-            let image = self.capture.timeline.image(&record.header);
+            let image = images.image(&record.header);
             match filter.matches(self.capture, selection, &record, time, image) {
                 Ok(false) => {}
                 Ok(true) => each(&Match { record, offset: here, number, time, image }),

@@ -23,10 +23,10 @@ use std::sync::{Arc, Mutex};
 const PENDING_BYTES: usize = 256 << 20;
 
 /// Events rendered by one thread at a time.
-const CHUNK_EVENTS: usize = 512;
+const CHUNK_EVENTS: usize = 256;
 
 /// Chunks rendered before they are written.
-const CHUNKS_IN_FLIGHT: usize = 16;
+const CHUNKS_IN_FLIGHT: usize = 8;
 
 /// An event that waits for its turn.
 #[derive(Debug, Clone, Copy)]

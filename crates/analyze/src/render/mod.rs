@@ -10,6 +10,9 @@ mod json_pretty;
 mod json_stream;
 mod object;
 
+#[cfg(test)]
+mod tests;
+
 pub use event::{Event, EventWriter, RenderOptions};
 pub use json_array::JsonArray;
 pub use json_pretty::JsonPretty;

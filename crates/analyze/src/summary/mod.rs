@@ -8,59 +8,87 @@ mod partial;
 mod print;
 mod totals;
 
-pub use partial::{Partial, count};
+pub use partial::{Counter, Partial};
 pub use print::{SummaryContext, print};
 pub use totals::Totals;
 
 use crate::capture::Capture;
 use crate::faults::{FaultLog, Problem};
 use crate::filter::{Filter, Selection};
-use crate::pipeline::{BATCH_BLOCKS, BlockSource, LiveBlock, LiveSink, Plan, Task};
+use crate::pipeline::{BlockSource, LiveBlock, LiveSink, Plan, Task};
 use crypto_trace_format::segment::{BlockBuffer, Fault};
 use rayon::prelude::*;
 use std::io;
 use std::sync::Mutex;
 
-/// Batches hold more blocks than those of ordered output: only their counts are kept.
-const SUMMARY_BATCH: usize = 4 * BATCH_BLOCKS;
+/// Bytes of records that one thread counts together: sixteen full blocks.
+const CHUNK_BYTES: u64 = 4 << 20;
+
+/// Chunks that are counted before they are added up.
+const BATCH_CHUNKS: usize = 16;
 
 /// Counts all events of a plan.
 pub fn summarize(plan: &Plan<'_>, faults: &mut FaultLog) -> Totals {
     let mut totals = Totals::default();
     totals.tally.processed = plan.skipped_records;
+    // Order does not matter here, and neighbours in a file have most in common.
+    let mut tasks = plan.tasks.clone();
+    tasks.sort_unstable_by_key(|task| (task.segment, task.block));
+    let chunks = chunks(plan, &tasks);
     let buffers = Mutex::new(Vec::new());
-    for batch in plan.tasks.chunks(SUMMARY_BATCH) {
-        let counted: Vec<_> = batch.par_iter().map(|task| count_task(plan, task, &buffers)).collect();
-        for (task, result) in batch.iter().zip(counted) {
-            match result {
-                Ok(Some(partial)) => {
-                    if let Some(capture) = plan.captures.get(partial.capture as usize) {
-                        totals.add(partial, capture, faults);
-                    }
-                }
-                Ok(None) => {}
-                Err(fault) => faults.add(task.segment, Problem::Segment(fault)),
+    for batch in chunks.chunks(BATCH_CHUNKS) {
+        let counted: Vec<_> = batch.par_iter().map(|tasks| count_tasks(plan, tasks, &buffers)).collect();
+        for (partial, damaged) in counted.into_iter().flatten() {
+            damaged.into_iter().for_each(|fault| faults.add(partial.segment, Problem::Segment(fault)));
+            if let Some(capture) = plan.captures.get(partial.capture as usize) {
+                totals.add(partial, capture, faults);
             }
         }
     }
     totals
 }
 
-fn count_task(plan: &Plan<'_>, task: &Task, buffers: &Mutex<Vec<BlockBuffer>>) -> Result<Option<Partial>, Fault> {
-    let Some(segment) = plan.inputs.segments.get(task.segment as usize) else { return Ok(None) };
-    let Some(entry) = segment.reader.blocks().get(task.block as usize) else { return Ok(None) };
-    let index = segment.capture as usize;
-    let (Some(capture), Some(selection)) = (plan.captures.get(index), plan.selections.get(index)) else {
-        return Ok(None);
+/// Runs of blocks of one segment, of about the same size.
+fn chunks<'t>(plan: &Plan<'_>, tasks: &'t [Task]) -> Vec<&'t [Task]> {
+    let raw_len = |task: &Task| {
+        let segment = plan.inputs.segments.get(task.segment as usize);
+        let entry = segment.and_then(|segment| segment.reader.blocks().get(task.block as usize));
+        entry.map_or(0, |entry| u64::from(entry.header.raw_len))
     };
+    let mut bytes = 0;
+    let together = |a: &Task, b: &Task| {
+        bytes += raw_len(a);
+        let together = a.segment == b.segment && bytes + raw_len(b) <= CHUNK_BYTES;
+        if !together {
+            bytes = 0;
+        }
+        together
+    };
+    tasks.chunk_by(together).collect()
+}
+
+/// Counts blocks of one segment.
+fn count_tasks(plan: &Plan<'_>, tasks: &[Task], buffers: &Mutex<Vec<BlockBuffer>>) -> Option<(Partial, Vec<Fault>)> {
+    let number = tasks.first()?.segment;
+    let segment = plan.inputs.segments.get(number as usize)?;
+    let capture = plan.captures.get(segment.capture as usize)?;
+    let selection = plan.selections.get(segment.capture as usize)?;
     let mut buffer = buffers.lock().ok().and_then(|mut buffers| buffers.pop()).unwrap_or_default();
-    segment.reader.read_block(task.block as usize, &mut buffer)?;
-    let source = BlockSource { capture, header: &entry.header, raw: buffer.raw() };
-    let partial = count(source, (task.segment, segment.capture), &plan.filter, selection);
+    let (mut counter, mut damaged) = (Counter::default(), Vec::new());
+    for task in tasks {
+        let Some(entry) = segment.reader.blocks().get(task.block as usize) else { continue };
+        match segment.reader.read_block(task.block as usize, &mut buffer) {
+            Ok(()) => {
+                let source = BlockSource { capture, header: &entry.header, raw: buffer.raw() };
+                counter.count(source, &plan.filter, selection);
+            }
+            Err(fault) => damaged.push(fault),
+        }
+    }
     if let Ok(mut buffers) = buffers.lock() {
         buffers.push(buffer);
     }
-    Ok(Some(partial))
+    Some((counter.finish(number, segment.capture), damaged))
 }
 
 impl LiveSink for Totals {
@@ -79,7 +107,9 @@ impl LiveSink for Totals {
                 let index = block.capture as usize;
                 let (capture, selection) = (captures.get(index)?, selections.get(index)?);
                 let source = BlockSource { capture, header: &block.header, raw: block.buffer.raw() };
-                Some((capture, count(source, (block.segment, block.capture), &resolved, selection)))
+                let mut counter = Counter::default();
+                counter.count(source, &resolved, selection);
+                Some((capture, counter.finish(block.segment, block.capture)))
             })
             .collect();
         for (capture, partial) in counted {

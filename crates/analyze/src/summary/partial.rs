@@ -1,4 +1,4 @@
-//! What one block adds to the summary: counted by cheap keys, in parallel with other blocks.
+//! What a few blocks add to the summary: counted by cheap keys, in parallel with other blocks.
 
 use super::histogram::Histogram;
 use crate::clock::WallNs;
@@ -6,11 +6,17 @@ use crate::faults::Problem;
 use crate::filter::{ResolvedFilter, Selection};
 use crate::pipeline::{BlockSource, Match, Tally};
 use crate::timeline::ImageId;
-use crypto_trace_format::record::{FileOpen, Kind, LibLoad};
+use crypto_trace_format::catalog::{FileType, file_type};
+use crypto_trace_format::record::{FileOpen, Kind, LibLoad, RecordError};
 use foldhash::fast::RandomState;
-use std::collections::HashMap;
+use std::borrow::Borrow;
+use std::collections::{HashMap, HashSet};
+use std::hash::Hash;
 
-/// What processes of one image did in a block.
+/// An image, and a process id where the image is unknown.
+pub type ImageKey = (ImageId, u32);
+
+/// What processes of one image did.
 #[derive(Debug, Clone, Default)]
 pub struct ImageUse {
     /// Events of any type.
@@ -21,23 +27,21 @@ pub struct ImageUse {
     pub failed: u64,
     /// Libraries loaded.
     pub loads: u64,
+    /// Types of files opened, a bit each, in the order of [`FileType::ALL`].
+    pub types: u32,
     /// Some thread name, used when nothing else is known.
     pub comm: [u8; 16],
-    /// A process id of it.
-    pub tgid: u32,
 }
 
-/// What happened to one file in a block.
-#[derive(Debug, Clone, Default)]
+/// What happened to one file.
+#[derive(Debug, Clone)]
 pub struct FileUse {
+    /// Type, by the path or else by the path as passed.
+    pub file_type: FileType,
     /// Opens, successful or not.
     pub opens: u64,
     /// Failed opens by errno.
     pub failures: Vec<(u32, u64)>,
-    /// Images that opened it.
-    pub images: Vec<ImageId>,
-    /// The path as passed, where that may tell the type better.
-    pub given: Vec<u8>,
 }
 
 /// Loads of one library in a block.
@@ -46,10 +50,10 @@ pub struct LibraryUse {
     /// Loads.
     pub loads: u64,
     /// Images that loaded it, with a process id for those the timeline does not know.
-    pub images: Vec<(ImageId, u32)>,
+    pub images: Vec<ImageKey>,
 }
 
-/// Counts of one block. Keys are in the order they were first seen.
+/// Counts of some blocks. Keys are in the order they were first seen.
 #[derive(Debug, Default)]
 pub struct Partial {
     /// Records.
@@ -65,7 +69,7 @@ pub struct Partial {
     /// Earliest and latest event.
     pub range: Option<(WallNs, WallNs)>,
     /// By image, and by process id when the image is unknown.
-    pub images: Vec<((ImageId, u32), ImageUse)>,
+    pub images: Vec<(ImageKey, ImageUse)>,
     /// By path.
     pub files: Vec<(Vec<u8>, FileUse)>,
     /// By path.
@@ -74,97 +78,96 @@ pub struct Partial {
     pub problems: Vec<Problem>,
 }
 
-/// A map that remembers in which order its keys came.
-struct Ordered<K, V> {
+/// Rows by key, in the order their keys came.
+struct Rows<K, V> {
     index: HashMap<K, usize, RandomState>,
-    rows: Vec<(K, V)>,
+    rows: Vec<V>,
 }
 
-impl<K: std::hash::Hash + Eq + Copy, V: Default> Ordered<K, V> {
-    fn new() -> Self {
+impl<K, V> Default for Rows<K, V> {
+    fn default() -> Self {
         Self { index: HashMap::default(), rows: Vec::new() }
     }
+}
 
+impl<K: Hash + Eq, V> Rows<K, V> {
+    /// The row of a key, made when it is new. The key is only copied then.
     #[inline]
-    fn slot(&mut self, key: K) -> usize {
-        let rows = &mut self.rows;
-        *self.index.entry(key).or_insert_with(|| {
-            rows.push((key, V::default()));
-            rows.len() - 1
-        })
+    fn row<Q: Hash + Eq + ToOwned<Owned = K> + ?Sized>(&mut self, key: &Q, make: impl FnOnce() -> V) -> Option<&mut V>
+    where
+        K: Borrow<Q>,
+    {
+        let at = match self.index.get(key) {
+            Some(at) => *at,
+            None => {
+                self.index.insert(key.to_owned(), self.rows.len());
+                self.rows.push(make());
+                self.rows.len() - 1
+            }
+        };
+        self.rows.get_mut(at)
     }
 
-    #[inline]
-    fn at(&mut self, slot: usize) -> Option<&mut V> {
-        self.rows.get_mut(slot).map(|(_, value)| value)
+    fn into_rows(self) -> Vec<(K, V)> {
+        let mut keys: Vec<(K, usize)> = self.index.into_iter().collect();
+        keys.sort_unstable_by_key(|(_, at)| *at);
+        keys.into_iter().map(|(key, _)| key).zip(self.rows).collect()
     }
 }
 
-struct Counter<'a> {
-    kinds: [u64; 64],
-    images: Ordered<(ImageId, u32), ImageUse>,
-    last_image: Option<((ImageId, u32), usize)>,
-    files: Ordered<(&'a [u8], &'a [u8]), FileUse>,
-    libraries: Ordered<&'a [u8], LibraryUse>,
+/// Counts the events of some blocks of one segment.
+#[derive(Default)]
+pub struct Counter {
+    tally: Tally,
+    kinds: Vec<u64>,
+    images: Rows<ImageKey, ImageUse>,
+    files: Rows<Vec<u8>, FileUse>,
+    libraries: Rows<Vec<u8>, LibraryUse>,
+    loaders: HashSet<(usize, ImageKey), RandomState>,
     /// The current run of events in one millisecond.
     millisecond: (i64, u64),
     histogram: Histogram,
     range: Option<(WallNs, WallNs)>,
+    problems: Vec<Problem>,
 }
 
-/// Counts one block.
-pub fn count(
-    source: BlockSource<'_>,
-    (segment, capture): (u32, u32),
-    filter: &ResolvedFilter<'_>,
-    selection: &Selection<'_>,
-) -> Partial {
-    let mut counter = Counter {
-        kinds: [0; 64],
-        images: Ordered::new(),
-        last_image: None,
-        files: Ordered::new(),
-        libraries: Ordered::new(),
-        millisecond: (0, 0),
-        histogram: Histogram::default(),
-        range: None,
-    };
-    let mut problems = Vec::new();
-    let mut bodies = Vec::new();
-    let mut tally = source.for_each_match(filter, selection, &mut problems, |found| {
-        if let Err(error) = counter.add(found) {
-            bodies.push(Problem::Body { record: found.number, error });
-        }
-    });
-    problems.append(&mut bodies);
-    counter.flush_millisecond();
-    tally.output = counter.kinds.iter().sum();
-    let join = |dir: &[u8], path: &[u8]| {
-        let mut joined = dir.to_vec();
-        if !dir.is_empty() {
-            joined.push(b'/');
-        }
-        joined.extend_from_slice(path);
-        joined
-    };
-    let kinds = counter.kinds.iter().zip(0u16..).filter(|(count, _)| **count > 0);
-    Partial {
-        tally,
-        capture,
-        segment,
-        kinds: kinds.map(|(count, kind)| (Kind(kind), *count)).collect(),
-        histogram: counter.histogram,
-        range: counter.range,
-        images: counter.images.rows,
-        files: counter.files.rows.into_iter().map(|((dir, path), row)| (join(dir, path), row)).collect(),
-        libraries: counter.libraries.rows.into_iter().map(|(path, row)| (path.to_vec(), row)).collect(),
-        problems,
+impl Counter {
+    /// Counts one block.
+    pub fn count(&mut self, source: BlockSource<'_>, filter: &ResolvedFilter<'_>, selection: &Selection<'_>) {
+        self.kinds.resize(64, 0);
+        let mut problems = Vec::new();
+        let mut bodies = Vec::new();
+        let tally = source.for_each_match(filter, selection, &mut problems, |found| {
+            if let Err(error) = self.add(found) {
+                bodies.push(Problem::Body { record: found.number, error });
+            }
+        });
+        self.tally += tally;
+        self.problems.append(&mut problems);
+        self.problems.append(&mut bodies);
+        self.flush_millisecond();
     }
-}
 
-impl<'a> Counter<'a> {
+    /// Ends counting.
+    pub fn finish(mut self, segment: u32, capture: u32) -> Partial {
+        self.tally.output = self.kinds.iter().sum();
+        let kinds = self.kinds.iter().zip(0u16..).filter(|(count, _)| **count > 0);
+        Partial {
+            tally: self.tally,
+            capture,
+            segment,
+            kinds: kinds.map(|(count, kind)| (Kind(kind), *count)).collect(),
+            histogram: self.histogram,
+            range: self.range,
+            images: self.images.into_rows(),
+            files: self.files.into_rows(),
+            libraries: self.libraries.into_rows(),
+            problems: self.problems,
+        }
+    }
+
     #[inline]
-    fn add(&mut self, found: &Match<'a>) -> Result<(), crypto_trace_format::record::RecordError> {
+    fn add(&mut self, found: &Match<'_>) -> Result<(), RecordError> {
         let record = &found.record;
         let kind = record.kind();
         let (open, load) = match kind {
@@ -176,48 +179,30 @@ impl<'a> Counter<'a> {
             *count += 1;
         }
         self.count_time(found.time);
-        if record.header.tgid == 0 {
+        let header = &record.header;
+        if header.tgid == 0 {
             return Ok(());
         }
-        let slot = self.image_slot(found);
-        let Some(image) = self.images.at(slot) else { return Ok(()) };
+        let key = (found.image, if found.image == ImageId::UNKNOWN { header.tgid } else { 0 });
+        let new = || ImageUse { comm: header.comm, ..ImageUse::default() };
+        let Some(image) = self.images.row(&key, new) else { return Ok(()) };
         image.events += 1;
         if let Some(open) = open {
             image.opens += 1;
             image.failed += u64::from(open.fixed.result < 0);
-            let relative = open.path.first() != Some(&b'/');
-            let slot = self.files.slot((if relative { open.dir } else { b"" }, open.path));
-            let Some(file) = self.files.at(slot) else { return Ok(()) };
-            file.add(&open, found.image);
+            image.types |= count_open(&mut self.files, &open);
         } else if let Some(load) = load {
             image.loads += 1;
-            let slot = self.libraries.slot(load.path);
-            let Some(library) = self.libraries.at(slot) else { return Ok(()) };
+            let Some(library) = self.libraries.row(load.path, LibraryUse::default) else { return Ok(()) };
             library.loads += 1;
-            let key = (found.image, if found.image == ImageId::UNKNOWN { record.header.tgid } else { 0 });
-            if !library.images.contains(&key) {
+            let number = self.libraries.index.get(load.path).copied().unwrap_or(0);
+            if self.loaders.insert((number, key))
+                && let Some(library) = self.libraries.rows.get_mut(number)
+            {
                 library.images.push(key);
             }
         }
         Ok(())
-    }
-
-    #[inline]
-    fn image_slot(&mut self, found: &Match<'a>) -> usize {
-        let header = &found.record.header;
-        let key = (found.image, if found.image == ImageId::UNKNOWN { header.tgid } else { 0 });
-        if let Some((last, slot)) = self.last_image
-            && last == key
-        {
-            return slot;
-        }
-        let slot = self.images.slot(key);
-        self.last_image = Some((key, slot));
-        if let Some(image) = self.images.at(slot).filter(|image| image.events == 0) {
-            image.comm = header.comm;
-            image.tgid = header.tgid;
-        }
-        slot
     }
 
     #[inline]
@@ -240,21 +225,27 @@ impl<'a> Counter<'a> {
     }
 }
 
-impl FileUse {
-    #[inline]
-    fn add(&mut self, open: &FileOpen<'_>, image: ImageId) {
-        if self.opens == 0 {
-            self.given.extend_from_slice(open.given);
-        }
-        self.opens += 1;
-        if open.fixed.result < 0 {
-            count_errno(&mut self.failures, open.fixed.result.unsigned_abs(), 1);
-        }
-        // Enough to say what a process used; a file opened by thousands of images in one block is no detail.
-        if self.images.last() != Some(&image) && self.images.len() < 64 && !self.images.contains(&image) {
-            self.images.push(image);
-        }
+/// Counts an open. Returns the bit of the file's type.
+#[inline]
+fn count_open(files: &mut Rows<Vec<u8>, FileUse>, open: &FileOpen<'_>) -> u32 {
+    let joined;
+    let path = if open.dir.is_empty() || open.path.first() == Some(&b'/') {
+        open.path
+    } else {
+        joined = [open.dir, b"/", open.path].concat();
+        &joined
+    };
+    let new = || FileUse {
+        file_type: file_type(path).or_else(|| file_type(open.given)).unwrap_or(FileType::Unknown),
+        opens: 0,
+        failures: Vec::new(),
+    };
+    let Some(file) = files.row(path, new) else { return 0 };
+    file.opens += 1;
+    if open.fixed.result < 0 {
+        count_errno(&mut file.failures, open.fixed.result.unsigned_abs(), 1);
     }
+    1 << file.file_type as u32
 }
 
 /// Adds to a short list of counts by errno.

@@ -99,7 +99,9 @@ fn head(totals: &Totals, context: &SummaryContext<'_>, out: &mut String) {
     }
     let events = totals.tally.output;
     let filtered = totals.tally.processed.saturating_sub(events);
-    let text = format!("{} shown here, {} others in {} segments", grouped(events), grouped(filtered), context.segments);
+    let segments =
+        if context.segments == 1 { "1 segment".to_owned() } else { format!("{} segments", context.segments) };
+    let text = format!("{} shown here, {} others in {segments}", grouped(events), grouped(filtered));
     line("Events", &text);
 }
 

@@ -98,7 +98,7 @@ pub struct Totals {
 }
 
 impl Totals {
-    /// Adds the counts of one block.
+    /// Adds the counts of some blocks.
     pub fn add(&mut self, partial: Partial, capture: &Capture, faults: &mut FaultLog) {
         self.tally += partial.tally;
         self.histogram.merge(&partial.histogram);
@@ -114,7 +114,7 @@ impl Totals {
             self.add_image(partial.capture, capture, (image, tgid), &used);
         }
         for (path, used) in partial.files {
-            self.add_file(capture, path, &used);
+            self.add_file(path, &used);
         }
         for (path, used) in partial.libraries {
             self.add_library(partial.capture, capture, &path, &used);
@@ -130,6 +130,8 @@ impl Totals {
         program.failed += used.failed;
         program.loads += used.loads;
         program.processes += u64::from(new);
+        let types = FileType::ALL.iter().filter(|file_type| used.types & (1 << **file_type as u32) != 0);
+        program.types.extend(types);
     }
 
     /// Whether an image is seen for the first time. It belongs to one process; a process that runs two programs counts for
@@ -157,29 +159,17 @@ impl Totals {
         self.programs.get_mut(name)
     }
 
-    fn add_file(&mut self, capture: &Capture, path: Vec<u8>, used: &FileUse) {
-        let known = self.files.get(&path).and_then(|file| file.file_type);
-        let file_type = known
-            .or_else(|| catalog::file_type(&path))
-            .or_else(|| catalog::file_type(&used.given))
-            .unwrap_or(FileType::Unknown);
-        let total = self.types.entry(file_type).or_default();
+    fn add_file(&mut self, path: Vec<u8>, used: &FileUse) {
+        let total = self.types.entry(used.file_type).or_default();
         total.opens += used.opens;
         used.failures.iter().for_each(|(errno, count)| count_errno(&mut total.failures, *errno, *count));
-        for image in &used.images {
-            if let Some(exe) = capture.timeline.exe(*image)
-                && let Some(program) = self.programs.get_mut(exe)
-            {
-                program.types.insert(file_type);
-            }
-        }
-        if known.is_none() && self.files.len() >= MAX_ROWS && !self.files.contains_key(&path) {
+        if self.files.len() >= MAX_ROWS && !self.files.contains_key(&path) {
             self.overflowed = true;
             return;
         }
         let file = self.files.entry(path).or_insert_with(|| {
             total.files += 1;
-            File { file_type: Some(file_type), ..File::default() }
+            File { file_type: Some(used.file_type), ..File::default() }
         });
         file.opens += used.opens;
         used.failures.iter().for_each(|(errno, count)| count_errno(&mut file.failures, *errno, *count));

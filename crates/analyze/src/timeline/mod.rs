@@ -169,6 +169,21 @@ impl Timeline {
         self.process(header).map_or(ImageId::UNKNOWN, |process| self.image_at(process, header.time_ns))
     }
 
+    /// As [`Self::image`], with the boot times, first and last, for which the answer is the same.
+    pub fn image_span(&self, header: &Header) -> (ImageId, u64, u64) {
+        let unknown = (ImageId::UNKNOWN, 0, u64::MAX);
+        let Some(process) = self.process(header) else { return unknown };
+        let Some(process) = self.processes.get(process.index()) else { return unknown };
+        let from_ns = |id: &u32| self.images.get(index(*id)).map_or(u64::MAX, |image| image.from_ns);
+        let after = process.images.partition_point(|id| from_ns(id) <= header.time_ns);
+        let Some(id) = process.images.get(after.saturating_sub(1)) else { return unknown };
+        let first = if after == 0 { 0 } else { from_ns(id) };
+        // The image after this one begins later than the record, so not at 0.
+        let next = process.images.get(after.max(1)).map_or(u64::MAX, |next| from_ns(next).saturating_sub(1));
+        let last = if after == 0 { header.time_ns } else { next };
+        (ImageId(*id), first, last)
+    }
+
     /// What a process ran at a time.
     pub fn image_at(&self, process: ProcessId, time_ns: u64) -> ImageId {
         let Some(process) = self.processes.get(index(process.0)) else { return ImageId::UNKNOWN };
@@ -288,6 +303,52 @@ impl Timeline {
             at = process.previous;
         }
         None
+    }
+}
+
+/// Remembers what the processes of the last records ran: events come in runs of few processes.
+#[derive(Debug)]
+pub struct ImageCache<'a> {
+    timeline: &'a Timeline,
+    recent: [Recent; ImageCache::SLOTS],
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Recent {
+    tgid: u32,
+    image: ImageId,
+    start_ns: u64,
+    first_ns: u64,
+    last_ns: u64,
+}
+
+impl<'a> ImageCache<'a> {
+    const SLOTS: usize = 256;
+
+    /// An empty cache.
+    pub fn new(timeline: &'a Timeline) -> Self {
+        // No time is from 1 to 0, so this matches nothing.
+        let nothing = Recent { tgid: 0, image: ImageId::UNKNOWN, start_ns: 0, first_ns: 1, last_ns: 0 };
+        Self { timeline, recent: [nothing; Self::SLOTS] }
+    }
+
+    /// As [`Timeline::image`].
+    #[inline]
+    pub fn image(&mut self, header: &Header) -> ImageId {
+        let Some(recent) = self.recent.get_mut(header.tgid as usize % Self::SLOTS) else { return ImageId::UNKNOWN };
+        let known = recent.tgid == header.tgid
+            && recent.start_ns == header.start_ns
+            && (recent.first_ns..=recent.last_ns).contains(&header.time_ns)
+            // Rare, and found in another way.
+            && header.flags & flags::START_IS_TICK == 0;
+        if known {
+            return recent.image;
+        }
+        let (image, first_ns, last_ns) = self.timeline.image_span(header);
+        if header.flags & flags::START_IS_TICK == 0 {
+            *recent = Recent { tgid: header.tgid, image, start_ns: header.start_ns, first_ns, last_ns };
+        }
+        image
     }
 }
 

@@ -140,6 +140,27 @@ fn families_that_cannot_be_end() {
 }
 
 #[test]
+fn the_cache_says_what_the_timeline_says() {
+    let log = Log::default()
+        .exec((1, 0), 5, "/sbin/init", (0, 0))
+        .fork((257, 100), "init", (1, 0))
+        .exec((257, 100), 200, "/bin/sh", (1, 0))
+        .exec((257, 100), 200, "/bin/again", (1, 0))
+        .exec((257, 100), 300, "/usr/bin/openssl", (1, 0))
+        .info((9, 50 * MS), 900 * MS, "/usr/sbin/nginx", 1);
+    let timeline = log.timeline();
+    let mut cache = ImageCache::new(&timeline);
+    for time in [250, 0, 4, 5, 99, 100, 150, 199, 200, 201, 299, 300, 301, u64::MAX, 10, 250] {
+        for (tgid, start) in [(1, 0), (257, 100), (257, 101), (9, 50 * MS), (9, 51 * MS)] {
+            for flags in [0, flags::START_IS_TICK] {
+                let header = Header { flags, ..header(tgid, start, time, "") };
+                assert_eq!(cache.image(&header), timeline.image(&header), "{tgid} {start} at {time}");
+            }
+        }
+    }
+}
+
+#[test]
 fn limits_hold_and_are_told() {
     let mut timeline = Timeline::new(Limits { processes: 2, string_bytes: 100 });
     let log = (0..10).fold(Log::default(), |log, i| log.exec((i, 5), 10, "/bin/a", (0, 0)));

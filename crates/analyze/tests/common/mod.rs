@@ -181,9 +181,9 @@ pub fn segment(meta: &SegmentMeta, records: &[Vec<u8>], per_block: u32) -> Vec<u
             builder.clear();
         }
     }
-    for builder in &builders {
-        writer.write_block(builder, 0, 0, true).unwrap();
-    }
+    let [lifecycle, events] = &builders;
+    writer.write_block(lifecycle, 0, 0, events.is_empty()).unwrap();
+    writer.write_block(events, 0, 0, true).unwrap();
     writer.finish().unwrap().0
 }
 
