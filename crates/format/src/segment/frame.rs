@@ -1,10 +1,10 @@
 //! What all our skippable frames have in common: prefix, inner magic, padding and checksum.
 //!
 //! ```text
-//! 0        4        8                16                      len-8   len-4   len
-//! ┌────────┬────────┬────────────────┬──────────────┬────────┬───────┬───────┐
-//! │ 5C2A4D18│ len-8 │ "CTSEG" 1A tag │ fields, data │ zeros  │ zero  │ CRC32C│
-//! └────────┴────────┴────────────────┴──────────────┴────────┴───────┴───────┘
+//! 0          4       8                16                      len-8   len-4    len
+//! ┌──────────┬───────┬────────────────┬──────────────┬───────┬───────┬────────┐
+//! │ 5C2A4D18 │ len-8 │ "CTSEG" 1A tag │ fields, data │ zeros │ zero  │ CRC32C │
+//! └──────────┴───────┴────────────────┴──────────────┴───────┴───────┴────────┘
 //! ```
 //!
 //! A frame's length is a multiple of 8. The CRC covers every byte of the frame before it, the zstd prefix included. What

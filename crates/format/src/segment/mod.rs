@@ -12,6 +12,31 @@
 //!
 //! Written by [`SegmentWriter`] (frames) and [`SegmentStore`] (files); read by [`SegmentReader`] (files) and
 //! [`StreamReader`] (pipes). This module knows nothing of what records mean.
+//!
+//! ```
+//! use crypto_trace_format::record::{Header, ProcessExit, Record};
+//! use crypto_trace_format::segment::{BlockBuffer, BlockBuilder, BlockType, SegmentMeta, SegmentWriter};
+//! use crypto_trace_format::segment::{StreamItem, StreamReader};
+//!
+//! let mut bytes = Vec::new();
+//! ProcessExit::default().encode(Header { tgid: 12, ..Header::default() }, &mut bytes);
+//! let mut block = BlockBuilder::new(BlockType::Lifecycle, 256 << 10);
+//! block.push(&Record::parse(&bytes)?.header, &bytes);
+//!
+//! let mut writer = SegmentWriter::create(Vec::new(), &SegmentMeta::default(), 1)?;
+//! writer.write_block(&block, 0, 0, false)?;
+//! let (segment, totals) = writer.finish()?;
+//! assert_eq!(totals.records, 1);
+//!
+//! let mut stream = StreamReader::new(&segment[..]);
+//! let mut buffer = BlockBuffer::default();
+//! while let Some(item) = stream.next(&mut buffer)? {
+//!     if let StreamItem::Block(_) = item {
+//!         assert_eq!(buffer.records().next().transpose()?.map(|record| record.header.tgid), Some(12));
+//!     }
+//! }
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 mod block;
 mod builder;

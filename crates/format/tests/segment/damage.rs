@@ -257,7 +257,7 @@ fn bytes_before_the_first_segment_are_told_and_cost_nothing() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(400))]
+    #![proptest_config(ProptestConfig::default())]
 
     #[test]
     fn any_few_flips_are_told_and_cost_at_most_a_block_each(

@@ -149,3 +149,25 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_segment_with_too_many_blocks_for_an_index_is_sealed_without_one() {
+    let mut bytes = Vec::new();
+    let mut writer = SegmentWriter::create(&mut bytes, &meta(), 1).unwrap();
+    // 65 processes, so that the tgid summary is a filter and the index grows fast.
+    let records: Vec<_> = (0..65).map(|tgid| exit_record(1, tgid)).collect();
+    let full = block(BlockType::Lifecycle, &records);
+    let blocks = 28_000;
+    (0..blocks).for_each(|_| writer.write_block(&full, 0, 0, false).unwrap());
+    let (_, totals) = writer.finish().unwrap();
+    let file = temp_file("a.ctseg", &bytes);
+    let reader = SegmentReader::open(&file.path).unwrap();
+    assert!(reader.is_sealed());
+    assert_eq!((reader.faults(), reader.totals(), reader.blocks().len()), (&[][..], Some(&totals), blocks));
+    assert_eq!(reader.meta(), &meta());
+    let footer = u64::from_le_bytes(bytes[bytes.len() - 16..bytes.len() - 8].try_into().unwrap());
+    assert!(footer < 1000, "the footer has an index after all: {footer} bytes");
+    let mut buffer = BlockBuffer::default();
+    reader.read_block(blocks - 1, &mut buffer).unwrap();
+    assert_eq!(buffer.raw(), records.concat());
+}
