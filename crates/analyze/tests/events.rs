@@ -417,3 +417,68 @@ fn a_time_filter_spares_the_blocks_outside() {
     assert!(stderr(&pid).contains("Events output: 0"));
     assert!(stdout(&end).lines().count() > 900);
 }
+
+#[test]
+fn overlapping_blocks_beyond_the_limit_are_told_and_do_not_depend_on_threads() {
+    use crypto_trace_analyze::faults::FaultLog;
+    use crypto_trace_analyze::filter::Filter;
+    use crypto_trace_analyze::pipeline::{OrderedOutput, Plan, read_captures, write_ordered};
+    use crypto_trace_analyze::render::{JsonStream, RenderOptions};
+
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("x.ctseg");
+    let mut records = Vec::new();
+    for block in 0..300u64 {
+        records.push(open(header(7, "x", block), b"/etc/first.pem", 3));
+        records.push(open(header(7, "x", 1_000_000 - block), b"/etc/last.pem", 3));
+    }
+    write_segment(&path, &meta("h", 1, 0), &records, 2);
+    let replay = |limit: usize, threads: usize| {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        pool.install(|| {
+            let inputs = crypto_trace_analyze::input::open(std::slice::from_ref(&path)).unwrap();
+            let mut faults = FaultLog::default();
+            let captures = read_captures(&inputs, &mut faults);
+            let filter = Filter::default();
+            let plan = Plan::new(&inputs, &captures, &filter);
+            let mut out = Vec::new();
+            let output = OrderedOutput::new(&JsonStream, RenderOptions { redact: true }, &mut out).unwrap();
+            let (tally, out_of_order) = write_ordered(&plan, output.limit_pending(limit), &mut faults).unwrap();
+            assert_eq!(tally.output, 600);
+            (out, out_of_order)
+        })
+    };
+    let limited = replay(4_000, 1);
+    assert!(limited.1, "the limit must be passed for this test to test anything");
+    assert!(limited == replay(4_000, 4));
+    assert!(limited == replay(4_000, 3));
+    let (whole, out_of_order) = replay(1 << 20, 2);
+    assert!(!out_of_order);
+    assert!(whole != limited.0);
+}
+
+/// Every event of the real captures keeps to the schema.
+#[test]
+fn real_captures_keep_to_the_schema() {
+    let testdata = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../testdata");
+    let schema: Value = serde_json::from_str(SCHEMA).unwrap();
+    let validator = jsonschema::validator_for(&schema).unwrap();
+    let mut captures = 0;
+    for entry in std::fs::read_dir(testdata).unwrap() {
+        let path = entry.unwrap().path().join("capture.ctseg");
+        if !path.exists() {
+            continue;
+        }
+        captures += 1;
+        let shown = events(&path, &["--type", ALL, "--no-redact"]);
+        assert!(!shown.is_empty());
+        for event in &shown {
+            let errors: Vec<String> = validator.iter_errors(event).map(|error| error.to_string()).collect();
+            assert!(errors.is_empty(), "{}: {event:#}\n{errors:#?}", path.display());
+        }
+        // Who did it is known of every event: real captures see processes from their first instant on.
+        let unknown = shown.iter().find(|event| event.get("pid").is_some() && event["exe"].is_null());
+        assert_eq!(unknown, None, "{}", path.display());
+    }
+    assert!(captures >= 5, "the real captures are missing");
+}

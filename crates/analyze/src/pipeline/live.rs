@@ -14,6 +14,12 @@ use std::io::{self, Read, Write};
 /// Raw bytes that are gathered at most before they are shown.
 const BATCH_BYTES: usize = 8 << 20;
 
+/// Processes from which on those that ended are forgotten.
+const RETIRE_FROM: usize = 1 << 16;
+
+/// How long a process is remembered after it ended, ns: its last events may still be on their way.
+const RETIRE_AFTER_NS: u64 = 60_000_000_000;
+
 /// A block of the stream.
 pub struct LiveBlock {
     /// Its header.
@@ -28,6 +34,11 @@ pub struct LiveBlock {
 
 /// Something that takes in what was flushed together.
 pub trait LiveSink {
+    /// Whether it remembers processes by their number between batches.
+    fn remembers_processes(&self) -> bool {
+        false
+    }
+
     /// Takes in blocks; their lifecycle records are in `captures` already.
     ///
     /// # Errors
@@ -39,6 +50,18 @@ pub trait LiveSink {
         filter: &Filter,
         faults: &mut FaultLog,
     ) -> io::Result<()>;
+}
+
+/// Forgets processes that ended, when there are many. `floor` is how many that is, by capture.
+fn retire(captures: &mut [Capture], floor: &mut Vec<usize>, latest_ns: u64) {
+    floor.resize(captures.len(), RETIRE_FROM);
+    for (capture, floor) in captures.iter_mut().zip(floor) {
+        if capture.timeline.len() > *floor {
+            capture.timeline.retire(latest_ns.saturating_sub(RETIRE_AFTER_NS));
+            // Twice what is left, so that the work stays in proportion.
+            *floor = RETIRE_FROM.max(2 * capture.timeline.len());
+        }
+    }
 }
 
 /// What a stream held.
@@ -66,6 +89,7 @@ pub fn run_live(
     let (mut capture, mut sequence) = (0, 0);
     let (mut blocks, mut bytes) = (Vec::new(), 0);
     let mut buffer = BlockBuffer::default();
+    let (mut floor, mut latest_ns) = (Vec::new(), 0);
     while let Some(item) = reader.next(&mut buffer)? {
         match item {
             StreamItem::Segment(meta) => {
@@ -80,6 +104,7 @@ pub fn run_live(
                 if header.block_type == BlockType::Lifecycle {
                     lifecycle::apply(of, buffer.raw());
                 }
+                latest_ns = header.max_time_ns;
                 bytes += buffer.raw().len();
                 run.raw_bytes += buffer.raw().len() as u64;
                 let flush = header.flush_end || bytes >= BATCH_BYTES;
@@ -89,6 +114,9 @@ pub fn run_live(
                 if flush {
                     bytes = 0;
                     sink.batch(std::mem::take(&mut blocks), &run.captures, filter, faults)?;
+                    if !sink.remembers_processes() {
+                        retire(&mut run.captures, &mut floor, latest_ns);
+                    }
                 }
             }
         }

@@ -138,6 +138,7 @@ pub struct OrderedOutput<'a, W> {
     blocks: Blocks,
     entries: Vec<Entry>,
     pending_bytes: usize,
+    pending_limit: usize,
     any: bool,
     out_of_order: bool,
     tally: Tally,
@@ -227,10 +228,17 @@ impl<'a, W: Write + Send> OrderedOutput<'a, W> {
             blocks: Blocks::default(),
             entries: Vec::new(),
             pending_bytes: 0,
+            pending_limit: PENDING_BYTES,
             any: false,
             out_of_order: false,
             tally: Tally::default(),
         })
+    }
+
+    /// Lets less than [`PENDING_BYTES`] wait to be written.
+    pub fn limit_pending(mut self, bytes: usize) -> Self {
+        self.pending_limit = bytes;
+        self
     }
 
     /// Takes in decoded blocks.
@@ -257,7 +265,7 @@ impl<'a, W: Write + Send> OrderedOutput<'a, W> {
             None => self.entries.len(),
             Some(next) => self.entries.partition_point(|entry| entry.time < next),
         };
-        if next.is_some() && self.pending_bytes > PENDING_BYTES {
+        if next.is_some() && self.pending_bytes > self.pending_limit {
             self.out_of_order |= ready < self.entries.len();
             return std::mem::take(&mut self.entries);
         }

@@ -92,6 +92,10 @@ fn count_tasks(plan: &Plan<'_>, tasks: &[Task], buffers: &Mutex<Vec<BlockBuffer>
 }
 
 impl LiveSink for Totals {
+    fn remembers_processes(&self) -> bool {
+        true
+    }
+
     fn batch(
         &mut self,
         blocks: Vec<LiveBlock>,

@@ -9,6 +9,7 @@
 
 mod build;
 mod container;
+mod retire;
 mod strings;
 
 pub use container::container_id;

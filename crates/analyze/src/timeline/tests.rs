@@ -161,6 +161,32 @@ fn the_cache_says_what_the_timeline_says() {
 }
 
 #[test]
+fn retired_processes_are_gone_and_the_others_as_before() {
+    let log = Log::default()
+        .fork((30, 500 * MS), "worker", (10, 20 * MS + 7))
+        .info((10, 20 * MS), 600 * MS, "/usr/sbin/nginx", 1)
+        .exec((40, 700 * MS), 700 * MS, "/bin/sh", (10, 20 * MS + 7))
+        .exec((41, 710 * MS), 710 * MS, "/bin/cat", (40, 700 * MS))
+        .exec((50, 720 * MS), 720 * MS, "/bin/gone", (1, 1))
+        .exit((40, 700 * MS), 800 * MS)
+        .exit((50, 720 * MS), 800 * MS)
+        .exec((50, 900 * MS), 900 * MS, "/bin/reused", (41, 710 * MS));
+    let before = log.timeline();
+    let mut timeline = log.timeline();
+    timeline.retire(850 * MS);
+    assert!(timeline.len() < before.len());
+    for (tgid, start) in [(30, 500 * MS), (10, 20 * MS + 7), (40, 700 * MS), (41, 710 * MS), (50, 900 * MS)] {
+        for time in [start, 650 * MS, 990 * MS] {
+            let header = header(tgid, start, time, "");
+            let (old, new) = (before.image(&header), timeline.image(&header));
+            assert_eq!(timeline.identity(new), before.identity(old), "{tgid} at {time}");
+            assert_eq!(timeline.comm(new), before.comm(old));
+        }
+    }
+    assert_eq!(timeline.process(&header(50, 720 * MS, 730 * MS, "")), None);
+}
+
+#[test]
 fn limits_hold_and_are_told() {
     let mut timeline = Timeline::new(Limits { processes: 2, string_bytes: 100 });
     let log = (0..10).fold(Log::default(), |log, i| log.exec((i, 5), 10, "/bin/a", (0, 0)));
