@@ -1,1 +1,18 @@
-//! placeholder
+//! Harness of the tests that run the programs as users do: where the binaries are, captures that are started, stopped and
+//! read back, what may be skipped and how that is said. The tests themselves are in `tests/tests/`.
+//!
+//! Everything here panics instead of returning errors: it runs in tests only. Nothing here traces anything that the
+//! calling test did not start.
+#![allow(clippy::unwrap_used, clippy::missing_panics_doc, reason = "a harness: what goes wrong fails the test")]
+
+mod binaries;
+mod capture;
+mod events;
+mod live;
+mod process;
+
+pub use binaries::{capture_binary, workload};
+pub use capture::{Capture, Done, Running};
+pub use events::{Body, Event, Exec, Info, Lib, Open, Probe, Trace};
+pub use live::{Permit, alone, live, skip};
+pub use process::{Finished, Process, pid_of, run};

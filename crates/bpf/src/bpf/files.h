@@ -30,6 +30,69 @@ static __always_inline struct file *file_of_fd(struct task_struct *task, __u32 f
 	return file;
 }
 
+/* The directory that relative paths of an open start from. */
+static __always_inline struct path base_directory(struct task_struct *task, __s32 dfd)
+{
+	struct path path = {};
+
+	if (dfd == AT_FDCWD) {
+		bpf_core_read(&path, sizeof(path), &task->fs->pwd);
+	} else if (dfd >= 0) {
+		struct file *file = file_of_fd(task, dfd);
+
+		if (file)
+			bpf_core_read(&path, sizeof(path), &file->f_path);
+	}
+	return path;
+}
+
+/*
+ * Whether a path of `len` bytes in scratch->user names a file of a wanted directory, as far as its own letters and the
+ * directory it is relative to tell: for opens that failed, which have no file to ask. Links and `..` are not followed.
+ */
+__noinline int given_dir_wanted(__u32 slot, __u32 len, __s32 dfd)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+	struct ct_dir_key key = {};
+	struct ct_scratch *s;
+	int last, up, n;
+	__u16 tail;
+
+	if (slot >= CT_SCRATCH_SLOTS)
+		return 0;
+	s = bpf_map_lookup_elem(&scratch, &slot);
+	if (!s)
+		return 0;
+	last = slash_before(slot, len);
+	if (last < 0)
+		return dir_wanted(base_directory(task, dfd).dentry);
+	if (last < 2)
+		return 0;
+	tail = s->user[(last - 2) & (CT_PATH_MAX - 1)] | (__u16)s->user[(last - 1) & (CT_PATH_MAX - 1)] << 8;
+	if (!tail_wanted(dir_tails, tail))
+		return 0;
+	up = slash_before(slot, last);
+	n = last - up - 1;
+	if (!component(s, key.parent, up + 1, n))
+		return 0;
+	if (bpf_map_lookup_elem(&directories, &key))
+		return 1;
+	if (up < 0) {
+		struct dentry *base = base_directory(task, dfd).dentry;
+		struct qstr name;
+
+		if (!base || bpf_core_read(&name, sizeof(name), &base->d_name) || !name.len || name.len > CT_NAME_MAX)
+			return 0;
+		if (bpf_probe_read_kernel(key.grandparent, name.len & CT_NAME_MAX, name.name))
+			return 0;
+	} else {
+		n = up - slash_before(slot, up) - 1;
+		if (!component(s, key.grandparent, up - n, n))
+			return 0;
+	}
+	return bpf_map_lookup_elem(&directories, &key) != NULL;
+}
+
 #define CT_COMPARE_WORDS 32
 
 /*
@@ -101,16 +164,8 @@ static __always_inline void open_failed(struct ct_scratch *s, __u32 slot, struct
 	if (given_len >= CT_PATH_MAX - 1)
 		flags |= CT_F_TRUNCATED;
 	if (s->user[0] != '/') {
-		struct path dir = {};
+		struct path dir = base_directory(task, o->dfd);
 
-		if (o->dfd == AT_FDCWD) {
-			bpf_core_read(&dir, sizeof(dir), &task->fs->pwd);
-		} else if (o->dfd >= 0) {
-			struct file *file = file_of_fd(task, o->dfd);
-
-			if (file)
-				bpf_core_read(&dir, sizeof(dir), &file->f_path);
-		}
 		if (dir.dentry)
 			open->dir_len = append_path(s, &pos, slot, &dir, &flags);
 	}
@@ -151,6 +206,12 @@ static __always_inline void open_succeeded(struct ct_scratch *s, __u32 slot, str
 	}
 	h->flags |= flags;
 	emit_event(s, pos);
+}
+
+/* Whether an open is wanted by the path it was given: by its last component; where it failed, by its directory too. */
+static __always_inline int path_wanted(__u32 slot, __u32 len, struct file *file, __s32 dfd)
+{
+	return given_wanted(slot, len) || (!file && cfg.match_dirs && given_dir_wanted(slot, len, dfd));
 }
 
 /* Whether the file's own name, or its directory, is wanted. */
@@ -196,7 +257,7 @@ static __always_inline void open_ended(struct task_struct *task, const struct ct
 	if (by_name) {
 		if (process_wanted(task))
 			open_succeeded(s, slot, task, o, file, given_len, 0);
-	} else if (given_len && given_wanted(slot, given_len) && process_wanted(task)) {
+	} else if (given_len && path_wanted(slot, given_len, file, o->dfd) && process_wanted(task)) {
 		if (file)
 			open_succeeded(s, slot, task, o, file, given_len, 1);
 		else

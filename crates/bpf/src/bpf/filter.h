@@ -229,6 +229,33 @@ __noinline int given_wanted(__u32 slot, __u32 len)
 	return name_in_tables(slot, name - 1, 1);
 }
 
+/* Where the last slash before `end` is in scratch->user; -1: none in the length of a component. */
+__noinline int slash_before(__u32 slot, __u32 end)
+{
+	struct ct_scratch *s;
+	__u32 i;
+
+	if (slot >= CT_SCRATCH_SLOTS)
+		return -1;
+	s = bpf_map_lookup_elem(&scratch, &slot);
+	if (!s)
+		return -1;
+	for (i = 1; i <= 256 && i <= end; i++) {
+		if (s->user[(end - i) & (CT_PATH_MAX - 1)] == '/')
+			return (int)(end - i);
+	}
+	return -1;
+}
+
+/* Copies the component of `n` bytes at scratch->user[at] into a key; false: too long or too short for one. */
+static __always_inline int component(struct ct_scratch *s, char *to, __u32 at, __u32 n)
+{
+	asm volatile("" : "+r"(at), "+r"(n));
+	if (!n || n > CT_NAME_MAX || at >= CT_PATH_MAX)
+		return 0;
+	return !bpf_probe_read_kernel(to, n, &s->user[at]);
+}
+
 /* Whether all files of the directory `dir` are wanted. */
 static __always_inline int dir_wanted(struct dentry *dir)
 {

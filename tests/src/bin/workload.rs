@@ -1,0 +1,336 @@
+//! What the live tests have traced: does exactly the steps its arguments name, and prints what the kernel answered.
+//!
+//! Each step is a word and its arguments, see [`Workload::step`]. An open prints `open RESULT DEV INO`; a failed one has
+//! -errno and zeros. System calls are made raw where the C library would choose another one.
+//! It knows nothing of crypto-trace.
+#![allow(unsafe_code, reason = "raw system calls are what this program is for; it runs in tests only")]
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a wrong step ends the test")]
+
+use std::ffi::{CString, OsString};
+use std::io::{BufRead as _, Write as _};
+use std::os::unix::ffi::OsStringExt as _;
+
+/// Steps still to do, and the directory that `open` is relative to.
+#[derive(Clone)]
+struct Workload {
+    steps: std::collections::VecDeque<CString>,
+    dfd: libc::c_int,
+    repeat: u64,
+    quiet: bool,
+}
+
+/// `struct open_how`, include/uapi/linux/openat2.h.
+#[repr(C)]
+struct OpenHow {
+    flags: u64,
+    mode: u64,
+    resolve: u64,
+}
+
+fn main() {
+    let steps = std::env::args_os().skip(1).map(|step: OsString| CString::new(step.into_vec()).unwrap()).collect();
+    Workload { steps, dfd: libc::AT_FDCWD, repeat: 1, quiet: false }.run();
+}
+
+/// Panics with errno when a call that must work did not.
+fn must(result: libc::c_int, what: &str) -> libc::c_int {
+    assert!(result >= 0, "{what}: {}", std::io::Error::last_os_error());
+    result
+}
+
+fn say(line: &str) {
+    let mut out = std::io::stdout().lock();
+    writeln!(out, "{line}").unwrap();
+    out.flush().unwrap();
+}
+
+impl Workload {
+    fn run(mut self) {
+        while let Some(step) = self.steps.pop_front() {
+            let step = step.into_string().unwrap();
+            self.step(&step);
+        }
+    }
+
+    fn next(&mut self) -> CString {
+        self.steps.pop_front().expect("an argument is missing")
+    }
+
+    fn number(&mut self) -> i64 {
+        let word = self.next().into_string().unwrap();
+        match word.strip_prefix("0o") {
+            Some(octal) => i64::from_str_radix(octal, 8).unwrap(),
+            None => word.parse().unwrap(),
+        }
+    }
+
+    /// Takes the rest of the steps, which somebody else will do.
+    fn rest(&mut self) -> Self {
+        let rest = self.clone();
+        self.steps.clear();
+        rest
+    }
+
+    fn step(&mut self, step: &str) {
+        match step {
+            "open" | "openat" | "openat2" | "creat" | "open32" => self.open(step),
+            "repeat" => self.repeat = self.number().unsigned_abs(),
+            "quiet" => self.quiet = true,
+            // SAFETY: each call is given NUL-terminated strings that live until it returns.
+            "at" => {
+                let path = self.next();
+                self.dfd = must(unsafe { libc::open(path.as_ptr(), libc::O_PATH | libc::O_DIRECTORY) }, "at");
+            }
+            "cd" => must_zero(|path| unsafe { libc::chdir(path) }, &self.next()),
+            "chroot" => must_zero(|path| unsafe { libc::chroot(path) }, &self.next()),
+            "rm" => must_zero(|path| unsafe { libc::unlink(path) }, &self.next()),
+            "umount" => must_zero(|path| unsafe { libc::umount2(path, libc::MNT_DETACH) }, &self.next()),
+            "bind" => self.bind(),
+            "setuid" => self.setuid(),
+            "ready" => say("ready"),
+            "wait" => {
+                let mut line = String::new();
+                std::io::stdin().lock().read_line(&mut line).unwrap();
+            }
+            "badpath" => self.bad_path(),
+            "dlopen" => self.dlopen(),
+            "exec" => self.exec(),
+            "spawn" => self.spawn(),
+            "child" => self.children(1),
+            "procs" => {
+                let count = self.number();
+                self.children(count);
+            }
+            "daemon" => self.daemon(),
+            "thread" => self.threads(1),
+            "threads" => {
+                let count = self.number();
+                self.threads(count);
+            }
+            "leave" => self.leave(),
+            "kill" => {
+                let signal = i32::try_from(self.number()).unwrap();
+                // SAFETY: no memory is involved.
+                unsafe { libc::kill(libc::getpid(), signal) };
+            }
+            "exit" => {
+                let code = i32::try_from(self.number()).unwrap();
+                // SAFETY: ends the process; from a thread this is what exit_group(2) is for.
+                unsafe { libc::_exit(code) }
+            }
+            _ => panic!("unknown step {step}"),
+        }
+    }
+
+    /// `open|openat|openat2|creat|open32 FLAGS MODE PATH`, as often as `repeat` said.
+    fn open(&mut self, call: &str) {
+        let (flags, mode, path) = (self.number(), self.number(), self.next());
+        let how = OpenHow { flags: flags.unsigned_abs(), mode: mode.unsigned_abs(), resolve: 0 };
+        for _ in 0..self.repeat {
+            // SAFETY: `path` and `how` live until the calls return, and the kernel only reads them.
+            let result = unsafe {
+                match call {
+                    "open" => libc::syscall(libc::SYS_open, path.as_ptr(), flags, mode),
+                    "creat" => libc::syscall(libc::SYS_creat, path.as_ptr(), mode),
+                    "openat2" => {
+                        libc::syscall(libc::SYS_openat2, self.dfd, path.as_ptr(), &raw const how, size_of::<OpenHow>())
+                    }
+                    "open32" => open32(&path, flags, mode),
+                    _ => libc::syscall(libc::SYS_openat, self.dfd, path.as_ptr(), flags, mode),
+                }
+            };
+            let errno = if call == "open32" { -result } else { i64::from(errno()) };
+            if result < 0 {
+                self.tell_open(-errno, 0, 0);
+                continue;
+            }
+            let fd = i32::try_from(result).unwrap();
+            // SAFETY: a zeroed stat is valid, fstat fills it, and the descriptor is ours to close.
+            let stat = unsafe {
+                let mut stat: libc::stat = std::mem::zeroed();
+                must(libc::fstat(fd, &raw mut stat), "fstat");
+                libc::close(fd);
+                stat
+            };
+            let dev = u64::from(libc::major(stat.st_dev)) << 20 | u64::from(libc::minor(stat.st_dev));
+            self.tell_open(result, dev, stat.st_ino);
+        }
+    }
+
+    fn tell_open(&self, result: i64, dev: u64, ino: u64) {
+        if !self.quiet {
+            say(&format!("open {result} {dev} {ino}"));
+        }
+    }
+
+    /// An open whose path the kernel cannot read.
+    fn bad_path(&mut self) {
+        // SAFETY: the kernel checks the address and refuses it.
+        let result = unsafe { libc::syscall(libc::SYS_openat, libc::AT_FDCWD, 16, 0, 0) };
+        self.tell_open(if result < 0 { -i64::from(errno()) } else { result }, 0, 0);
+    }
+
+    /// `bind FROM ONTO`, in a mount namespace of its own.
+    fn bind(&mut self) {
+        let (from, onto) = (self.next(), self.next());
+        // SAFETY: all strings live until the calls return; null is allowed where it is given.
+        unsafe {
+            must(libc::unshare(libc::CLONE_NEWNS), "unshare");
+            let private = libc::MS_REC | libc::MS_PRIVATE;
+            let (root, none) = (c"/".as_ptr(), std::ptr::null());
+            must(libc::mount(none, root, none, private, none.cast()), "make private");
+            must(libc::mount(from.as_ptr(), onto.as_ptr(), none, libc::MS_BIND, none.cast()), "bind");
+        }
+    }
+
+    /// `setuid UID`: real, effective, saved, and no capabilities with them.
+    fn setuid(&mut self) {
+        let uid = libc::uid_t::try_from(self.number()).unwrap();
+        // SAFETY: no memory but the empty group list, which is not read.
+        unsafe {
+            must(libc::setgroups(0, std::ptr::null()), "setgroups");
+            must(libc::setresgid(uid, uid, uid), "setresgid");
+            must(libc::setresuid(uid, uid, uid), "setresuid");
+        }
+    }
+
+    /// `dlopen LIBRARY`.
+    fn dlopen(&mut self) {
+        let library = self.next();
+        // SAFETY: the libraries the tests name have no surprising constructors.
+        let handle = unsafe { libc::dlopen(library.as_ptr(), libc::RTLD_NOW) };
+        assert!(!handle.is_null(), "cannot dlopen {library:?}");
+    }
+
+    /// `exec PROGRAM ARGS…`: the rest is a program.
+    fn exec(&mut self) {
+        let args: Vec<_> = self.steps.drain(..).collect();
+        let mut pointers: Vec<_> = args.iter().map(|arg| arg.as_ptr()).collect();
+        pointers.push(std::ptr::null());
+        // SAFETY: the array ends in null and its strings live in `args`.
+        unsafe { libc::execvp(pointers[0], pointers.as_ptr()) };
+        panic!("cannot execute {:?}: {}", args[0], std::io::Error::last_os_error());
+    }
+
+    /// `spawn COUNT PROGRAM`: starts the program that often, one after the other.
+    fn spawn(&mut self) {
+        let (count, program) = (self.number(), self.next().into_string().unwrap());
+        for _ in 0..count {
+            let status = std::process::Command::new(&program).status().unwrap();
+            assert!(status.success());
+        }
+    }
+
+    /// Forks `count` children that do the rest; waits for all, exits as the last one did if that was not well.
+    fn children(&mut self, count: i64) {
+        let rest = self.rest();
+        let mut pids = Vec::new();
+        for _ in 0..count {
+            // SAFETY: this process has one thread.
+            match must(unsafe { libc::fork() }, "fork") {
+                0 => {
+                    rest.run();
+                    std::process::exit(0);
+                }
+                pid => pids.push(pid),
+            }
+        }
+        for pid in pids {
+            let mut status = 0;
+            // SAFETY: `status` is ours.
+            must(unsafe { libc::waitpid(pid, &raw mut status, 0) }, "waitpid");
+        }
+    }
+
+    /// A daemon, forked twice, does the rest; this process waits until it is gone.
+    fn daemon(&mut self) {
+        let rest = self.rest();
+        let mut ends = [0; 2];
+        // SAFETY: this process has one thread; descriptors and buffers are ours.
+        unsafe {
+            must(libc::pipe(ends.as_mut_ptr()), "pipe");
+            if must(libc::fork(), "fork") == 0 {
+                libc::setsid();
+                if must(libc::fork(), "fork") == 0 {
+                    libc::close(ends[0]);
+                    rest.run();
+                    std::process::exit(0);
+                }
+                libc::_exit(0);
+            }
+            libc::wait(std::ptr::null_mut());
+            libc::close(ends[1]);
+            let mut byte = 0_u8;
+            // Ends when the last holder of the other end does.
+            libc::read(ends[0], (&raw mut byte).cast(), 1);
+        }
+    }
+
+    /// `count` threads do the rest; waits for all.
+    fn threads(&mut self, count: i64) {
+        let rest = self.rest();
+        let threads: Vec<_> = (0..count)
+            .map(|_| {
+                let rest = rest.clone();
+                std::thread::spawn(move || rest.run())
+            })
+            .collect();
+        for thread in threads {
+            thread.join().unwrap();
+        }
+    }
+
+    /// The main thread leaves alone; another one does the rest afterwards.
+    fn leave(&mut self) {
+        let rest = self.rest();
+        std::thread::spawn(move || {
+            // The leader is a zombie once it has left: only then go on.
+            while !std::fs::read_to_string("/proc/self/stat").unwrap().contains(") Z ") {
+                std::thread::yield_now();
+            }
+            rest.run();
+            // SAFETY: ends the process.
+            unsafe { libc::_exit(0) }
+        });
+        // SAFETY: exit(2), which ends this thread only; nothing of it is used by the other one.
+        unsafe { libc::syscall(libc::SYS_exit, 0) };
+    }
+}
+
+fn errno() -> i32 {
+    std::io::Error::last_os_error().raw_os_error().unwrap_or(0)
+}
+
+fn must_zero(call: impl Fn(*const libc::c_char) -> libc::c_int, path: &CString) {
+    must(call(path.as_ptr()), &format!("{path:?}"));
+}
+
+/// open(2) through the 32-bit system call table, number 5. The path is copied to where 32 bits reach.
+#[cfg(target_arch = "x86_64")]
+fn open32(path: &CString, flags: i64, mode: i64) -> i64 {
+    let bytes = path.as_bytes_with_nul();
+    // SAFETY: a new mapping below 4 GiB takes the path; the interrupt clobbers r8 to r11 at most and writes only eax.
+    unsafe {
+        let flags_32 = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_32BIT;
+        let low = libc::mmap(std::ptr::null_mut(), 8192, libc::PROT_READ | libc::PROT_WRITE, flags_32, -1, 0);
+        assert!(low != libc::MAP_FAILED, "no memory below 4 GiB");
+        std::ptr::copy_nonoverlapping(bytes.as_ptr(), low.cast(), bytes.len());
+        let result: i64;
+        std::arch::asm!(
+            "xchg rbx, {path}",
+            "int 0x80",
+            "xchg rbx, {path}",
+            path = inout(reg) low => _,
+            inlateout("rax") 5_i64 => result,
+            in("rcx") flags,
+            in("rdx") mode,
+            out("r8") _, out("r9") _, out("r10") _, out("r11") _,
+        );
+        i64::from(result as i32)
+    }
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+fn open32(_: &CString, _: i64, _: i64) -> i64 {
+    -i64::from(libc::ENOSYS)
+}

@@ -1,0 +1,40 @@
+//! Where the programs under test are: built once per test run, in the profile the tests themselves were built in.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::OnceLock;
+
+/// The directory of this run's binaries, for example `target/debug`.
+fn directory() -> &'static Path {
+    static DIRECTORY: OnceLock<PathBuf> = OnceLock::new();
+    DIRECTORY.get_or_init(|| {
+        if let Some(directory) = std::env::var_os("CRYPTO_TRACE_BIN_DIR") {
+            return directory.into();
+        }
+        // target/PROFILE/deps/TEST-HASH
+        let exe = std::env::current_exe().unwrap();
+        let directory = exe.ancestors().nth(2).unwrap().to_path_buf();
+        let profile = match directory.file_name().unwrap().to_str().unwrap() {
+            "debug" => "dev",
+            other => other,
+        };
+        // The whole workspace, so that features are those of every other build of it and nothing is built twice.
+        let status = Command::new(env!("CARGO"))
+            .args(["build", "--quiet", "--workspace", "--bins", "--profile", profile])
+            .current_dir(env!("CARGO_MANIFEST_DIR"))
+            .status()
+            .unwrap();
+        assert!(status.success(), "the programs under test do not build");
+        directory
+    })
+}
+
+/// Path of `crypto-trace-capture`.
+pub fn capture_binary() -> PathBuf {
+    directory().join("crypto-trace-capture")
+}
+
+/// Path of the workload, see `src/bin/workload.rs`.
+pub fn workload() -> PathBuf {
+    directory().join("workload")
+}

@@ -1,0 +1,15 @@
+//! Live tests: the real programs on the running kernel. What was done is what was recorded.
+//!
+//! Every test traces only what it started itself. Where privileges are missing a test is skipped, and says so; with
+//! `CRYPTO_TRACE_REQUIRE_LIVE=1` it fails instead.
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+mod accounting;
+mod files;
+mod libraries;
+mod opens;
+mod output;
+mod processes;
+mod selection;
+mod stopping;
+mod support;
