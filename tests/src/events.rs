@@ -3,9 +3,9 @@
 use std::path::PathBuf;
 
 use crypto_trace_format::record::{
-    ClockFixed, FileOpen, FileOpenFixed, Header, LibLoad, LibLoadFixed, Loss, LossFixed, ProbeStatus,
-    ProbeStatusFixed, ProcessExec, ProcessExecFixed, ProcessExit, ProcessExitFixed, ProcessFork, ProcessForkFixed,
-    ProcessInfo, ProcessInfoFixed, Record, SelfStats, SelfStatsFixed, trim_comm,
+    ClockFixed, FileOpen, FileOpenFixed, Header, LibLoad, LibLoadFixed, Loss, LossFixed, ProbeStatus, ProbeStatusFixed,
+    ProcessExec, ProcessExecFixed, ProcessExit, ProcessExitFixed, ProcessFork, ProcessForkFixed, ProcessInfo,
+    ProcessInfoFixed, Record, SelfStats, SelfStatsFixed, trim_comm,
 };
 use crypto_trace_format::segment::{BlockBuffer, Fault, SegmentMeta, SegmentReader, StreamItem, StreamReader};
 

@@ -20,7 +20,22 @@ fn every_open_call_is_recorded_with_its_flags_mode_and_result() {
     touch(&a);
     touch(&b);
     let steps = words![
-        "open", "0", "0", a, "openat", "0o2000000", "0", b, "openat2", "0o101", "0o640", c, "creat", "0", "0o600", d,
+        "open",
+        "0",
+        "0",
+        a,
+        "openat",
+        "0o2000000",
+        "0",
+        b,
+        "openat2",
+        "0o101",
+        "0o640",
+        c,
+        "creat",
+        "0",
+        "0o600",
+        d,
     ];
     let done = Capture::new().workload(steps).run();
     assert_eq!(done.code(), 0, "{}", done.stderr);
@@ -61,8 +76,30 @@ fn a_failed_open_has_its_errno_and_what_was_asked_for() {
     let missing = dir.join("missing.pem");
     let below = secret.join("below.pem");
     let steps = words![
-        "openat", "0", "0", missing, "openat", "0", "0", below, "setuid", "65534", "openat", "2", "0", secret, "cd",
-        dir, "openat", "0", "0", "nothere.crt", "creat", "0", "0o600", "notmine.key",
+        "openat",
+        "0",
+        "0",
+        missing,
+        "openat",
+        "0",
+        "0",
+        below,
+        "setuid",
+        "65534",
+        "openat",
+        "2",
+        "0",
+        secret,
+        "cd",
+        dir,
+        "openat",
+        "0",
+        "0",
+        "nothere.crt",
+        "creat",
+        "0",
+        "0o600",
+        "notmine.key",
     ];
     let done = Capture::new().workload(steps).run();
     let trace = done.trace();
@@ -94,8 +131,30 @@ fn a_failed_open_in_a_directory_of_keys_is_recorded_whatever_the_name() {
     std::fs::create_dir_all(dir.join("ssl/private")).unwrap();
     let absolute = dir.join("ssl/private/server-2026");
     let steps = words![
-        "openat", "0", "0", absolute, "cd", dir, "openat", "0", "0", "ssl/private/relative", "cd", dir.join("ssl"),
-        "openat", "0", "0", "private/short", "openat", "0", "0", "private/../none", "openat", "0", "0", "certs/none",
+        "openat",
+        "0",
+        "0",
+        absolute,
+        "cd",
+        dir,
+        "openat",
+        "0",
+        "0",
+        "ssl/private/relative",
+        "cd",
+        dir.join("ssl"),
+        "openat",
+        "0",
+        "0",
+        "private/short",
+        "openat",
+        "0",
+        "0",
+        "private/../none",
+        "openat",
+        "0",
+        "0",
+        "certs/none",
     ];
     let done = Capture::new().workload(steps).run();
     let trace = done.trace();

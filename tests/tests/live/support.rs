@@ -1,7 +1,5 @@
 //! What several of the live tests need: directories, files, and what the workload said.
 
-use std::ffi::OsString;
-use std::os::unix::ffi::OsStringExt as _;
 use std::path::{Path, PathBuf};
 
 use tempfile::TempDir;
@@ -42,11 +40,6 @@ pub fn said(stdout: &[u8]) -> Vec<Said> {
         Some(Said { result, dev: dev.try_into().unwrap(), ino: ino.try_into().unwrap() })
     };
     String::from_utf8_lossy(stdout).lines().filter_map(line).collect()
-}
-
-/// A path from bytes.
-pub fn os(bytes: &[u8]) -> OsString {
-    OsString::from_vec(bytes.to_vec())
 }
 
 /// Words of different types as one list of arguments.

@@ -89,7 +89,7 @@ pub fn run_live(
     let (mut capture, mut sequence) = (0, 0);
     let (mut blocks, mut bytes) = (Vec::new(), 0);
     let mut buffer = BlockBuffer::default();
-    let (mut floor, mut latest_ns) = (Vec::new(), 0);
+    let mut floor = Vec::new();
     while let Some(item) = reader.next(&mut buffer)? {
         match item {
             StreamItem::Segment(meta) => {
@@ -104,7 +104,7 @@ pub fn run_live(
                 if header.block_type == BlockType::Lifecycle {
                     lifecycle::apply(of, buffer.raw());
                 }
-                latest_ns = header.max_time_ns;
+                let latest_ns = header.max_time_ns;
                 bytes += buffer.raw().len();
                 run.raw_bytes += buffer.raw().len() as u64;
                 let flush = header.flush_end || bytes >= BATCH_BYTES;
