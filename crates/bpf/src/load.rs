@@ -1,7 +1,7 @@
 //! Loading, attaching and reading the BPF programs.
 
 use std::mem::MaybeUninit;
-use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd};
+use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, OwnedFd};
 
 use crypto_trace_format::record::{KINDS, ProbeState, Tier};
 use libbpf_rs::skel::{OpenSkel as _, SkelBuilder as _};
@@ -85,6 +85,19 @@ pub struct ProbeReport {
     pub message: String,
 }
 
+impl ProbeReport {
+    /// TLS that cannot be seen, and why.
+    pub fn failed_tls(message: String) -> Self {
+        let (probe, target) = ("tls_hello", "cgroup_skb");
+        Self { probe, tier: Tier::CGROUP_SKB, target, state: ProbeState::FAILED, errno: 0, message }
+    }
+
+    /// Whether a capture makes sense without it.
+    pub fn is_optional(&self) -> bool {
+        self.probe == "tls_hello"
+    }
+}
+
 /// What a counter row counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum CounterKind {
@@ -127,6 +140,8 @@ impl Targets {
 pub struct Programs {
     links: Vec<Link>,
     skel: CryptoTraceSkel<'static>,
+    /// Whether the programs for TLS are loaded.
+    tls: bool,
 }
 
 impl Programs {
@@ -146,11 +161,15 @@ impl Programs {
         let rodata =
             open.maps.rodata_data.as_deref_mut().ok_or(LoadError::Unsupported { what: "read-only BPF data" })?;
         tables.configure(selection, rings, rodata);
+        let progs = &mut open.progs;
+        for program in [&mut progs.socket_state, &mut progs.tls_egress, &mut progs.tls_ingress] {
+            program.set_autoload(!selection.tls_cgroups.is_empty());
+        }
         let set = |e| LoadError::new("size the ring buffers", e);
         open.maps.lifecycle_ring.set_max_entries(rings.lifecycle_bytes).map_err(set)?;
         open.maps.events_ring.set_max_entries(rings.events_bytes).map_err(set)?;
         let skel = open.load().map_err(|e| LoadError::new("load the BPF programs", e))?;
-        let programs = Self { links: Vec::new(), skel };
+        let programs = Self { links: Vec::new(), skel, tls: !selection.tls_cgroups.is_empty() };
         programs.fill_maps(selection, &tables).map_err(|e| LoadError::new("fill the BPF filter maps", e))?;
         Ok(programs)
     }
@@ -200,26 +219,20 @@ impl Programs {
             .map_err(|e| LoadError::new("add a process to the filter", e))
     }
 
-    /// Attaches every program; one that fails does not keep the others from being attached.
-    pub fn attach(&mut self) -> Vec<ProbeReport> {
+    /// Attaches every program, those for TLS to these cgroups; one that fails does not keep the others from being attached.
+    pub fn attach(&mut self, tls_cgroups: &[OwnedFd]) -> Vec<ProbeReport> {
         let progs = &self.skel.progs;
-        let wanted = [
+        let tracing = [
             (&progs.process_exec, "process_exec", "tp_btf:sched_process_exec"),
             (&progs.process_fork, "process_fork", "tp_btf:sched_process_fork"),
             (&progs.process_exit, "process_exit", "tp_btf:sched_process_exit"),
             (&progs.sys_exit, "file_open, lib_load", "tp_btf:sys_exit"),
         ];
         let mut reports = Vec::new();
-        for (program, probe, target) in wanted {
-            let mut report = ProbeReport {
-                probe,
-                tier: Tier::RAW_TRACEPOINT,
-                target,
-                state: ProbeState::ATTACHED,
-                errno: 0,
-                message: String::new(),
-            };
-            match program.attach() {
+        let mut report = |probe, tier, target, attached: libbpf_rs::Result<Link>| {
+            let mut report =
+                ProbeReport { probe, tier, target, state: ProbeState::ATTACHED, errno: 0, message: String::new() };
+            match attached {
                 Ok(link) => self.links.push(link),
                 Err(error) => {
                     report.state = ProbeState::FAILED;
@@ -228,6 +241,20 @@ impl Programs {
                 }
             }
             reports.push(report);
+        };
+        for (program, probe, target) in tracing {
+            report(probe, Tier::RAW_TRACEPOINT, target, program.attach());
+        }
+        if !tls_cgroups.is_empty() {
+            // Owners first, so that there is no packet of a socket whose owner could have been known.
+            let owners = progs.socket_state.attach();
+            report("tls_hello", Tier::RAW_TRACEPOINT, "tp_btf:inet_sock_set_state", owners);
+        }
+        for cgroup in tls_cgroups {
+            let packets = [(&progs.tls_egress, "cgroup_skb:egress"), (&progs.tls_ingress, "cgroup_skb:ingress")];
+            for (program, target) in packets {
+                report("tls_hello", Tier::CGROUP_SKB, target, program.attach_cgroup(cgroup.as_raw_fd()));
+            }
         }
         reports
     }
@@ -272,7 +299,10 @@ impl Programs {
             }
         }
         let progs = &self.skel.progs;
-        let programs = [&progs.process_exec, &progs.process_fork, &progs.process_exit, &progs.sys_exit];
+        let mut programs = vec![&progs.process_exec, &progs.process_fork, &progs.process_exit, &progs.sys_exit];
+        if self.tls {
+            programs.push(&progs.socket_state);
+        }
         let missed: u64 = programs.into_iter().filter_map(|program| missed_runs(program.as_fd())).sum();
         if missed > 0 {
             // When is not known: the caller's reading says by when.

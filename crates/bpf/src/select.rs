@@ -96,6 +96,8 @@ pub struct Selection {
     pub files: FileSelection,
     /// Which libraries.
     pub libraries: LibrarySelection,
+    /// TLS hellos of connections whose sockets belong to these cgroup v2 directories or those below; of none when empty.
+    pub tls_cgroups: Vec<OwnedFd>,
 }
 
 impl Selection {

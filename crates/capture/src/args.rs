@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use crypto_trace_bpf::{CommFilter, RingSizes, Selection};
 
 use crate::units::{parse_duration, parse_size};
@@ -42,6 +42,17 @@ Examples:
 
 Exit codes: 0 ok (with a command: the command's own), 1 failure, 2 usage, 3 privileges missing,
 4 the kernel lacks something, 5 the BPF programs could not be loaded or attached.";
+
+/// Whether to do something.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum When {
+    /// Where it makes sense and is possible.
+    Auto,
+    /// Yes, and fail where it is not possible.
+    On,
+    /// No.
+    Off,
+}
 
 /// `record`.
 #[derive(Debug, Args)]
@@ -82,6 +93,10 @@ pub struct RecordArgs {
     /// Only processes in or below this cgroup v2: a path below the cgroup root, or of its directory (repeatable)
     #[arg(long, value_name = "PATH")]
     pub cgroup: Vec<PathBuf>,
+
+    /// Record TLS hellos from the network: auto is on without -F and -l, where the host allows it
+    #[arg(long, value_name = "WHEN", default_value = "auto")]
+    pub tls: When,
 
     /// Start a new segment at this size
     #[arg(long, value_name = "SIZE", default_value = "64MiB", value_parser = parse_size)]

@@ -4,6 +4,7 @@
 //! compresses and writes them. Between them is a bounded queue. Everything that can be done later is left to the analyzer.
 
 pub mod args;
+pub mod cgroup;
 pub mod child;
 mod clock;
 mod drain;

@@ -14,6 +14,12 @@ pub fn missing() -> Option<&'static str> {
     }
 }
 
+/// Whether programs that look at packets may be loaded: the kernel wants CAP_NET_ADMIN for those.
+pub fn may_load_network_programs() -> bool {
+    let held = capabilities(None).map(|sets| sets.effective).unwrap_or_else(|_| CapabilitySet::empty());
+    held.intersects(CapabilitySet::SYS_ADMIN | CapabilitySet::NET_ADMIN)
+}
+
 /// Gives up every capability that is not needed once the programs are attached. Kept are those for reading the filter
 /// maps (BPF), other processes' /proc entries at rotation (SYS_PTRACE, DAC_READ_SEARCH), and for writing where root
 /// may (DAC_OVERRIDE). Applies to this thread and the threads it starts afterwards.

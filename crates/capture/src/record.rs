@@ -1,7 +1,8 @@
 //! The `record` command: from arguments to sealed segments.
 
 use std::cell::RefCell;
-use std::path::{Path, PathBuf};
+use std::os::fd::OwnedFd;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{SyncSender, channel, sync_channel};
@@ -12,10 +13,10 @@ use crypto_trace_bpf::{CommFilter, FileSelection, LibrarySelection, LoadError, P
 use crypto_trace_format::record::ProbeState;
 use crypto_trace_format::segment::{SegmentStore, SegmentWriter, StoreOptions};
 use rustix::event::epoll;
-use rustix::fs::{Mode, OFlags, open};
 use rustix::process::Signal;
 
-use crate::args::{RecordArgs, UsageError};
+use crate::args::{RecordArgs, UsageError, When};
+use crate::cgroup;
 use crate::child::{Child, ChildExit, CommandOutput};
 use crate::clock::{self, ClockWatch, boottime_ns, read_anchor};
 use crate::drain::{self, Blocks, Drained, drain, flush};
@@ -81,9 +82,11 @@ pub fn run(args: &RecordArgs) -> Result<u8, Failure> {
     }
     let signals = Signals::install().context("cannot install signal handlers")?;
 
-    let selection = selection(args)?;
+    let mut selection = selection(args)?;
     let table = table_filter(args, &selection)?;
-    let mut programs = Programs::load(&selection, args.ring_sizes()?)?;
+    let (tls_cgroups, mut tls_failure) = tls_cgroups(args)?;
+    selection.tls_cgroups = tls_cgroups;
+    let mut programs = load(args, &mut selection, &mut tls_failure)?;
     let command = start_command(args)?;
     if let Some(child) = &command {
         programs.add_target(child.tgid(), true)?;
@@ -97,8 +100,9 @@ pub fn run(args: &RecordArgs) -> Result<u8, Failure> {
     if args.follow_children {
         add_descendants(&programs, &args.pid)?;
     }
-    let probes = programs.attach();
-    check_probes(&probes)?;
+    let mut probes = programs.attach(&selection.tls_cgroups);
+    probes.extend(tls_failure);
+    check_probes(args, &probes)?;
     if args.verbose {
         tell_probes(args, &probes);
     }
@@ -132,14 +136,7 @@ pub fn run(args: &RecordArgs) -> Result<u8, Failure> {
 /// What the BPF programs are told.
 fn selection(args: &RecordArgs) -> Result<Selection, Failure> {
     let comms = args.name.iter().map(|name| CommFilter::new(name)).collect::<Result<_, _>>();
-    let mut cgroups = Vec::new();
-    for path in &args.cgroup {
-        let directory = cgroup_directory(path)?;
-        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let fd = open(&directory, flags, Mode::empty())
-            .with_context(|| format!("cannot open the cgroup {}", directory.display()))?;
-        cgroups.push(fd);
-    }
+    let cgroups = args.cgroup.iter().map(|path| cgroup::open(path)).collect::<Result<_, _>>()?;
     Ok(Selection {
         self_tgid: std::process::id(),
         only_targets: !args.pid.is_empty() || !args.command.is_empty(),
@@ -157,34 +154,41 @@ fn selection(args: &RecordArgs) -> Result<Selection, Failure> {
         } else {
             LibrarySelection::Catalog
         },
+        tls_cgroups: Vec::new(),
     })
 }
 
-/// Where cgroup v2 is mounted, for example /sys/fs/cgroup or /sys/fs/cgroup/unified.
-fn cgroup_root() -> Result<PathBuf, Failure> {
-    let mounts = procfs::process::Process::myself().and_then(|me| me.mountinfo()).context("cannot read the mounts")?;
-    mounts
-        .into_iter()
-        .find(|mount| mount.fs_type == "cgroup2" && mount.root == "/")
-        .map(|mount| mount.mount_point)
-        .ok_or_else(|| Failure::unsupported("--cgroup needs cgroup v2, which is not mounted here".into()))
-}
-
-/// The directory of a cgroup given as its directory or as its path below the cgroup root.
-fn cgroup_directory(path: &Path) -> Result<PathBuf, Failure> {
-    let root = cgroup_root()?;
-    if path.starts_with(&root) {
-        return Ok(path.to_path_buf());
+/// The cgroups whose sockets are looked at: those selected, else all; none when no TLS is wanted or possible. What is not
+/// possible is told, and fails the capture only when it was asked for.
+fn tls_cgroups(args: &RecordArgs) -> Result<(Vec<OwnedFd>, Option<ProbeReport>), Failure> {
+    let wanted = match args.tls {
+        When::Off => false,
+        When::On => true,
+        When::Auto => args.file.is_empty() && args.library.is_empty(),
+    };
+    if !wanted {
+        return Ok((Vec::new(), None));
     }
-    Ok(root.join(path.strip_prefix("/").unwrap_or(path)))
+    let found = if !privileges::may_load_network_programs() {
+        Err(Failure::privileges("CAP_NET_ADMIN is missing".into()))
+    } else if args.cgroup.is_empty() {
+        cgroup::open_root().map(|root| vec![root])
+    } else {
+        args.cgroup.iter().map(|path| cgroup::open(path)).collect()
+    };
+    match found {
+        Ok(cgroups) => Ok((cgroups, None)),
+        Err(failure) if args.tls == When::On => Err(failure),
+        Err(failure) => Ok((Vec::new(), Some(ProbeReport::failed_tls(format!("{:#}", failure.error))))),
+    }
 }
 
 /// What the process table is told of the same selection.
 fn table_filter(args: &RecordArgs, selection: &Selection) -> Result<TableFilter, Failure> {
     let mut cgroups = Vec::new();
     for path in &args.cgroup {
-        let directory = cgroup_directory(path)?;
-        let below = directory.strip_prefix(cgroup_root()?).unwrap_or(&directory).to_path_buf();
+        let directory = cgroup::directory(path)?;
+        let below = directory.strip_prefix(cgroup::root()?).unwrap_or(&directory).to_path_buf();
         cgroups.push(Path::new("/").join(below));
     }
     Ok(TableFilter {
@@ -228,14 +232,37 @@ fn add_descendants(programs: &Programs, pids: &[u32]) -> Result<(), Failure> {
     Ok(())
 }
 
-/// A probe that failed would leave silence that looks like absence: then nothing is recorded at all.
-fn check_probes(probes: &[ProbeReport]) -> Result<(), Failure> {
-    let failed: Vec<_> = probes.iter().filter(|probe| probe.state == ProbeState::FAILED).collect();
-    if failed.is_empty() {
+/// Loads the programs; those for TLS are done without where the kernel refuses them, unless they were asked for.
+fn load(
+    args: &RecordArgs,
+    selection: &mut Selection,
+    tls_failure: &mut Option<ProbeReport>,
+) -> Result<Programs, Failure> {
+    let sizes = args.ring_sizes()?;
+    match Programs::load(selection, sizes) {
+        Err(error @ LoadError::Failed { .. }) if !selection.tls_cgroups.is_empty() && args.tls != When::On => {
+            selection.tls_cgroups.clear();
+            let programs = Programs::load(selection, sizes)?;
+            *tls_failure = Some(ProbeReport::failed_tls(error.to_string()));
+            Ok(programs)
+        }
+        loaded => Ok(loaded?),
+    }
+}
+
+/// A probe that failed would leave silence that looks like absence: then nothing is recorded at all, unless it is one that
+/// not every host can have and nobody asked for; that is told, and recorded.
+fn check_probes(args: &RecordArgs, probes: &[ProbeReport]) -> Result<(), Failure> {
+    let failed = probes.iter().filter(|probe| probe.state == ProbeState::FAILED);
+    let (optional, needed): (Vec<_>, Vec<_>) = failed.partition(|probe| probe.is_optional() && args.tls != When::On);
+    for probe in optional {
+        say::warning(&format!("no {} on {}: {}", probe.probe, probe.target, probe.message));
+    }
+    if needed.is_empty() {
         return Ok(());
     }
     let list: Vec<_> =
-        failed.iter().map(|probe| format!("{} on {}: {}", probe.probe, probe.target, probe.message)).collect();
+        needed.iter().map(|probe| format!("{} on {}: {}", probe.probe, probe.target, probe.message)).collect();
     Err(Failure::bpf(format!("cannot attach {}", list.join("; "))))
 }
 

@@ -24,6 +24,7 @@ enum ct_kind {
 	CT_PROCESS_EXIT = 3,
 	CT_FILE_OPEN = 4,
 	CT_LIB_LOAD = 5,
+	CT_TLS_HELLO = 6,
 };
 
 /* Rows of the counters map that are not kinds. */
@@ -49,6 +50,25 @@ enum ct_open_call {
 	CT_OPENAT2 = 3,
 	CT_CREAT = 4,
 	CT_OPEN_BY_HANDLE_AT = 5,
+};
+
+enum ct_tls_direction {
+	CT_SENT = 1,
+	CT_RECEIVED = 2,
+};
+
+enum ct_tls_owner {
+	CT_OWNER_UNKNOWN = 0,
+	CT_OWNER_SENDER = 1,
+	CT_OWNER_CONNECT = 2,
+	CT_OWNER_LISTENER = 3,
+	CT_OWNER_EARLIER = 4,
+};
+
+enum ct_tls_hello_state {
+	CT_TLS_GAP = 1 << 0,
+	CT_TLS_CUT = 1 << 1,
+	CT_TLS_LATE = 1 << 2,
 };
 
 enum ct_tier {
@@ -131,6 +151,22 @@ struct ct_lib_load {
 	__u16 path_len;
 	__u16 tier;
 	__u32 reserved;
+};
+
+struct ct_tls_hello {
+	__u64 cookie;
+	__u32 offset;
+	__u32 net_ns;
+	__u8 local_addr[16];
+	__u8 remote_addr[16];
+	__u16 local_port;
+	__u16 remote_port;
+	__u16 family;
+	__u16 direction;
+	__u16 owner;
+	__u16 state;
+	__u16 data_len;
+	__u16 reserved;
 };
 
 /* One row per kind: what a program wanted to deliver, and what the ring refused. */

@@ -10,6 +10,7 @@
  *   filter.h        which processes, names, libraries
  *   process.h       exec, fork, exit
  *   files.h         file_open and lib_load, whatever the attach tier
+ *   tls.h           hellos on the wire
  *   open_syscall.h  the system call tier; fentry and kprobe tiers will stand beside it
  */
 #include "kernel.h"
@@ -27,5 +28,6 @@
 #include "files.h"
 #include "syscall.h"
 #include "open_syscall.h"
+#include "tls.h"
 
 char LICENSE[] SEC("license") = "Dual MIT/GPL";

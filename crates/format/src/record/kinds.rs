@@ -179,6 +179,47 @@ record! {
 }
 
 record! {
+    /// Plaintext TLS handshake bytes of one packet: hellos, before TLS 1.3 the server's certificates and key exchange
+    /// parameters, and unencrypted alerts. Never application data. The header is the process that owns the socket, all
+    /// zero when it is not known (`owner`).
+    kind 6 "tls_hello" as TlsHello, fixed TlsHelloFixed = "ct_tls_hello" {
+        /// Socket cookie (`SO_COOKIE`): the same for all packets of one socket, never reused while the system runs.
+        cookie: u64,
+        /// Where `data` begins in this direction's byte stream; 0 is the first byte of the connection, or, of one that
+        /// was there before the capture (`state`), of the first packet seen.
+        offset: u32,
+        /// Inode number of the socket's network namespace.
+        net_ns: u32,
+        /// Address of this end; IPv4 in the first four bytes, the rest zero.
+        local_addr: Comm,
+        /// Address of the other end.
+        remote_addr: Comm,
+        /// Port of this end.
+        local_port: u16,
+        /// Port of the other end.
+        remote_port: u16,
+        /// Family of the addresses: 2 IPv4 (`AF_INET`), 10 IPv6 (`AF_INET6`).
+        family: u16,
+        /// 1 sent by this end, 2 received by it.
+        direction: u16,
+        /// How the process is known: 0 it is not, 1 it sent this packet, 2 it connected the socket, 3 it opened the
+        /// listening socket the connection was accepted from, 4 it sent an earlier packet.
+        owner: u16,
+        /// Bits: 1 packets are missing before this one, 2 more than the limit was there and is left out, 4 the
+        /// connection was there before the capture.
+        state: u16,
+        /// Length of `data`.
+        data_len: u16,
+        /// Zero.
+        reserved: u16,
+    }
+    strings {
+        /// Whole or partial TLS records, in the order of the stream.
+        data [data_len],
+    }
+}
+
+record! {
     /// A process that was already there when the segment began, as /proc told it. The header is the process.
     kind 16 "process_info" as ProcessInfo, fixed ProcessInfoFixed = "ct_process_info" {
         /// Parent process id.

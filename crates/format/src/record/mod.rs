@@ -61,6 +61,7 @@ pub const KINDS: &[KindLayout] = &[
     ProcessExit::LAYOUT,
     FileOpen::LAYOUT,
     LibLoad::LAYOUT,
+    TlsHello::LAYOUT,
     ProcessInfo::LAYOUT,
     Loss::LAYOUT,
     Clock::LAYOUT,
@@ -139,6 +140,8 @@ codes! {
         FENTRY = 5 "fentry",
         /// uprobe.
         UPROBE = 6 "uprobe",
+        /// cgroup_skb, on the packets of a cgroup's sockets.
+        CGROUP_SKB = 7 "cgroup_skb",
     }
 }
 
