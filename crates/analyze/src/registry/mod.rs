@@ -68,7 +68,7 @@ mod tests {
         check(cipher_suites(), 352);
         check(groups(), 56);
         check(signature_schemes(), 37);
-        check(extension_types(), 60);
+        check(extension_types(), 63);
         check(alerts(), 36);
     }
 

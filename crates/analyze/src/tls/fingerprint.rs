@@ -2,6 +2,8 @@
 //!
 //! JA3 and JA3S: Althouse, Atkinson, Atkins (Salesforce, 2017), BSD 3-clause. JA4: FoxIO (2023), BSD 3-clause. JA4S and the
 //! others of FoxIO's family are under a licence of their own and are not here.
+//!
+//! A hello that was cut has none; one that is malformed has: it is what was sent.
 
 use super::client_hello::{ClientHello, HelloFormat};
 use super::server_hello::ServerHello;
@@ -14,7 +16,7 @@ impl ClientHello {
     /// What JA3 is the MD5 of: version, suites, extensions, groups and point formats, as decimal numbers. None for a hello
     /// that was cut, which has no fingerprint.
     pub fn ja3_text(&self) -> Option<String> {
-        let fingerprinted = self.is_whole() && self.format == HelloFormat::Tls;
+        let fingerprinted = !self.truncated && self.format == HelloFormat::Tls;
         fingerprinted.then(|| {
             [
                 self.legacy_version.0.to_string(),
@@ -34,7 +36,7 @@ impl ClientHello {
 
     /// JA4: `t13d1516h2_8daaf6152771_e5627efa2ab1`. None for a hello that was cut, which has no fingerprint.
     pub fn ja4(&self) -> Option<String> {
-        if !self.is_whole() || self.format != HelloFormat::Tls {
+        if self.truncated || self.format != HelloFormat::Tls {
             return None;
         }
         let mut suites: Vec<u16> = self.cipher_suites.iter().map(|suite| suite.0).collect();
@@ -53,7 +55,7 @@ impl ClientHello {
             sni = if self.extensions.contains(&ExtensionType::SERVER_NAME) { 'd' } else { 'i' },
             suites = suites.len().min(99),
             extensions = self.extensions.len().min(99),
-            alpn = ja4_alpn(self.alpn.first()),
+            alpn = ja4_alpn(self.alpn.first().map(|protocol| &**protocol)),
             suite_hash = if suites.is_empty() { NO_HASH.to_owned() } else { sha256_12(&hex_list(&suites)) },
             extension_hash = if extensions.is_empty() { NO_HASH.to_owned() } else { sha256_12(&described) },
         ))
@@ -63,7 +65,7 @@ impl ClientHello {
 impl ServerHello {
     /// What JA3S is the MD5 of: version, suite and extensions, as decimal numbers. None for a hello that was cut.
     pub fn ja3s_text(&self) -> Option<String> {
-        let suite = self.cipher_suite.filter(|_| !self.truncated && !self.malformed)?;
+        let suite = self.cipher_suite.filter(|_| !self.truncated)?;
         let extensions = joined(self.extensions.iter().map(|extension| extension.0), "-");
         Some(format!("{},{},{extensions}", self.legacy_version.0, suite.0))
     }
@@ -90,9 +92,9 @@ fn ja4_version(version: Version) -> &'static str {
 }
 
 /// First and last character of the first ALPN protocol; of its hexadecimal digits where one of them is no letter or digit.
-fn ja4_alpn(protocol: Option<&Box<[u8]>>) -> String {
+fn ja4_alpn(protocol: Option<&[u8]>) -> String {
     let ends = |bytes: &[u8]| Some((*bytes.first()?, *bytes.last()?));
-    let Some((first, last)) = protocol.and_then(|protocol| ends(protocol)) else { return "00".to_owned() };
+    let Some((first, last)) = protocol.and_then(ends) else { return "00".to_owned() };
     if first.is_ascii_alphanumeric() && last.is_ascii_alphanumeric() {
         return [char::from(first), char::from(last)].iter().collect();
     }
