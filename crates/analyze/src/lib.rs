@@ -4,6 +4,7 @@
 
 pub mod args;
 pub mod capture;
+pub mod catalog;
 pub mod clock;
 pub mod commands;
 pub mod completeness;
@@ -16,9 +17,11 @@ pub mod library;
 pub mod names;
 pub mod pipeline;
 pub mod redact;
+pub mod registry;
 pub mod render;
 pub mod summary;
 pub mod text;
 pub mod time_spec;
 pub mod timeline;
 pub mod timestamp;
+pub mod tls;
