@@ -3,6 +3,7 @@
 //! A capture is all segments with the same capture id. It is filled record by record in capture order and then only read.
 
 use crate::clock::WallClock;
+use crate::handshakes::Handshakes;
 use crate::names::OpenFlags;
 use crate::timeline::Timeline;
 use crypto_trace_format::record::{
@@ -53,6 +54,8 @@ pub struct Capture {
     pub clock: WallClock,
     /// Processes.
     pub timeline: Timeline,
+    /// TLS connections.
+    pub handshakes: Handshakes,
     /// What is missing, by kind and cause.
     pub loss: BTreeMap<(u16, LossCause), LossRow>,
     /// Probes.
@@ -80,6 +83,7 @@ impl Capture {
             open_flags: OpenFlags::of_arch(&meta.arch),
             clock,
             timeline: Timeline::default(),
+            handshakes: Handshakes::default(),
             loss: BTreeMap::new(),
             probes: BTreeMap::new(),
             self_stats: None,

@@ -12,6 +12,7 @@ pub mod console;
 pub mod escape;
 pub mod faults;
 pub mod filter;
+pub mod handshakes;
 pub mod input;
 pub mod library;
 pub mod names;

@@ -10,7 +10,7 @@ use crate::text::grouped;
 use anyhow::Result;
 use crypto_trace_format::record::{
     Clock, FileOpen, Kind, LibLoad, Loss, ProbeStatus, ProcessExec, ProcessExit, ProcessFork, ProcessInfo, Record,
-    RecordError, Records, SelfStats,
+    RecordError, Records, SelfStats, TlsHello,
 };
 use crypto_trace_format::segment::{BlockBuffer, BlockEntry, BlockType};
 use rayon::prelude::*;
@@ -142,6 +142,7 @@ fn check_body(record: &Record<'_>) -> Result<(), RecordError> {
         ProcessInfo::KIND => ProcessInfo::decode(record).map(drop),
         FileOpen::KIND => FileOpen::decode(record).map(drop),
         LibLoad::KIND => LibLoad::decode(record).map(drop),
+        TlsHello::KIND => TlsHello::decode(record).map(drop),
         Loss::KIND => Loss::decode(record).map(drop),
         Clock::KIND => Clock::decode(record).map(drop),
         ProbeStatus::KIND => ProbeStatus::decode(record).map(drop),

@@ -11,17 +11,19 @@ pub use selection::Selection;
 
 use crate::capture::Capture;
 use crate::clock::WallNs;
+use crate::handshakes::{self, Connection};
 use crate::time_spec::TimeSpec;
 use crate::timeline::ImageId;
 use crypto_trace_format::catalog::{self, file_name};
 use crypto_trace_format::record::{
-    FileOpen, Kind, LibLoad, Loss, ProcessExec, ProcessExit, Record, RecordError, flags,
+    FileOpen, Kind, LibLoad, Loss, ProcessExec, ProcessExit, Record, RecordError, TlsHello, flags,
 };
 use crypto_trace_format::segment::BlockHeader;
 use memchr::memmem::find;
 
 /// Kinds shown when none are asked for.
-pub const DEFAULT_KINDS: &[Kind] = &[ProcessExec::KIND, ProcessExit::KIND, FileOpen::KIND, LibLoad::KIND, Loss::KIND];
+pub const DEFAULT_KINDS: &[Kind] =
+    &[ProcessExec::KIND, ProcessExit::KIND, FileOpen::KIND, LibLoad::KIND, TlsHello::KIND, Loss::KIND];
 
 /// Whether an operation succeeded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -101,8 +103,17 @@ impl<'a> ResolvedFilter<'a> {
         if header.kinds & self.kind_bits == 0 || range.1 < self.since || !self.before_until(range.0) {
             return false;
         }
-        header.kinds & self.kind_bits & capture_kind_bits() != 0
+        // A connection's process may be known only by another of its records.
+        header.kinds & self.kind_bits & (capture_kind_bits() | TlsHello::KIND.bit()) != 0
             || selection.tgids().is_none_or(|tgids| tgids.iter().any(|tgid| header.tgids.may_contain(*tgid)))
+    }
+
+    /// Whether a TLS handshake has the outcome asked for: one that an alert ended failed.
+    pub fn outcome_matches(&self, connection: &Connection) -> bool {
+        self.filter.outcome.is_none_or(|wanted| {
+            let failed = connection.view().outcome == handshakes::Outcome::Alert;
+            wanted == if failed { Outcome::Failed } else { Outcome::Ok }
+        })
     }
 
     /// Whether an event passes.
@@ -165,6 +176,8 @@ impl<'a> ResolvedFilter<'a> {
                 let outcome = if exit.fixed.status == 0 { Outcome::Ok } else { Outcome::Failed };
                 no_files && no_libraries && filter.outcome.is_none_or(|wanted| wanted == outcome)
             }
+            // Its outcome is asked about where its connection is known.
+            TlsHello::KIND => no_files && no_libraries,
             _ => no_files && no_libraries && filter.outcome != Some(Outcome::Failed),
         })
     }

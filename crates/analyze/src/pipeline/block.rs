@@ -5,7 +5,7 @@ use crate::clock::WallNs;
 use crate::faults::Problem;
 use crate::filter::{ResolvedFilter, Selection};
 use crate::timeline::{ImageCache, ImageId};
-use crypto_trace_format::record::{Record, Records};
+use crypto_trace_format::record::{Record, Records, TlsHello};
 use crypto_trace_format::segment::BlockHeader;
 use std::ops::AddAssign;
 
@@ -16,6 +16,8 @@ pub struct BlockSource<'a> {
     pub capture: &'a Capture,
     /// Its header.
     pub header: &'a BlockHeader,
+    /// Number of its segment.
+    pub segment: u32,
     /// Its records.
     pub raw: &'a [u8],
 }
@@ -70,7 +72,7 @@ impl<'a> BlockSource<'a> {
         let (mut offset, mut outside) = (0u32, 0u64);
         for record in Records::new(self.raw) {
             let number = header.first_record.saturating_add(tally.processed);
-            let record = match record {
+            let mut record = match record {
                 Ok(record) => record,
                 Err(error) => {
                     let promised = u64::from(header.record_count);
@@ -87,6 +89,14 @@ impl<'a> BlockSource<'a> {
             if !is_known(record.header.kind) {
                 tally.unknown += 1;
                 continue;
+            }
+            if record.kind() == TlsHello::KIND {
+                // A connection is shown once, as its process's.
+                let Some(connection) = self.capture.handshakes.shown_at(self.segment, number) else { continue };
+                if !filter.outcome_matches(connection) {
+                    continue;
+                }
+                connection.owner.put_into(&mut record.header);
             }
             let time = clock.wall(time_ns);
             let image = images.image(&record.header);
@@ -115,7 +125,7 @@ impl<'a> BlockSource<'a> {
 /// Whether this version can show a kind.
 #[inline]
 fn is_known(kind: u16) -> bool {
-    matches!(kind, 1..=5 | 16..=20)
+    matches!(kind, 1..=6 | 16..=20)
 }
 
 #[cfg(test)]

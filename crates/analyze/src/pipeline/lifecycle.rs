@@ -4,7 +4,7 @@ use super::BATCH_BLOCKS;
 use crate::capture::Capture;
 use crate::faults::{FaultLog, Problem};
 use crate::input::Inputs;
-use crypto_trace_format::record::Records;
+use crypto_trace_format::record::{Records, TlsHello};
 use crypto_trace_format::segment::{BlockBuffer, BlockType, Fault};
 use rayon::prelude::*;
 
@@ -51,7 +51,35 @@ pub fn read_captures(inputs: &Inputs, faults: &mut FaultLog) -> Vec<Capture> {
             }
         }
     }
+    read_hellos(inputs, &mut captures);
     captures
+}
+
+/// Reads the blocks with TLS hellos. What is wrong with them is told when pass 2 comes by.
+fn read_hellos(inputs: &Inputs, captures: &mut [Capture]) {
+    let mut buffer = BlockBuffer::default();
+    for (number, segment) in (0u32..).zip(&inputs.segments) {
+        let Some(capture) = captures.get_mut(segment.capture as usize) else { continue };
+        for (index, block) in segment.reader.blocks().iter().enumerate() {
+            let header = &block.header;
+            if header.kinds & TlsHello::KIND.bit() != 0 && segment.reader.read_block(index, &mut buffer).is_ok() {
+                add_hellos(capture, buffer.raw(), number, header.first_record);
+            }
+        }
+    }
+    captures.iter_mut().for_each(|capture| capture.handshakes.finish());
+}
+
+/// Takes in the TLS hellos of one block.
+pub(super) fn add_hellos(capture: &mut Capture, raw: &[u8], segment: u32, first_record: u64) {
+    for (number, record) in (first_record..).zip(Records::new(raw)) {
+        let Ok(record) = record else { return };
+        if record.kind() == TlsHello::KIND
+            && let Ok(hello) = TlsHello::decode(&record)
+        {
+            capture.handshakes.add(&record.header, &hello, segment, number);
+        }
+    }
 }
 
 /// Takes in one lifecycle block. What is malformed in it is told when pass 2 or `verify` comes by.

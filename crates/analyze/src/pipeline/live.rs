@@ -7,7 +7,11 @@ use super::ordered::{Decoder, OrderedOutput};
 use crate::capture::Capture;
 use crate::faults::{FaultLog, Problem};
 use crate::filter::{Filter, Selection};
-use crypto_trace_format::segment::{BlockBuffer, BlockHeader, BlockType, SegmentMeta, StreamItem, StreamReader};
+use crate::handshakes::LIVE_SEGMENT;
+use crypto_trace_format::record::{Records, TlsHello};
+use crypto_trace_format::segment::{
+    BlockBuffer, BlockHeader, BlockType, SegmentMeta, StreamItem, StreamReader, TgidSummary,
+};
 use rayon::prelude::*;
 use std::io::{self, Read, Write};
 
@@ -104,6 +108,9 @@ pub fn run_live(
                 if header.block_type == BlockType::Lifecycle {
                     lifecycle::apply(of, buffer.raw());
                 }
+                if header.kinds & TlsHello::KIND.bit() != 0 {
+                    lifecycle::add_hellos(of, buffer.raw(), LIVE_SEGMENT, header.first_record);
+                }
                 let latest_ns = header.max_time_ns;
                 bytes += buffer.raw().len();
                 run.raw_bytes += buffer.raw().len() as u64;
@@ -113,7 +120,8 @@ pub fn run_live(
                 blocks.push(LiveBlock { header, segment, capture, buffer: std::mem::take(&mut buffer) });
                 if flush {
                     bytes = 0;
-                    sink.batch(std::mem::take(&mut blocks), &run.captures, filter, faults)?;
+                    let now_ns = Some(latest_ns);
+                    show(sink, std::mem::take(&mut blocks), &mut run.captures, now_ns, filter, faults)?;
                     if !sink.remembers_processes() {
                         retire(&mut run.captures, &mut floor, latest_ns);
                     }
@@ -121,8 +129,51 @@ pub fn run_live(
             }
         }
     }
-    sink.batch(blocks, &run.captures, filter, faults)?;
+    show(sink, blocks, &mut run.captures, None, filter, faults)?;
     Ok(run)
+}
+
+/// Shows blocks, and the TLS connections that need not be waited for any more; all of them when there is no `now_ns`.
+fn show(
+    sink: &mut dyn LiveSink,
+    mut blocks: Vec<LiveBlock>,
+    captures: &mut [Capture],
+    now_ns: Option<u64>,
+    filter: &Filter,
+    faults: &mut FaultLog,
+) -> io::Result<()> {
+    for (number, capture) in (0u32..).zip(captures.iter_mut()) {
+        let records = capture.handshakes.take_ready(now_ns.unwrap_or(u64::MAX), now_ns.is_none());
+        if !records.is_empty() {
+            let (header, buffer) = block_of(records);
+            blocks.push(LiveBlock { header, segment: LIVE_SEGMENT, capture: number, buffer });
+        }
+    }
+    sink.batch(blocks, captures, filter, faults)?;
+    captures.iter_mut().for_each(|capture| capture.handshakes.forget_ready());
+    Ok(())
+}
+
+/// A block of these records.
+fn block_of(raw: Vec<u8>) -> (BlockHeader, BlockBuffer) {
+    let headers = || Records::new(&raw).flatten().map(|record| record.header);
+    let header = BlockHeader {
+        block_type: BlockType::Events,
+        record_count: u32::try_from(headers().count()).unwrap_or(u32::MAX),
+        min_time_ns: headers().map(|header| header.time_ns).min().unwrap_or(u64::MAX),
+        max_time_ns: headers().map(|header| header.time_ns).max().unwrap_or(0),
+        kinds: TlsHello::KIND.bit(),
+        sequence: 0,
+        first_record: 0,
+        raw_len: u32::try_from(raw.len()).unwrap_or(u32::MAX),
+        compressed_len: 0,
+        tgids: TgidSummary::Exact(Vec::new()),
+        lost: 0,
+        dropped: 0,
+        flush_end: false,
+        payload_crc: 0,
+    };
+    (header, BlockBuffer::from_raw(raw))
 }
 
 fn find_capture(captures: &mut Vec<Capture>, meta: SegmentMeta) -> usize {
@@ -154,7 +205,14 @@ impl<W: Write + Send> LiveSink for OrderedOutput<'_, W> {
         let decoder = Decoder { captures, filter: &resolved, selections: &selections };
         let decoded = blocks
             .into_par_iter()
-            .map(|block| decoder.decode(&block.header, block.segment, block.capture, block.buffer))
+            .map(|block| {
+                let mut decoded = decoder.decode(&block.header, block.segment, block.capture, block.buffer);
+                if block.segment == LIVE_SEGMENT {
+                    // Its records were counted where they came from.
+                    decoded.uncount();
+                }
+                decoded
+            })
             .collect();
         self.add(decoded, faults);
         self.write_all_pending(captures, faults)

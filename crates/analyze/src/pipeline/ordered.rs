@@ -13,7 +13,7 @@ use crate::faults::{FaultLog, Problem};
 use crate::filter::{ResolvedFilter, Selection};
 use crate::render::{Event, EventFormat, EventWriter, RenderOptions};
 use crate::timeline::ImageId;
-use crypto_trace_format::record::Record;
+use crypto_trace_format::record::{Record, TlsHello};
 use crypto_trace_format::segment::{BlockBuffer, BlockHeader, Fault};
 use rayon::prelude::*;
 use std::io::{self, Write};
@@ -58,6 +58,13 @@ pub(super) struct Decoded {
     tally: Tally,
 }
 
+impl Decoded {
+    /// Makes its records count as none that were read.
+    pub fn uncount(&mut self) {
+        self.tally.processed = 0;
+    }
+}
+
 /// What is needed to decode a block besides the block.
 pub(super) struct Decoder<'a> {
     pub captures: &'a [Capture],
@@ -71,7 +78,7 @@ impl Decoder<'_> {
         let mut decoded = Decoded { segment, capture, ..Decoded::default() };
         let index = capture as usize;
         if let (Some(of), Some(selection)) = (self.captures.get(index), self.selections.get(index)) {
-            let source = BlockSource { capture: of, header, raw: buffer.raw() };
+            let source = BlockSource { capture: of, header, segment, raw: buffer.raw() };
             let Decoded { entries, problems, tally, .. } = &mut decoded;
             *tally = source.for_each_match(self.filter, selection, problems, |found| {
                 entries.push(Entry {
@@ -159,13 +166,16 @@ impl Blocks {
     fn event<'e>(&'e self, entry: &Entry, captures: &'e [Capture]) -> Option<Event<'e>> {
         let block = self.slots.get(entry.slot as usize)?.as_ref()?;
         let bytes = block.buffer.raw().get(entry.offset as usize..)?;
-        Some(Event {
-            capture: captures.get(block.capture as usize)?,
-            capture_index: block.capture,
-            record: Record::parse(bytes).ok()?,
-            time: entry.time,
-            image: entry.image,
-        })
+        let capture = captures.get(block.capture as usize)?;
+        let mut record = Record::parse(bytes).ok()?;
+        let connection = match record.kind() {
+            TlsHello::KIND => capture.handshakes.shown_at(entry.segment, entry.number),
+            _ => None,
+        };
+        if let Some(connection) = connection {
+            connection.owner.put_into(&mut record.header);
+        }
+        Some(Event { capture, capture_index: block.capture, record, time: entry.time, image: entry.image, connection })
     }
 
     /// Notes that an event was written. Returns the bytes that became free.

@@ -7,12 +7,13 @@ use super::fields;
 use super::object::{Object, Redact};
 use crate::capture::Capture;
 use crate::clock::WallNs;
+use crate::handshakes::Connection;
 use crate::timeline::{Identity, ImageId};
 use crate::timestamp::TimestampWriter;
 use crypto_trace_format::catalog::{self, FileType};
 use crypto_trace_format::record::{
     Clock, Comm, FileOpen, LibLoad, Loss, ProbeStatus, ProcessExec, ProcessExit, ProcessFork, ProcessInfo, Record,
-    RecordError, SelfStats, flags,
+    RecordError, SelfStats, TlsHello, flags,
 };
 use foldhash::fast::RandomState;
 use std::collections::HashMap;
@@ -44,6 +45,8 @@ pub struct Event<'a> {
     pub time: WallNs,
     /// What its process ran then.
     pub image: ImageId,
+    /// The connection that the record stands for.
+    pub connection: Option<&'a Connection>,
 }
 
 /// Rendered JSON, and which escapes are in it.
@@ -162,6 +165,13 @@ impl EventWriter {
                 let escaped = self.process(event, out);
                 self.rest(event, escaped, out, |object| fields::process_exit(object, &exit));
             }
+            TlsHello::KIND => {
+                let Some(connection) = event.connection else { return Err(unknown(record)) };
+                self.head(b"{\"event_type\":\"tls_handshake\",\"timestamp\":\"", event, out);
+                let escaped = self.process(event, out);
+                let handshakes = &event.capture.handshakes;
+                self.rest(event, escaped, out, |object| connection.write_members(handshakes, object.out));
+            }
             _ => self.about_capture(event, out)?,
         }
         Ok(())
@@ -175,9 +185,7 @@ impl EventWriter {
             Clock::KIND => b"{\"event_type\":\"clock\",\"timestamp\":\"",
             ProbeStatus::KIND => b"{\"event_type\":\"probe_status\",\"timestamp\":\"",
             SelfStats::KIND => b"{\"event_type\":\"self_stats\",\"timestamp\":\"",
-            _ => {
-                return Err(RecordError::BadFixedLength { fixed_len: record.header.fixed_len, len: record.header.len });
-            }
+            _ => return Err(unknown(record)),
         };
         self.head(open, event, out);
         let record = *record;
@@ -324,6 +332,11 @@ impl EventWriter {
         let source = if event.record.header.flags & flags::FROM_PROC != 0 { "already mapped" } else { "mapped" };
         self.rest(event, escaped | path_escaped, out, |object| fields::lib_load(object, load, source));
     }
+}
+
+/// A record that cannot be shown.
+fn unknown(record: &Record<'_>) -> RecordError {
+    RecordError::BadFixedLength { fixed_len: record.header.fixed_len, len: record.header.len }
 }
 
 /// Appends what `make` writes for `path`, made once.

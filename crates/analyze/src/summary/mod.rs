@@ -79,7 +79,7 @@ fn count_tasks(plan: &Plan<'_>, tasks: &[Task], buffers: &Mutex<Vec<BlockBuffer>
         let Some(entry) = segment.reader.blocks().get(task.block as usize) else { continue };
         match segment.reader.read_block(task.block as usize, &mut buffer) {
             Ok(()) => {
-                let source = BlockSource { capture, header: &entry.header, raw: buffer.raw() };
+                let source = BlockSource { capture, header: &entry.header, segment: task.segment, raw: buffer.raw() };
                 counter.count(source, &plan.filter, selection);
             }
             Err(fault) => damaged.push(fault),
@@ -110,7 +110,8 @@ impl LiveSink for Totals {
             .filter_map(|block| {
                 let index = block.capture as usize;
                 let (capture, selection) = (captures.get(index)?, selections.get(index)?);
-                let source = BlockSource { capture, header: &block.header, raw: block.buffer.raw() };
+                let source =
+                    BlockSource { capture, header: &block.header, segment: block.segment, raw: block.buffer.raw() };
                 let mut counter = Counter::default();
                 counter.count(source, &resolved, selection);
                 Some((capture, counter.finish(block.segment, block.capture)))

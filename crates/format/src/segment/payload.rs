@@ -15,6 +15,11 @@ pub struct BlockBuffer {
 }
 
 impl BlockBuffer {
+    /// Records that did not come from a segment, to be treated like those that did.
+    pub fn from_raw(raw: Vec<u8>) -> Self {
+        Self { raw, ..Self::default() }
+    }
+
     /// The well-formed records, one after the other.
     pub fn raw(&self) -> &[u8] {
         &self.raw

@@ -1,0 +1,236 @@
+//! Members of a `tls_handshake` event. `docs/events.md` explains them; `schema.json` types them.
+
+use super::{Connection, Handshakes, View};
+use crate::escape;
+use crate::registry::Group;
+use crate::tls::{Certificate, ClientHello, KeyExchange, Resumption};
+use serde::Serialize;
+use std::fmt::Display;
+
+/// The members, as they are written after those that every event has.
+#[derive(Serialize)]
+struct Fields {
+    role: Option<&'static str>,
+    outcome: &'static str,
+    version: Option<String>,
+    cipher_suite: Option<String>,
+    cipher_suite_id: Option<String>,
+    group: Option<String>,
+    group_id: Option<String>,
+    post_quantum: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    dh_bits: Option<usize>,
+    server_name: Option<String>,
+    alpn: Option<String>,
+    resumption: Option<&'static str>,
+    alert: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    alert_from: Option<&'static str>,
+    local_address: String,
+    local_port: u16,
+    remote_address: String,
+    remote_port: u16,
+    exchange_ns: Option<u64>,
+    process_known_by: Option<&'static str>,
+    peer: Option<Peer>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    offered: Option<Offered>,
+    ja3: Option<String>,
+    ja4: Option<String>,
+    ja3s: Option<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    certificates: Vec<CertificateFields>,
+    socket_cookie: u64,
+    net_ns: u32,
+    #[serde(skip_serializing_if = "is_zero")]
+    stream_offset: u32,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    hello_notes: Vec<&'static str>,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde calls it with a reference")]
+fn is_zero(number: &u32) -> bool {
+    *number == 0
+}
+
+/// The other end, when it was seen too.
+#[derive(Serialize)]
+struct Peer {
+    pid: Option<u32>,
+    process: Option<String>,
+    socket_cookie: u64,
+}
+
+/// What the client offers.
+#[derive(Serialize)]
+struct Offered {
+    versions: Vec<String>,
+    cipher_suites: Vec<String>,
+    groups: Vec<String>,
+    key_shares: Vec<String>,
+    signature_schemes: Vec<String>,
+    alpn: Vec<String>,
+    ech: bool,
+    early_data: bool,
+    pre_shared_key: bool,
+    grease: bool,
+}
+
+#[derive(Serialize)]
+struct CertificateFields {
+    subject: String,
+    issuer: String,
+    alternative_names: Vec<String>,
+    not_before: String,
+    not_after: String,
+    serial: String,
+    key_type: String,
+    key_bits: Option<usize>,
+    curve: Option<String>,
+    signature_algorithm: String,
+    sha256: String,
+    self_issued: bool,
+    is_ca: bool,
+}
+
+impl CertificateFields {
+    fn new(certificate: &Certificate) -> Self {
+        let c = certificate;
+        Self {
+            subject: plain(&c.subject),
+            issuer: plain(&c.issuer),
+            alternative_names: c.alternative_names.iter().map(|name| plain(name)).collect(),
+            not_before: c.not_before.clone(),
+            not_after: c.not_after.clone(),
+            serial: c.serial.clone(),
+            key_type: c.key_type.clone(),
+            key_bits: c.key_bits,
+            curve: c.curve.clone(),
+            signature_algorithm: c.signature_algorithm.clone(),
+            sha256: c.sha256.clone(),
+            self_issued: c.self_issued,
+            is_ca: c.is_ca,
+        }
+    }
+}
+
+impl Offered {
+    fn new(hello: &ClientHello) -> Self {
+        Self {
+            versions: texts(hello.versions()),
+            cipher_suites: texts(&hello.cipher_suites),
+            groups: texts(&hello.groups),
+            key_shares: texts(&hello.key_shares),
+            signature_schemes: texts(&hello.signature_schemes),
+            alpn: hello.alpn.iter().map(|name| escape::for_people(name)).collect(),
+            ech: hello.ech,
+            early_data: hello.early_data,
+            pre_shared_key: hello.pre_shared_key,
+            grease: hello.grease,
+        }
+    }
+}
+
+/// Text of the peer, safe to show.
+fn plain(text: &str) -> String {
+    escape::for_people(text.as_bytes())
+}
+
+fn texts<T: Display>(codes: &[T]) -> Vec<String> {
+    codes.iter().map(ToString::to_string).collect()
+}
+
+impl Connection {
+    /// Appends the members of this connection's event, each after a comma.
+    pub fn write_members(&self, all: &Handshakes, out: &mut Vec<u8>) {
+        let view = self.view();
+        let fields = self.fields(&view, all.peer(self));
+        let mut json = Vec::new();
+        // Strings and numbers into memory: this does not fail.
+        if serde_json::to_writer(&mut json, &fields).is_ok() {
+            out.push(b',');
+            out.extend_from_slice(json.get(1..json.len() - 1).unwrap_or_default());
+        }
+    }
+
+    fn fields(&self, view: &View, peer: Option<&Connection>) -> Fields {
+        let negotiated = view.negotiated.as_ref();
+        let hello = view.client.as_ref().and_then(|client| client.last_client_hello());
+        let server_hello = view.server.as_ref().and_then(|server| server.server_hello());
+        let suite = negotiated.and_then(|agreed| agreed.cipher_suite);
+        let (group, dh_bits) = match negotiated.and_then(|agreed| agreed.key_exchange) {
+            Some(KeyExchange::Group(group)) => (Some(group), None),
+            Some(KeyExchange::FiniteField { prime_bits }) => (None, Some(prime_bits)),
+            None => (None, None),
+        };
+        let certificates = view.server.as_ref().and_then(|server| server.certificates());
+        Fields {
+            role: view.role.map(super::Role::name),
+            outcome: view.outcome.name(),
+            version: negotiated.and_then(|agreed| agreed.version).map(|version| version.to_string()),
+            cipher_suite: suite.map(|suite| suite.to_string()),
+            cipher_suite_id: suite.map(|suite| format!("{:#06x}", suite.0)),
+            group: group.map(|group| group.to_string()),
+            group_id: group.map(|group| format!("{:#06x}", group.0)),
+            post_quantum: group.map(Group::is_post_quantum),
+            dh_bits,
+            server_name: hello.and_then(|hello| hello.server_name.as_deref()).map(escape::for_people),
+            alpn: negotiated.and_then(|agreed| agreed.alpn.as_deref()).map(escape::for_people),
+            resumption: negotiated.and_then(|agreed| agreed.resumption).map(resumption_name),
+            alert: view.alert.map(|(alert, _)| alert.description.to_string()),
+            alert_from: view.alert.map(|(_, role)| role.name()),
+            local_address: self.local().ip().to_string(),
+            local_port: self.local().port(),
+            remote_address: self.remote().ip().to_string(),
+            remote_port: self.remote().port(),
+            exchange_ns: view.exchange_ns,
+            process_known_by: self.owner.source.name(),
+            peer: peer.map(Connection::as_peer),
+            offered: hello.map(Offered::new),
+            ja3: hello.and_then(ClientHello::ja3),
+            ja4: hello.and_then(ClientHello::ja4),
+            ja3s: server_hello.and_then(|hello| hello.ja3s()),
+            certificates: certificates
+                .map(|chain| chain.certificates.iter().map(CertificateFields::new).collect())
+                .unwrap_or_default(),
+            socket_cookie: self.cookie(),
+            net_ns: self.net_ns(),
+            stream_offset: view.client_offset,
+            hello_notes: self.notes(view),
+        }
+    }
+
+    fn as_peer(&self) -> Peer {
+        let known = self.owner.source.name().is_some();
+        Peer {
+            pid: known.then_some(self.owner.tgid),
+            process: known.then(|| escape::for_people(self.owner.comm())),
+            socket_cookie: self.cookie(),
+        }
+    }
+
+    fn notes(&self, view: &View) -> Vec<&'static str> {
+        let retried = view.server.as_ref().is_some_and(|server| server.retry_request().is_some());
+        let mut notes = Vec::new();
+        for (is, note) in [
+            (retried, "retried"),
+            (view.gap, "packets_missing"),
+            (self.cut, "hello_cut"),
+            (self.late, "connected_before_capture"),
+        ] {
+            if is {
+                notes.push(note);
+            }
+        }
+        notes
+    }
+}
+
+fn resumption_name(resumption: Resumption) -> &'static str {
+    match resumption {
+        Resumption::No => "no",
+        Resumption::SessionId => "session_id",
+        Resumption::Ticket => "ticket",
+        Resumption::Psk => "psk",
+    }
+}
