@@ -34,6 +34,11 @@ pub fn capture_binary() -> PathBuf {
     directory().join("crypto-trace-capture")
 }
 
+/// Path of `crypto-trace-analyze`.
+pub fn analyze_binary() -> PathBuf {
+    directory().join("crypto-trace-analyze")
+}
+
 /// Path of the workload, see `src/bin/workload.rs`.
 pub fn workload() -> PathBuf {
     directory().join("workload")
