@@ -3,6 +3,7 @@
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 use tempfile::TempDir;
@@ -13,6 +14,9 @@ use crate::{capture_binary, workload};
 
 /// The line of `--verbose` after which everything is recorded.
 const ATTACHED: &str = "tp_btf:sys_exit)";
+
+/// What a capture does not record in this time it never will.
+const LIMIT: Duration = Duration::from_secs(30);
 
 /// A capture to be started: `record -v -o TEMP/capture OPTIONS [-- COMMAND]`.
 #[derive(Debug)]
@@ -118,6 +122,24 @@ impl Running {
     /// Segments that are there now, oldest first.
     pub fn segments(&self) -> Vec<PathBuf> {
         segments(&self.output)
+    }
+
+    /// What can be read of them now.
+    pub fn so_far(&self) -> Trace {
+        Trace::read_so_far(&self.segments())
+    }
+
+    /// Waits until this can be said of what can be read.
+    pub fn wait_until(&self, what: &str, said: impl Fn(&Trace) -> bool) -> Trace {
+        let started = Instant::now();
+        loop {
+            let trace = self.so_far();
+            if said(&trace) {
+                return trace;
+            }
+            assert!(started.elapsed() < LIMIT, "never recorded: {what}");
+            std::thread::sleep(Duration::from_millis(2));
+        }
     }
 }
 

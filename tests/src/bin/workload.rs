@@ -18,6 +18,7 @@ struct Workload {
     repeat: u64,
     resolve: u64,
     quiet: bool,
+    complain: bool,
 }
 
 /// `struct open_how`, include/uapi/linux/openat2.h.
@@ -30,7 +31,7 @@ struct OpenHow {
 
 fn main() {
     let steps = std::env::args_os().skip(1).map(|step: OsString| CString::new(step.into_vec()).unwrap()).collect();
-    Workload { steps, dfd: libc::AT_FDCWD, repeat: 1, resolve: 0, quiet: false }.run();
+    Workload { steps, dfd: libc::AT_FDCWD, repeat: 1, resolve: 0, quiet: false, complain: false }.run();
 }
 
 /// Panics with errno when a call that must work did not.
@@ -43,6 +44,12 @@ fn say(line: &str) {
     let mut out = std::io::stdout().lock();
     writeln!(out, "{line}").unwrap();
     out.flush().unwrap();
+}
+
+/// Says it on standard error, where the harness waits for lines.
+#[allow(clippy::print_stderr, reason = "asked for")]
+fn complain(line: &str) {
+    eprintln!("{line}");
 }
 
 impl Workload {
@@ -93,7 +100,9 @@ impl Workload {
             "umount" => must_zero(|path| unsafe { libc::umount2(path, libc::MNT_DETACH) }, &self.next()),
             "bind" => self.bind(),
             "setuid" => self.setuid(),
+            "ready" if self.complain => complain("ready"),
             "ready" => say("ready"),
+            "complain" => self.complain = true,
             "wait" => {
                 let mut line = String::new();
                 std::io::stdin().lock().read_line(&mut line).unwrap();

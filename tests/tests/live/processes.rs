@@ -228,6 +228,7 @@ fn a_process_that_was_there_before_is_told_from_proc() {
     let process = Process::spawn(&mut command);
     let pid = process.pid();
     let running = Capture::new().options(["-p", &pid.to_string()]).start();
+    running.wait_until("the process", |trace| !trace.infos().is_empty());
     assert_eq!(process.finish().code(), 0);
     let done = running.stop(Signal::TERM);
     let trace = done.trace();
