@@ -5,6 +5,7 @@
 
 pub mod globs;
 mod load;
+mod missed;
 mod select;
 
 pub use load::{CounterKind, Counters, LoadError, ProbeReport, Programs, RingSizes, Rings, Targets};

@@ -6,13 +6,18 @@ use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd};
 use crypto_trace_format::record::{KINDS, ProbeState, Tier};
 use libbpf_rs::skel::{OpenSkel as _, SkelBuilder as _};
 use libbpf_rs::{ErrorKind, Link, MapCore as _, MapFlags, MapHandle, OpenObject, RingBuffer, RingBufferBuilder};
+use rustix::thread::{MembarrierCommand, membarrier};
 
+use crate::missed::missed_runs;
 use crate::select::{Selection, Tables};
 use crate::skel::{CryptoTraceSkel, CryptoTraceSkelBuilder};
 
 /// Rows of the counters map that are not kinds; `enum ct_counter` in abi.h.
 const COUNTER_TARGETS_FULL: u32 = 48;
 const COUNTER_UNREADABLE: u32 = 49;
+
+/// Longer than any run of our programs.
+const DETACH_GRACE: std::time::Duration = std::time::Duration::from_millis(20);
 
 /// Why the programs could not be loaded.
 #[derive(Debug, thiserror::Error)]
@@ -89,6 +94,8 @@ pub enum CounterKind {
     TargetsFull,
     /// Opens whose path could not be read and so not judged.
     Unreadable,
+    /// Runs the kernel skipped because the program was active on that CPU: what they would have seen is unknown.
+    MissedRun,
 }
 
 /// One row of counters, summed over all CPUs, since load.
@@ -228,6 +235,11 @@ impl Programs {
     /// Detaches every program. When this returns none is running any more: what they produced is in the rings.
     pub fn detach(&mut self) {
         self.links.clear();
+        // One that had begun may still run on another CPU: this waits for all that had (synchronize_rcu).
+        if membarrier(MembarrierCommand::Global).is_err() {
+            // Not there, or refused with nohz_full; a run takes microseconds.
+            std::thread::sleep(DETACH_GRACE);
+        }
     }
 
     /// Sums of all counters that are not zero.
@@ -258,6 +270,13 @@ impl Programs {
             if sum.produced != 0 || sum.lost != 0 {
                 rows.push(sum);
             }
+        }
+        let progs = &self.skel.progs;
+        let programs = [&progs.process_exec, &progs.process_fork, &progs.process_exit, &progs.sys_exit];
+        let missed: u64 = programs.into_iter().filter_map(|program| missed_runs(program.as_fd())).sum();
+        if missed > 0 {
+            // When is not known: the caller's reading says by when.
+            rows.push(Counters { kind: CounterKind::MissedRun, produced: 0, lost: missed, last_lost_ns: u64::MAX });
         }
         Ok(rows)
     }

@@ -123,7 +123,8 @@ pub struct RecordArgs {
     #[arg(short, long)]
     pub quiet: bool,
 
-    /// A command to run and trace, with all it starts; recording ends when it does
+    /// A command to run and trace, with all it starts; recording ends when it does. With `-o -` what it prints goes to
+    /// standard error
     #[arg(last = true, value_name = "CMD")]
     pub command: Vec<OsString>,
 }

@@ -3,13 +3,17 @@
 //! The program starts itself as a gate that stops itself (SIGSTOP); once the BPF programs know its process id it is
 //! continued and becomes the command by execve(2). So the command's own exec is the first thing recorded of it.
 
+use std::cell::Cell;
 use std::ffi::OsString;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::process::CommandExt as _;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
-use rustix::process::{Pid, PidfdFlags, Signal, WaitOptions, WaitStatus, kill_process, pidfd_open, waitpid};
+use rustix::process::{
+    Pid, PidfdFlags, Signal, WaitOptions, WaitStatus, kill_process, pidfd_open, set_parent_process_death_signal,
+    waitpid,
+};
 
 /// Name of the hidden command that is the gate.
 pub const GATE_COMMAND: &str = "__gate";
@@ -21,7 +25,12 @@ const EXIT_NOT_EXECUTABLE: u8 = 126;
 /// Runs as the gate: stops, and when continued becomes the command. Returns the exit code when it cannot.
 pub fn run_gate(command: &[OsString]) -> u8 {
     let Some((program, args)) = command.split_first() else { return EXIT_NOT_FOUND };
-    if kill_process(rustix::process::getpid(), Signal::STOP).is_err() {
+    // Nobody would continue it if the capture died now; once it is the command, it outlives the capture.
+    let stopped = set_parent_process_death_signal(Some(Signal::KILL))
+        .and_then(|()| kill_process(rustix::process::getpid(), Signal::STOP))
+        .and_then(|()| set_parent_process_death_signal(None));
+    if let Err(error) = stopped {
+        crate::say::error(&format!("cannot wait for the recording to start: {error}"));
         return EXIT_NOT_EXECUTABLE;
     }
     let error = Command::new(program).args(args).exec();
@@ -34,6 +43,16 @@ pub fn run_gate(command: &[OsString]) -> u8 {
 pub struct Child {
     pid: Pid,
     pidfd: OwnedFd,
+    released: Cell<bool>,
+}
+
+/// Where the command's standard output goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CommandOutput {
+    /// To ours.
+    Inherit,
+    /// To our standard error, as ours carries segments.
+    Stderr,
 }
 
 impl Child {
@@ -41,14 +60,18 @@ impl Child {
     ///
     /// # Errors
     /// When the process cannot be started or does not stop.
-    pub fn start(command: &[OsString]) -> io::Result<Self> {
+    pub fn start(command: &[OsString], output: CommandOutput) -> io::Result<Self> {
         // Not current_exe(): that path may be gone or replaced since we started.
-        let process =
-            Command::new("/proc/self/exe").arg0("crypto-trace-capture").arg(GATE_COMMAND).args(command).spawn()?;
+        let mut gate = Command::new("/proc/self/exe");
+        gate.arg0("crypto-trace-capture").arg(GATE_COMMAND).args(command);
+        if output == CommandOutput::Stderr {
+            gate.stdout(Stdio::from(io::stderr().as_fd().try_clone_to_owned()?));
+        }
+        let process = gate.spawn()?;
         let pid = i32::try_from(process.id()).ok().and_then(Pid::from_raw).ok_or(io::ErrorKind::InvalidData)?;
         let pidfd = pidfd_open(pid, PidfdFlags::empty())?;
         match waitpid(Some(pid), WaitOptions::UNTRACED)? {
-            Some((_, status)) if status.stopped() => Ok(Self { pid, pidfd }),
+            Some((_, status)) if status.stopped() => Ok(Self { pid, pidfd, released: Cell::new(false) }),
             _ => Err(io::Error::other("it ended before it could be traced")),
         }
     }
@@ -63,6 +86,7 @@ impl Child {
     /// # Errors
     /// When it is gone.
     pub fn release(&self) -> io::Result<()> {
+        self.released.set(true);
         Ok(kill_process(self.pid, Signal::CONT)?)
     }
 
@@ -81,6 +105,16 @@ impl Child {
     pub fn exit(&self) -> Option<ChildExit> {
         let (_, status) = waitpid(Some(self.pid), WaitOptions::NOHANG).ok()??;
         ChildExit::new(status)
+    }
+}
+
+impl Drop for Child {
+    fn drop(&mut self) {
+        if !self.released.get() {
+            // Still the gate, and the recording will not start. If it is gone, that is as well.
+            let _ = kill_process(self.pid, Signal::KILL);
+            let _ = waitpid(Some(self.pid), WaitOptions::empty());
+        }
     }
 }
 

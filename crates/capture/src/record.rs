@@ -16,7 +16,7 @@ use rustix::fs::{Mode, OFlags, open};
 use rustix::process::Signal;
 
 use crate::args::{RecordArgs, UsageError};
-use crate::child::{Child, ChildExit};
+use crate::child::{Child, ChildExit, CommandOutput};
 use crate::clock::{self, ClockWatch, boottime_ns, read_anchor};
 use crate::drain::{self, Blocks, Drained, drain, flush};
 use crate::exit::Failure;
@@ -201,7 +201,8 @@ fn start_command(args: &RecordArgs) -> Result<Option<Child>, Failure> {
     if args.command.is_empty() {
         return Ok(None);
     }
-    Ok(Some(Child::start(&args.command).context("cannot start the command")?))
+    let output = if args.to_stdout() { CommandOutput::Stderr } else { CommandOutput::Inherit };
+    Ok(Some(Child::start(&args.command, output).context("cannot start the command")?))
 }
 
 /// Selects the processes that descend from `pids` already. Those forked meanwhile are selected by the programs.

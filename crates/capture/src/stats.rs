@@ -74,6 +74,7 @@ impl Accounting {
                 CounterKind::Kind(kind) => (kind, LossCause::RING_FULL),
                 CounterKind::TargetsFull => (0, LossCause::FILTER_MAP_FULL),
                 CounterKind::Unreadable => (0, LossCause::UNREADABLE),
+                CounterKind::MissedRun => (0, LossCause::MISSED_RUN),
             };
             if cause == LossCause::RING_FULL {
                 self.lost += grown;
@@ -117,7 +118,7 @@ impl Accounting {
             written_bytes: writer.written_bytes.load(Ordering::Relaxed),
             ring_bytes,
             ring_peak_bytes: self.ring_peak_bytes,
-            missed_runs: 0,
+            missed_runs: self.seen.get(&CounterKind::MissedRun).copied().unwrap_or(0),
         };
         SelfStats { fixed, ..SelfStats::default() }.encode(Header { time_ns: now_ns, ..Header::default() }, out);
     }

@@ -1,0 +1,105 @@
+//! Golden replays: the real captures in testdata/ render to the same bytes as when they were looked at and committed.
+//!
+//! `make goldens` (UPDATE_GOLDENS=1) writes the outputs anew; what changed is then read in `git diff`.
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crypto_trace_tests::{analyze_binary, run};
+
+/// Formats, and the file that keeps what each renders.
+const FORMATS: [(&str, &str); 4] = [
+    ("json-stream", "events.jsonl"),
+    ("json-array", "events.array.json"),
+    ("json-pretty", "events.pretty.json"),
+    ("summary", "summary.txt"),
+];
+
+const UPDATE: &str = "UPDATE_GOLDENS";
+
+fn testdata() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../testdata")
+}
+
+fn captures() -> Vec<PathBuf> {
+    let mut captures: Vec<_> =
+        testdata().read_dir().unwrap().map(|entry| entry.unwrap().path()).filter(|path| path.is_dir()).collect();
+    captures.sort();
+    captures
+}
+
+fn replay(capture: &Path, format: &str, threads: &str) -> Vec<u8> {
+    let mut command = Command::new(analyze_binary());
+    // From inside the directory, so that no path of this machine can get into the output.
+    command.current_dir(capture).args(["events", "capture.ctseg", "--format", format, "--threads", threads]);
+    let done = run(&mut command);
+    assert_eq!(done.code(), 0, "{}: {}", capture.display(), done.stderr);
+    done.stdout
+}
+
+/// Says where two outputs part, rather than printing both.
+fn assert_same(found: &[u8], expected: &[u8], what: &str) {
+    if found == expected {
+        return;
+    }
+    let [found, expected] = [found, expected].map(String::from_utf8_lossy);
+    let (mut found, mut expected) = (found.lines(), expected.lines());
+    for line in 1.. {
+        let (found, expected) = (found.next(), expected.next());
+        assert!(
+            found == expected && found.is_some(),
+            "{what} differs from line {line}\n found:    {found:?}\n expected: {expected:?}\nIf that is as it should be: make goldens"
+        );
+    }
+}
+
+#[test]
+fn real_captures_replay_byte_for_byte() {
+    let captures = captures();
+    assert!(captures.len() >= 5, "captures are missing from testdata/: {captures:?}");
+    for capture in captures {
+        for (format, name) in FORMATS {
+            let golden = capture.join(name);
+            let one = replay(&capture, format, "1");
+            if std::env::var_os(UPDATE).is_some() {
+                std::fs::write(&golden, &one).unwrap();
+            }
+            let expected = std::fs::read(&golden)
+                .unwrap_or_else(|error| panic!("{}: {error}; `make goldens` writes it", golden.display()));
+            assert_same(&one, &expected, &golden.display().to_string());
+            assert_same(&replay(&capture, format, "4"), &expected, &format!("{} with 4 threads", golden.display()));
+        }
+    }
+}
+
+/// What each capture was made for is in it: so that a golden cannot be of an empty or a wrong recording.
+#[test]
+fn each_capture_shows_what_it_was_made_for() {
+    let text = |name: &str| String::from_utf8(replay(&testdata().join(name), "json-stream", "2")).unwrap();
+    let events = |name: &str| -> Vec<serde_json::Value> {
+        text(name).lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    };
+    let count = |events: &[serde_json::Value], field: &str, value: &str| {
+        events.iter().filter(|event| event[field].as_str().is_some_and(|text| text.contains(value))).count()
+    };
+
+    let tls = events("openssl-loopback");
+    assert!(count(&tls, "file", "server.key") >= 2 && count(&tls, "library", "libssl") >= 2);
+    let python = events("python-https");
+    assert!(count(&python, "library", "libssl") >= 1 && count(&python, "file_type", "private_key") >= 1);
+    let burst = events("burst");
+    assert!(count(&burst, "event_type", "process_exit") >= 200, "a burst of 200 processes");
+    let failed = events("failed-opens");
+    for error in ["ENOENT", "EACCES"] {
+        assert!(count(&failed, "error", error) >= 1, "no {error}");
+    }
+    assert!(failed.iter().any(|event| event["result"].as_i64() == Some(-2)));
+    let paths = events("paths");
+    assert!(count(&paths, "file", ".pem") + count(&paths, "file", ".key") + count(&paths, "file", ".crt") >= 5);
+    // Whatever the path was given as, what is shown is absolute.
+    for event in paths.iter().filter(|event| event["event_type"] == "file_open" && event["result"].as_i64() >= Some(0))
+    {
+        assert!(event["file"].as_str().unwrap().starts_with('/'), "{event}");
+    }
+}
