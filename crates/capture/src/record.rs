@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::sync::mpsc::{SyncSender, channel, sync_channel};
+use std::sync::mpsc::{Receiver, SyncSender, channel, sync_channel};
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
@@ -113,6 +113,8 @@ pub fn run(args: &RecordArgs) -> Result<u8, Failure> {
     };
     let mut session = Session::start(args, programs, opening)?;
     if let Some(child) = &command {
+        // What the command does is not to be found in /proc as well.
+        session.wait_for_table();
         child.release().context("cannot start the command")?;
     }
     let stop = session.record(args, &signals, command.as_ref())?;
@@ -264,6 +266,7 @@ struct Session {
     clock: ClockWatch,
     ring_bytes: u64,
     last_self_stats: Instant,
+    table_read: Receiver<()>,
 }
 
 /// How a capture went.
@@ -301,7 +304,8 @@ impl Session {
         let shared = Arc::new(Shared::default());
         let (queue, messages) = sync_channel(QUEUE_BLOCKS);
         let (recycle, recycled) = channel();
-        let writer = Writer::new(sink, opening, Arc::clone(&shared), recycle);
+        let (table, table_read) = channel();
+        let writer = Writer::new(sink, opening, Arc::clone(&shared), recycle, table);
         let writer = std::thread::Builder::new()
             .name("ct-writer".to_owned())
             .spawn(move || writer.run(&messages))
@@ -316,7 +320,14 @@ impl Session {
             shared,
             clock: ClockWatch::new(anchor),
             last_self_stats: Instant::now(),
+            table_read,
         })
+    }
+
+    /// Waits until the processes that are there already are known.
+    fn wait_for_table(&self) {
+        // An error is a writer that has ended: the end of the recording will tell why.
+        let _ = self.table_read.recv();
     }
 
     /// Records until something says stop.

@@ -90,15 +90,24 @@ pub struct Writer {
     opening: Opening,
     shared: Arc<Shared>,
     recycled: Sender<BlockBuilder>,
+    table_read: Option<Sender<()>>,
     last_sync: Instant,
     failing_since: Option<Instant>,
     lost: u64,
 }
 
 impl Writer {
-    /// Writes into `sink`; emptied blocks go back over `recycled`.
-    pub fn new(sink: Sink, opening: Opening, shared: Arc<Shared>, recycled: Sender<BlockBuilder>) -> Self {
-        Self { sink, opening, shared, recycled, last_sync: Instant::now(), failing_since: None, lost: 0 }
+    /// Writes into `sink`; emptied blocks go back over `recycled`. Says over `table_read` when the first process table is
+    /// read, which may be long before it is written.
+    pub fn new(
+        sink: Sink,
+        opening: Opening,
+        shared: Arc<Shared>,
+        recycled: Sender<BlockBuilder>,
+        table_read: Sender<()>,
+    ) -> Self {
+        let table_read = Some(table_read);
+        Self { sink, opening, shared, recycled, table_read, last_sync: Instant::now(), failing_since: None, lost: 0 }
     }
 
     /// Runs until the other end of `messages` is dropped, then seals.
@@ -142,6 +151,10 @@ impl Writer {
             encode_probe(probe, &mut lifecycle);
         }
         self.opening.table.encode(&mut lifecycle, &mut events);
+        if let Some(table_read) = self.table_read.take() {
+            // Nobody may be waiting.
+            let _ = table_read.send(());
+        }
         self.shared.stats.segments.fetch_add(1, Ordering::Relaxed);
         self.write_records(BlockType::Lifecycle, &lifecycle, events.is_empty());
         self.write_records(BlockType::Events, &events, true);
