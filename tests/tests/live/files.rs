@@ -160,13 +160,17 @@ fn a_deleted_file_is_flagged() {
     let (_keep, dir) = directory();
     let file = touch(&dir.join("gone.pem"));
     // The first descriptor of the workload beyond the standard three.
-    let steps = words!["at", file, "rm", file, "openat", "0", "0", "/proc/self/fd/3"];
+    let steps = words!["at", file, "rm", file, "openat", "2", "0", "/proc/self/fd/3"];
     let done = Capture::new().workload(steps).run();
     assert!(said(&done.stdout)[0].result > 0, "{}", done.text());
     let trace = done.trace();
-    let (event, open) = opened(&trace, &file);
+    let opens = trace.opens();
+    // O_PATH by `at` while it was there, O_RDWR when it was gone.
+    assert_eq!(opens.iter().map(|(_, open)| open.fixed.flags).collect::<Vec<_>>(), [libc::O_PATH.unsigned_abs(), 2]);
+    let (event, open) = opens[1];
+    assert_eq!((&open.path[..], opens[0].0.header.flags), (bytes(&file), 0));
     assert_eq!((&open.given[..], event.header.flags), (&b"/proc/self/fd/3"[..], flags::UNLINKED));
-    assert_eq!(shown(&done.output, &["--type", "file_open"])[0]["notes"], serde_json::json!(["unlinked"]));
+    assert_eq!(shown(&done.output, &["--type", "file_open"])[1]["notes"], serde_json::json!(["unlinked"]));
 }
 
 /// O_TMPFILE in a directory of keys: a key in the making, without a name yet.
@@ -231,7 +235,7 @@ fn names_of_any_bytes_are_kept_and_shown_escaped() {
     assert!(texts[0].ends_with("/new\nline.pem"), "JSON gives back the exact text");
     assert!(texts[2].ends_with("/\x1b[31mred\x07.pem"));
     assert!(texts[4].ends_with(r"/not-\xff\xfe-utf8.pem"), "{}", texts[4]);
-    assert_eq!(json[4]["escaped"].as_array().unwrap()[0], "file");
+    assert!(json[4]["escaped"].as_array().unwrap().contains(&"file".into()));
 }
 
 /// Far beyond what a path argument can say: the kernel knows it all the same.
@@ -279,8 +283,8 @@ fn a_path_of_many_short_components_is_complete() {
 #[test]
 fn a_failed_open_of_a_path_as_long_as_possible_is_complete() {
     let Some(_permit) = live() else { return };
-    let longest = format!("/{}{}.pem", "x/".repeat(2043), "nothere0");
-    let longest = format!("{}{longest}", "/".repeat(4095 - longest.len()));
+    let longest = format!("/{}gone.pem", "x/".repeat(2043));
+    assert_eq!(longest.len(), 4095);
     let too_long = format!("/{longest}");
     let done = Capture::new().workload(words!["openat", "0", "0", longest, "openat", "0", "0", too_long]).run();
     let results: Vec<_> = said(&done.stdout).iter().map(|said| said.result).collect();

@@ -48,6 +48,8 @@ fn check(trace: &Trace, path: &Path) {
 }
 
 /// The reference sees dlopen(3) only, so it misses nearly every library there is.
+///
+/// They were there twice on a busy machine: the command was let go before /proc was read, which then told them as well.
 #[test]
 fn libraries_that_the_loader_maps_at_start_are_recorded_once() {
     let Some(_permit) = live() else { return };
