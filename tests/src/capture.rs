@@ -2,7 +2,7 @@
 
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
@@ -82,6 +82,7 @@ impl Capture {
         if let Some(directory) = &self.current_dir {
             command.current_dir(directory);
         }
+        command.stdin(Stdio::piped());
         Running { process: Process::spawn(&mut command), directory: self.directory, output: self.output.into() }
     }
 
@@ -113,7 +114,16 @@ impl Running {
         self.finish()
     }
 
-    /// Waits for the end.
+    /// Sends `signal`, waits for the end of the capture itself, then does `and_then`: what it left behind may still hold its
+    /// standard output. Returns also how long the capture took to end.
+    pub fn stop_and_then(self, signal: Signal, and_then: impl FnOnce()) -> (Done, Duration) {
+        self.process.signal(signal);
+        let waited = self.process.wait();
+        and_then();
+        (self.finish(), waited)
+    }
+
+    /// Closes its standard input, which is the command's, and waits for the end.
     pub fn finish(self) -> Done {
         let finished = self.process.finish();
         Done { finished, output: self.output, directory: self.directory }
