@@ -465,11 +465,13 @@ impl Session {
         let unwritten = drain::unwritten(blocks);
         let written = self.writer.take().and_then(|writer| writer.join().ok()).unwrap_or_default();
         let accounting = &self.blocks.borrow().accounting;
+        // These were taken from the rings, but never reached a segment.
+        let unwritten = unwritten + self.shared.stats.dropped.load(Ordering::Relaxed);
         Ok(Outcome {
             written,
-            recorded: accounting.recorded,
+            recorded: accounting.recorded.saturating_sub(unwritten),
             lost: accounting.lost(),
-            dropped: self.shared.stats.dropped.load(Ordering::Relaxed) + accounting.dropped() + unwritten,
+            dropped: accounting.dropped() + unwritten,
             filtered: accounting.filtered,
             produced: accounting.produced(),
         })
