@@ -44,7 +44,7 @@ fn rotation_by_size_loses_nothing_and_each_segment_stands_alone() {
         // A block is written whole, so a segment may be larger by one.
         assert!(meta.len() < 64 << 10 | 32 << 10, "{}", meta.len());
         let alone = Trace::read(&[path.clone()]);
-        assert!(!alone.probes().is_empty() && !alone.infos().is_empty(), "the opening of {}", path.display());
+        assert!(!alone.probes().is_empty(), "the opening of {}", path.display());
         assert!(alone.faults.is_empty());
     }
     assert_eq!(std::fs::metadata(&done.output).unwrap().permissions().mode() & 0o7777, 0o750);
@@ -194,6 +194,7 @@ fn a_full_disk_is_said_and_recording_goes_on_when_there_is_room_again() {
     assert_eq!(trace.opens().len() as u64 + told, 60_005);
 }
 
+/// What the writer had to drop was counted as recorded too, so the numbers did not add up.
 #[test]
 fn a_disk_that_stays_full_costs_what_does_not_fit_and_is_a_failure_in_the_end() {
     let Some(_permit) = live() else { return };
@@ -212,8 +213,11 @@ fn a_disk_that_stays_full_costs_what_does_not_fit_and_is_a_failure_in_the_end() 
     assert!(trace.faults.iter().all(|fault| !fault.is_damage()), "{:?}", trace.faults);
     // One exec, one exit.
     let produced = 60_005 + 2;
-    assert_eq!(recorded + lost, produced, "{}", done.stderr);
-    assert!(!trace.opens().is_empty());
+    assert_eq!(recorded + lost + dropped, produced, "{}", done.stderr);
+    assert_eq!(recorded, trace.from_kernel().len() as u64, "{}", done.stderr);
+    let bytes: u64 = copies.iter().map(|path| path.metadata().unwrap().len()).sum();
+    let shown = format!("bytes: {:.1} KiB", f64::from(u32::try_from(bytes).unwrap()) / 1024.0);
+    assert!(done.stderr.contains(&shown), "{shown}? {}", done.stderr);
 }
 
 #[test]
