@@ -108,7 +108,11 @@ pub fn run(args: &RecordArgs) -> Result<u8, Failure> {
     privileges::drop_unneeded().context("cannot give up capabilities")?;
 
     let opening = Opening {
-        table: TableFilter { targets: by_process.then(|| programs.targets()).transpose()?, ..table },
+        table: TableFilter {
+            targets: by_process.then(|| programs.targets()).transpose()?,
+            gate: command.as_ref().map(Child::tgid),
+            ..table
+        },
         probes,
     };
     let mut session = Session::start(args, programs, opening)?;
@@ -195,6 +199,7 @@ fn table_filter(args: &RecordArgs, selection: &Selection) -> Result<TableFilter,
         uids: args.uid.clone(),
         cgroups,
         self_tgid: selection.self_tgid,
+        gate: None,
         libraries: selection.libraries != LibrarySelection::None,
     })
 }

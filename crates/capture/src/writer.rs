@@ -163,6 +163,7 @@ impl Writer {
             encode_probe(probe, &mut lifecycle);
         }
         self.opening.table.encode(&mut lifecycle, &mut events);
+        self.opening.table.gate = None;
         if let Some(table_read) = self.table_read.take() {
             // Nobody may be waiting.
             let _ = table_read.send(());
