@@ -270,6 +270,7 @@ impl Workload {
         for _ in 0..depth {
             // SAFETY: the strings live until the calls return.
             must(unsafe { libc::mkdir(component.as_ptr(), 0o755) }, "mkdir");
+            // SAFETY: as above.
             must_zero(|path| unsafe { libc::chdir(path) }, &component);
         }
         self.steps = ["creat", "0", "0o600"].into_iter().map(|word| CString::new(word).unwrap()).collect();

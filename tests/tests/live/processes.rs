@@ -59,6 +59,17 @@ fn an_exec_tells_the_arguments_the_program_and_where_it_runs() {
     assert!(exec.fixed.cgroup_id > 0);
 }
 
+/// The process that waits to become the command is the capture's own doing: now and then it was told, with its arguments.
+#[test]
+fn a_command_is_told_by_its_exec_and_not_before() {
+    let Some(_permit) = live() else { return };
+    for _ in 0..5 {
+        let trace = Capture::new().workload(words!["exit", "0"]).run().trace();
+        assert_eq!(trace.infos().len(), 0, "{:?}", trace.infos());
+        assert_eq!((trace.execs().len(), trace.exits().len()), (1, 1));
+    }
+}
+
 #[test]
 fn arguments_are_complete_up_to_4_kib_and_what_is_cut_is_flagged() {
     let Some(_permit) = live() else { return };
