@@ -43,7 +43,7 @@ fn rotation_by_size_loses_nothing_and_each_segment_stands_alone() {
         assert_eq!(meta.permissions().mode() & 0o7777, 0o640, "{}", path.display());
         // A block is written whole, so a segment may be larger by one.
         assert!(meta.len() < 64 << 10 | 32 << 10, "{}", meta.len());
-        let alone = Trace::read(&[path.clone()]);
+        let alone = Trace::read(std::slice::from_ref(path));
         assert!(!alone.probes().is_empty(), "the opening of {}", path.display());
         assert!(alone.faults.is_empty());
     }

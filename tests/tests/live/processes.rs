@@ -207,6 +207,28 @@ fn a_reused_process_id_is_another_process() {
     }
 }
 
+/// A container's process 1 has another id on the host.
+#[test]
+fn a_process_in_a_pid_namespace_has_both_of_its_ids() {
+    let Some(_permit) = live() else { return };
+    let (_keep, dir) = directory();
+    let file = touch(&dir.join("inside.pem"));
+    let words = words!["unshare", "--pid", "--fork", workload(), "openat", "0", "0", file];
+    let done = Capture::new().command(words).run();
+    assert_eq!(done.code(), 0, "{}", done.stderr);
+    let trace = done.trace();
+    let (open, _) = trace.open_of("inside.pem");
+    let mut execs = trace.execs();
+    execs.retain(|(event, _)| event.process() == open.process());
+    let (event, exec) = execs[0];
+    assert_eq!(exec.fixed.ns_pid, 1);
+    assert!(event.header.tgid > 1);
+    assert_ne!(exec.fixed.pid_ns, inode("/proc/self/ns/pid"));
+    let (_, fork) = trace.forks().into_iter().find(|(fork, _)| fork.process() == open.process()).unwrap();
+    assert_eq!((fork.ns_pid, fork.ppid), (1, exec.fixed.ppid));
+    assert!(trace.exits().iter().any(|(exit, _)| exit.process() == open.process()));
+}
+
 /// A process that lives a few milliseconds is as complete as any other.
 #[test]
 fn a_burst_of_short_processes_is_complete() {
