@@ -7,7 +7,7 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use crypto_trace_tests::{Finished, Process, analyze_binary, capture_binary, live, run, skip, workload};
+use crypto_trace_tests::{Finished, Process, analyze_binary, capture_binary, live, put_program, run, skip, workload};
 
 /// Runs `crypto-trace-capture` with the words of `line`.
 fn capture(line: &str) -> Finished {
@@ -99,9 +99,7 @@ fn for_anyone() -> (tempfile::TempDir, PathBuf) {
     let directory = tempfile::tempdir().unwrap();
     std::fs::set_permissions(directory.path(), std::fs::Permissions::from_mode(0o777)).unwrap();
     let program = directory.path().join("crypto-trace-capture");
-    if std::fs::hard_link(capture_binary(), &program).is_err() {
-        std::fs::copy(capture_binary(), &program).unwrap();
-    }
+    put_program(&capture_binary(), &program);
     (directory, program)
 }
 
@@ -132,6 +130,37 @@ fn without_privileges_it_says_which_are_missing_and_writes_nothing() {
         assert!(done.stderr.contains("needs CAP_BPF and CAP_PERFMON, or root"), "{}", done.stderr);
         assert!(done.stderr.contains(missing) && done.stderr.contains("sudo"), "{}", done.stderr);
         assert!(!out.exists() && !made.exists() && done.stdout.is_empty());
+    }
+}
+
+/// Segments are bytes: on a terminal they would do harm.
+#[test]
+fn a_terminal_is_no_place_for_segments() {
+    let line = format!("{} record -o -", capture_binary().display());
+    let mut command = Command::new("script");
+    command.args(["-qec", &line, "/dev/null"]).stdin(Stdio::null());
+    if Command::new("script").arg("--version").output().is_err() {
+        return skip("script (bsdutils), which makes a terminal, is not installed");
+    }
+    let done = run(&mut command);
+    // Standard error is the same terminal.
+    assert_eq!(done.code(), 2, "{}{}", done.text(), done.stderr);
+    assert!(done.text().contains("is a terminal") && done.text().contains("crypto-trace-analyze"), "{}", done.text());
+}
+
+/// There the ids the kernel tells are not those the user gave.
+#[test]
+fn in_a_pid_namespace_selection_by_process_is_refused() {
+    let Some(_permit) = live() else { return };
+    let directory = tempfile::tempdir().unwrap();
+    let out = directory.path().join("out");
+    for what in [["-p", "1"], ["--", "true"]] {
+        let mut command = Command::new("unshare");
+        command.args(["--pid", "--fork"]).arg(capture_binary()).args(["record", "-o"]).arg(&out).args(what);
+        let done = run(&mut command);
+        assert_eq!(done.code(), 4, "{}", done.stderr);
+        assert!(done.stderr.contains("PID namespace") && done.stderr.contains("--cgroup"), "{}", done.stderr);
+        assert!(!out.exists());
     }
 }
 
@@ -225,7 +254,7 @@ fn the_analyzer_works_as_nobody() {
     let directory = tempfile::tempdir().unwrap();
     std::fs::set_permissions(directory.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
     let [program, segment] = ["crypto-trace-analyze", "a.ctseg"].map(|name| directory.path().join(name));
-    std::fs::copy(analyze_binary(), &program).unwrap();
+    put_program(&analyze_binary(), &program);
     std::fs::write(&segment, real_capture()).unwrap();
     let done = run(command.arg(&program).arg("verify").arg(&segment));
     assert_eq!(done.code(), 0, "{}{}", done.text(), done.stderr);

@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use crypto_trace_tests::{Capture, Process, Trace, live, skip, workload};
+use crypto_trace_tests::{Capture, Process, Trace, live, put_program, skip, workload};
 use rustix::process::Signal;
 
 use crate::support::{directory, touch};
@@ -24,7 +24,7 @@ fn waiting(program: &Path, steps: impl IntoIterator<Item = OsString>) -> Process
 /// The workload under another name.
 fn workload_as(dir: &Path, name: &str) -> PathBuf {
     let path = dir.join(name);
-    std::fs::copy(workload(), &path).unwrap();
+    put_program(&workload(), &path);
     path
 }
 
