@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crypto_trace_tests::{run, skip};
+use crypto_trace_tests::{Trace, run, skip};
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..").canonicalize().unwrap()
@@ -112,6 +112,19 @@ fn nothing_tells_of_the_machine_it_was_made_on() {
         }
     }
     assert!(bad.is_empty(), "paths of a machine:\n{}", bad.join("\n"));
+}
+
+/// The same for what the real captures recorded; there the text is compressed.
+#[test]
+fn the_captures_do_not_tell_where_the_project_was_made() {
+    let Some(files) = tracked() else { return };
+    let workspace = ["", "work", ""].join("/");
+    for path in files.iter().filter(|path| path.extension().is_some_and(|extension| extension == "ctseg")) {
+        let raw = Trace::read(&[root().join(path)]).raw;
+        let at = raw.windows(workspace.len()).position(|window| window == workspace.as_bytes());
+        let shown = at.map(|at| raw[at..raw.len().min(at + 60)].escape_ascii().to_string());
+        assert_eq!(shown, None, "{}: make it anew with testdata/record", path.display());
+    }
 }
 
 #[test]
