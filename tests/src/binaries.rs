@@ -43,3 +43,14 @@ pub fn analyze_binary() -> PathBuf {
 pub fn workload() -> PathBuf {
     directory().join("workload")
 }
+
+/// Puts a program somewhere else, to be run from there at once.
+///
+/// Not by writing it from here: a process that another test forks meanwhile would hold it open for writing, and it could
+/// not be executed (ETXTBSY).
+pub fn put_program(program: &Path, at: &Path) {
+    if std::fs::hard_link(program, at).is_err() {
+        let status = Command::new("cp").arg(program).arg(at).status().unwrap();
+        assert!(status.success(), "cannot copy {}", program.display());
+    }
+}

@@ -2,7 +2,8 @@
 
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 use tempfile::TempDir;
@@ -13,6 +14,9 @@ use crate::{capture_binary, workload};
 
 /// The line of `--verbose` after which everything is recorded.
 const ATTACHED: &str = "tp_btf:sys_exit)";
+
+/// What a capture does not record in this time it never will.
+const LIMIT: Duration = Duration::from_secs(30);
 
 /// A capture to be started: `record -v -o TEMP/capture OPTIONS [-- COMMAND]`.
 #[derive(Debug)]
@@ -78,6 +82,7 @@ impl Capture {
         if let Some(directory) = &self.current_dir {
             command.current_dir(directory);
         }
+        command.stdin(Stdio::piped());
         Running { process: Process::spawn(&mut command), directory: self.directory, output: self.output.into() }
     }
 
@@ -109,7 +114,16 @@ impl Running {
         self.finish()
     }
 
-    /// Waits for the end.
+    /// Sends `signal`, waits for the end of the capture itself, then does `and_then`: what it left behind may still hold its
+    /// standard output. Returns also how long the capture took to end.
+    pub fn stop_and_then(self, signal: Signal, and_then: impl FnOnce()) -> (Done, Duration) {
+        self.process.signal(signal);
+        let waited = self.process.wait();
+        and_then();
+        (self.finish(), waited)
+    }
+
+    /// Closes its standard input, which is the command's, and waits for the end.
     pub fn finish(self) -> Done {
         let finished = self.process.finish();
         Done { finished, output: self.output, directory: self.directory }
@@ -118,6 +132,24 @@ impl Running {
     /// Segments that are there now, oldest first.
     pub fn segments(&self) -> Vec<PathBuf> {
         segments(&self.output)
+    }
+
+    /// What can be read of them now.
+    pub fn so_far(&self) -> Trace {
+        Trace::read_so_far(&self.segments())
+    }
+
+    /// Waits until this can be said of what can be read.
+    pub fn wait_until(&self, what: &str, said: impl Fn(&Trace) -> bool) -> Trace {
+        let started = Instant::now();
+        loop {
+            let trace = self.so_far();
+            if said(&trace) {
+                return trace;
+            }
+            assert!(started.elapsed() < LIMIT, "never recorded: {what}");
+            std::thread::sleep(Duration::from_millis(2));
+        }
     }
 }
 

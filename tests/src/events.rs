@@ -121,10 +121,23 @@ pub struct Trace {
 impl Trace {
     /// Reads segment files.
     pub fn read(segments: &[PathBuf]) -> Self {
+        Self::read_each(segments, false)
+    }
+
+    /// Reads segment files that are being written, and may be gone or empty.
+    pub fn read_so_far(segments: &[PathBuf]) -> Self {
+        Self::read_each(segments, true)
+    }
+
+    fn read_each(segments: &[PathBuf], being_written: bool) -> Self {
         let mut trace = Self::default();
         let mut buffer = BlockBuffer::default();
         for path in segments {
-            let reader = SegmentReader::open(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+            let reader = match SegmentReader::open(path) {
+                Ok(reader) => reader,
+                Err(_) if being_written => continue,
+                Err(error) => panic!("{}: {error}", path.display()),
+            };
             trace.metas.push(reader.meta().clone());
             trace.faults.extend(reader.faults().iter().cloned());
             for index in 0..reader.blocks().len() {

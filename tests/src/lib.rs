@@ -11,7 +11,7 @@ mod events;
 mod live;
 mod process;
 
-pub use binaries::{analyze_binary, capture_binary, workload};
+pub use binaries::{analyze_binary, capture_binary, put_program, workload};
 pub use capture::{Capture, Done, Running};
 pub use events::{Body, Event, Exec, Info, Lib, Open, Probe, Trace};
 pub use live::{Permit, alone, live, skip};

@@ -1,15 +1,18 @@
 //! Which tests can run here, and how many at once.
 
-use std::path::{Path, PathBuf};
+use std::io::Write as _;
 use std::sync::{Condvar, Mutex, OnceLock, PoisonError};
 
-use crate::{Capture, capture_binary};
+use crate::Capture;
 
 /// Captures that run at once: as many as the smallest machine of CI has cores.
 const PERMITS: usize = 2;
 
-/// Set in CI: what cannot run fails.
+/// Set to 1 in CI: what cannot run fails.
 const REQUIRE: &str = "CRYPTO_TRACE_REQUIRE_LIVE";
+
+/// Names the file that `make test` lists at its end: a line for each test that could not run.
+const SKIPPED_FILE: &str = "CRYPTO_TRACE_SKIPPED_FILE";
 
 static FREE: Mutex<usize> = Mutex::new(PERMITS);
 static CHANGED: Condvar = Condvar::new();
@@ -60,34 +63,23 @@ fn begin(count: usize) -> Option<Permit> {
             skip(reason);
             None
         }
-        None => {
-            let permit = Permit::take(count);
-            let _ = std::fs::remove_file(note());
-            Some(permit)
-        }
+        None => Some(Permit::take(count)),
     }
 }
 
-/// Says that the running test cannot run here, and leaves a note for `make test` to list at its end.
+/// Says that the running test cannot run here, and why; with `CRYPTO_TRACE_REQUIRE_LIVE=1` it fails instead.
 pub fn skip(reason: &str) {
-    assert!(std::env::var_os(REQUIRE).is_none(), "cannot run here, and {REQUIRE} is set: {reason}");
-    let test = test_name();
-    let (note, line) = (note(), format!("{test}: {reason}\n"));
-    std::fs::create_dir_all(note.parent().unwrap()).unwrap();
-    std::fs::write(&note, &line).unwrap();
+    let required = std::env::var_os(REQUIRE).is_some_and(|value| value == "1");
+    assert!(!required, "cannot run here, and {REQUIRE} is set: {reason}");
+    // The test harness names each test's thread after it.
+    let thread = std::thread::current();
+    let line = format!("{}: {}\n", thread.name().unwrap_or("unnamed"), reason.replace('\n', " "));
+    if let Some(path) = std::env::var_os(SKIPPED_FILE) {
+        let mut file = std::fs::OpenOptions::new().create(true).append(true).open(path).unwrap();
+        file.write_all(line.as_bytes()).unwrap();
+    }
     #[allow(clippy::print_stderr, reason = "this is for the person who runs the tests")]
     {
         eprint!("SKIPPED: {line}");
     }
-}
-
-/// `target/could-not-run/TEST`: one line with the reason.
-fn note() -> PathBuf {
-    let target = capture_binary().ancestors().nth(2).map(Path::to_path_buf).unwrap();
-    target.join("could-not-run").join(test_name().replace("::", "-"))
-}
-
-/// The test harness names each test's thread after it.
-fn test_name() -> String {
-    std::thread::current().name().unwrap_or("unnamed").to_owned()
 }

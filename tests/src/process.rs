@@ -2,7 +2,7 @@
 
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::os::unix::process::ExitStatusExt as _;
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Condvar, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -56,21 +56,28 @@ impl Finished {
 impl Process {
     /// Starts `command`; standard output and error are read from now on. Standard input is as the command has it.
     pub fn spawn(command: &mut Command) -> Self {
-        let stdout = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
-        let mut child = stdout.unwrap_or_else(|error| panic!("cannot start {command:?}: {error}"));
+        let (mut process, mut out) = Self::spawn_with_output(command);
+        process.stdout = Some(std::thread::spawn(move || {
+            let mut bytes = Vec::new();
+            // What came before an error is what there is.
+            let _ = out.read_to_end(&mut bytes);
+            bytes
+        }));
+        process
+    }
+
+    /// The same, with its standard output left to the caller.
+    pub fn spawn_with_output(command: &mut Command) -> (Self, ChildStdout) {
+        let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
+        let mut child = child.unwrap_or_else(|error| panic!("cannot start {command:?}: {error}"));
         let lines = Arc::new(Lines::default());
-        let mut out = child.stdout.take().unwrap();
+        let out = child.stdout.take().unwrap();
         let err = BufReader::new(child.stderr.take().unwrap());
         let told = Arc::clone(&lines);
-        Self {
+        let process = Self {
             child,
             lines,
-            stdout: Some(std::thread::spawn(move || {
-                let mut bytes = Vec::new();
-                // What came before an error is what there is.
-                let _ = out.read_to_end(&mut bytes);
-                bytes
-            })),
+            stdout: None,
             stderr: Some(std::thread::spawn(move || {
                 for line in err.split(b'\n').map_while(Result::ok) {
                     told.text.lock().unwrap().0 += &(String::from_utf8_lossy(&line) + "\n");
@@ -79,7 +86,8 @@ impl Process {
                 told.text.lock().unwrap().1 = true;
                 told.changed.notify_all();
             })),
-        }
+        };
+        (process, out)
     }
 
     /// Process id.
@@ -112,17 +120,22 @@ impl Process {
         Pid::from_raw(i32::try_from(self.child.id()).unwrap()).unwrap()
     }
 
-    /// Closes its standard input and waits for its end.
-    pub fn finish(mut self) -> Finished {
+    /// Waits for its end, but not for that of others that hold its standard output; returns how long that took.
+    pub fn wait(&self) -> Duration {
         let started = Instant::now();
-        drop(self.child.stdin.take());
         let pidfd = pidfd_open(self.raw_pid(), PidfdFlags::empty()).unwrap();
         let limit = Timespec { tv_sec: i64::try_from(LIMIT.as_secs()).unwrap(), tv_nsec: 0 };
         let ended = poll(&mut [PollFd::new(&pidfd, PollFlags::IN)], Some(&limit)).unwrap();
         assert!(ended > 0, "still running after {LIMIT:?}; standard error:\n{}", self.lines.text.lock().unwrap().0);
+        started.elapsed()
+    }
+
+    /// Closes its standard input and waits for its end.
+    pub fn finish(mut self) -> Finished {
+        drop(self.child.stdin.take());
+        let waited = self.wait();
         let status = self.child.wait().unwrap();
-        let waited = started.elapsed();
-        let stdout = self.stdout.take().unwrap().join().unwrap();
+        let stdout = self.stdout.take().map_or_else(Vec::new, |reader| reader.join().unwrap());
         self.stderr.take().unwrap().join().unwrap();
         let stderr = self.lines.text.lock().unwrap().0.clone();
         Finished { status, stdout, stderr, waited }

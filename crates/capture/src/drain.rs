@@ -11,7 +11,7 @@ use crypto_trace_format::record::{Record, Records};
 use crypto_trace_format::segment::{BlockBuilder, BlockType};
 
 use crate::filter::RecordFilter;
-use crate::stats::Accounting;
+use crate::stats::{Accounting, from_rings};
 use crate::writer::{BLOCK_BYTES, Message};
 
 /// Records taken from a ring in one go.
@@ -179,9 +179,8 @@ pub fn flush(blocks: &RefCell<Blocks>, queue: &SyncSender<Message>) -> bool {
     blocks.ship(queue, true)
 }
 
-/// Records still in user space, which a writer that gives up will not see.
+/// Records from the rings still in user space, which a writer that gives up will not see.
 pub fn unwritten(blocks: &RefCell<Blocks>) -> u64 {
     let blocks = blocks.borrow();
-    let waiting: u64 = blocks.full.iter().map(|block| u64::from(block.record_count())).sum();
-    waiting + u64::from(blocks.lifecycle.record_count()) + u64::from(blocks.events.record_count())
+    blocks.full.iter().chain([&blocks.lifecycle, &blocks.events]).map(from_rings).sum()
 }

@@ -39,6 +39,14 @@ impl Failure {
     }
 }
 
+impl Failure {
+    /// Whoever read our output has seen enough.
+    pub fn is_broken_pipe(&self) -> bool {
+        let mut causes = self.error.chain().filter_map(|cause| cause.downcast_ref::<std::io::Error>());
+        causes.any(|cause| cause.kind() == std::io::ErrorKind::BrokenPipe)
+    }
+}
+
 impl From<anyhow::Error> for Failure {
     fn from(error: anyhow::Error) -> Self {
         Self { code: FAILURE, error }

@@ -9,10 +9,14 @@ use crypto_trace_capture::{child, record, say};
 fn main() -> ExitCode {
     let code = match Cli::parse().command {
         Command::Gate { command } => child::run_gate(&command),
-        Command::Record(args) => record::run(&args).unwrap_or_else(|failure| {
-            say::error(&format!("{:#}", failure.error));
-            failure.code
-        }),
+        Command::Record(args) => match record::run(&args) {
+            Ok(code) => code,
+            Err(failure) if failure.is_broken_pipe() => 0,
+            Err(failure) => {
+                say::error(&format!("{:#}", failure.error));
+                failure.code
+            }
+        },
     };
     ExitCode::from(code)
 }

@@ -31,6 +31,8 @@ pub struct TableFilter {
     pub cgroups: Vec<PathBuf>,
     /// Never this one.
     pub self_tgid: u32,
+    /// Not this one yet: the command that waits to be let go. It is no more than our own gate, and its exec will tell it.
+    pub gate: Option<u32>,
     /// Whether mapped libraries are wanted.
     pub libraries: bool,
 }
@@ -42,7 +44,10 @@ impl TableFilter {
         let Ok(all) = procfs::process::all_processes() else { return };
         for process in all.flatten() {
             let tgid = process.pid.unsigned_abs();
-            if tgid == self.self_tgid || targets.as_ref().is_some_and(|targets| !targets.contains(&tgid)) {
+            if tgid == self.self_tgid
+                || self.gate == Some(tgid)
+                || targets.as_ref().is_some_and(|targets| !targets.contains(&tgid))
+            {
                 continue;
             }
             // Gone in between: nothing to tell.

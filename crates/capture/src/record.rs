@@ -5,7 +5,7 @@ use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::sync::mpsc::{SyncSender, channel, sync_channel};
+use std::sync::mpsc::{Receiver, SyncSender, channel, sync_channel};
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
@@ -112,11 +112,17 @@ pub fn run(args: &RecordArgs) -> Result<u8, Failure> {
     privileges::drop_unneeded().context("cannot give up capabilities")?;
 
     let opening = Opening {
-        table: TableFilter { targets: by_process.then(|| programs.targets()).transpose()?, ..table },
+        table: TableFilter {
+            targets: by_process.then(|| programs.targets()).transpose()?,
+            gate: command.as_ref().map(Child::tgid),
+            ..table
+        },
         probes,
     };
     let mut session = Session::start(args, programs, opening)?;
     if let Some(child) = &command {
+        // What the command does is not to be found in /proc as well.
+        session.wait_for_table();
         child.release().context("cannot start the command")?;
     }
     let stop = session.record(args, &signals, command.as_ref())?;
@@ -197,6 +203,7 @@ fn table_filter(args: &RecordArgs, selection: &Selection) -> Result<TableFilter,
         uids: args.uid.clone(),
         cgroups,
         self_tgid: selection.self_tgid,
+        gate: None,
         libraries: selection.libraries != LibrarySelection::None,
     })
 }
@@ -291,6 +298,7 @@ struct Session {
     clock: ClockWatch,
     ring_bytes: u64,
     last_self_stats: Instant,
+    table_read: Receiver<()>,
 }
 
 /// How a capture went.
@@ -328,7 +336,8 @@ impl Session {
         let shared = Arc::new(Shared::default());
         let (queue, messages) = sync_channel(QUEUE_BLOCKS);
         let (recycle, recycled) = channel();
-        let writer = Writer::new(sink, opening, Arc::clone(&shared), recycle);
+        let (table, table_read) = channel();
+        let writer = Writer::new(sink, opening, Arc::clone(&shared), recycle, table);
         let writer = std::thread::Builder::new()
             .name("ct-writer".to_owned())
             .spawn(move || writer.run(&messages))
@@ -343,7 +352,14 @@ impl Session {
             shared,
             clock: ClockWatch::new(anchor),
             last_self_stats: Instant::now(),
+            table_read,
         })
+    }
+
+    /// Waits until the processes that are there already are known.
+    fn wait_for_table(&self) {
+        // An error is a writer that has ended: the end of the recording will tell why.
+        let _ = self.table_read.recv();
     }
 
     /// Records until something says stop.
@@ -481,11 +497,13 @@ impl Session {
         let unwritten = drain::unwritten(blocks);
         let written = self.writer.take().and_then(|writer| writer.join().ok()).unwrap_or_default();
         let accounting = &self.blocks.borrow().accounting;
+        // These were taken from the rings, but never reached a segment.
+        let unwritten = unwritten + self.shared.stats.dropped.load(Ordering::Relaxed);
         Ok(Outcome {
             written,
-            recorded: accounting.recorded,
+            recorded: accounting.recorded.saturating_sub(unwritten),
             lost: accounting.lost(),
-            dropped: self.shared.stats.dropped.load(Ordering::Relaxed) + accounting.dropped() + unwritten,
+            dropped: accounting.dropped() + unwritten,
             filtered: accounting.filtered,
             produced: accounting.produced(),
         })

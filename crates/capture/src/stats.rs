@@ -5,7 +5,10 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crypto_trace_bpf::{CounterKind, Counters};
-use crypto_trace_format::record::{Header, Loss, LossCause, LossFixed, SelfStats, SelfStatsFixed};
+use crypto_trace_format::record::{
+    Header, Loss, LossCause, LossFixed, ProcessInfo, Records, SelfStats, SelfStatsFixed, flags,
+};
+use crypto_trace_format::segment::BlockBuilder;
 
 use crate::host;
 
@@ -14,7 +17,7 @@ use crate::host;
 pub struct WriterStats {
     /// Bytes in all segments so far.
     pub written_bytes: AtomicU64,
-    /// Records that could not be written.
+    /// Records from the rings that could not be written.
     pub dropped: AtomicU64,
     /// Segments begun.
     pub segments: AtomicU64,
@@ -110,7 +113,7 @@ impl Accounting {
             rss_bytes: usage.rss_bytes,
             rss_peak_bytes: usage.rss_peak_bytes,
             produced: self.produced,
-            recorded: self.recorded,
+            recorded: self.recorded.saturating_sub(writer.dropped.load(Ordering::Relaxed)),
             lost: self.lost,
             dropped: writer.dropped.load(Ordering::Relaxed) + self.dropped(),
             filtered: self.filtered,
@@ -124,6 +127,16 @@ impl Accounting {
     }
 }
 
+/// How many records of a block came from the rings: all but those of the capture itself and from /proc.
+pub fn from_rings(block: &BlockBuilder) -> u64 {
+    let from_proc = |header: &Header| header.flags & flags::FROM_PROC != 0;
+    let is_ours = |header: &Header| header.kind >= FIRST_OF_USER_SPACE || from_proc(header);
+    Records::new(block.raw()).flatten().filter(|record| !is_ours(&record.header)).count() as u64
+}
+
+/// Kinds from this one on are made in user space.
+const FIRST_OF_USER_SPACE: u16 = ProcessInfo::KIND.0;
+
 /// Appends a `loss` record.
 fn encode_loss(fixed: LossFixed, now_ns: u64, out: &mut Vec<u8>) {
     Loss { fixed, ..Loss::default() }.encode(Header { time_ns: now_ns, ..Header::default() }, out);
@@ -132,7 +145,6 @@ fn encode_loss(fixed: LossFixed, now_ns: u64, out: &mut Vec<u8>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crypto_trace_format::record::Records;
 
     #[test]
     fn only_growth_is_told_as_loss_with_the_time_it_covers() {

@@ -16,7 +16,7 @@ use crypto_trace_format::segment::{BlockBuilder, BlockType, SegmentStore, Segmen
 use crate::clock::{self, Reason, boottime_ns, read_anchor};
 use crate::process_table::TableFilter;
 use crate::say;
-use crate::stats::WriterStats;
+use crate::stats::{WriterStats, from_rings};
 
 /// A block is closed at this size of raw records.
 pub const BLOCK_BYTES: usize = 256 << 10;
@@ -24,7 +24,7 @@ pub const BLOCK_BYTES: usize = 256 << 10;
 /// How long a refused write waits before the next try.
 const RETRY_INTERVAL: Duration = Duration::from_millis(200);
 
-/// How long to go on trying once the capture is stopping.
+/// How long to go on trying, all in all, once the capture is stopping.
 const STOPPING_PATIENCE: Duration = Duration::from_millis(500);
 
 /// How often what was written is forced to the disk.
@@ -90,15 +90,36 @@ pub struct Writer {
     opening: Opening,
     shared: Arc<Shared>,
     recycled: Sender<BlockBuilder>,
+    table_read: Option<Sender<()>>,
     last_sync: Instant,
     failing_since: Option<Instant>,
+    /// Since the disk refused for the first time while stopping.
+    stopping_since: Option<Instant>,
     lost: u64,
 }
 
 impl Writer {
-    /// Writes into `sink`; emptied blocks go back over `recycled`.
-    pub fn new(sink: Sink, opening: Opening, shared: Arc<Shared>, recycled: Sender<BlockBuilder>) -> Self {
-        Self { sink, opening, shared, recycled, last_sync: Instant::now(), failing_since: None, lost: 0 }
+    /// Writes into `sink`; emptied blocks go back over `recycled`. Says over `table_read` when the first process table is
+    /// read, which may be long before it is written.
+    pub fn new(
+        sink: Sink,
+        opening: Opening,
+        shared: Arc<Shared>,
+        recycled: Sender<BlockBuilder>,
+        table_read: Sender<()>,
+    ) -> Self {
+        let table_read = Some(table_read);
+        Self {
+            sink,
+            opening,
+            shared,
+            recycled,
+            table_read,
+            last_sync: Instant::now(),
+            failing_since: None,
+            stopping_since: None,
+            lost: 0,
+        }
     }
 
     /// Runs until the other end of `messages` is dropped, then seals.
@@ -142,6 +163,11 @@ impl Writer {
             encode_probe(probe, &mut lifecycle);
         }
         self.opening.table.encode(&mut lifecycle, &mut events);
+        self.opening.table.gate = None;
+        if let Some(table_read) = self.table_read.take() {
+            // Nobody may be waiting.
+            let _ = table_read.send(());
+        }
         self.shared.stats.segments.fetch_add(1, Ordering::Relaxed);
         self.write_records(BlockType::Lifecycle, &lifecycle, events.is_empty());
         self.write_records(BlockType::Events, &events, true);
@@ -163,7 +189,6 @@ impl Writer {
 
     /// Writes a block, however often it takes; drops it, counted, only when stopping.
     fn write_with_patience(&mut self, block: &BlockBuilder, flush_end: bool) {
-        let mut stopping_since = None;
         loop {
             let Err(error) = self.write(block, flush_end) else {
                 if let Some(since) = self.failing_since.take() {
@@ -177,12 +202,12 @@ impl Writer {
                 self.report_failure("write", &error);
             }
             let stopping = self.shared.stopping.load(Ordering::Relaxed);
-            if stopping && stopping_since.is_none() {
-                stopping_since = Some(Instant::now());
+            if stopping && self.stopping_since.is_none() {
+                self.stopping_since = Some(Instant::now());
             }
-            let out_of_patience = stopping_since.is_some_and(|since| since.elapsed() > STOPPING_PATIENCE);
+            let out_of_patience = self.stopping_since.is_some_and(|since| since.elapsed() > STOPPING_PATIENCE);
             if out_of_patience || self.shared.pipe_closed.load(Ordering::Relaxed) {
-                self.shared.stats.dropped.fetch_add(u64::from(block.record_count()), Ordering::Relaxed);
+                self.shared.stats.dropped.fetch_add(from_rings(block), Ordering::Relaxed);
                 return;
             }
             std::thread::sleep(RETRY_INTERVAL);
@@ -219,15 +244,17 @@ impl Writer {
 
     fn seal(self) -> Written {
         let segments = self.shared.stats.segments.load(Ordering::Relaxed);
+        let file_bytes = self.shared.stats.written_bytes.load(Ordering::Relaxed);
+        let unsealed = Written { totals: Totals { file_bytes, ..Totals::default() }, segments, seal_error: None };
         match self.sink {
             Sink::Store(store) => match store.seal() {
                 Ok((totals, segments)) => Written { totals, segments, seal_error: None },
-                Err(error) => Written { segments, seal_error: Some(error), ..Written::default() },
+                Err(error) => Written { seal_error: Some(error), ..unsealed },
             },
             Sink::Stream(stream) => match stream.finish().and_then(|(mut out, totals)| out.flush().map(|()| totals)) {
                 Ok(totals) => Written { totals, segments, seal_error: None },
-                Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Written { segments, ..Written::default() },
-                Err(error) => Written { segments, seal_error: Some(error), ..Written::default() },
+                Err(error) if error.kind() == io::ErrorKind::BrokenPipe => unsealed,
+                Err(error) => Written { seal_error: Some(error), ..unsealed },
             },
         }
     }

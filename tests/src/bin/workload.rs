@@ -16,7 +16,9 @@ struct Workload {
     steps: std::collections::VecDeque<CString>,
     dfd: libc::c_int,
     repeat: u64,
+    resolve: u64,
     quiet: bool,
+    complain: bool,
 }
 
 /// `struct open_how`, include/uapi/linux/openat2.h.
@@ -29,7 +31,7 @@ struct OpenHow {
 
 fn main() {
     let steps = std::env::args_os().skip(1).map(|step: OsString| CString::new(step.into_vec()).unwrap()).collect();
-    Workload { steps, dfd: libc::AT_FDCWD, repeat: 1, quiet: false }.run();
+    Workload { steps, dfd: libc::AT_FDCWD, repeat: 1, resolve: 0, quiet: false, complain: false }.run();
 }
 
 /// Panics with errno when a call that must work did not.
@@ -42,6 +44,12 @@ fn say(line: &str) {
     let mut out = std::io::stdout().lock();
     writeln!(out, "{line}").unwrap();
     out.flush().unwrap();
+}
+
+/// Says it on standard error, where the harness waits for lines.
+#[allow(clippy::print_stderr, reason = "asked for")]
+fn complain(line: &str) {
+    eprintln!("{line}");
 }
 
 impl Workload {
@@ -75,19 +83,26 @@ impl Workload {
         match step {
             "open" | "openat" | "openat2" | "creat" | "open32" => self.open(step),
             "repeat" => self.repeat = self.number().unsigned_abs(),
+            "resolve" => self.resolve = self.number().unsigned_abs(),
             "quiet" => self.quiet = true,
-            // SAFETY: each call is given NUL-terminated strings that live until it returns.
             "at" => {
                 let path = self.next();
-                self.dfd = must(unsafe { libc::open(path.as_ptr(), libc::O_PATH | libc::O_DIRECTORY) }, "at");
+                // SAFETY: the string lives until the call returns.
+                self.dfd = must(unsafe { libc::open(path.as_ptr(), libc::O_PATH) }, "at");
             }
+            // SAFETY: the string lives until the call returns.
             "cd" => must_zero(|path| unsafe { libc::chdir(path) }, &self.next()),
+            // SAFETY: the string lives until the call returns.
             "chroot" => must_zero(|path| unsafe { libc::chroot(path) }, &self.next()),
+            // SAFETY: the string lives until the call returns.
             "rm" => must_zero(|path| unsafe { libc::unlink(path) }, &self.next()),
+            // SAFETY: the string lives until the call returns.
             "umount" => must_zero(|path| unsafe { libc::umount2(path, libc::MNT_DETACH) }, &self.next()),
             "bind" => self.bind(),
             "setuid" => self.setuid(),
+            "ready" if self.complain => complain("ready"),
             "ready" => say("ready"),
+            "complain" => self.complain = true,
             "wait" => {
                 let mut line = String::new();
                 std::io::stdin().lock().read_line(&mut line).unwrap();
@@ -108,6 +123,8 @@ impl Workload {
                 self.threads(count);
             }
             "leave" => self.leave(),
+            "reborn" => self.reborn(),
+            "longname" => self.long_name(),
             "kill" => {
                 let signal = i32::try_from(self.number()).unwrap();
                 // SAFETY: no memory is involved.
@@ -125,7 +142,7 @@ impl Workload {
     /// `open|openat|openat2|creat|open32 FLAGS MODE PATH`, as often as `repeat` said.
     fn open(&mut self, call: &str) {
         let (flags, mode, path) = (self.number(), self.number(), self.next());
-        let how = OpenHow { flags: flags.unsigned_abs(), mode: mode.unsigned_abs(), resolve: 0 };
+        let how = OpenHow { flags: flags.unsigned_abs(), mode: mode.unsigned_abs(), resolve: self.resolve };
         for _ in 0..self.repeat {
             // SAFETY: `path` and `how` live until the calls return, and the kernel only reads them.
             let result = unsafe {
@@ -221,7 +238,46 @@ impl Workload {
         }
     }
 
-    /// Forks `count` children that do the rest; waits for all, exits as the last one did if that was not well.
+    /// `reborn PATH…`: for each path a child that opens it, one after the other, all with the same process id. Each child is
+    /// this program anew, so that the path is in its arguments.
+    fn reborn(&mut self) {
+        let mut wanted: libc::pid_t = 0;
+        for path in std::mem::take(&mut self.steps) {
+            // The arguments of clone3(2) as of Linux 5.5: exit_signal at 4, set_tid at 8, set_tid_size at 9.
+            let mut args = [0_u64; 10];
+            args[4] = libc::SIGCHLD.unsigned_abs().into();
+            if wanted > 0 {
+                args[8] = (&raw const wanted).expose_provenance() as u64;
+                args[9] = 1;
+            }
+            // SAFETY: as fork(2), in a process with one thread; the kernel only reads `args` and `wanted`.
+            let pid = unsafe { libc::syscall(libc::SYS_clone3, args.as_ptr(), size_of_val(&args)) };
+            if pid == 0 {
+                let own = c"/proc/self/exe".to_owned();
+                self.steps = [own, c"openat".to_owned(), c"0".to_owned(), c"0".to_owned(), path].into();
+                self.exec();
+            }
+            wanted = must(i32::try_from(pid).unwrap(), "clone3");
+            // SAFETY: null is allowed.
+            must(unsafe { libc::waitpid(wanted, std::ptr::null_mut(), 0) }, "waitpid");
+        }
+    }
+
+    /// `longname DEPTH COMPONENT NAME`: makes DEPTH directories of that name, one in the other from the working directory on,
+    /// enters the deepest, and makes and opens a file there.
+    fn long_name(&mut self) {
+        let (depth, component, name) = (self.number(), self.next(), self.next());
+        for _ in 0..depth {
+            // SAFETY: the strings live until the calls return.
+            must(unsafe { libc::mkdir(component.as_ptr(), 0o755) }, "mkdir");
+            // SAFETY: as above.
+            must_zero(|path| unsafe { libc::chdir(path) }, &component);
+        }
+        self.steps = ["creat", "0", "0o600"].into_iter().map(|word| CString::new(word).unwrap()).collect();
+        self.steps.push_back(name);
+    }
+
+    /// Forks `count` children that do the rest; waits for all.
     fn children(&mut self, count: i64) {
         let rest = self.rest();
         let mut pids = Vec::new();
@@ -326,7 +382,9 @@ fn open32(path: &CString, flags: i64, mode: i64) -> i64 {
             in("rdx") mode,
             out("r8") _, out("r9") _, out("r10") _, out("r11") _,
         );
-        i64::from(result as i32)
+        #[allow(clippy::cast_possible_truncation, reason = "the 32-bit call sets eax alone")]
+        let result = result as i32;
+        i64::from(result)
     }
 }
 

@@ -1,7 +1,12 @@
 //! What several of the live tests need: directories, files, and what the workload said.
 
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Duration, Instant};
 
+use crypto_trace_tests::{Finished, analyze_binary, run};
+use serde_json::Value;
 use tempfile::TempDir;
 
 /// A directory of the test's own, which any user may enter, without symbolic links in its path.
@@ -40,6 +45,40 @@ pub fn said(stdout: &[u8]) -> Vec<Said> {
         Some(Said { result, dev: dev.try_into().unwrap(), ino: ino.try_into().unwrap() })
     };
     String::from_utf8_lossy(stdout).lines().filter_map(line).collect()
+}
+
+/// Runs `crypto-trace-analyze` to its end.
+pub fn analyze<S: AsRef<OsStr>>(arguments: impl IntoIterator<Item = S>) -> Finished {
+    run(Command::new(analyze_binary()).args(arguments))
+}
+
+/// What `crypto-trace-analyze events` shows of `input`, with these options.
+pub fn shown(input: &Path, options: &[&str]) -> Vec<Value> {
+    let mut arguments: Vec<&OsStr> = vec![OsStr::new("events"), OsStr::new("--no-redact")];
+    arguments.extend(options.iter().map(OsStr::new));
+    arguments.push(input.as_os_str());
+    let done = analyze(arguments);
+    assert_eq!(done.code(), 0, "{}", done.stderr);
+    done.text().lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+/// Numbers of the line that a capture ends with: recorded, lost, dropped, segments.
+pub fn stop_line(stderr: &str) -> [u64; 4] {
+    let line = stderr.lines().find(|line| line.starts_with("Events recorded: "));
+    let line = line.unwrap_or_else(|| panic!("no stop line in:\n{stderr}"));
+    ["recorded: ", "lost: ", "dropped: ", "segments: "].map(|what| {
+        let (_, rest) = line.split_once(what).unwrap();
+        rest.split(',').next().unwrap().trim().parse().unwrap()
+    })
+}
+
+/// Waits until `happened`; fails when it does not within half a minute.
+pub fn until(what: &str, mut happened: impl FnMut() -> bool) {
+    let started = Instant::now();
+    while !happened() {
+        assert!(started.elapsed() < Duration::from_secs(30), "never happened: {what}");
+        std::thread::sleep(Duration::from_millis(1));
+    }
 }
 
 /// Words of different types as one list of arguments.

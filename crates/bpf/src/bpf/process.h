@@ -112,12 +112,15 @@ int BPF_PROG(process_fork, struct task_struct *parent, struct task_struct *child
 	struct ct_header *h;
 	__u32 slot = 0;
 
-	if (child->pid != child->tgid || !process_wanted(parent))
+	if (child->pid != child->tgid || parent->tgid == cfg.self_tgid || !tree_wanted(parent, parent->tgid))
 		return 0;
+	/* Also when its user or cgroup is not wanted (yet): a descendant may become another user. */
 	if (cfg.follow_children && (cfg.filter_tgid || cfg.comm_count))
 		add_target(child->tgid);
 	else if (cfg.filter_tgid)
 		return 0; /* not selected itself */
+	if (!process_wanted(parent))
+		return 0;
 	s = scratch_take(&slot);
 	if (!s) {
 		count_lost(CT_PROCESS_FORK);
