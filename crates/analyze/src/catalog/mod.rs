@@ -3,6 +3,8 @@
 //! Says what the documents say and nothing of its own. Names of algorithms are those of the table; groups go by their IANA
 //! names. Which algorithms a suite, a signature scheme or a key is made of is [`parts`]'s.
 
+#![warn(clippy::indexing_slicing)]
+
 mod parts;
 mod table;
 

@@ -238,7 +238,7 @@ pub fn key(certificate: &Certificate) -> Option<&'static Algorithm> {
     algorithm(match &*certificate.key_type {
         "RSA" | "RSASSA-PSS" => by_size(certificate.key_bits?, RSA)?,
         "DSA" => by_size(certificate.key_bits?, DSA)?,
-        "EC" => certificate.curve.as_deref()?,
+        "EC" => return algorithm(&format!("ECDSA {}", certificate.curve.as_deref()?)),
         other => other,
     })
 }

@@ -2,6 +2,8 @@
 //!
 //! Parsed once, at first use. Knows names only: what an algorithm is worth is [`crate::catalog`]'s.
 
+#![warn(clippy::indexing_slicing)]
+
 mod code;
 mod csv;
 
