@@ -1,9 +1,11 @@
 //! Every recording says what its software said.
 
-use super::{RECORDINGS, client, read, report, server};
+use super::{RECORDINGS, client, client_bytes, read, report, server};
 use crypto_trace_analyze::catalog;
 use crypto_trace_analyze::registry::{AlertDescription, CipherSuite, ExtensionType, Group, SignatureScheme, Version};
-use crypto_trace_analyze::tls::{Certificate, HelloFormat, KeyExchange, Message, Negotiated, Resumption, StreamEnd};
+use crypto_trace_analyze::tls::{
+    Certificate, HelloFormat, KeyExchange, Message, Negotiated, Resumption, Stream, StreamEnd,
+};
 
 fn version_of(text: &str) -> Version {
     match text {
@@ -74,6 +76,12 @@ fn how_each_was_resumed() {
     check("openssl12_session_id", Resumption::SessionId, false);
     check("openssl13_resumed", Resumption::Psk, true);
     check("openssl12_rsa", Resumption::No, false);
+    // What was cut away might have told otherwise.
+    let bytes = client_bytes("openssl12_session_id");
+    let cut = Stream::parse(&bytes[..100]);
+    assert!(cut.client_hello().is_some_and(|hello| hello.truncated));
+    let negotiated = Negotiated::new(Some(&cut), &server("openssl12_session_id")).expect("a server hello");
+    assert_eq!(negotiated.resumption, None);
     // Without the client's side, only what the server's tells.
     let alone = |name: &str| Negotiated::new(None, &server(name)).expect("a server hello").resumption;
     assert_eq!(alone("openssl13"), Some(Resumption::No));
@@ -148,9 +156,8 @@ fn chrome_hides_among_grease() {
     assert!(hello.key_shares.first().is_some_and(|group| group.is_post_quantum()));
     assert_eq!(hello.cipher_suites.len(), 15);
     assert_eq!(hello.extensions.len(), 16);
-    // Chrome permutes its extensions; JA4 does not mind. The ciphers are those of the example in JA4's specification.
-    let ja4 = hello.ja4().expect("whole");
-    assert!(ja4.starts_with("t13d1516h2_8daaf6152771_"), "{ja4}");
+    // Chrome permutes its extensions; JA4 does not mind. This is what fingerprint databases know Chrome 120 to 131 by.
+    assert_eq!(hello.ja4().as_deref(), Some("t13d1516h2_8daaf6152771_02713d6af862"));
 }
 
 #[test]
@@ -201,7 +208,7 @@ fn certificates_are_what_openssl_prints() {
         let expected = if name == "ca" { &[][..] } else { &names };
         assert_eq!(certificate.alternative_names, expected);
     };
-    let chain = |stream: &crypto_trace_analyze::tls::Stream| stream.certificates().expect("certificates").clone();
+    let chain = |stream: &Stream| stream.certificates().expect("certificates").clone();
 
     let rsa = chain(&server("openssl12"));
     assert_eq!((rsa.certificates.len(), rsa.unreadable, rsa.truncated, rsa.malformed), (2, 0, false, false));
