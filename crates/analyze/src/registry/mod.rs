@@ -9,7 +9,7 @@ mod csv;
 
 pub use code::{AlertDescription, CipherSuite, ExtensionType, Group, SignatureScheme, Version};
 
-use csv::Names;
+pub use csv::Names;
 use std::sync::OnceLock;
 
 macro_rules! registry {
