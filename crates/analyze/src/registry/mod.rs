@@ -2,12 +2,14 @@
 //!
 //! Parsed once, at first use. Knows names only: what an algorithm is worth is [`crate::catalog`]'s.
 
+#![warn(clippy::indexing_slicing)]
+
 mod code;
 mod csv;
 
 pub use code::{AlertDescription, CipherSuite, ExtensionType, Group, SignatureScheme, Version};
 
-use csv::Names;
+pub use csv::Names;
 use std::sync::OnceLock;
 
 macro_rules! registry {

@@ -120,7 +120,7 @@ impl Certificate {
             not_before: rfc3339(x509.validity().not_before),
             not_after: rfc3339(x509.validity().not_after),
             not_after_unix: x509.validity().not_after.timestamp(),
-            serial: hex(x509.raw_serial()),
+            serial: hex(serial(x509.raw_serial())),
             key_bits: curve_oid.as_deref().and_then(curve_bits).or(key_bits),
             curve: curve_oid.map(|oid| named(CURVES, &oid)),
             key_type: named(KEYS, &key_oid),
@@ -129,6 +129,14 @@ impl Certificate {
             self_issued: x509.subject().as_raw() == x509.issuer().as_raw(),
             is_ca: x509.is_ca(),
         })
+    }
+}
+
+/// Without the zero byte that DER puts in front of a number whose top bit is set; OpenSSL prints it so too.
+fn serial(raw: &[u8]) -> &[u8] {
+    match raw {
+        [0, rest @ ..] if !rest.is_empty() => rest,
+        _ => raw,
     }
 }
 
@@ -165,9 +173,11 @@ fn general_name(name: &GeneralName<'_>) -> String {
     }
 }
 
-/// Years outside 0 to 9999 cannot be in a certificate (RFC 5280, section 4.1.2.5); the epoch stands in for them.
+/// Not by way of a timestamp: certificates that do not expire say 9999-12-31 (RFC 5280, section 4.1.2.5), which jiff's do not reach.
 fn rfc3339(time: ASN1Time) -> String {
-    jiff::Timestamp::from_second(time.timestamp()).unwrap_or_default().to_string()
+    let time = time.to_datetime();
+    let (year, month, day) = (time.year(), u8::from(time.month()), time.day());
+    format!("{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}Z", time.hour(), time.minute(), time.second())
 }
 
 fn hex(bytes: &[u8]) -> String {

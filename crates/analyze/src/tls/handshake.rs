@@ -43,7 +43,7 @@ pub struct Negotiated {
     pub key_exchange: Option<KeyExchange>,
     /// ALPN, where the server answers in the clear (TLS ≤ 1.2).
     pub alpn: Option<Box<[u8]>>,
-    /// Whether an earlier session went on. None where the client's hello was not seen.
+    /// Whether an earlier session went on. None where the hellos were not seen whole.
     pub resumption: Option<Resumption>,
     /// Whether the server asked for a second hello.
     pub retried: bool,
@@ -79,10 +79,12 @@ fn resumption(offered: Option<&ClientHello>, chosen: &ServerHello, server: &Stre
     if chosen.pre_shared_key.is_some() {
         return Some(Resumption::Psk);
     }
-    if chosen.version().is_some_and(Version::is_tls13) || server.certificates().is_some() {
+    let full_tls13 = chosen.version().is_some_and(Version::is_tls13) && !chosen.truncated;
+    if full_tls13 || server.certificates().is_some() {
         return Some(Resumption::No);
     }
-    let offered = offered?;
+    // What was cut away might have told otherwise.
+    let offered = offered.filter(|offered| !offered.truncated && !chosen.truncated)?;
     // RFC 5246, section 7.4.1.3: the server answers with the client's id to resume; RFC 5077, section 3.4: also when it is a
     // ticket that it resumes by, for which the client makes an id up.
     let echoed = !offered.session_id.is_empty() && offered.session_id == chosen.session_id;

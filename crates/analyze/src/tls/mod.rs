@@ -7,6 +7,8 @@
 //! Own cursor, no parser crate: tls-parser 0.12 answers a hello that is cut short with Incomplete and nothing else,
 //! while what is cut here must be read as far as it goes.
 
+#![warn(clippy::indexing_slicing)]
+
 mod alert;
 mod certificate;
 mod client_hello;

@@ -229,8 +229,11 @@ impl Assembler {
     /// Whether a handshake record is encrypted. After ChangeCipherSpec it is, but for the second hello of a TLS 1.3 client:
     /// that one comes after nothing but the first, and says in the clear what it is.
     fn is_encrypted(&self, payload: &[u8], len: usize) -> bool {
+        if !self.pending.is_empty() || !self.messages.contains(&Message::ChangeCipherSpec) {
+            return false;
+        }
         if self.messages.last() != Some(&Message::ChangeCipherSpec) {
-            return self.messages.contains(&Message::ChangeCipherSpec) && self.pending.is_empty();
+            return true;
         }
         let only_hellos =
             self.messages.iter().all(|message| matches!(message, Message::ClientHello(_) | Message::ChangeCipherSpec));

@@ -29,7 +29,7 @@ fn every_truncation_of_every_recording_is_read_as_far_as_it_goes() {
     for name in RECORDINGS {
         for (whole, bytes) in [(client(name), client_bytes(name)), (server(name), server_bytes(name))] {
             for len in 0..bytes.len() {
-                let cut = read_all(&bytes[..len]);
+                let cut = Stream::parse(&bytes[..len]);
                 assert!(cut.messages.len() <= whole.messages.len(), "{name} at {len}");
                 assert!(!matches!(cut.end, StreamEnd::NotTls | StreamEnd::Malformed), "{name} at {len}: {:?}", cut.end);
                 // All but the last message, which may be cut, are those of the whole.
@@ -44,16 +44,15 @@ fn every_truncation_of_every_recording_is_read_as_far_as_it_goes() {
     }
 }
 
+/// Every bit of two recordings; of the others, some of every byte.
 #[test]
-fn every_bit_flip_of_every_recording_is_survived() {
+fn bit_flips_are_survived() {
     for name in RECORDINGS {
+        let step = if ["openssl12_ec", "chrome_mlkem"].contains(&name) { 1 } else { 7 };
         for mut bytes in [client_bytes(name), server_bytes(name)] {
-            for position in 0..bytes.len().min(2600) * 8 {
+            for position in (0..bytes.len().min(2600) * 8).step_by(step) {
                 bytes[position / 8] ^= 1 << (position % 8);
-                let _ = (
-                    Stream::parse(&bytes).client_hello().map(ClientHello::ja4),
-                    find_hello(&bytes[..bytes.len().min(16)]),
-                );
+                let _ = Stream::parse(&bytes).client_hello().map(ClientHello::ja4);
                 bytes[position / 8] ^= 1 << (position % 8);
             }
         }

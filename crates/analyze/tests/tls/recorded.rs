@@ -1,8 +1,11 @@
 //! Every recording says what its software said.
 
-use super::{RECORDINGS, client, read, report, server};
+use super::{RECORDINGS, client, client_bytes, read, report, server};
+use crypto_trace_analyze::catalog;
 use crypto_trace_analyze::registry::{AlertDescription, CipherSuite, ExtensionType, Group, SignatureScheme, Version};
-use crypto_trace_analyze::tls::{Certificate, HelloFormat, KeyExchange, Message, Negotiated, Resumption, StreamEnd};
+use crypto_trace_analyze::tls::{
+    Certificate, HelloFormat, KeyExchange, Message, Negotiated, Resumption, Stream, StreamEnd,
+};
 
 fn version_of(text: &str) -> Version {
     match text {
@@ -73,6 +76,12 @@ fn how_each_was_resumed() {
     check("openssl12_session_id", Resumption::SessionId, false);
     check("openssl13_resumed", Resumption::Psk, true);
     check("openssl12_rsa", Resumption::No, false);
+    // What was cut away might have told otherwise.
+    let bytes = client_bytes("openssl12_session_id");
+    let cut = Stream::parse(&bytes[..100]);
+    assert!(cut.client_hello().is_some_and(|hello| hello.truncated));
+    let negotiated = Negotiated::new(Some(&cut), &server("openssl12_session_id")).expect("a server hello");
+    assert_eq!(negotiated.resumption, None);
     // Without the client's side, only what the server's tells.
     let alone = |name: &str| Negotiated::new(None, &server(name)).expect("a server hello").resumption;
     assert_eq!(alone("openssl13"), Some(Resumption::No));
@@ -147,9 +156,8 @@ fn chrome_hides_among_grease() {
     assert!(hello.key_shares.first().is_some_and(|group| group.is_post_quantum()));
     assert_eq!(hello.cipher_suites.len(), 15);
     assert_eq!(hello.extensions.len(), 16);
-    // Chrome permutes its extensions; JA4 does not mind. The ciphers are those of the example in JA4's specification.
-    let ja4 = hello.ja4().expect("whole");
-    assert!(ja4.starts_with("t13d1516h2_8daaf6152771_"), "{ja4}");
+    // Chrome permutes its extensions; JA4 does not mind. This is what fingerprint databases know Chrome 120 to 131 by.
+    assert_eq!(hello.ja4().as_deref(), Some("t13d1516h2_8daaf6152771_02713d6af862"));
 }
 
 #[test]
@@ -200,7 +208,7 @@ fn certificates_are_what_openssl_prints() {
         let expected = if name == "ca" { &[][..] } else { &names };
         assert_eq!(certificate.alternative_names, expected);
     };
-    let chain = |stream: &crypto_trace_analyze::tls::Stream| stream.certificates().expect("certificates").clone();
+    let chain = |stream: &Stream| stream.certificates().expect("certificates").clone();
 
     let rsa = chain(&server("openssl12"));
     assert_eq!((rsa.certificates.len(), rsa.unreadable, rsa.truncated, rsa.malformed), (2, 0, false, false));
@@ -235,4 +243,44 @@ fn extensions_have_names() {
         let expected: &[ExtensionType] = if name == "chrome_mlkem" { &[ExtensionType(17513)] } else { &[] };
         assert_eq!(unnamed, expected, "{name}");
     }
+}
+
+#[test]
+fn certificates_of_other_kinds() {
+    let forever = Certificate::parse(&read("never_expires.der")).expect("a certificate");
+    assert_eq!((&*forever.not_before, &*forever.not_after), ("1999-01-02T03:04:05Z", "9999-12-31T23:59:59Z"));
+    assert_eq!((&*forever.serial, &*forever.signature_algorithm), ("80f1", "ecdsa-with-SHA384"));
+    assert_eq!((forever.curve.as_deref(), forever.key_bits), (Some("secp384r1"), Some(384)));
+    assert!(forever.self_issued && forever.is_ca);
+    // As it is written: whoever shows it has to escape it.
+    assert_eq!(forever.subject, "CN=f\u{f6}\u{f6} \u{7} \"bar\"");
+    assert_eq!(catalog::key(&forever).map(|row| &*row.name), Some("ECDSA secp384r1"));
+
+    let post_quantum = Certificate::parse(&read("ml_dsa_65.der")).expect("a certificate");
+    assert_eq!((&*post_quantum.key_type, &*post_quantum.signature_algorithm), ("ML-DSA-65", "ML-DSA-65"));
+    assert_eq!((post_quantum.key_bits, &post_quantum.curve), (None, &None));
+    assert_eq!(catalog::key(&post_quantum).and_then(|row| row.quantum_vulnerable), Some(false));
+    assert!(Certificate::parse(b"").is_err());
+}
+
+#[test]
+fn what_was_negotiated_has_a_worth() {
+    let as_of = "2026-11-23".parse().expect("a date");
+    let check = |name: &str, expected: &[&str]| {
+        let negotiated = Negotiated::new(Some(&client(name)), &server(name)).expect("a server hello");
+        let version = negotiated.version.expect("a version").to_string();
+        let parts = catalog::suite(negotiated.cipher_suite.expect("a suite")).expect("known");
+        let group = negotiated.key_exchange.and_then(catalog::key_exchange).map(|row| &*row.name);
+        let names = [&*version].into_iter().chain(parts.names()).chain(group);
+        let found: Vec<String> = names
+            .flat_map(|name| catalog::assess(name, as_of).into_iter().map(move |finding| (name, finding)))
+            .filter(|(_, finding)| finding.in_force && finding.document.state == catalog::DocumentState::Final)
+            .map(|(name, finding)| format!("{name}: {}", finding.document.id))
+            .collect();
+        assert_eq!(found, expected, "{name}");
+    };
+    check("openssl13", &[]);
+    check("openssl4_mlkem", &[]);
+    check("openssl10", &["TLS 1.0: RFC 8996"]);
+    check("openssl12_rsa", &["RSA key transport: RFC 9325"]);
 }
