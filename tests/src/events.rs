@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use crypto_trace_format::record::{
     ClockFixed, FileOpen, FileOpenFixed, Header, LibLoad, LibLoadFixed, Loss, LossFixed, ProbeStatus, ProbeStatusFixed,
     ProcessExec, ProcessExecFixed, ProcessExit, ProcessExitFixed, ProcessFork, ProcessForkFixed, ProcessInfo,
-    ProcessInfoFixed, Record, SelfStats, SelfStatsFixed, trim_comm,
+    ProcessInfoFixed, Record, SelfStats, SelfStatsFixed, TlsHello, TlsHelloFixed, trim_comm,
 };
 use crypto_trace_format::segment::{BlockBuffer, Fault, SegmentMeta, SegmentReader, StreamItem, StreamReader};
 
@@ -44,6 +44,7 @@ pub enum Body {
     Exit(ProcessExitFixed),
     Open(Open),
     Lib(Lib),
+    Hello(TlsHelloFixed),
     Info(Info),
     Loss(LossFixed),
     Clock(ClockFixed),
@@ -267,6 +268,7 @@ fn body(record: &Record<'_>) -> Body {
             let ProcessInfo { fixed, exe, argv, .. } = ProcessInfo::decode(record).unwrap();
             Body::Info(Info { fixed, exe: exe.to_vec(), argv: argv.to_vec() })
         }
+        TlsHello::KIND => Body::Hello(TlsHello::decode(record).unwrap().fixed),
         Loss::KIND => Body::Loss(Loss::decode(record).unwrap().fixed),
         ProbeStatus::KIND => {
             let ProbeStatus { fixed, probe, target, .. } = ProbeStatus::decode(record).unwrap();

@@ -32,11 +32,12 @@ enum ct_tls_content {
 };
 
 enum ct_tls_message {
-	CT_TLS_CLIENT_HELLO = 1,
+	CT_TLS_CLIENT_HELLO = 1, /* also the role of the side that sent it */
 	CT_TLS_SERVER_HELLO = 2,
 	CT_TLS_CERTIFICATE = 11,
 	CT_TLS_SERVER_KEY_EXCHANGE = 12,
 	CT_TLS_CERTIFICATE_STATUS = 22,
+	CT_TLS_NO_HELLO = 255, /* a role, not a message: it answered by an alert */
 };
 
 /* Where a direction's stream is. */
@@ -308,15 +309,19 @@ static __always_inline __u8 judge_head(struct ct_dir *d)
 	}
 }
 
-/* Whether a hello begins at `p`. */
-static __always_inline int hello_begins(struct __sk_buff *skb, struct ct_dir *d, __u32 p, __u32 end)
+/* Whether a hello begins at `p`, or an alert that is the answer to one in the other direction. */
+static __always_inline int hello_begins(struct __sk_buff *skb, struct ct_socket *st, struct ct_dir *d, __u32 p, __u32 end)
 {
 	__u32 len;
 
 	if (end - p < CT_TLS_HEAD || bpf_skb_load_bytes(skb, p, d->head, CT_TLS_HEAD))
 		return 0;
 	len = (__u32)d->head[3] << 8 | d->head[4];
-	if (d->head[0] != CT_TLS_HANDSHAKE || d->head[1] != 3 || d->head[2] > 4 || len < 4 || len > CT_TLS_MAX_LEN)
+	if (d->head[1] != 3 || d->head[2] > 4)
+		return 0;
+	if (d->head[0] == CT_TLS_ALERT)
+		return len == 2 && (st->dir[0].role || st->dir[1].role);
+	if (d->head[0] != CT_TLS_HANDSHAKE || len < 4 || len > CT_TLS_MAX_LEN)
 		return 0;
 	return d->head[5] == CT_TLS_CLIENT_HELLO || d->head[5] == CT_TLS_SERVER_HELLO;
 }
@@ -434,12 +439,12 @@ static __always_inline void follow(struct __sk_buff *skb, struct bpf_sock *sk, s
 
 	d->next += w.end - p;
 	if (d->at == CT_AT_LOOK) {
-		if (!hello_begins(skb, d, p, w.end)) {
+		if (!hello_begins(skb, st, d, p, w.end)) {
 			if (++d->packets >= CT_TLS_LOOK_PACKETS)
 				d->at = CT_AT_DONE;
 			return;
 		}
-		d->role = d->head[5];
+		d->role = d->head[0] == CT_TLS_ALERT ? CT_TLS_NO_HELLO : d->head[5];
 		d->at = CT_AT_HEAD;
 	}
 	bpf_loop(CT_TLS_FRAMES + 2, step_tls, &w, 0);

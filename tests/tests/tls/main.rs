@@ -1,0 +1,8 @@
+//! TLS as it is seen on the wire, against what the software itself reports: real servers and clients over loopback.
+//!
+//! Each test traces only what its own script starts. Keys and certificates are made for it.
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+mod handshakes;
+mod privacy;
+mod support;
