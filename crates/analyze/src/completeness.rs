@@ -38,6 +38,10 @@ pub fn gaps(capture: &Capture, name_host: bool) -> Vec<String> {
         }
         gaps.push(gap);
     }
+    let refused = capture.handshakes.refused();
+    if refused > 0 {
+        gaps.push(format!("{} TLS records did not fit in memory: handshakes are missing or cut", grouped(refused)));
+    }
     if name_host {
         let host = escape::for_people(capture.meta.host.as_bytes());
         gaps.iter_mut().for_each(|gap| *gap = format!("{host}: {gap}"));
