@@ -21,6 +21,7 @@ pub mod redact;
 pub mod registry;
 pub mod render;
 pub mod summary;
+pub mod survey;
 pub mod text;
 pub mod time_spec;
 pub mod timeline;

@@ -98,6 +98,11 @@ impl Connection {
         self.key.net_ns
     }
 
+    /// Its number in [`Handshakes::connections`].
+    pub fn index(&self) -> u32 {
+        self.found.2
+    }
+
     /// From when on a live reader need not wait for more of it.
     fn ready_from_ns(&self) -> u64 {
         let view = self.view();

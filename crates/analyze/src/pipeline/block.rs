@@ -4,6 +4,7 @@ use crate::capture::Capture;
 use crate::clock::WallNs;
 use crate::faults::Problem;
 use crate::filter::{ResolvedFilter, Selection};
+use crate::handshakes::Connection;
 use crate::timeline::{ImageCache, ImageId};
 use crypto_trace_format::record::{Record, Records, TlsHello};
 use crypto_trace_format::segment::BlockHeader;
@@ -54,6 +55,8 @@ pub struct Match<'a> {
     pub time: WallNs,
     /// What its process ran.
     pub image: ImageId,
+    /// The connection that it stands for.
+    pub connection: Option<&'a Connection>,
 }
 
 impl<'a> BlockSource<'a> {
@@ -90,19 +93,21 @@ impl<'a> BlockSource<'a> {
                 tally.unknown += 1;
                 continue;
             }
+            let mut connection = None;
             if record.kind() == TlsHello::KIND {
                 // A connection is shown once, as its process's.
-                let Some(connection) = self.capture.handshakes.shown_at(self.segment, number) else { continue };
-                if !filter.outcome_matches(connection) {
+                let Some(shown) = self.capture.handshakes.shown_at(self.segment, number) else { continue };
+                if !filter.outcome_matches(shown) {
                     continue;
                 }
-                connection.owner.put_into(&mut record.header);
+                shown.owner.put_into(&mut record.header);
+                connection = Some(shown);
             }
             let time = clock.wall(time_ns);
             let image = images.image(&record.header);
             match filter.matches(self.capture, selection, &record, time, image) {
                 Ok(false) => {}
-                Ok(true) => each(&Match { record, offset: here, number, time, image }),
+                Ok(true) => each(&Match { record, offset: here, number, time, image, connection }),
                 Err(error) => problems.push(Problem::Body { record: number, error }),
             }
         }

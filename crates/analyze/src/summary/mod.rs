@@ -6,10 +6,12 @@
 pub mod histogram;
 mod partial;
 mod print;
+mod print_tls;
 mod totals;
 
 pub use partial::{Counter, Partial};
 pub use print::{SummaryContext, print};
+pub use print_tls::{in_short, peer_name, percent, post_quantum, ranked};
 pub use totals::Totals;
 
 use crate::capture::Capture;
@@ -45,6 +47,7 @@ pub fn summarize(plan: &Plan<'_>, faults: &mut FaultLog) -> Totals {
             }
         }
     }
+    totals.add_handshakes(plan.captures);
     totals
 }
 
@@ -120,6 +123,8 @@ impl LiveSink for Totals {
         for (capture, partial) in counted {
             self.add(partial, capture, faults);
         }
+        // They are forgotten after this.
+        self.add_handshakes(captures);
         Ok(())
     }
 }

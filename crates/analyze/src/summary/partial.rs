@@ -7,7 +7,7 @@ use crate::filter::{ResolvedFilter, Selection};
 use crate::pipeline::{BlockSource, Match, Tally};
 use crate::timeline::ImageId;
 use crypto_trace_format::catalog::{FileType, file_type};
-use crypto_trace_format::record::{FileOpen, Kind, LibLoad, RecordError};
+use crypto_trace_format::record::{Comm, FileOpen, Kind, LibLoad, RecordError};
 use foldhash::fast::RandomState;
 use std::borrow::Borrow;
 use std::collections::{HashMap, HashSet};
@@ -74,6 +74,8 @@ pub struct Partial {
     pub files: Vec<(Vec<u8>, FileUse)>,
     /// By path.
     pub libraries: Vec<(Vec<u8>, LibraryUse)>,
+    /// TLS connections: number, process, thread name; no process where it is not known.
+    pub connections: Vec<(u32, Option<(ImageId, Comm)>)>,
     /// What was wrong.
     pub problems: Vec<Problem>,
 }
@@ -128,6 +130,7 @@ pub struct Counter {
     millisecond: (i64, u64),
     histogram: Histogram,
     range: Option<(WallNs, WallNs)>,
+    connections: Vec<(u32, Option<(ImageId, Comm)>)>,
     problems: Vec<Problem>,
 }
 
@@ -162,6 +165,7 @@ impl Counter {
             images: self.images.into_rows(),
             files: self.files.into_rows(),
             libraries: self.libraries.into_rows(),
+            connections: self.connections,
             problems: self.problems,
         }
     }
@@ -180,6 +184,10 @@ impl Counter {
         }
         self.count_time(found.time);
         let header = &record.header;
+        if let Some(connection) = found.connection {
+            let process = connection.owner.is_known().then_some((found.image, header.comm));
+            self.connections.push((connection.index(), process));
+        }
         if header.tgid == 0 {
             return Ok(());
         }

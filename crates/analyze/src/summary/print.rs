@@ -1,5 +1,6 @@
 //! The summary as text.
 
+use super::print_tls;
 use super::totals::{File, Program, Totals};
 use crate::capture::Capture;
 use crate::clock::WallNs;
@@ -46,6 +47,7 @@ pub fn print(totals: &Totals, context: &SummaryContext<'_>) -> String {
     file_types(totals, context.paint, &mut out);
     files(totals, context, &mut out);
     libraries(totals, context.paint, &mut out);
+    print_tls::print(totals, context, &mut out);
     if totals.overflowed {
         out.push_str("\nToo many distinct names: some rows are missing above, totals by type are complete.\n");
     }
@@ -249,7 +251,7 @@ fn failures(failures: &[(u32, u64)]) -> String {
     texts.collect::<Vec<_>>().join(", ")
 }
 
-fn section(name: &str, paint: Paint, out: &mut String) {
+pub(super) fn section(name: &str, paint: Paint, out: &mut String) {
     let _ = writeln!(out, "\n{}", paint.heading(name));
 }
 

@@ -9,6 +9,7 @@ use crate::clock::WallNs;
 use crate::faults::FaultLog;
 use crate::library;
 use crate::pipeline::Tally;
+use crate::survey::{Passed, Survey};
 use crate::timeline::ImageId;
 use crypto_trace_format::catalog::{self, FileType, file_name};
 use crypto_trace_format::record::{Kind, trim_comm};
@@ -33,6 +34,8 @@ pub struct Program {
     pub types: BTreeSet<FileType>,
     /// Libraries it loaded.
     pub libraries: BTreeSet<&'static str>,
+    /// Those of them that speak TLS.
+    pub tls_libraries: BTreeSet<&'static str>,
     /// Processes.
     pub processes: u64,
 }
@@ -90,8 +93,12 @@ pub struct Totals {
     pub types: BTreeMap<FileType, TypeTotal>,
     /// By library.
     pub libraries: BTreeMap<LibraryKey, Library>,
+    /// TLS handshakes.
+    pub survey: Survey,
     /// A table was full: some rows are missing, some counts of distinct things are too low.
     pub overflowed: bool,
+    /// Connections that are not in the survey yet.
+    passed: Vec<Passed>,
     seen_processes: HashSet<(u32, ImageId, u32), RandomState>,
     seen_loads: HashSet<(u32, u32, u32, u32), RandomState>,
     library_numbers: HashMap<LibraryKey, u32, RandomState>,
@@ -119,6 +126,16 @@ impl Totals {
         for (path, used) in partial.libraries {
             self.add_library(partial.capture, capture, &path, &used);
         }
+        for (connection, process) in partial.connections {
+            let program = process.map(|(image, comm)| program_name(capture, image, trim_comm(&comm)).to_vec());
+            self.passed.push(Passed { capture: partial.capture, connection, program });
+        }
+    }
+
+    /// Counts the connections of what was added, whose captures still hold them.
+    pub fn add_handshakes(&mut self, captures: &[Capture]) {
+        self.survey.add(&std::mem::take(&mut self.passed), captures);
+        self.overflowed |= self.survey.overflowed;
     }
 
     fn add_image(&mut self, number: u32, capture: &Capture, (image, tgid): (ImageId, u32), used: &ImageUse) {
@@ -190,6 +207,9 @@ impl Totals {
         for (image, tgid) in &used.images {
             if let Some(program) = capture.timeline.exe(*image).and_then(|exe| self.programs.get_mut(exe)) {
                 program.libraries.insert(name);
+                if library::speaks_tls(file) {
+                    program.tls_libraries.insert(name);
+                }
             }
             let process = capture.timeline.process_of(*image).map_or(u32::MAX, |process| process.number());
             if self.seen_loads.len() >= 8 * MAX_ROWS {
