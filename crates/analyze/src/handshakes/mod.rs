@@ -9,6 +9,7 @@ mod owner;
 mod side;
 mod view;
 
+pub(crate) use fields::CertificateFields;
 pub use owner::{Owner, OwnerSource};
 pub use side::Side;
 pub use view::{Outcome, Role, View};
@@ -125,6 +126,7 @@ pub struct Handshakes {
     shown: HashSet<Key, RandomState>,
     bytes: usize,
     max_bytes: usize,
+    seen: u64,
     refused: u64,
 }
 
@@ -145,6 +147,7 @@ impl Handshakes {
             shown: HashSet::default(),
             bytes: 0,
             max_bytes,
+            seen: 0,
             refused: 0,
         }
     }
@@ -201,6 +204,7 @@ impl Handshakes {
     fn insert(&mut self, key: Key, time_ns: u64, segment: u32, number: u64) -> u32 {
         let index = u32::try_from(self.list.len()).unwrap_or(u32::MAX);
         self.bytes += CONNECTION_BYTES;
+        self.seen += 1;
         let found = (key.ends, time_ns, index);
         self.list.push(Connection {
             key,
@@ -253,6 +257,11 @@ impl Handshakes {
     /// All connections, in the order they were found.
     pub fn connections(&self) -> &[Connection] {
         &self.list
+    }
+
+    /// How many connections there were, also those that were shown and forgotten since.
+    pub fn seen(&self) -> u64 {
+        self.seen
     }
 
     /// Records that were left out, because there was no more room.

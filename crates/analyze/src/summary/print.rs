@@ -9,7 +9,7 @@ use crate::text::{Align, Paint, Table, duration, grouped};
 use crate::timestamp::timestamp;
 use crate::{completeness, escape, redact};
 use crypto_trace_format::catalog::FileType;
-use crypto_trace_format::record::Kind;
+use crypto_trace_format::record::{Kind, TlsHello};
 use std::fmt::Write;
 
 /// Rows of a table that are shown.
@@ -133,7 +133,9 @@ fn kinds(totals: &Totals, paint: Paint, out: &mut String) {
     rows.sort_by_key(|(kind, count)| (std::cmp::Reverse(**count), **kind));
     let mut table = Table::new(&[("type", Align::Left), ("events", Align::Right)]);
     for (kind, count) in rows {
-        table.row(vec![kind.name().unwrap_or("unknown").to_owned(), grouped(*count)]);
+        // Hellos are shown as handshakes.
+        let name = if *kind == TlsHello::KIND { Some("tls_handshake") } else { kind.name() };
+        table.row(vec![name.unwrap_or("unknown").to_owned(), grouped(*count)]);
     }
     tabulate("Events by type", &table, paint, out);
 }

@@ -6,7 +6,7 @@ use crate::capture::Capture;
 use crate::survey::{PeerKey, Quantum, Survey};
 use crate::text::{Align, Table, grouped};
 use crate::{escape, handshakes::Role};
-use std::fmt::{Display, Write};
+use std::fmt::Write;
 
 /// Rows of a table that are shown.
 const TOP: usize = 5;
@@ -88,7 +88,7 @@ pub fn peer_name(peer: &PeerKey) -> String {
 }
 
 /// The most frequent first.
-pub fn ranked<T: Display + Ord>(rows: impl Iterator<Item = (T, u64)>) -> Vec<(T, u64)> {
+pub fn ranked<T: Ord>(rows: impl Iterator<Item = (T, u64)>) -> Vec<(T, u64)> {
     let mut rows: Vec<_> = rows.collect();
     rows.sort_by(|(name_a, a), (name_b, b)| b.cmp(a).then_with(|| name_a.cmp(name_b)));
     rows

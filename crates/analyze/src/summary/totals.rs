@@ -36,6 +36,8 @@ pub struct Program {
     pub libraries: BTreeSet<&'static str>,
     /// Those of them that speak TLS.
     pub tls_libraries: BTreeSet<&'static str>,
+    /// Processes that loaded one of those.
+    pub tls_processes: u64,
     /// Processes.
     pub processes: u64,
 }
@@ -101,6 +103,7 @@ pub struct Totals {
     passed: Vec<Passed>,
     seen_processes: HashSet<(u32, ImageId, u32), RandomState>,
     seen_loads: HashSet<(u32, u32, u32, u32), RandomState>,
+    seen_tls: HashSet<(u32, u32, u32), RandomState>,
     library_numbers: HashMap<LibraryKey, u32, RandomState>,
 }
 
@@ -205,13 +208,15 @@ impl Totals {
         let library = self.libraries.entry(key).or_default();
         library.loads += used.loads;
         for (image, tgid) in &used.images {
+            let process = capture.timeline.process_of(*image).map_or(u32::MAX, |process| process.number());
             if let Some(program) = capture.timeline.exe(*image).and_then(|exe| self.programs.get_mut(exe)) {
                 program.libraries.insert(name);
                 if library::speaks_tls(file) {
                     program.tls_libraries.insert(name);
+                    let room = self.seen_tls.len() < 8 * MAX_ROWS;
+                    program.tls_processes += u64::from(room && self.seen_tls.insert((number, process, *tgid)));
                 }
             }
-            let process = capture.timeline.process_of(*image).map_or(u32::MAX, |process| process.number());
             if self.seen_loads.len() >= 8 * MAX_ROWS {
                 self.overflowed = true;
             } else if self.seen_loads.insert((library_number, number, process, *tgid)) {

@@ -20,6 +20,9 @@ use std::net::IpAddr;
 /// Rows of a table.
 const MAX_ROWS: usize = 50_000;
 
+/// Processes that are told apart.
+const MAX_PROCESSES: usize = 1 << 20;
+
 /// Programs that are named in one row.
 const MAX_PROGRAMS: usize = 100;
 
@@ -115,6 +118,8 @@ pub struct ProgramRow {
     pub server: u64,
     /// Neither hello was seen.
     pub unknown_role: u64,
+    /// Processes.
+    pub processes: u64,
     /// How they ended.
     pub outcomes: Outcomes,
     /// Versions agreed on.
@@ -182,6 +187,15 @@ pub struct Survey {
     pub cut: u64,
     /// A table was full.
     pub overflowed: bool,
+    /// Processes that were counted: capture, id, start.
+    seen_processes: HashSet<(u32, u32, u64)>,
+}
+
+impl ProgramRow {
+    /// Ends of connections.
+    pub fn ends(&self) -> u64 {
+        self.client + self.server + self.unknown_role
+    }
 }
 
 impl Survey {
@@ -202,7 +216,7 @@ impl Survey {
                 .collect();
             for (one, facts) in chunk.iter().zip(facts) {
                 let Some((connection, facts, counts)) = facts else { continue };
-                self.add_end(one.program.as_deref(), connection, &facts);
+                self.add_end(one, connection, &facts);
                 self.add_names(one.program.as_deref(), &facts, counts);
                 if counts {
                     self.add_handshake(connection, facts);
@@ -211,12 +225,16 @@ impl Survey {
         }
     }
 
-    fn add_end(&mut self, program: Option<&[u8]>, connection: &Connection, facts: &Facts) {
+    fn add_end(&mut self, passed: &Passed, connection: &Connection, facts: &Facts) {
         self.ends += 1;
         self.late += u64::from(connection.late);
         self.gaps += u64::from(facts.gap);
         self.cut += u64::from(connection.cut);
-        let Some(row) = row(&mut self.programs, program.map(<[u8]>::to_vec), &mut self.overflowed) else { return };
+        let Some(row) = row(&mut self.programs, passed.program.clone(), &mut self.overflowed) else { return };
+        let process = (passed.capture, connection.owner.tgid, connection.owner.start_ns);
+        if connection.owner.is_known() && self.seen_processes.len() < MAX_PROCESSES {
+            row.processes += u64::from(self.seen_processes.insert(process));
+        }
         match facts.role {
             Some(Role::Client) => row.client += 1,
             Some(Role::Server) => row.server += 1,
