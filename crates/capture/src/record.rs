@@ -70,7 +70,7 @@ pub fn run(args: &RecordArgs) -> Result<u8, Failure> {
     }
     if let Some(missing) = privileges::missing() {
         return Err(Failure::privileges(format!(
-            "recording needs CAP_BPF and CAP_PERFMON, or root; {missing} is missing (try sudo)"
+            "recording needs CAP_BPF and CAP_PERFMON, or root; missing: {missing} (try sudo)"
         )));
     }
     let by_process = !args.command.is_empty() || !args.pid.is_empty();
