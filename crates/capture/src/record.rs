@@ -22,7 +22,7 @@ use crate::drain::{self, Blocks, Drained, drain, flush};
 use crate::exit::Failure;
 use crate::filter::RecordFilter;
 use crate::host::segment_meta;
-use crate::process_table::TableFilter;
+use crate::process_table::{Table, TableFilter};
 use crate::signals::Signals;
 use crate::stats::Accounting;
 use crate::units::show_size;
@@ -97,6 +97,16 @@ pub fn run(args: &RecordArgs) -> Result<u8, Failure> {
     if args.follow_children {
         add_descendants(&programs, &args.pid)?;
     }
+    let table = TableFilter {
+        targets: by_process.then(|| programs.targets()).transpose()?,
+        gate: command.as_ref().map(Child::tgid),
+        ..table
+    };
+    let mut before = Table::default();
+    if !args.pid.is_empty() {
+        // One that ends before the table proper is read has events all the same.
+        table.encode(&mut before);
+    }
     let probes = programs.attach();
     check_probes(&probes)?;
     if args.verbose {
@@ -107,14 +117,7 @@ pub fn run(args: &RecordArgs) -> Result<u8, Failure> {
     let _ = rustix::process::setpriority_process(None, DRAIN_NICE);
     privileges::drop_unneeded().context("cannot give up capabilities")?;
 
-    let opening = Opening {
-        table: TableFilter {
-            targets: by_process.then(|| programs.targets()).transpose()?,
-            gate: command.as_ref().map(Child::tgid),
-            ..table
-        },
-        probes,
-    };
+    let opening = Opening { table, before, probes };
     let mut session = Session::start(args, programs, opening)?;
     if let Some(child) = &command {
         // What the command does is not to be found in /proc as well.
