@@ -48,15 +48,21 @@ pub struct Table {
 }
 
 impl Table {
-    /// Adds what `earlier` tells of processes that are not in this one.
-    pub fn add_missing(&mut self, earlier: &Self) {
-        let process = |header: &Header| (header.tgid, header.start_ns);
-        let told: HashSet<_> = Records::new(&self.lifecycle).flatten().map(|record| process(&record.header)).collect();
-        for (from, to) in [(&earlier.lifecycle, &mut self.lifecycle), (&earlier.events, &mut self.events)] {
-            for record in Records::new(from).flatten().filter(|record| !told.contains(&process(&record.header))) {
-                to.extend_from_slice(record.bytes());
-            }
-        }
+    /// Completes this one by `earlier`, which was read before. Of a process that is ending the later look finds little, so
+    /// the earlier one counts; libraries may have come in between, so of those the later one does.
+    pub fn complete(&mut self, earlier: Self) {
+        let later = std::mem::replace(&mut self.lifecycle, earlier.lifecycle);
+        add_other_processes(&mut self.lifecycle, &later);
+        add_other_processes(&mut self.events, &earlier.events);
+    }
+}
+
+/// Appends the records of those processes that have none yet.
+fn add_other_processes(to: &mut Vec<u8>, more: &[u8]) {
+    let process = |header: &Header| (header.tgid, header.start_ns);
+    let told: HashSet<_> = Records::new(to).flatten().map(|record| process(&record.header)).collect();
+    for record in Records::new(more).flatten().filter(|record| !told.contains(&process(&record.header))) {
+        to.extend_from_slice(record.bytes());
     }
 }
 

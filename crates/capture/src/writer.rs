@@ -165,7 +165,7 @@ impl Writer {
         }
         let mut table = Table::default();
         self.opening.table.encode(&mut table);
-        table.add_missing(&std::mem::take(&mut self.opening.before));
+        table.complete(std::mem::take(&mut self.opening.before));
         lifecycle.append(&mut table.lifecycle);
         let events = table.events;
         self.opening.table.gate = None;
