@@ -2,6 +2,7 @@
 //!
 //! Processes come and go while /proc is read: one that vanishes half-way is left out, for its exit is in the ring.
 
+use std::collections::HashSet;
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::PathBuf;
@@ -9,7 +10,7 @@ use std::path::PathBuf;
 use crypto_trace_bpf::Targets;
 use crypto_trace_format::catalog;
 use crypto_trace_format::record::{
-    Comm, Header, LibLoad, LibLoadFixed, ProcessInfo, ProcessInfoFixed, Tier, flags, trim_comm,
+    Comm, Header, LibLoad, LibLoadFixed, ProcessInfo, ProcessInfoFixed, Records, Tier, flags, trim_comm,
 };
 use procfs::ProcResult;
 use procfs::process::{MMPermissions, MMapPath, Process};
@@ -37,9 +38,37 @@ pub struct TableFilter {
     pub libraries: bool,
 }
 
+/// Records of processes and of their libraries.
+#[derive(Debug, Default)]
+pub struct Table {
+    /// `process_info`.
+    pub lifecycle: Vec<u8>,
+    /// `lib_load`.
+    pub events: Vec<u8>,
+}
+
+impl Table {
+    /// Completes this one by `earlier`, which was read before. Of a process that is ending the later look finds little, so
+    /// the earlier one counts; libraries may have come in between, so of those the later one does.
+    pub fn complete(&mut self, earlier: Self) {
+        let later = std::mem::replace(&mut self.lifecycle, earlier.lifecycle);
+        add_other_processes(&mut self.lifecycle, &later);
+        add_other_processes(&mut self.events, &earlier.events);
+    }
+}
+
+/// Appends the records of those processes that have none yet.
+fn add_other_processes(to: &mut Vec<u8>, more: &[u8]) {
+    let process = |header: &Header| (header.tgid, header.start_ns);
+    let told: HashSet<_> = Records::new(to).flatten().map(|record| process(&record.header)).collect();
+    for record in Records::new(more).flatten().filter(|record| !told.contains(&process(&record.header))) {
+        to.extend_from_slice(record.bytes());
+    }
+}
+
 impl TableFilter {
-    /// Appends a `process_info` record for each selected process, and `lib_load` records for its libraries to `events`.
-    pub fn encode(&self, lifecycle: &mut Vec<u8>, events: &mut Vec<u8>) {
+    /// Appends a `process_info` record for each selected process, and `lib_load` records for its libraries.
+    pub fn encode(&self, table: &mut Table) {
         let targets = self.targets.as_ref().map(Targets::tgids);
         let Ok(all) = procfs::process::all_processes() else { return };
         for process in all.flatten() {
@@ -52,10 +81,10 @@ impl TableFilter {
             }
             // Gone in between: nothing to tell.
             let Ok(Some(found)) = self.read(&process) else { continue };
-            found.info().encode(found.header, lifecycle);
+            found.info().encode(found.header, &mut table.lifecycle);
             if self.libraries {
                 // Not ours to read, or gone: the process itself is told.
-                let _ = encode_libraries(&process, found.header, events);
+                let _ = encode_libraries(&process, found.header, &mut table.events);
             }
         }
     }

@@ -23,7 +23,7 @@ use crate::drain::{self, Blocks, Drained, drain, flush};
 use crate::exit::Failure;
 use crate::filter::RecordFilter;
 use crate::host::segment_meta;
-use crate::process_table::TableFilter;
+use crate::process_table::{Table, TableFilter};
 use crate::signals::Signals;
 use crate::stats::Accounting;
 use crate::units::show_size;
@@ -71,7 +71,7 @@ pub fn run(args: &RecordArgs) -> Result<u8, Failure> {
     }
     if let Some(missing) = privileges::missing() {
         return Err(Failure::privileges(format!(
-            "recording needs CAP_BPF and CAP_PERFMON, or root; {missing} is missing (try sudo)"
+            "recording needs CAP_BPF and CAP_PERFMON, or root; missing: {missing} (try sudo)"
         )));
     }
     let by_process = !args.command.is_empty() || !args.pid.is_empty();
@@ -100,6 +100,16 @@ pub fn run(args: &RecordArgs) -> Result<u8, Failure> {
     if args.follow_children {
         add_descendants(&programs, &args.pid)?;
     }
+    let table = TableFilter {
+        targets: by_process.then(|| programs.targets()).transpose()?,
+        gate: command.as_ref().map(Child::tgid),
+        ..table
+    };
+    let mut before = Table::default();
+    if !args.pid.is_empty() {
+        // One that ends before the table proper is read has events all the same.
+        table.encode(&mut before);
+    }
     let mut probes = programs.attach(&selection.tls_cgroups);
     probes.extend(tls_failure);
     check_probes(args, &probes)?;
@@ -111,14 +121,7 @@ pub fn run(args: &RecordArgs) -> Result<u8, Failure> {
     let _ = rustix::process::setpriority_process(None, DRAIN_NICE);
     privileges::drop_unneeded().context("cannot give up capabilities")?;
 
-    let opening = Opening {
-        table: TableFilter {
-            targets: by_process.then(|| programs.targets()).transpose()?,
-            gate: command.as_ref().map(Child::tgid),
-            ..table
-        },
-        probes,
-    };
+    let opening = Opening { table, before, probes };
     let mut session = Session::start(args, programs, opening)?;
     if let Some(child) = &command {
         // What the command does is not to be found in /proc as well.
