@@ -9,7 +9,7 @@ mod missed;
 mod select;
 
 pub use load::{CounterKind, Counters, LoadError, ProbeReport, Programs, RingSizes, Rings, Targets};
-pub use select::{CommFilter, CommTooLong, FileSelection, LibrarySelection, Selection};
+pub use select::{ArgvSelection, CommFilter, CommTooLong, FileSelection, LibrarySelection, Selection};
 
 #[allow(
     missing_docs,

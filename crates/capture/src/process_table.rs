@@ -7,7 +7,7 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::PathBuf;
 
-use crypto_trace_bpf::Targets;
+use crypto_trace_bpf::{ArgvSelection, Targets};
 use crypto_trace_format::catalog;
 use crypto_trace_format::record::{
     Comm, Header, LibLoad, LibLoadFixed, ProcessInfo, ProcessInfoFixed, Records, Tier, flags, trim_comm,
@@ -19,6 +19,9 @@ use crate::clock::boottime_ns;
 
 /// Longest argv that is recorded, as in the BPF programs.
 const ARGV_MAX: usize = 4096;
+
+/// Longest first argument when only that is recorded, as there.
+const ARGV_EXE_MAX: usize = 256;
 
 /// Which processes belong into the table: the user-space side of the selection.
 pub struct TableFilter {
@@ -36,6 +39,8 @@ pub struct TableFilter {
     pub gate: Option<u32>,
     /// Whether mapped libraries are wanted.
     pub libraries: bool,
+    /// How much of the arguments.
+    pub argv: ArgvSelection,
 }
 
 /// Records of processes and of their libraries.
@@ -117,9 +122,16 @@ impl TableFilter {
         let mut argv = std::fs::read(format!("/proc/{}/cmdline", process.pid)).unwrap_or_default();
         let argv_full_len = u32::try_from(argv.len()).unwrap_or(u32::MAX);
         let mut record_flags = flags::START_IS_TICK | flags::FROM_PROC;
-        if argv.len() > ARGV_MAX {
-            argv.truncate(ARGV_MAX);
-            record_flags |= flags::TRUNCATED;
+        let wanted = match self.argv {
+            ArgvSelection::Full => ARGV_MAX,
+            ArgvSelection::Exe => argv.iter().position(|byte| *byte == 0).map_or(0, |end| end + 1).min(ARGV_EXE_MAX),
+            ArgvSelection::None => 0,
+        };
+        if argv.len() > wanted {
+            argv.truncate(wanted);
+            if self.argv == ArgvSelection::Full {
+                record_flags |= flags::TRUNCATED;
+            }
         }
         let path =
             |result: ProcResult<PathBuf>| result.map(|path| path.as_os_str().as_bytes().to_vec()).unwrap_or_default();

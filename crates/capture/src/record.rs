@@ -163,6 +163,7 @@ fn selection(args: &RecordArgs) -> Result<Selection, Failure> {
         } else {
             LibrarySelection::Catalog
         },
+        argv: args.argv.selection(),
         tls_cgroups: Vec::new(),
     })
 }
@@ -208,6 +209,7 @@ fn table_filter(args: &RecordArgs, selection: &Selection) -> Result<TableFilter,
         self_tgid: selection.self_tgid,
         gate: None,
         libraries: selection.libraries != LibrarySelection::None,
+        argv: selection.argv,
     })
 }
 

@@ -30,7 +30,7 @@ fn render(capture: &Capture, writer: &mut EventWriter, bytes: &[u8], format: &dy
     let record = Record::parse(bytes).ok()?;
     let time = WallNs(i64::from_le_bytes(record.header.time_ns.to_le_bytes()));
     let image = capture.timeline.image(&record.header);
-    let event = Event { capture, capture_index: 0, record, time, image };
+    let event = Event { capture, capture_index: 0, record, time, image, connection: None };
     let mut out = Vec::new();
     match format.write(writer, &event, &mut out) {
         Ok(()) => Some(out),

@@ -40,6 +40,23 @@ static __always_inline void append_argv(struct ct_scratch *s, __u32 *pos, struct
 	__u32 len = full > CT_ARGV_MAX ? CT_ARGV_MAX : (__u32)full;
 
 	exec->argv_full_len = full > 0xffffffff ? 0xffffffff : (__u32)full;
+	if (cfg.argv == CT_ARGV_NONE)
+		return;
+	if (cfg.argv == CT_ARGV_EXE) {
+		long n;
+
+		asm volatile("" : "+r"(at));
+		if (!full || at > CT_RECORD_MASK)
+			return;
+		n = bpf_probe_read_user_str(&s->record[at], CT_ARGV_EXE_MAX, (void *)start);
+		if (n <= 0 || n > CT_ARGV_EXE_MAX) {
+			*flags |= CT_F_UNREADABLE;
+			return;
+		}
+		exec->argv_len = (__u16)n;
+		*pos = at + n;
+		return;
+	}
 	if (full > CT_ARGV_MAX)
 		*flags |= CT_F_TRUNCATED;
 	asm volatile("" : "+r"(at), "+r"(len));
