@@ -71,6 +71,17 @@ pub fn mask(argv: &[u8]) -> Cow<'_, [u8]> {
     out.map_or(Cow::Borrowed(argv), Cow::Owned)
 }
 
+/// The same for a command line whose arguments are joined by spaces, as far as it can be told apart.
+pub fn mask_words(line: &[u8]) -> Vec<u8> {
+    let swap = |from: u8, to: u8| move |byte: &u8| if *byte == from { to } else { *byte };
+    // What came before the command in a list of filters is no program.
+    let start = if line.starts_with(b"-- ") { 3 } else { 0 };
+    let (before, command) = line.split_at(start);
+    let argv: Vec<u8> = command.iter().map(swap(b' ', 0)).collect();
+    let masked = mask(&argv).iter().map(swap(0, b' ')).collect::<Vec<u8>>();
+    [before, &masked].concat()
+}
+
 /// What the argument after an option is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Next {
@@ -203,6 +214,7 @@ mod tests {
         check("app --token-file=/x --passwordfile /y", "app --token-file=/x --passwordfile /y");
         check("server -key server.key -cert c.pem", "server -key server.key -cert c.pem");
         check("", "");
+        assert_eq!(mask_words(b"-- openssl enc -k hunter2"), b"-- openssl enc -k ***");
         let header = b"curl\0-H\0Authorization: Bearer abc\0https://h/";
         assert_eq!(&*mask(header), b"curl\0-H\0Authorization: ***\0https://h/");
     }

@@ -71,7 +71,7 @@ fn head(totals: &Totals, context: &SummaryContext<'_>, out: &mut String) {
         let [host, kernel, arch] = text;
         line("Host", &format!("{host} (Linux {kernel} {arch}, capture {id}…)"));
         if !meta.filters.is_empty() {
-            let filters = meta.filters.iter().map(|filter| hidden(filter.as_bytes(), context.redact));
+            let filters = meta.filters.iter().map(|filter| redact::for_people(filter.as_bytes(), context.redact));
             line("Recorded", &format!("only {}", filters.collect::<Vec<_>>().join(" ")));
         }
     }
@@ -154,7 +154,7 @@ fn programs(totals: &Totals, context: &SummaryContext<'_>, out: &mut String) {
         let types = program.types.iter().map(|file_type| file_type.name());
         let used: Vec<&str> = program.libraries.iter().copied().chain(types).collect();
         table.row(vec![
-            hidden(name, context.redact),
+            redact::for_people(name, context.redact),
             grouped(program.processes),
             grouped(program.events),
             grouped(program.opens),
@@ -202,10 +202,15 @@ fn files(totals: &Totals, context: &SummaryContext<'_>, out: &mut String) {
     let (bad, good) = rows.split_at(failing_count);
     let name = |file: &File| file.file_type.unwrap_or(FileType::Unknown).name().to_owned();
     for (path, file) in bad.iter().take(TOP) {
-        failing.row(vec![grouped(file.opens), name(file), failures(&file.failures), hidden(path, context.redact)]);
+        failing.row(vec![
+            grouped(file.opens),
+            name(file),
+            failures(&file.failures),
+            redact::for_people(path, context.redact),
+        ]);
     }
     for (path, file) in good.iter().take(TOP) {
-        working.row(vec![grouped(file.opens), name(file), hidden(path, context.redact)]);
+        working.row(vec![grouped(file.opens), name(file), redact::for_people(path, context.redact)]);
     }
     tabulate("Failed opens", &failing, context.paint, out);
     others(bad.len(), out);
@@ -264,17 +269,6 @@ fn others(rows: usize, out: &mut String) {
     if rows > TOP {
         let _ = writeln!(out, "  and {} more", grouped((rows - TOP) as u64));
     }
-}
-
-/// Text of the traced host, redacted and safe to show.
-fn hidden(text: &[u8], redact: bool) -> String {
-    let mut out = Vec::new();
-    if redact {
-        redact::text(text, &mut out)
-    } else {
-        out.extend_from_slice(text)
-    }
-    escape::for_people(&out)
 }
 
 /// `2026-11-22 10:30:45.123 UTC`
