@@ -461,11 +461,12 @@ static __always_inline int look_at(struct __sk_buff *skb, __u16 direction)
 
 	if (!sk)
 		return CT_PASS;
-	sk = bpf_sk_fullsock(sk);
-	if (!sk || sk->protocol != IPPROTO_TCP)
-		return CT_PASS;
+	/* All that most packets cost. */
 	st = bpf_sk_storage_get(&sockets, sk, NULL, 0);
 	if (st && st->dir[direction - 1].at == CT_AT_DONE)
+		return CT_PASS;
+	sk = bpf_sk_fullsock(sk);
+	if (!sk || sk->protocol != IPPROTO_TCP)
 		return CT_PASS;
 	packet.direction = direction;
 	if (!parse_packet(skb, &packet))
