@@ -54,6 +54,17 @@ pub enum When {
     Off,
 }
 
+/// What becomes of names and addresses in TLS hellos.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum PrivacyMode {
+    /// They are recorded.
+    Off,
+    /// Pseudonyms.
+    Hash,
+    /// Nothing.
+    Drop,
+}
+
 /// How much of the arguments of processes to record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Argv {
@@ -123,6 +134,11 @@ pub struct RecordArgs {
     /// How much of the arguments of processes to record: they may hold secrets
     #[arg(long, value_name = "HOW", default_value = "full")]
     pub argv: Argv,
+
+    /// Server names and addresses in TLS hellos: hash replaces each by a pseudonym that is the same within this capture, drop
+    /// removes them; either way certificates are left out
+    #[arg(long, value_name = "HOW", default_value = "off")]
+    pub privacy: PrivacyMode,
 
     /// Start a new segment at this size
     #[arg(long, value_name = "SIZE", default_value = "64MiB", value_parser = parse_size)]
@@ -255,6 +271,9 @@ impl RecordArgs {
         self.cgroup.iter().for_each(|path| add("--cgroup", path.display().to_string()));
         if self.tls != When::Auto {
             filters.push(format!("--tls {}", if self.tls == When::On { "on" } else { "off" }));
+        }
+        if self.privacy != PrivacyMode::Off {
+            filters.push(format!("--privacy {}", if self.privacy == PrivacyMode::Hash { "hash" } else { "drop" }));
         }
         if self.argv != Argv::Full {
             filters.push(format!("--argv {}", if self.argv == Argv::Exe { "exe" } else { "none" }));

@@ -15,7 +15,7 @@ use crypto_trace_format::segment::{SegmentStore, SegmentWriter, StoreOptions};
 use rustix::event::epoll;
 use rustix::process::Signal;
 
-use crate::args::{RecordArgs, UsageError, When};
+use crate::args::{PrivacyMode, RecordArgs, UsageError, When};
 use crate::cgroup;
 use crate::child::{Child, ChildExit, CommandOutput};
 use crate::clock::{self, ClockWatch, boottime_ns, read_anchor};
@@ -23,6 +23,7 @@ use crate::drain::{self, Blocks, Drained, drain, flush};
 use crate::exit::Failure;
 use crate::filter::RecordFilter;
 use crate::host::segment_meta;
+use crate::privacy::Privacy;
 use crate::process_table::{Table, TableFilter};
 use crate::signals::Signals;
 use crate::stats::Accounting;
@@ -351,7 +352,7 @@ impl Session {
         Ok(Self {
             ring_bytes: args.ring_sizes()?.total(),
             programs,
-            blocks: RefCell::new(Blocks::new(filter, recycled, Accounting::new(boottime_ns()))),
+            blocks: RefCell::new(Blocks::new(filter, privacy(args)?, recycled, Accounting::new(boottime_ns()))),
             queue: Some(queue),
             writer: Some(writer),
             shared,
@@ -513,6 +514,19 @@ impl Session {
             produced: accounting.produced(),
         })
     }
+}
+
+/// What becomes of names and addresses. The key of pseudonyms is of this run alone and is written nowhere.
+fn privacy(args: &RecordArgs) -> Result<Option<Privacy>, Failure> {
+    Ok(match args.privacy {
+        PrivacyMode::Off => None,
+        PrivacyMode::Drop => Some(Privacy::Drop),
+        PrivacyMode::Hash => {
+            let mut key = [0; 32];
+            rustix::rand::getrandom(&mut key, rustix::rand::GetRandomFlags::empty()).context("no random bytes")?;
+            Some(Privacy::Hash(key))
+        }
+    })
 }
 
 /// Waits for an event, at most `timeout`; a signal is an event.
