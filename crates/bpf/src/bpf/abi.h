@@ -10,6 +10,7 @@
 #define CRYPTO_TRACE_ABI_H
 
 #define CT_PATH_MAX 4096
+#define CT_COMPONENT_MAX 255 /* NAME_MAX, include/uapi/linux/limits.h */
 #define CT_ARGV_MAX 4096
 #define CT_ARGV_EXE_MAX 256 /* of the first argument, when only that is wanted */
 #define CT_NAME_MAX 31 /* longest catalog name; keys are one longer */

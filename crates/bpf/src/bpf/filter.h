@@ -229,22 +229,36 @@ __noinline int given_wanted(__u32 slot, __u32 len)
 	return name_in_tables(slot, name - 1, 1);
 }
 
+struct ct_slash {
+	struct ct_scratch *s;
+	__u32 end;
+	int found;
+};
+
+static long slash_step(__u32 i, void *ctx)
+{
+	struct ct_slash *slash = ctx;
+
+	if (i >= slash->end)
+		return 1;
+	if (slash->s->user[(slash->end - 1 - i) & (CT_PATH_MAX - 1)] != '/')
+		return 0;
+	slash->found = (int)(slash->end - 1 - i);
+	return 1;
+}
+
 /* Where the last slash before `end` is in scratch->user; -1: none in the length of a component. */
 __noinline int slash_before(__u32 slot, __u32 end)
 {
-	struct ct_scratch *s;
-	__u32 i;
+	struct ct_slash slash = { .end = end, .found = -1 };
 
 	if (slot >= CT_SCRATCH_SLOTS)
 		return -1;
-	s = bpf_map_lookup_elem(&scratch, &slot);
-	if (!s)
+	slash.s = bpf_map_lookup_elem(&scratch, &slot);
+	if (!slash.s)
 		return -1;
-	for (i = 1; i <= 256 && i <= end; i++) {
-		if (s->user[(end - i) & (CT_PATH_MAX - 1)] == '/')
-			return (int)(end - i);
-	}
-	return -1;
+	bpf_loop(CT_COMPONENT_MAX + 1, slash_step, &slash, 0);
+	return slash.found;
 }
 
 /* Copies the component of `n` bytes at scratch->user[at] into a key; false: too long or too short for one. */

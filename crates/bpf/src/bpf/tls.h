@@ -62,7 +62,7 @@ struct ct_dir {
 	__u8 changed_cipher;
 	__u8 state; /* enum ct_tls_hello_state for the next record */
 	__u8 reserved;
-	__u8 head[8];
+	__u8 head[16];
 };
 
 struct ct_socket {
@@ -107,7 +107,7 @@ static __always_inline int any_process(void)
 /* As process_wanted(), but for the cgroup: these programs are attached to the selected ones only. */
 static __always_inline int owner_wanted(struct task_struct *task)
 {
-	__u32 uid = task->real_cred->uid.val;
+	__u32 uid = BPF_CORE_READ(task, real_cred, uid.val);
 	__u32 tgid = task->tgid;
 
 	if (tgid == cfg.self_tgid || (cfg.filter_uid && !bpf_map_lookup_elem(&uids, &uid)))
@@ -120,13 +120,13 @@ static __always_inline void own(struct ct_socket *st, __u8 owner)
 {
 	struct task_struct *task = bpf_get_current_task_btf();
 
-	if (!task->mm)
+	if (!BPF_CORE_READ(task, mm))
 		return;
-	st->start_ns = task->group_leader->start_boottime;
+	st->start_ns = BPF_CORE_READ(task, group_leader, start_boottime);
 	st->tgid = task->tgid;
 	st->tid = task->pid;
-	st->uid = task->real_cred->uid.val;
-	st->gid = task->real_cred->gid.val;
+	st->uid = BPF_CORE_READ(task, real_cred, uid.val);
+	st->gid = BPF_CORE_READ(task, real_cred, gid.val);
 	bpf_probe_read_kernel(st->comm, sizeof(st->comm), task->comm);
 	st->wanted = owner_wanted(task);
 	st->owner = owner;
@@ -330,23 +330,22 @@ static __always_inline int hello_begins(struct __sk_buff *skb, struct ct_socket 
 static __always_inline int take_head(struct ct_walk_tls *w)
 {
 	struct ct_dir *d = w->d;
-	__u32 k;
+	__u32 have = d->have;
+	__u32 n = w->end - w->p;
 
-	if (!d->have && w->end - w->p >= CT_TLS_HEAD) {
-		if (bpf_skb_load_bytes(w->skb, w->p, d->head, CT_TLS_HEAD))
-			return 0;
-		w->p += CT_TLS_HEAD;
-		return 1;
-	}
-	for (k = 0; k < CT_TLS_HEAD; k++) {
-		if (k < d->have)
-			continue;
-		if (w->p >= w->end || bpf_skb_load_bytes(w->skb, w->p, &d->head[k], 1))
-			return 0;
-		w->p++;
-		d->have = k + 1;
-	}
-	return 1;
+	/* Twice as much room as a head takes, so that masks are enough for the verifier. */
+	if (have > CT_TLS_HEAD)
+		have = CT_TLS_HEAD;
+	if (n > CT_TLS_HEAD - have)
+		n = CT_TLS_HEAD - have;
+	asm volatile("" : "+r"(have), "+r"(n));
+	have &= 7;
+	n &= 7;
+	if (!n || bpf_skb_load_bytes(w->skb, w->p, &d->head[have], n))
+		return 0;
+	w->p += n;
+	d->have = have + n;
+	return d->have == CT_TLS_HEAD;
 }
 
 /* Moves on by one TLS record, or what there is of it in this packet. */
