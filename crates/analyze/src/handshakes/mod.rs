@@ -17,6 +17,10 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 /// Bytes of hellos that are kept; some 100,000 connections.
 const MAX_BYTES: usize = 256 << 20;
 
+/// Pieces and bytes that are kept of one direction: more than the capture records of any.
+const MAX_PIECES: usize = 64;
+const MAX_SIDE_BYTES: usize = 64 << 10;
+
 /// What a connection takes besides its hellos, about.
 const CONNECTION_BYTES: usize = 512;
 
@@ -121,9 +125,15 @@ pub struct Side {
 }
 
 impl Side {
-    fn add(&mut self, piece: Piece) {
+    /// Takes in a piece; false when there is no room for it.
+    fn add(&mut self, piece: Piece) -> bool {
+        let bytes: usize = self.pieces.iter().map(|piece| piece.data.len()).sum();
+        if self.pieces.len() >= MAX_PIECES || bytes + piece.data.len() > MAX_SIDE_BYTES {
+            return false;
+        }
         let at = self.pieces.partition_point(|other| (other.offset, other.time_ns) <= (piece.offset, piece.time_ns));
         self.pieces.insert(at, piece);
+        true
     }
 
     /// The TLS records in order, and whether some are missing. What capture left out between them on purpose are whole
@@ -218,7 +228,7 @@ impl Connection {
 }
 
 /// The connections of one capture.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Handshakes {
     list: Vec<Connection>,
     by_key: HashMap<Key, u32, RandomState>,
@@ -226,7 +236,23 @@ pub struct Handshakes {
     by_record: HashMap<(u32, u64), u32, RandomState>,
     shown: HashSet<Key, RandomState>,
     bytes: usize,
+    max_bytes: usize,
     refused: u64,
+}
+
+impl Default for Handshakes {
+    fn default() -> Self {
+        Self {
+            list: Vec::new(),
+            by_key: HashMap::default(),
+            by_ends: HashMap::default(),
+            by_record: HashMap::default(),
+            shown: HashSet::default(),
+            bytes: 0,
+            max_bytes: MAX_BYTES,
+            refused: 0,
+        }
+    }
 }
 
 impl Handshakes {
@@ -237,7 +263,7 @@ impl Handshakes {
             Some(index) => *index,
             None if self.shown.contains(&key) => return,
             None => {
-                if self.bytes > MAX_BYTES {
+                if self.bytes > self.max_bytes {
                     self.refused += 1;
                     return;
                 }
@@ -254,15 +280,19 @@ impl Handshakes {
         connection.last_ns = connection.last_ns.max(header.time_ns);
         connection.late |= fixed.state & 4 != 0;
         connection.cut |= fixed.state & 2 != 0;
-        connection.bytes += hello.data.len();
-        self.bytes += hello.data.len();
         let side = if fixed.direction == 1 { &mut connection.sent } else { &mut connection.received };
-        side.add(Piece {
+        let kept = side.add(Piece {
             offset: fixed.offset,
             time_ns: header.time_ns,
             after_gap: fixed.state & 1 != 0,
             data: hello.data.into(),
         });
+        connection.cut |= !kept;
+        if kept {
+            let bytes = hello.data.len() + size_of::<Piece>();
+            connection.bytes += bytes;
+            self.bytes += bytes;
+        }
         if segment == LIVE_SEGMENT && connection.record.is_empty() {
             hello.encode(*header, &mut connection.record);
         }
@@ -377,3 +407,6 @@ fn key(hello: &TlsHello<'_>) -> Key {
     let remote = SocketAddr::new(address(fixed.remote_addr), fixed.remote_port);
     Key { cookie: fixed.cookie, net_ns: fixed.net_ns, ends: (local, remote) }
 }
+
+#[cfg(test)]
+mod tests;
