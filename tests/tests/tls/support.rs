@@ -58,7 +58,13 @@ pub fn trace_with(options: &[&str], script: &str) -> Run {
     command.args(["events", "--type", "tls_handshake"]).arg(&done.output);
     let events = run(&mut command);
     assert_eq!(events.code(), 0, "{}", events.stderr);
-    let handshakes = events.text().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let schema = run(Command::new(analyze_binary()).arg("schema"));
+    let schema = jsonschema::validator_for(&serde_json::from_str(&schema.text()).unwrap()).unwrap();
+    let handshakes: Vec<Value> = events.text().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    for event in &handshakes {
+        let errors: Vec<_> = schema.iter_errors(event).map(|error| error.to_string()).collect();
+        assert!(errors.is_empty(), "{event:#}\n{errors:?}");
+    }
     Run { text: done.text(), done, handshakes }
 }
 
