@@ -4,6 +4,7 @@ use crate::capture::Capture;
 use crate::clock::WallNs;
 use crate::faults::Problem;
 use crate::filter::{ResolvedFilter, Selection};
+use crate::handshakes::Connection;
 use crate::timeline::{ImageCache, ImageId};
 use crypto_trace_format::record::{Record, Records, TlsHello};
 use crypto_trace_format::segment::BlockHeader;
@@ -54,6 +55,8 @@ pub struct Match<'a> {
     pub time: WallNs,
     /// What its process ran.
     pub image: ImageId,
+    /// The connection that it stands for.
+    pub connection: Option<&'a Connection>,
 }
 
 impl<'a> BlockSource<'a> {
@@ -90,6 +93,7 @@ impl<'a> BlockSource<'a> {
                 tally.unknown += 1;
                 continue;
             }
+            let mut stands_for = None;
             if record.kind() == TlsHello::KIND {
                 // A connection is shown once, as its process's.
                 let Some(connection) = self.capture.handshakes.shown_at(self.segment, number) else { continue };
@@ -97,12 +101,13 @@ impl<'a> BlockSource<'a> {
                     continue;
                 }
                 connection.owner.put_into(&mut record.header);
+                stands_for = Some(connection);
             }
             let time = clock.wall(time_ns);
             let image = images.image(&record.header);
             match filter.matches(self.capture, selection, &record, time, image) {
                 Ok(false) => {}
-                Ok(true) => each(&Match { record, offset: here, number, time, image }),
+                Ok(true) => each(&Match { record, offset: here, number, time, image, connection: stands_for }),
                 Err(error) => problems.push(Problem::Body { record: number, error }),
             }
         }

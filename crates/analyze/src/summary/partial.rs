@@ -1,5 +1,6 @@
 //! What a few blocks add to the summary: counted by cheap keys, in parallel with other blocks.
 
+use super::TlsCounts;
 use super::histogram::Histogram;
 use crate::clock::WallNs;
 use crate::faults::Problem;
@@ -74,6 +75,8 @@ pub struct Partial {
     pub files: Vec<(Vec<u8>, FileUse)>,
     /// By path.
     pub libraries: Vec<(Vec<u8>, LibraryUse)>,
+    /// TLS connections.
+    pub tls: TlsCounts,
     /// What was wrong.
     pub problems: Vec<Problem>,
 }
@@ -124,6 +127,7 @@ pub struct Counter {
     files: Rows<Vec<u8>, FileUse>,
     libraries: Rows<Vec<u8>, LibraryUse>,
     loaders: HashSet<(usize, ImageKey), RandomState>,
+    tls: TlsCounts,
     /// The current run of events in one millisecond.
     millisecond: (i64, u64),
     histogram: Histogram,
@@ -138,6 +142,9 @@ impl Counter {
         let mut problems = Vec::new();
         let mut bodies = Vec::new();
         let tally = source.for_each_match(filter, selection, &mut problems, |found| {
+            if let Some(connection) = found.connection {
+                self.tls.add(connection, &source.capture.handshakes);
+            }
             if let Err(error) = self.add(found) {
                 bodies.push(Problem::Body { record: found.number, error });
             }
@@ -162,6 +169,7 @@ impl Counter {
             images: self.images.into_rows(),
             files: self.files.into_rows(),
             libraries: self.libraries.into_rows(),
+            tls: self.tls,
             problems: self.problems,
         }
     }

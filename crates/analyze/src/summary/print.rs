@@ -3,7 +3,7 @@
 use super::totals::{File, Program, Totals};
 use crate::capture::Capture;
 use crate::clock::WallNs;
-use crate::names::errno_name;
+use crate::names::{self, errno_name};
 use crate::text::{Align, Paint, Table, duration, grouped};
 use crate::timestamp::timestamp;
 use crate::{completeness, escape, redact};
@@ -12,7 +12,7 @@ use crypto_trace_format::record::Kind;
 use std::fmt::Write;
 
 /// Rows of a table that are shown.
-const TOP: usize = 10;
+pub(super) const TOP: usize = 10;
 
 /// Characters a bar of the histogram can be.
 const BARS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
@@ -46,6 +46,7 @@ pub fn print(totals: &Totals, context: &SummaryContext<'_>) -> String {
     file_types(totals, context.paint, &mut out);
     files(totals, context, &mut out);
     libraries(totals, context.paint, &mut out);
+    totals.tls.print(context.paint, &mut out);
     if totals.overflowed {
         out.push_str("\nToo many distinct names: some rows are missing above, totals by type are complete.\n");
     }
@@ -131,7 +132,7 @@ fn kinds(totals: &Totals, paint: Paint, out: &mut String) {
     rows.sort_by_key(|(kind, count)| (std::cmp::Reverse(**count), **kind));
     let mut table = Table::new(&[("type", Align::Left), ("events", Align::Right)]);
     for (kind, count) in rows {
-        table.row(vec![kind.name().unwrap_or("unknown").to_owned(), grouped(*count)]);
+        table.row(vec![names::event_type(*kind).to_owned(), grouped(*count)]);
     }
     tabulate("Events by type", &table, paint, out);
 }
@@ -254,18 +255,18 @@ fn failures(failures: &[(u32, u64)]) -> String {
     texts.collect::<Vec<_>>().join(", ")
 }
 
-fn section(name: &str, paint: Paint, out: &mut String) {
+pub(super) fn section(name: &str, paint: Paint, out: &mut String) {
     let _ = writeln!(out, "\n{}", paint.heading(name));
 }
 
-fn tabulate(name: &str, table: &Table, paint: Paint, out: &mut String) {
+pub(super) fn tabulate(name: &str, table: &Table, paint: Paint, out: &mut String) {
     if !table.is_empty() {
         section(name, paint, out);
         table.write(paint, out);
     }
 }
 
-fn others(rows: usize, out: &mut String) {
+pub(super) fn others(rows: usize, out: &mut String) {
     if rows > TOP {
         let _ = writeln!(out, "  and {} more", grouped((rows - TOP) as u64));
     }

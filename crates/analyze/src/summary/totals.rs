@@ -2,6 +2,7 @@
 //!
 //! Every table has a limit. What comes after it is full is counted in the totals and told as such, never dropped silently.
 
+use super::TlsCounts;
 use super::histogram::Histogram;
 use super::partial::{FileUse, ImageUse, LibraryUse, Partial, count_errno};
 use crate::capture::Capture;
@@ -90,6 +91,8 @@ pub struct Totals {
     pub types: BTreeMap<FileType, TypeTotal>,
     /// By library.
     pub libraries: BTreeMap<LibraryKey, Library>,
+    /// TLS connections.
+    pub tls: TlsCounts,
     /// A table was full: some rows are missing, some counts of distinct things are too low.
     pub overflowed: bool,
     seen_processes: HashSet<(u32, ImageId, u32), RandomState>,
@@ -113,6 +116,7 @@ impl Totals {
         for ((image, tgid), used) in partial.images {
             self.add_image(partial.capture, capture, (image, tgid), &used);
         }
+        self.tls.merge(partial.tls);
         for (path, used) in partial.files {
             self.add_file(path, &used);
         }
