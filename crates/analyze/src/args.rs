@@ -182,7 +182,7 @@ struct FilterArgs {
     #[arg(short, long = "library", value_name = "NAME", action = ArgAction::Append, value_parser = not_empty)]
     libraries: Vec<String>,
 
-    /// Event types [default: process_exec,process_exit,file_open,lib_load,loss]
+    /// Event types [default: process_exec,process_exit,file_open,lib_load,tls_handshake,loss]
     #[arg(long = "type", value_name = "TYPE,…", action = ArgAction::Append, value_delimiter = ',', value_parser = kind)]
     kinds: Vec<Kind>,
 
