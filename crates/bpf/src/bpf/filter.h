@@ -209,13 +209,13 @@ __noinline int given_wanted(__u32 slot, __u32 len)
 	s = bpf_map_lookup_elem(&scratch, &slot);
 	if (!s || len < 2)
 		return 0;
+	tail = s->user[(len - 2) & (CT_PATH_MAX - 1)] | (__u16)s->user[(len - 1) & (CT_PATH_MAX - 1)] << 8;
+	if (!tail_wanted(name_tails, tail))
+		return 0;
 	asm volatile("" : "+r"(at), "+r"(n));
 	if (at >= CT_PATH_MAX - CT_NAME_MAX || !n || n > CT_NAME_MAX)
 		return 0;
 	bpf_probe_read_kernel(&s->window[CT_NAME_MAX + 1 - n], n, &s->user[at]);
-	tail = s->window[CT_NAME_MAX - 1] | (__u16)s->window[CT_NAME_MAX] << 8;
-	if (!tail_wanted(name_tails, tail))
-		return 0;
 #pragma unroll
 	for (i = 1; i <= CT_NAME_MAX; i++) {
 		if (s->window[CT_NAME_MAX + 1 - i] == '/') {
