@@ -8,7 +8,7 @@ mod load;
 mod missed;
 mod select;
 
-pub use load::{CounterKind, Counters, LoadError, ProbeReport, Programs, RingSizes, Rings, Targets};
+pub use load::{CounterKind, Counters, ListenerOwner, LoadError, ProbeReport, Programs, RingSizes, Rings, Targets};
 pub use select::{ArgvSelection, CommFilter, CommTooLong, FileSelection, LibrarySelection, Selection};
 
 #[allow(

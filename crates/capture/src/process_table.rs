@@ -74,6 +74,23 @@ fn add_other_processes(to: &mut Vec<u8>, more: &[u8]) {
 impl TableFilter {
     /// Appends a `process_info` record for each selected process, and `lib_load` records for its libraries.
     pub fn encode(&self, table: &mut Table) {
+        self.for_each(|process, found| {
+            found.info().encode(found.header, &mut table.lifecycle);
+            if self.libraries {
+                // Not ours to read, or gone: the process itself is told.
+                let _ = encode_libraries(process, found.header, &mut table.events);
+            }
+        });
+    }
+
+    /// Record headers of the selected processes.
+    pub fn headers(&self) -> Vec<Header> {
+        let mut headers = Vec::new();
+        self.for_each(|_, found| headers.push(found.header));
+        headers
+    }
+
+    fn for_each(&self, mut each: impl FnMut(&Process, &Found)) {
         let targets = self.targets.as_ref().map(Targets::tgids);
         let Ok(all) = procfs::process::all_processes() else { return };
         for process in all.flatten() {
@@ -86,11 +103,7 @@ impl TableFilter {
             }
             // Gone in between: nothing to tell.
             let Ok(Some(found)) = self.read(&process) else { continue };
-            found.info().encode(found.header, &mut table.lifecycle);
-            if self.libraries {
-                // Not ours to read, or gone: the process itself is told.
-                let _ = encode_libraries(&process, found.header, &mut table.events);
-            }
+            each(&process, &found);
         }
     }
 

@@ -9,8 +9,10 @@ use std::sync::mpsc::{Receiver, SyncSender, channel, sync_channel};
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
-use crypto_trace_bpf::{CommFilter, FileSelection, LibrarySelection, LoadError, ProbeReport, Programs, Selection};
-use crypto_trace_format::record::ProbeState;
+use crypto_trace_bpf::{
+    CommFilter, FileSelection, LibrarySelection, ListenerOwner, LoadError, ProbeReport, Programs, Selection,
+};
+use crypto_trace_format::record::{Header, ProbeState};
 use crypto_trace_format::segment::{SegmentStore, SegmentWriter, StoreOptions};
 use rustix::event::epoll;
 use rustix::process::Signal;
@@ -29,7 +31,7 @@ use crate::signals::Signals;
 use crate::stats::Accounting;
 use crate::units::show_size;
 use crate::writer::{Message, Opening, Shared, Sink, Writer, Written};
-use crate::{privileges, say};
+use crate::{listeners, privileges, say};
 
 /// Blocks that may wait for the writer.
 const QUEUE_BLOCKS: usize = 6;
@@ -110,6 +112,10 @@ pub fn run(args: &RecordArgs) -> Result<u8, Failure> {
     if !args.pid.is_empty() {
         // One that ends before the table proper is read has events all the same.
         table.encode(&mut before);
+    }
+    if !selection.tls_cgroups.is_empty() && !(args.pid.is_empty() && args.name.is_empty() && args.uid.is_empty()) {
+        // Without such a filter everything that arrives is recorded, whosever it is.
+        own_listeners(&programs, &table);
     }
     let mut probes = programs.attach(&selection.tls_cgroups);
     probes.extend(tls_failure);
@@ -513,6 +519,13 @@ impl Session {
             filtered: accounting.filtered,
             produced: accounting.produced(),
         })
+    }
+}
+
+/// Tells the programs whose the listening sockets of selected processes are.
+fn own_listeners(programs: &Programs, table: &TableFilter) {
+    for Header { tgid, start_ns, uid, gid, comm, .. } in table.headers() {
+        let _ = listeners::own(programs, &ListenerOwner { tgid, start_ns, uid, gid, comm });
     }
 }
 

@@ -54,8 +54,14 @@ pub fn trace_with(options: &[&str], script: &str) -> Run {
     let capture = Capture::new().options(when).options(options).current_dir(dir.path());
     let done = capture.command(["timeout", "-k", "1", "50", "sh", "script"]).run();
     assert_eq!(done.code(), 0, "{}\n{}", done.text(), done.stderr);
+    let handshakes = handshakes(&done.output);
+    Run { text: done.text(), done, handshakes }
+}
+
+/// The handshakes of a capture in order of time; each is held to the schema.
+pub fn handshakes(capture: &std::path::Path) -> Vec<Value> {
     let mut command = Command::new(analyze_binary());
-    command.args(["events", "--type", "tls_handshake"]).arg(&done.output);
+    command.args(["events", "--type", "tls_handshake"]).arg(capture);
     let events = run(&mut command);
     assert_eq!(events.code(), 0, "{}", events.stderr);
     let schema = run(Command::new(analyze_binary()).arg("schema"));
@@ -65,7 +71,7 @@ pub fn trace_with(options: &[&str], script: &str) -> Run {
         let errors: Vec<_> = schema.iter_errors(event).map(|error| error.to_string()).collect();
         assert!(errors.is_empty(), "{event:#}\n{errors:?}");
     }
-    Run { text: done.text(), done, handshakes }
+    handshakes
 }
 
 impl Run {

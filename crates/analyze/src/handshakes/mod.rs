@@ -9,7 +9,7 @@ mod view;
 
 pub use view::{Outcome, Role, View};
 
-use crypto_trace_format::record::{Comm, Header, TlsHello};
+use crypto_trace_format::record::{Comm, Header, TlsHello, flags};
 use foldhash::fast::RandomState;
 use std::collections::{HashMap, HashSet};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -88,18 +88,23 @@ pub struct Owner {
     uid: u32,
     gid: u32,
     comm: Comm,
+    /// `start_ns` is rounded down.
+    start_is_tick: bool,
 }
 
 impl Owner {
     fn new(header: &Header, source: OwnerSource) -> Self {
         let Header { tgid, tid, start_ns, uid, gid, comm, .. } = *header;
-        Self { source, tgid, tid, start_ns, uid, gid, comm }
+        let start_is_tick = header.flags & flags::START_IS_TICK != 0;
+        Self { source, tgid, tid, start_ns, uid, gid, comm, start_is_tick }
     }
 
     /// Makes a record's header one of this process.
     pub fn put_into(&self, header: &mut Header) {
         let Self { tgid, tid, start_ns, uid, gid, comm, .. } = *self;
-        *header = Header { tgid, tid, start_ns, uid, gid, comm, ..*header };
+        let tick = if self.start_is_tick { flags::START_IS_TICK } else { 0 };
+        let flags = header.flags & !flags::START_IS_TICK | tick;
+        *header = Header { tgid, tid, start_ns, uid, gid, comm, flags, ..*header };
     }
 
     /// Name of the thread.

@@ -39,6 +39,7 @@ enum ct_flag {
 	CT_F_TRUNCATED = 1 << 0,
 	CT_F_PATH_PARTIAL = 1 << 1,
 	CT_F_PATH_AS_PASSED = 1 << 2,
+	CT_F_START_IS_TICK = 1 << 3,
 	CT_F_UNLINKED = 1 << 4,
 	CT_F_UNREADABLE = 1 << 5,
 	CT_F_COMPAT = 1 << 6,

@@ -74,7 +74,8 @@ struct ct_socket {
 	char comm[16];
 	__u8 owner;  /* enum ct_tls_owner */
 	__u8 wanted; /* that owner is selected */
-	__u8 reserved[6];
+	__u8 start_is_tick; /* start_ns is from /proc */
+	__u8 reserved[5];
 	struct ct_dir dir[2];
 };
 
@@ -85,6 +86,9 @@ struct {
 	__type(key, int);
 	__type(value, struct ct_socket);
 } sockets SEC(".maps");
+
+/* Tells user space the layout of the map's values, for listening sockets that were there before us. */
+const volatile struct ct_socket socket_layout = {};
 
 /* One packet with data. */
 struct ct_packet {
@@ -130,6 +134,7 @@ static __always_inline void own(struct ct_socket *st, __u8 owner)
 	bpf_probe_read_kernel(st->comm, sizeof(st->comm), task->comm);
 	st->wanted = owner_wanted(task);
 	st->owner = owner;
+	st->start_is_tick = 0;
 }
 
 /* connect(2) and listen(2) bring their sockets into these states, in the context of the process that called them. */
@@ -235,6 +240,7 @@ static __always_inline void emit_hello(struct ct_walk_tls *w)
 	__builtin_memset(hello, 0, sizeof(*hello));
 	h->kind = CT_TLS_HELLO;
 	h->fixed_len = sizeof(*hello);
+	h->flags = st->start_is_tick ? CT_F_START_IS_TICK : 0;
 	h->time_ns = bpf_ktime_get_boot_ns();
 	h->cpu = (__u16)bpf_get_smp_processor_id();
 	h->tid = st->tid;
