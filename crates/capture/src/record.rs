@@ -113,7 +113,8 @@ pub fn run(args: &RecordArgs) -> Result<u8, Failure> {
         // One that ends before the table proper is read has events all the same.
         table.encode(&mut before);
     }
-    if !selection.tls_cgroups.is_empty() && !(args.pid.is_empty() && args.name.is_empty() && args.uid.is_empty()) {
+    let selects = !args.pid.is_empty() || !args.name.is_empty() || !args.uid.is_empty();
+    if !selection.tls_cgroups.is_empty() && selects {
         // Without such a filter everything that arrives is recorded, whosever it is.
         own_listeners(&programs, &table);
     }
