@@ -63,6 +63,7 @@ fn abi_check() -> String {
         ("CT_F_TRUNCATED", flags::TRUNCATED),
         ("CT_F_PATH_PARTIAL", flags::PATH_PARTIAL),
         ("CT_F_PATH_AS_PASSED", flags::PATH_AS_PASSED),
+        ("CT_F_START_IS_TICK", flags::START_IS_TICK),
         ("CT_F_UNLINKED", flags::UNLINKED),
         ("CT_F_UNREADABLE", flags::UNREADABLE),
         ("CT_F_COMPAT", flags::COMPAT),

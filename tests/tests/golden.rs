@@ -86,6 +86,10 @@ fn each_capture_shows_what_it_was_made_for() {
 
     let tls = events("openssl-loopback");
     assert!(count(&tls, "file", "server.key") >= 2 && count(&tls, "library", "libssl") >= 2);
+    let wire = events("tls-loopback");
+    assert_eq!(count(&wire, "event_type", "tls_handshake"), 20, "ten connections, each from both ends");
+    assert_eq!(count(&wire, "resumption", "psk"), 2);
+    assert_eq!(count(&wire, "alert", "protocol_version"), 2);
     let python = events("python-https");
     assert!(count(&python, "library", "libssl") >= 1 && count(&python, "file_type", "private_key") >= 1);
     let burst = events("burst");

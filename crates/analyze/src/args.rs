@@ -1,6 +1,7 @@
 //! The command line: parsed and checked here, in one place and without side effects, into a [`Job`] that does the work.
 
 use crate::filter::{Filter, Globs, Outcome};
+use crate::names::event_type;
 use crate::time_spec::TimeSpec;
 use clap::error::ErrorKind;
 use clap::{ArgAction, Args, CommandFactory, Parser, Subcommand, ValueEnum};
@@ -418,15 +419,10 @@ fn glob(text: &str) -> Result<String, String> {
     Globs::new(&[not_empty(text)?]).map(|_| text.to_owned()).map_err(|error| error.to_string())
 }
 
-/// What `tls_hello` records are shown as.
-const TLS_HANDSHAKE: &str = "tls_handshake";
-
 fn kind(text: &str) -> Result<Kind, String> {
-    let known = if text == TLS_HANDSHAKE { Some(TlsHello::KIND) } else { Kind::from_name(text) };
-    known.ok_or_else(|| {
-        // Hellos are shown as handshakes.
-        let shown = |name| if name == TlsHello::LAYOUT.name { TLS_HANDSHAKE } else { name };
-        let names: Vec<&str> = KINDS.iter().map(|layout| shown(layout.name)).collect();
+    let kinds = || KINDS.iter().map(|layout| Kind(layout.kind));
+    kinds().find(|kind| event_type(*kind) == text).ok_or_else(|| {
+        let names: Vec<&str> = kinds().map(event_type).collect();
         format!("not an event type; there are {}", names.join(", "))
     })
 }

@@ -28,6 +28,10 @@ pub fn gaps(capture: &Capture, name_host: bool) -> Vec<String> {
             gaps.push(format!("{} more records {verb}, by the counters of the blocks", grouped(count - told)));
         }
     }
+    let refused = capture.handshakes.refused();
+    if refused > 0 {
+        gaps.push(format!("{} packets of TLS handshakes left out here: more connections than fit", grouped(refused)));
+    }
     for ((probe, target, _), row) in capture.broken_probes() {
         let text = |bytes: &[u8]| escape::for_people(bytes);
         let mut gap = format!("probe {} on {} {}", text(probe), text(target), row.state.name());
@@ -38,10 +42,6 @@ pub fn gaps(capture: &Capture, name_host: bool) -> Vec<String> {
             gap.push_str(&format!(": {}", text(&row.message)));
         }
         gaps.push(gap);
-    }
-    let refused = capture.handshakes.refused();
-    if refused > 0 {
-        gaps.push(format!("{} TLS records did not fit in memory: handshakes are missing or cut", grouped(refused)));
     }
     if name_host {
         let host = escape::for_people(capture.meta.host.as_bytes());

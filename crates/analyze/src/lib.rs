@@ -20,6 +20,7 @@ pub mod pipeline;
 pub mod redact;
 pub mod registry;
 pub mod render;
+pub mod secrets;
 pub mod summary;
 pub mod survey;
 pub mod text;

@@ -3,6 +3,8 @@
 //! `/home/alice/x` becomes `/home/USER/x` and `/root/x` becomes `/home/ROOT/x`. Paths are walked component by component, so
 //! that `//home/./alice` and `/home/bob/../alice` do not slip through. Filters never see redacted text.
 
+use crate::{escape, secrets};
+
 /// Appends the absolute path `path`, redacted.
 pub fn path(path: &[u8], out: &mut Vec<u8>) {
     if may_need(path) { walk(path, 0, false, out) } else { out.extend_from_slice(path) }
@@ -27,6 +29,16 @@ pub fn text(text: &[u8], out: &mut Vec<u8>) {
         rest = after;
     }
     out.extend_from_slice(rest);
+}
+
+/// Text of the traced host for people: safe to show and, with `redact`, without home directories and secrets.
+pub fn for_people(given: &[u8], redact: bool) -> String {
+    if !redact {
+        return escape::for_people(given);
+    }
+    let mut out = Vec::new();
+    text(&secrets::mask_words(given), &mut out);
+    escape::for_people(&out)
 }
 
 /// Appends a relative path as it was given, without the names that redacting `real` took out.

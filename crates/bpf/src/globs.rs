@@ -97,12 +97,12 @@ fn expand_braces(glob: &str) -> Vec<String> {
     let mut done = vec![glob.to_owned()];
     loop {
         let Some(at) = done.iter().position(|glob| split_braces(glob).is_some()) else { return done };
-        let glob = done.swap_remove(at);
-        if let Some((before, alternatives, after)) = split_braces(&glob) {
+        let next = done.swap_remove(at);
+        if let Some((before, alternatives, after)) = split_braces(&next) {
             done.extend(alternatives.split(',').map(|part| format!("{before}{part}{after}")));
         }
         if done.len() > MAX_ALTERNATIVES {
-            return vec![glob];
+            return vec![glob.to_owned()];
         }
     }
 }
@@ -134,6 +134,12 @@ mod tests {
             .collect();
         expected.sort_by_key(|rule| format!("{rule:?}"));
         assert_eq!(found, expected, "{glob}");
+    }
+
+    /// What was half expanded was returned instead of the glob itself: files of the other half were never recorded.
+    #[test]
+    fn a_glob_with_too_many_alternatives_filters_nothing() {
+        check(&format!("{{a,b}}{}.pem", "{1,2,3,4,5,6,7,8}".repeat(3)), &[(NameRule::Any, None)]);
     }
 
     #[test]

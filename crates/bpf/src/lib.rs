@@ -8,8 +8,8 @@ mod load;
 mod missed;
 mod select;
 
-pub use load::{CounterKind, Counters, LoadError, ProbeReport, Programs, RingSizes, Rings, Targets};
-pub use select::{CommFilter, CommTooLong, FileSelection, LibrarySelection, Selection};
+pub use load::{CounterKind, Counters, ListenerOwner, LoadError, ProbeReport, Programs, RingSizes, Rings, Targets};
+pub use select::{ArgvSelection, CommFilter, CommTooLong, FileSelection, LibrarySelection, Selection};
 
 #[allow(
     missing_docs,

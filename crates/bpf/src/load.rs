@@ -1,6 +1,6 @@
 //! Loading, attaching and reading the BPF programs.
 
-use std::mem::MaybeUninit;
+use std::mem::{MaybeUninit, offset_of};
 use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, OwnedFd};
 
 use crypto_trace_format::record::{KINDS, ProbeState, Tier};
@@ -10,7 +10,7 @@ use rustix::thread::{MembarrierCommand, membarrier};
 
 use crate::missed::missed_runs;
 use crate::select::{Selection, Tables};
-use crate::skel::{CryptoTraceSkel, CryptoTraceSkelBuilder};
+use crate::skel::{CryptoTraceSkel, CryptoTraceSkelBuilder, types};
 
 /// Rows of the counters map that are not kinds; `enum ct_counter` in abi.h.
 const COUNTER_TARGETS_FULL: u32 = 48;
@@ -136,6 +136,24 @@ impl Targets {
     }
 }
 
+/// A process that listens, as /proc tells it.
+#[derive(Debug, Clone, Copy)]
+pub struct ListenerOwner {
+    /// Process id.
+    pub tgid: u32,
+    /// Start, rounded down to the clock tick.
+    pub start_ns: u64,
+    /// Real user id.
+    pub uid: u32,
+    /// Real group id.
+    pub gid: u32,
+    /// Name, NUL padded.
+    pub comm: [u8; 16],
+}
+
+/// `CT_OWNER_LISTENER` in abi.h.
+const OWNER_LISTENER: u8 = 3;
+
 /// The loaded programs. Dropping it detaches them.
 pub struct Programs {
     links: Vec<Link>,
@@ -217,6 +235,34 @@ impl Programs {
             .targets
             .update(&tgid.to_ne_bytes(), &[value], MapFlags::ANY)
             .map_err(|e| LoadError::new("add a process to the filter", e))
+    }
+
+    /// Makes a process the owner of a listening socket, and of the connections accepted from it from now on.
+    ///
+    /// # Errors
+    /// When the kernel refuses.
+    pub fn own_listener(&self, socket: BorrowedFd<'_>, owner: &ListenerOwner) -> Result<(), LoadError> {
+        // The map's value, by the layout that the skeleton tells.
+        let mut value = [0; size_of::<types::ct_socket>()];
+        let mut put = |offset: usize, bytes: &[u8]| {
+            if let Some(place) = value.get_mut(offset..offset + bytes.len()) {
+                place.copy_from_slice(bytes);
+            }
+        };
+        put(offset_of!(types::ct_socket, start_ns), &owner.start_ns.to_ne_bytes());
+        put(offset_of!(types::ct_socket, tgid), &owner.tgid.to_ne_bytes());
+        put(offset_of!(types::ct_socket, tid), &owner.tgid.to_ne_bytes());
+        put(offset_of!(types::ct_socket, uid), &owner.uid.to_ne_bytes());
+        put(offset_of!(types::ct_socket, gid), &owner.gid.to_ne_bytes());
+        put(offset_of!(types::ct_socket, comm), &owner.comm);
+        put(offset_of!(types::ct_socket, owner), &[OWNER_LISTENER]);
+        put(offset_of!(types::ct_socket, wanted), &[1]);
+        put(offset_of!(types::ct_socket, start_is_tick), &[1]);
+        self.skel
+            .maps
+            .sockets
+            .update(&socket.as_raw_fd().to_ne_bytes(), &value, MapFlags::ANY)
+            .map_err(|e| LoadError::new("tell the owner of a listening socket", e))
     }
 
     /// Attaches every program, those for TLS to these cgroups; one that fails does not keep the others from being attached.

@@ -35,6 +35,18 @@ pub enum LibrarySelection {
     Catalog,
 }
 
+/// How much of the arguments of processes is recorded.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum ArgvSelection {
+    /// All of them.
+    #[default]
+    Full,
+    /// The first, which is the program's name.
+    Exe,
+    /// Nothing.
+    None,
+}
+
 /// A part of a process name to look for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CommFilter(String);
@@ -96,6 +108,8 @@ pub struct Selection {
     pub files: FileSelection,
     /// Which libraries.
     pub libraries: LibrarySelection,
+    /// How much of the arguments.
+    pub argv: ArgvSelection,
     /// TLS hellos of connections whose sockets belong to these cgroup v2 directories or those below; of none when empty.
     pub tls_cgroups: Vec<OwnedFd>,
 }
@@ -160,6 +174,11 @@ impl Tables {
         cfg.comm_count = count(selection.comms.len());
         cfg.record_files = (selection.files != FileSelection::None).into();
         cfg.record_libs = (selection.libraries != LibrarySelection::None).into();
+        cfg.argv = match selection.argv {
+            ArgvSelection::Full => 0,
+            ArgvSelection::Exe => 1,
+            ArgvSelection::None => 2,
+        };
         cfg.match_all_names = self.match_all_names.into();
         cfg.match_dirs = (!self.directories.is_empty()).into();
         cfg.filter_prefix = (!self.prefixes.is_empty()).into();

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use crypto_trace_bpf::{CommFilter, RingSizes, Selection};
+use crypto_trace_bpf::{ArgvSelection, CommFilter, RingSizes, Selection};
 
 use crate::units::{parse_duration, parse_size};
 
@@ -54,6 +54,39 @@ pub enum When {
     Off,
 }
 
+/// What becomes of names and addresses in TLS hellos.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum PrivacyMode {
+    /// They are recorded.
+    Off,
+    /// Pseudonyms.
+    Hash,
+    /// Nothing.
+    Drop,
+}
+
+/// How much of the arguments of processes to record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Argv {
+    /// All of them.
+    Full,
+    /// Only the first, the name the program was called by.
+    Exe,
+    /// None.
+    None,
+}
+
+impl Argv {
+    /// The same for the BPF programs.
+    pub fn selection(self) -> ArgvSelection {
+        match self {
+            Self::Full => ArgvSelection::Full,
+            Self::Exe => ArgvSelection::Exe,
+            Self::None => ArgvSelection::None,
+        }
+    }
+}
+
 /// `record`.
 #[derive(Debug, Args)]
 pub struct RecordArgs {
@@ -97,6 +130,15 @@ pub struct RecordArgs {
     /// Record TLS hellos from the network: auto is on without -F and -l, where the host allows it
     #[arg(long, value_name = "WHEN", default_value = "auto")]
     pub tls: When,
+
+    /// How much of the arguments of processes to record: they may hold secrets
+    #[arg(long, value_name = "HOW", default_value = "full")]
+    pub argv: Argv,
+
+    /// Server names and addresses in TLS hellos: hash replaces each by a pseudonym that is the same within this capture, drop
+    /// removes them; either way certificates are left out
+    #[arg(long, value_name = "HOW", default_value = "off")]
+    pub privacy: PrivacyMode,
 
     /// Start a new segment at this size
     #[arg(long, value_name = "SIZE", default_value = "64MiB", value_parser = parse_size)]
@@ -227,11 +269,25 @@ impl RecordArgs {
         self.library.iter().for_each(|name| add("--library", name.clone()));
         self.uid.iter().for_each(|uid| add("--uid", uid.to_string()));
         self.cgroup.iter().for_each(|path| add("--cgroup", path.display().to_string()));
+        if self.tls != When::Auto {
+            filters.push(format!("--tls {}", if self.tls == When::On { "on" } else { "off" }));
+        }
+        if self.privacy != PrivacyMode::Off {
+            filters.push(format!("--privacy {}", if self.privacy == PrivacyMode::Hash { "hash" } else { "drop" }));
+        }
+        if self.argv != Argv::Full {
+            filters.push(format!("--argv {}", if self.argv == Argv::Exe { "exe" } else { "none" }));
+        }
         if self.follow_children {
             filters.push("--follow-children".to_owned());
         }
         if !self.command.is_empty() {
-            let words: Vec<_> = self.command.iter().map(|word| word.to_string_lossy()).collect();
+            let shown = match self.argv {
+                Argv::Full => self.command.len(),
+                Argv::Exe => 1,
+                Argv::None => 0,
+            };
+            let words: Vec<_> = self.command.iter().take(shown).map(|word| word.to_string_lossy()).collect();
             filters.push(format!("-- {}", words.join(" ")));
         }
         filters

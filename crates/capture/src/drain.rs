@@ -11,6 +11,7 @@ use crypto_trace_format::record::{Record, Records};
 use crypto_trace_format::segment::{BlockBuilder, BlockType};
 
 use crate::filter::RecordFilter;
+use crate::privacy::{Anonymizer, Privacy};
 use crate::stats::{Accounting, from_rings};
 use crate::writer::{BLOCK_BYTES, Message};
 
@@ -29,6 +30,7 @@ pub struct Blocks {
     recycled: Receiver<BlockBuilder>,
     filter: RecordFilter,
     filter_passes_all: bool,
+    anonymizer: Option<Anonymizer>,
     discarding: bool,
     /// Counts of everything that passed here.
     pub accounting: Accounting,
@@ -45,13 +47,19 @@ pub enum Drained {
 
 impl Blocks {
     /// Empty blocks. Emptied ones come back from the writer over `recycled`.
-    pub fn new(filter: RecordFilter, recycled: Receiver<BlockBuilder>, accounting: Accounting) -> Self {
+    pub fn new(
+        filter: RecordFilter,
+        privacy: Option<Privacy>,
+        recycled: Receiver<BlockBuilder>,
+        accounting: Accounting,
+    ) -> Self {
         Self {
             lifecycle: new_block(BlockType::Lifecycle),
             events: new_block(BlockType::Events),
             full: VecDeque::new(),
             recycled,
             filter_passes_all: filter.passes_all(),
+            anonymizer: privacy.map(Anonymizer::new),
             filter,
             discarding: false,
             accounting,
@@ -74,7 +82,10 @@ impl Blocks {
         }
         self.accounting.recorded += 1;
         self.accounting.raw_bytes += record.bytes().len() as u64;
-        self.append(&record);
+        match self.anonymizer.as_mut().and_then(|anonymizer| anonymizer.apply(&record)) {
+            Some(bytes) => self.push_own(&bytes),
+            None => self.append(&record),
+        }
     }
 
     /// From now on records from the rings are only counted.

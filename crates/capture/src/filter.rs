@@ -27,7 +27,7 @@ impl RecordFilter {
             let mut builder = GlobSetBuilder::new();
             let mut any = false;
             for glob in globs.iter().filter(wanted) {
-                builder.add(GlobBuilder::new(glob).literal_separator(true).build()?);
+                builder.add(GlobBuilder::new(glob).literal_separator(true).empty_alternates(true).build()?);
                 any = true;
             }
             if any { builder.build().map(Some) } else { Ok(None) }
@@ -89,6 +89,7 @@ mod tests {
         };
         assert!(keeps(&["*.pem"], "/etc/ssl/a.pem", ""));
         assert!(keeps(&["*.{pem,crt}"], "a.crt", "/etc"));
+        assert!(keeps(&["*.y{a,}ml"], "a.yml", "/etc") && keeps(&["*.y{a,}ml"], "a.yaml", "/etc"));
         assert!(!keeps(&["*.pem"], "/etc/a.pem/b", ""));
         assert!(keeps(&["/etc/ssl/*"], "/etc/ssl/x", ""));
         assert!(!keeps(&["/etc/ssl/*"], "/etc/ssl/private/x", ""));

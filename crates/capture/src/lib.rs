@@ -11,6 +11,8 @@ mod drain;
 pub mod exit;
 mod filter;
 mod host;
+mod listeners;
+mod privacy;
 mod privileges;
 mod process_table;
 pub mod record;

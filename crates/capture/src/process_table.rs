@@ -2,14 +2,15 @@
 //!
 //! Processes come and go while /proc is read: one that vanishes half-way is left out, for its exit is in the ring.
 
+use std::collections::HashSet;
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::PathBuf;
 
-use crypto_trace_bpf::Targets;
+use crypto_trace_bpf::{ArgvSelection, Targets};
 use crypto_trace_format::catalog;
 use crypto_trace_format::record::{
-    Comm, Header, LibLoad, LibLoadFixed, ProcessInfo, ProcessInfoFixed, Tier, flags, trim_comm,
+    Comm, Header, LibLoad, LibLoadFixed, ProcessInfo, ProcessInfoFixed, Records, Tier, flags, trim_comm,
 };
 use procfs::ProcResult;
 use procfs::process::{MMPermissions, MMapPath, Process};
@@ -18,6 +19,9 @@ use crate::clock::boottime_ns;
 
 /// Longest argv that is recorded, as in the BPF programs.
 const ARGV_MAX: usize = 4096;
+
+/// Longest first argument when only that is recorded, as there.
+const ARGV_EXE_MAX: usize = 256;
 
 /// Which processes belong into the table: the user-space side of the selection.
 pub struct TableFilter {
@@ -35,11 +39,58 @@ pub struct TableFilter {
     pub gate: Option<u32>,
     /// Whether mapped libraries are wanted.
     pub libraries: bool,
+    /// How much of the arguments.
+    pub argv: ArgvSelection,
+}
+
+/// Records of processes and of their libraries.
+#[derive(Debug, Default)]
+pub struct Table {
+    /// `process_info`.
+    pub lifecycle: Vec<u8>,
+    /// `lib_load`.
+    pub events: Vec<u8>,
+}
+
+impl Table {
+    /// Completes this one by `earlier`, which was read before. Of a process that is ending the later look finds little, so
+    /// the earlier one counts; libraries may have come in between, so of those the later one does.
+    pub fn complete(&mut self, earlier: Self) {
+        let later = std::mem::replace(&mut self.lifecycle, earlier.lifecycle);
+        add_other_processes(&mut self.lifecycle, &later);
+        add_other_processes(&mut self.events, &earlier.events);
+    }
+}
+
+/// Appends the records of those processes that have none yet.
+fn add_other_processes(to: &mut Vec<u8>, more: &[u8]) {
+    let process = |header: &Header| (header.tgid, header.start_ns);
+    let told: HashSet<_> = Records::new(to).flatten().map(|record| process(&record.header)).collect();
+    for record in Records::new(more).flatten().filter(|record| !told.contains(&process(&record.header))) {
+        to.extend_from_slice(record.bytes());
+    }
 }
 
 impl TableFilter {
-    /// Appends a `process_info` record for each selected process, and `lib_load` records for its libraries to `events`.
-    pub fn encode(&self, lifecycle: &mut Vec<u8>, events: &mut Vec<u8>) {
+    /// Appends a `process_info` record for each selected process, and `lib_load` records for its libraries.
+    pub fn encode(&self, table: &mut Table) {
+        self.for_each(|process, found| {
+            found.info().encode(found.header, &mut table.lifecycle);
+            if self.libraries {
+                // Not ours to read, or gone: the process itself is told.
+                let _ = encode_libraries(process, found.header, &mut table.events);
+            }
+        });
+    }
+
+    /// Record headers of the selected processes.
+    pub fn headers(&self) -> Vec<Header> {
+        let mut headers = Vec::new();
+        self.for_each(|_, found| headers.push(found.header));
+        headers
+    }
+
+    fn for_each(&self, mut each: impl FnMut(&Process, &Found)) {
         let targets = self.targets.as_ref().map(Targets::tgids);
         let Ok(all) = procfs::process::all_processes() else { return };
         for process in all.flatten() {
@@ -52,11 +103,7 @@ impl TableFilter {
             }
             // Gone in between: nothing to tell.
             let Ok(Some(found)) = self.read(&process) else { continue };
-            found.info().encode(found.header, lifecycle);
-            if self.libraries {
-                // Not ours to read, or gone: the process itself is told.
-                let _ = encode_libraries(&process, found.header, events);
-            }
+            each(&process, &found);
         }
     }
 
@@ -88,9 +135,16 @@ impl TableFilter {
         let mut argv = std::fs::read(format!("/proc/{}/cmdline", process.pid)).unwrap_or_default();
         let argv_full_len = u32::try_from(argv.len()).unwrap_or(u32::MAX);
         let mut record_flags = flags::START_IS_TICK | flags::FROM_PROC;
-        if argv.len() > ARGV_MAX {
-            argv.truncate(ARGV_MAX);
-            record_flags |= flags::TRUNCATED;
+        let wanted = match self.argv {
+            ArgvSelection::Full => ARGV_MAX,
+            ArgvSelection::Exe => argv.iter().position(|byte| *byte == 0).map_or(0, |end| end + 1).min(ARGV_EXE_MAX),
+            ArgvSelection::None => 0,
+        };
+        if argv.len() > wanted {
+            argv.truncate(wanted);
+            if self.argv == ArgvSelection::Full {
+                record_flags |= flags::TRUNCATED;
+            }
         }
         let path =
             |result: ProcResult<PathBuf>| result.map(|path| path.as_os_str().as_bytes().to_vec()).unwrap_or_default();

@@ -9,13 +9,15 @@ use std::sync::mpsc::{Receiver, SyncSender, channel, sync_channel};
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
-use crypto_trace_bpf::{CommFilter, FileSelection, LibrarySelection, LoadError, ProbeReport, Programs, Selection};
-use crypto_trace_format::record::ProbeState;
+use crypto_trace_bpf::{
+    CommFilter, FileSelection, LibrarySelection, ListenerOwner, LoadError, ProbeReport, Programs, Selection,
+};
+use crypto_trace_format::record::{Header, ProbeState};
 use crypto_trace_format::segment::{SegmentStore, SegmentWriter, StoreOptions};
 use rustix::event::epoll;
 use rustix::process::Signal;
 
-use crate::args::{RecordArgs, UsageError, When};
+use crate::args::{PrivacyMode, RecordArgs, UsageError, When};
 use crate::cgroup;
 use crate::child::{Child, ChildExit, CommandOutput};
 use crate::clock::{self, ClockWatch, boottime_ns, read_anchor};
@@ -23,12 +25,13 @@ use crate::drain::{self, Blocks, Drained, drain, flush};
 use crate::exit::Failure;
 use crate::filter::RecordFilter;
 use crate::host::segment_meta;
-use crate::process_table::TableFilter;
+use crate::privacy::Privacy;
+use crate::process_table::{Table, TableFilter};
 use crate::signals::Signals;
 use crate::stats::Accounting;
 use crate::units::show_size;
 use crate::writer::{Message, Opening, Shared, Sink, Writer, Written};
-use crate::{privileges, say};
+use crate::{listeners, privileges, say};
 
 /// Blocks that may wait for the writer.
 const QUEUE_BLOCKS: usize = 6;
@@ -71,7 +74,7 @@ pub fn run(args: &RecordArgs) -> Result<u8, Failure> {
     }
     if let Some(missing) = privileges::missing() {
         return Err(Failure::privileges(format!(
-            "recording needs CAP_BPF and CAP_PERFMON, or root; {missing} is missing (try sudo)"
+            "recording needs CAP_BPF and CAP_PERFMON, or root; missing: {missing} (try sudo)"
         )));
     }
     let by_process = !args.command.is_empty() || !args.pid.is_empty();
@@ -100,6 +103,21 @@ pub fn run(args: &RecordArgs) -> Result<u8, Failure> {
     if args.follow_children {
         add_descendants(&programs, &args.pid)?;
     }
+    let table = TableFilter {
+        targets: by_process.then(|| programs.targets()).transpose()?,
+        gate: command.as_ref().map(Child::tgid),
+        ..table
+    };
+    let mut before = Table::default();
+    if !args.pid.is_empty() {
+        // One that ends before the table proper is read has events all the same.
+        table.encode(&mut before);
+    }
+    let selects = !args.pid.is_empty() || !args.name.is_empty() || !args.uid.is_empty();
+    if !selection.tls_cgroups.is_empty() && selects {
+        // Without such a filter everything that arrives is recorded, whosever it is.
+        own_listeners(&programs, &table);
+    }
     let mut probes = programs.attach(&selection.tls_cgroups);
     probes.extend(tls_failure);
     check_probes(args, &probes)?;
@@ -111,14 +129,7 @@ pub fn run(args: &RecordArgs) -> Result<u8, Failure> {
     let _ = rustix::process::setpriority_process(None, DRAIN_NICE);
     privileges::drop_unneeded().context("cannot give up capabilities")?;
 
-    let opening = Opening {
-        table: TableFilter {
-            targets: by_process.then(|| programs.targets()).transpose()?,
-            gate: command.as_ref().map(Child::tgid),
-            ..table
-        },
-        probes,
-    };
+    let opening = Opening { table, before, probes };
     let mut session = Session::start(args, programs, opening)?;
     if let Some(child) = &command {
         // What the command does is not to be found in /proc as well.
@@ -160,6 +171,7 @@ fn selection(args: &RecordArgs) -> Result<Selection, Failure> {
         } else {
             LibrarySelection::Catalog
         },
+        argv: args.argv.selection(),
         tls_cgroups: Vec::new(),
     })
 }
@@ -205,6 +217,7 @@ fn table_filter(args: &RecordArgs, selection: &Selection) -> Result<TableFilter,
         self_tgid: selection.self_tgid,
         gate: None,
         libraries: selection.libraries != LibrarySelection::None,
+        argv: selection.argv,
     })
 }
 
@@ -346,7 +359,7 @@ impl Session {
         Ok(Self {
             ring_bytes: args.ring_sizes()?.total(),
             programs,
-            blocks: RefCell::new(Blocks::new(filter, recycled, Accounting::new(boottime_ns()))),
+            blocks: RefCell::new(Blocks::new(filter, privacy(args)?, recycled, Accounting::new(boottime_ns()))),
             queue: Some(queue),
             writer: Some(writer),
             shared,
@@ -508,6 +521,26 @@ impl Session {
             produced: accounting.produced(),
         })
     }
+}
+
+/// Tells the programs whose the listening sockets of selected processes are.
+fn own_listeners(programs: &Programs, table: &TableFilter) {
+    for Header { tgid, start_ns, uid, gid, comm, .. } in table.headers() {
+        let _ = listeners::own(programs, &ListenerOwner { tgid, start_ns, uid, gid, comm });
+    }
+}
+
+/// What becomes of names and addresses. The key of pseudonyms is of this run alone and is written nowhere.
+fn privacy(args: &RecordArgs) -> Result<Option<Privacy>, Failure> {
+    Ok(match args.privacy {
+        PrivacyMode::Off => None,
+        PrivacyMode::Drop => Some(Privacy::Drop),
+        PrivacyMode::Hash => {
+            let mut key = [0; 32];
+            rustix::rand::getrandom(&mut key, rustix::rand::GetRandomFlags::empty()).context("no random bytes")?;
+            Some(Privacy::Hash(key))
+        }
+    })
 }
 
 /// Waits for an event, at most `timeout`; a signal is an event.

@@ -14,7 +14,7 @@ use crypto_trace_format::record::{Header, ProbeStatus, ProbeStatusFixed, Records
 use crypto_trace_format::segment::{BlockBuilder, BlockType, SegmentStore, SegmentWriter, Totals};
 
 use crate::clock::{self, Reason, boottime_ns, read_anchor};
-use crate::process_table::TableFilter;
+use crate::process_table::{Table, TableFilter};
 use crate::say;
 use crate::stats::{WriterStats, from_rings};
 
@@ -58,6 +58,8 @@ pub enum Sink {
 pub struct Opening {
     /// Which processes are told.
     pub table: TableFilter,
+    /// Processes as they were before anything was attached; for the first segment.
+    pub before: Table,
     /// What became of the probes.
     pub probes: Vec<ProbeReport>,
 }
@@ -157,12 +159,15 @@ impl Writer {
     fn write_opening(&mut self, reason: Reason) {
         let (anchor, error_ns) = read_anchor();
         let mut lifecycle = Vec::new();
-        let mut events = Vec::new();
         clock::encode(anchor, error_ns, reason, &mut lifecycle);
         for probe in &self.opening.probes {
             encode_probe(probe, &mut lifecycle);
         }
-        self.opening.table.encode(&mut lifecycle, &mut events);
+        let mut table = Table::default();
+        self.opening.table.encode(&mut table);
+        table.complete(std::mem::take(&mut self.opening.before));
+        lifecycle.append(&mut table.lifecycle);
+        let events = table.events;
         self.opening.table.gate = None;
         if let Some(table_read) = self.table_read.take() {
             // Nobody may be waiting.

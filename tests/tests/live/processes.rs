@@ -250,7 +250,8 @@ fn a_burst_of_short_processes_is_complete() {
     assert_eq!((trace.forks().len(), trace.exits().len()), (200, 201));
 }
 
-/// What -p selects was there before: /proc tells who it is, and its events find it.
+/// What -p selects was there before: /proc tells who it is, and its events find it. That was so only when it lived on
+/// until all was attached and /proc read, which a busy machine takes its time for.
 #[test]
 fn a_process_that_was_there_before_is_told_from_proc() {
     let Some(_permit) = live() else { return };
@@ -261,7 +262,6 @@ fn a_process_that_was_there_before_is_told_from_proc() {
     let process = Process::spawn(&mut command);
     let pid = process.pid();
     let running = Capture::new().options(["-p", &pid.to_string()]).start();
-    running.wait_until("the process", |trace| !trace.infos().is_empty());
     assert_eq!(process.finish().code(), 0);
     let done = running.stop(Signal::TERM);
     let trace = done.trace();

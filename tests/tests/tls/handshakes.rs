@@ -305,6 +305,46 @@ fn only_the_commands_connections_are_recorded() {
     assert!(run.handshakes.iter().all(|event| event["remote_port"] == 21312 || event["local_port"] == 21312));
 }
 
+/// What `record -n nginx` is for: the server listened long before, and its clients are none of those selected.
+#[test]
+fn a_server_that_listened_before_the_recording_has_its_clients_hellos() {
+    let Some(_permit) = live() else { return };
+    let server = "
+import socket, ssl, subprocess, sys
+subprocess.run(['openssl', 'req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-subj', '/CN=n',
+    '-keyout', 'k', '-out', 'c'], stderr=subprocess.DEVNULL, check=True)
+context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+context.load_cert_chain('c', 'k')
+listener = socket.create_server(('127.0.0.1', 0))
+print(listener.getsockname()[1], file=sys.stderr, flush=True)
+sys.stdin.readline()
+client = ssl.create_default_context(cafile='c')
+import os
+if os.fork() == 0:
+    client.wrap_socket(socket.create_connection(listener.getsockname()), server_hostname='n').close()
+    os._exit(0)
+context.wrap_socket(listener.accept()[0], server_side=True).close()
+os.wait()
+";
+    let dir = tempfile::Builder::new().prefix("crypto-trace-test-").tempdir().unwrap();
+    let mut command = std::process::Command::new("python3");
+    command.args(["-c", server]).current_dir(dir.path()).stdin(std::process::Stdio::piped());
+    let mut server = crypto_trace_tests::Process::spawn(&mut command);
+    server.wait_for("\n");
+    let options = ["--tls", "on", "-p", &server.pid().to_string()];
+    let running = crypto_trace_tests::Capture::new().options(options).start();
+    drop(server.child().stdin.take());
+    let pid = server.pid();
+    assert_eq!(server.finish().code(), 0);
+    let done = running.stop(rustix::process::Signal::INT);
+    let events = crate::support::handshakes(&done.output);
+    assert_eq!(events.len(), 1, "the client is a child, and children were not asked for: {events:#?}");
+    let event = &events[0];
+    assert_eq!((&event["role"], &event["pid"]), (&json!("server"), &json!(pid)));
+    assert_eq!((&event["server_name"], &event["version"]), (&json!("n"), &json!("TLS 1.3")), "{event:#}");
+    assert!(event["cmdline"].as_str().unwrap().contains(" -c "), "told from /proc: {event:#}");
+}
+
 /// A process that connects to itself by TLS again and again, outside of any capture, and counts.
 fn noise() -> (tempfile::TempDir, crypto_trace_tests::Process) {
     let dir = tempfile::Builder::new().prefix("crypto-trace-test-").tempdir().unwrap();

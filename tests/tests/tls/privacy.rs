@@ -3,7 +3,7 @@
 use crypto_trace_tests::live;
 use serde_json::json;
 
-use crate::support::trace;
+use crate::support::{trace, trace_with};
 
 /// Looks for known secrets in everything that was recorded.
 #[test]
@@ -65,5 +65,30 @@ PY
     // The modulus is public and in the certificate; what comes after it in PKCS#1 is not.
     for chunk in key[400..].chunks_exact(32) {
         assert!(!found(chunk), "part of the private key");
+    }
+}
+
+/// Pseudonyms tell which names are the same without telling the names; certificates are not there at all.
+#[test]
+fn with_privacy_names_are_pseudonyms_and_certificates_are_left_out() {
+    let Some(_permit) = live() else { return };
+    let script = "serve s openssl s_server -accept 127.0.0.1:21323 -cert server.crt -key server.key
+         for name in one.secret.test one.secret.test two.secret.test; do
+             openssl s_client -CAfile ca.crt -connect 127.0.0.1:21323 -tls1_2 -servername $name >/dev/null 2>&1
+         done";
+    for how in ["hash", "drop"] {
+        let run = trace_with(&["--privacy", how, "--argv", "exe"], script);
+        let raw = run.done.trace().raw;
+        let found = |part: &[u8]| raw.windows(part.len()).any(|window| window == part);
+        assert!(!found(b"secret.test") && !found(b"test CA"), "{how}");
+        assert_eq!(run.handshakes.len(), 6);
+        for event in &run.handshakes {
+            assert_eq!((&event["version"], &event["certificates"]), (&json!("TLS 1.2"), &json!(null)), "{event:#}");
+            assert_eq!(event["server_name"].as_str().unwrap().len(), "one.secret.test".len());
+        }
+        let mut names: Vec<_> = run.handshakes.iter().map(|event| event["server_name"].as_str().unwrap()).collect();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), if how == "hash" { 2 } else { 1 });
     }
 }

@@ -54,12 +54,24 @@ pub fn trace_with(options: &[&str], script: &str) -> Run {
     let capture = Capture::new().options(when).options(options).current_dir(dir.path());
     let done = capture.command(["timeout", "-k", "1", "50", "sh", "script"]).run();
     assert_eq!(done.code(), 0, "{}\n{}", done.text(), done.stderr);
+    let handshakes = handshakes(&done.output);
+    Run { text: done.text(), done, handshakes }
+}
+
+/// The handshakes of a capture in order of time; each is held to the schema.
+pub fn handshakes(capture: &std::path::Path) -> Vec<Value> {
     let mut command = Command::new(analyze_binary());
-    command.args(["events", "--type", "tls_handshake"]).arg(&done.output);
+    command.args(["events", "--type", "tls_handshake"]).arg(capture);
     let events = run(&mut command);
     assert_eq!(events.code(), 0, "{}", events.stderr);
-    let handshakes = events.text().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-    Run { text: done.text(), done, handshakes }
+    let schema = run(Command::new(analyze_binary()).arg("schema"));
+    let schema = jsonschema::validator_for(&serde_json::from_str(&schema.text()).unwrap()).unwrap();
+    let handshakes: Vec<Value> = events.text().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    for event in &handshakes {
+        let errors: Vec<_> = schema.iter_errors(event).map(|error| error.to_string()).collect();
+        assert!(errors.is_empty(), "{event:#}\n{errors:?}");
+    }
+    handshakes
 }
 
 impl Run {

@@ -5,7 +5,7 @@ use crate::capture::{Capture, ProbeKey, ProbeRow};
 use crate::completeness;
 use crate::escape;
 use crate::names::errno_name;
-use crate::summary::in_short;
+use crate::survey::in_short;
 use crate::text::{Align, Table, grouped};
 use crate::timestamp::timestamp;
 use anyhow::Result;

@@ -199,7 +199,8 @@ fn report(capture: &Capture, sums: &Sums, redacted: bool) -> Map<String, Value> 
     insert("kernel", json!(meta.kernel));
     insert("arch", json!(meta.arch));
     insert("tool", json!(meta.tool));
-    let filters: Vec<String> = meta.filters.iter().map(|filter| shown(filter.as_bytes(), redacted)).collect();
+    let filters: Vec<String> =
+        meta.filters.iter().map(|filter| redact::for_people(filter.as_bytes(), redacted)).collect();
     insert("filters", json!(filters));
     if let Some((from, to)) = sums.range_ns {
         let (from, to) = capture.clock.range(from, to);
@@ -302,7 +303,8 @@ fn text(capture: &Capture, sums: &Sums, redacted: bool, paint: Paint) -> String 
         format!("{} ({} {}, boot {})", safe(&meta.host), safe(&meta.kernel), safe(&meta.arch), safe(&meta.boot_id)),
     );
     line("Recorded by", safe(&meta.tool));
-    let filters: Vec<String> = meta.filters.iter().map(|filter| shown(filter.as_bytes(), redacted)).collect();
+    let filters: Vec<String> =
+        meta.filters.iter().map(|filter| redact::for_people(filter.as_bytes(), redacted)).collect();
     line("Filters", if filters.is_empty() { "none".to_owned() } else { filters.join(" ") });
     if let Some((from, to)) = sums.range_ns {
         let (from, to) = capture.clock.range(from, to);
@@ -343,14 +345,4 @@ fn hex(id: &[u8]) -> String {
         let _ = write!(text, "{byte:02x}");
         text
     })
-}
-
-fn shown(text: &[u8], redacted: bool) -> String {
-    let mut out = Vec::new();
-    if redacted {
-        redact::text(text, &mut out)
-    } else {
-        out.extend_from_slice(text)
-    }
-    escape::for_people(&out)
 }

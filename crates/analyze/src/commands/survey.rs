@@ -9,9 +9,9 @@ use crate::console::{Console, Output, stdin_is_terminal};
 use crate::faults::FaultLog;
 use crate::input;
 use crate::pipeline::{Plan, read_captures, run_live};
+use crate::redact;
 use crate::summary::{self, Totals};
 use crate::text::Paint;
-use crate::{escape, redact};
 use anyhow::{Context, Result, bail};
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
@@ -55,15 +55,9 @@ pub(super) struct Counted<'a> {
 }
 
 impl Counted<'_> {
-    /// Text of the traced host, redacted and safe to show.
+    /// Text of the traced host: safe to show, and without home directories and secrets if so asked.
     pub fn shown(&self, text: &[u8]) -> String {
-        let mut out = Vec::new();
-        if self.task.redact {
-            redact::text(text, &mut out)
-        } else {
-            out.extend_from_slice(text)
-        }
-        escape::for_people(&out)
+        redact::for_people(text, self.task.redact)
     }
 
     /// Why there are no handshakes, when there are none.

@@ -4,8 +4,9 @@
 use super::survey::{Counted, json};
 use crate::escape;
 use crate::handshakes::{CertificateFields, Role};
-use crate::summary::{in_short, peer_name, percent, post_quantum, ranked};
-use crate::survey::{self, CertificateRow, Exchange, Finding, Outcomes, Quantum};
+use crate::survey::{
+    self, CertificateRow, Exchange, Finding, Outcomes, Quantum, in_short, peer_name, percent, post_quantum, ranked,
+};
 use crate::text::{Align, Table, grouped};
 use anyhow::Result;
 use serde::Serialize;

@@ -40,7 +40,7 @@ impl Globs {
 /// # Errors
 /// When it is not a glob.
 pub fn parse(glob: &str) -> Result<Glob, globset::Error> {
-    GlobBuilder::new(glob).literal_separator(true).build()
+    GlobBuilder::new(glob).literal_separator(true).empty_alternates(true).build()
 }
 
 #[cfg(test)]

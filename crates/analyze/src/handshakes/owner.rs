@@ -1,6 +1,6 @@
 //! Which process a socket belongs to, as far as its records tell.
 
-use crypto_trace_format::record::{Comm, Header};
+use crypto_trace_format::record::{Comm, Header, flags};
 
 /// How a socket's process is known, from least to best.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -54,26 +54,39 @@ pub struct Owner {
     uid: u32,
     gid: u32,
     comm: Comm,
+    /// `start_ns` is rounded down.
+    start_is_tick: bool,
 }
 
 impl Default for Owner {
     /// Nobody: ids that no user and no group has.
     fn default() -> Self {
-        let comm = Comm::default();
-        Self { source: OwnerSource::Unknown, tgid: 0, tid: 0, start_ns: 0, uid: u32::MAX, gid: u32::MAX, comm }
+        Self {
+            source: OwnerSource::Unknown,
+            tgid: 0,
+            tid: 0,
+            start_ns: 0,
+            uid: u32::MAX,
+            gid: u32::MAX,
+            comm: Comm::default(),
+            start_is_tick: false,
+        }
     }
 }
 
 impl Owner {
     pub(super) fn new(header: &Header, source: OwnerSource) -> Self {
         let Header { tgid, tid, start_ns, uid, gid, comm, .. } = *header;
-        Self { source, tgid, tid, start_ns, uid, gid, comm }
+        let start_is_tick = header.flags & flags::START_IS_TICK != 0;
+        Self { source, tgid, tid, start_ns, uid, gid, comm, start_is_tick }
     }
 
     /// Makes a record's header one of this process.
     pub fn put_into(&self, header: &mut Header) {
         let Self { tgid, tid, start_ns, uid, gid, comm, .. } = *self;
-        *header = Header { tgid, tid, start_ns, uid, gid, comm, ..*header };
+        let tick = if self.start_is_tick { flags::START_IS_TICK } else { 0 };
+        let flags = header.flags & !flags::START_IS_TICK | tick;
+        *header = Header { tgid, tid, start_ns, uid, gid, comm, flags, ..*header };
     }
 
     /// Whether there is any process to speak of.

@@ -258,3 +258,11 @@ fn a_live_run_shows_each_connection_once_and_lets_it_go() {
     assert!(all.take_ready(14 * second, false).is_empty());
     assert!(!all.take_ready(15 * second, false).is_empty());
 }
+
+#[test]
+fn what_capture_leaves_out_between_hellos_is_no_gap() {
+    let base = fixed(1, true, true);
+    let at = |offset: u32, time_ns, data| (header(7, time_ns), TlsHelloFixed { offset, ..base }, data);
+    let all = gathered(&[at(20, 2, &b"second"[..]), at(0, 1, b"first")]);
+    assert_eq!(all.connections()[0].sent.assemble(), (b"firstsecond".to_vec(), false));
+}

@@ -9,3 +9,13 @@ mod signal;
 pub use errno::errno_name;
 pub use open_flags::{OpenFlags, takes_mode};
 pub use signal::signal_name;
+
+use crypto_trace_format::record::{Kind, TlsHello};
+
+/// What an event of this kind is called: as the record, but for hellos, which are shown as handshakes.
+pub fn event_type(kind: Kind) -> &'static str {
+    match kind {
+        TlsHello::KIND => "tls_handshake",
+        _ => kind.name().unwrap_or("unknown"),
+    }
+}

@@ -7,6 +7,7 @@ use crate::clock::WallNs;
 use crate::library;
 use crate::names::{errno_name, signal_name, takes_mode};
 use crate::redact;
+use crate::secrets;
 use crate::timeline::Identity;
 use crypto_trace_format::catalog::{self, FileType, file_name};
 use crypto_trace_format::record::{
@@ -28,7 +29,8 @@ pub const NO_PROCESS: &[u8] =
 /// `,"exe":…,"cmdline":…,"ppid":…,"parent":…,"container":…`
 pub fn identity(object: &mut Object<'_>, identity: &Identity<'_>) {
     object.text_or_null(b",\"exe\":", "exe", identity.exe, Redact::Path);
-    let cmdline = identity.argv.map(cmdline);
+    let redact = object.redact;
+    let cmdline = identity.argv.map(|argv| if redact { cmdline(&secrets::mask(argv)) } else { cmdline(argv) });
     object.text_or_null(b",\"cmdline\":", "cmdline", cmdline.as_deref(), Redact::Text);
     object.number_or_null(b",\"ppid\":", identity.ppid);
     object.text_or_null(b",\"parent\":", "parent", identity.parent.filter(|comm| !comm.is_empty()), Redact::No);
@@ -93,7 +95,8 @@ pub fn process_info(object: &mut Object<'_>, info: &ProcessInfo<'_>) {
 
 fn arguments(object: &mut Object<'_>, argv: &[u8]) {
     object.raw(b",\"argv\":[");
-    let argv = argv.strip_suffix(b"\0").unwrap_or(argv);
+    let argv = if object.redact { secrets::mask(argv) } else { argv.into() };
+    let argv = argv.strip_suffix(b"\0").unwrap_or(&argv);
     if !argv.is_empty() {
         // One scheme for the whole list: an escape in one argument must not leave the others ambiguous.
         let any_escaped = std::str::from_utf8(argv).is_err();

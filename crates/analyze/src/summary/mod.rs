@@ -6,17 +6,17 @@
 pub mod histogram;
 mod partial;
 mod print;
-mod print_tls;
+mod tls;
 mod totals;
 
 pub use partial::{Counter, Partial};
 pub use print::{SummaryContext, print};
-pub use print_tls::{in_short, peer_name, percent, post_quantum, ranked};
 pub use totals::Totals;
 
 use crate::capture::Capture;
 use crate::faults::{FaultLog, Problem};
 use crate::filter::{Filter, Selection};
+use crate::handshakes::LIVE_SEGMENT;
 use crate::pipeline::{BlockSource, LiveBlock, LiveSink, Plan, Task};
 use crypto_trace_format::segment::{BlockBuffer, Fault};
 use rayon::prelude::*;
@@ -117,7 +117,12 @@ impl LiveSink for Totals {
                     BlockSource { capture, header: &block.header, segment: block.segment, raw: block.buffer.raw() };
                 let mut counter = Counter::default();
                 counter.count(source, &resolved, selection);
-                Some((capture, counter.finish(block.segment, block.capture)))
+                let mut partial = counter.finish(block.segment, block.capture);
+                if block.segment == LIVE_SEGMENT {
+                    // Its records were counted where they came from.
+                    partial.tally.processed = 0;
+                }
+                Some((capture, partial))
             })
             .collect();
         for (capture, partial) in counted {

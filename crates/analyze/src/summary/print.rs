@@ -1,19 +1,19 @@
 //! The summary as text.
 
-use super::print_tls;
+use super::tls;
 use super::totals::{File, Program, Totals};
 use crate::capture::Capture;
 use crate::clock::WallNs;
-use crate::names::errno_name;
+use crate::names::{self, errno_name};
 use crate::text::{Align, Paint, Table, duration, grouped};
 use crate::timestamp::timestamp;
 use crate::{completeness, escape, redact};
 use crypto_trace_format::catalog::FileType;
-use crypto_trace_format::record::{Kind, TlsHello};
+use crypto_trace_format::record::Kind;
 use std::fmt::Write;
 
 /// Rows of a table that are shown.
-const TOP: usize = 10;
+pub(super) const TOP: usize = 10;
 
 /// Characters a bar of the histogram can be.
 const BARS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
@@ -47,7 +47,7 @@ pub fn print(totals: &Totals, context: &SummaryContext<'_>) -> String {
     file_types(totals, context.paint, &mut out);
     files(totals, context, &mut out);
     libraries(totals, context.paint, &mut out);
-    print_tls::print(totals, context, &mut out);
+    tls::print(totals, context, &mut out);
     if totals.overflowed {
         out.push_str("\nToo many distinct names: some rows are missing above, totals by type are complete.\n");
     }
@@ -73,7 +73,7 @@ fn head(totals: &Totals, context: &SummaryContext<'_>, out: &mut String) {
         let [host, kernel, arch] = text;
         line("Host", &format!("{host} (Linux {kernel} {arch}, capture {id}…)"));
         if !meta.filters.is_empty() {
-            let filters = meta.filters.iter().map(|filter| hidden(filter.as_bytes(), context.redact));
+            let filters = meta.filters.iter().map(|filter| redact::for_people(filter.as_bytes(), context.redact));
             line("Recorded", &format!("only {}", filters.collect::<Vec<_>>().join(" ")));
         }
     }
@@ -133,9 +133,7 @@ fn kinds(totals: &Totals, paint: Paint, out: &mut String) {
     rows.sort_by_key(|(kind, count)| (std::cmp::Reverse(**count), **kind));
     let mut table = Table::new(&[("type", Align::Left), ("events", Align::Right)]);
     for (kind, count) in rows {
-        // Hellos are shown as handshakes.
-        let name = if *kind == TlsHello::KIND { Some("tls_handshake") } else { kind.name() };
-        table.row(vec![name.unwrap_or("unknown").to_owned(), grouped(*count)]);
+        table.row(vec![names::event_type(*kind).to_owned(), grouped(*count)]);
     }
     tabulate("Events by type", &table, paint, out);
 }
@@ -158,7 +156,7 @@ fn programs(totals: &Totals, context: &SummaryContext<'_>, out: &mut String) {
         let types = program.types.iter().map(|file_type| file_type.name());
         let used: Vec<&str> = program.libraries.iter().copied().chain(types).collect();
         table.row(vec![
-            hidden(name, context.redact),
+            redact::for_people(name, context.redact),
             grouped(program.processes),
             grouped(program.events),
             grouped(program.opens),
@@ -206,10 +204,15 @@ fn files(totals: &Totals, context: &SummaryContext<'_>, out: &mut String) {
     let (bad, good) = rows.split_at(failing_count);
     let name = |file: &File| file.file_type.unwrap_or(FileType::Unknown).name().to_owned();
     for (path, file) in bad.iter().take(TOP) {
-        failing.row(vec![grouped(file.opens), name(file), failures(&file.failures), hidden(path, context.redact)]);
+        failing.row(vec![
+            grouped(file.opens),
+            name(file),
+            failures(&file.failures),
+            redact::for_people(path, context.redact),
+        ]);
     }
     for (path, file) in good.iter().take(TOP) {
-        working.row(vec![grouped(file.opens), name(file), hidden(path, context.redact)]);
+        working.row(vec![grouped(file.opens), name(file), redact::for_people(path, context.redact)]);
     }
     tabulate("Failed opens", &failing, context.paint, out);
     others(bad.len(), out);
@@ -257,28 +260,17 @@ pub(super) fn section(name: &str, paint: Paint, out: &mut String) {
     let _ = writeln!(out, "\n{}", paint.heading(name));
 }
 
-fn tabulate(name: &str, table: &Table, paint: Paint, out: &mut String) {
+pub(super) fn tabulate(name: &str, table: &Table, paint: Paint, out: &mut String) {
     if !table.is_empty() {
         section(name, paint, out);
         table.write(paint, out);
     }
 }
 
-fn others(rows: usize, out: &mut String) {
+pub(super) fn others(rows: usize, out: &mut String) {
     if rows > TOP {
         let _ = writeln!(out, "  and {} more", grouped((rows - TOP) as u64));
     }
-}
-
-/// Text of the traced host, redacted and safe to show.
-fn hidden(text: &[u8], redact: bool) -> String {
-    let mut out = Vec::new();
-    if redact {
-        redact::text(text, &mut out)
-    } else {
-        out.extend_from_slice(text)
-    }
-    escape::for_people(&out)
 }
 
 /// `2026-11-22 10:30:45.123 UTC`

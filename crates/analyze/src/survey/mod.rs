@@ -5,9 +5,11 @@
 
 mod facts;
 mod findings;
+mod words;
 
 pub use facts::{Exchange, Facts, Place};
 pub use findings::{Finding, findings};
+pub use words::{in_short, peer_name, percent, plural, post_quantum, ranked};
 
 use crate::capture::Capture;
 use crate::handshakes::{Connection, Outcome, Role};
@@ -161,6 +163,8 @@ pub struct Survey {
     pub outcomes: Outcomes,
     /// Those that went on with an earlier session.
     pub resumed: u64,
+    /// By what was agreed on, together.
+    pub agreed: BTreeMap<(Option<Version>, Option<CipherSuite>, Exchange), u64>,
     /// By version agreed on.
     pub versions: BTreeMap<Version, u64>,
     /// By suite agreed on.
@@ -171,6 +175,8 @@ pub struct Survey {
     pub quantum: Quantum,
     /// Those that an alert ended, by alert and who sent it.
     pub alerts: BTreeMap<(AlertDescription, Role), u64>,
+    /// By the host asked for.
+    pub server_names: BTreeMap<Box<[u8]>, u64>,
     /// By peer.
     pub peers: BTreeMap<PeerKey, PeerRow>,
     /// By program; None for ends whose process is not known.
@@ -294,6 +300,11 @@ impl Survey {
         if let Some(suite) = facts.suite {
             *self.suites.entry(suite).or_default() += 1;
         }
+        if let Some(name) = &facts.server_name
+            && let Some(count) = row(&mut self.server_names, name.clone(), &mut self.overflowed)
+        {
+            *count += 1;
+        }
         let remote = connection.remote();
         let key = PeerKey {
             role: facts.role,
@@ -307,9 +318,14 @@ impl Survey {
             row.quantum.add(&facts.exchange);
         }
         // Without an answer there is nothing to tell.
-        if facts.version.is_some()
-            && let Some(count) = row(&mut self.exchanges, facts.exchange, &mut self.overflowed)
-        {
+        if facts.version.is_none() && facts.suite.is_none() {
+            return;
+        }
+        let agreed = (facts.version, facts.suite, facts.exchange.clone());
+        if let Some(count) = row(&mut self.agreed, agreed, &mut self.overflowed) {
+            *count += 1;
+        }
+        if let Some(count) = row(&mut self.exchanges, facts.exchange, &mut self.overflowed) {
             *count += 1;
         }
     }

@@ -10,7 +10,9 @@
 #define CRYPTO_TRACE_ABI_H
 
 #define CT_PATH_MAX 4096
+#define CT_COMPONENT_MAX 255 /* NAME_MAX, include/uapi/linux/limits.h */
 #define CT_ARGV_MAX 4096
+#define CT_ARGV_EXE_MAX 256 /* of the first argument, when only that is wanted */
 #define CT_NAME_MAX 31 /* longest catalog name; keys are one longer */
 #define CT_SUFFIX_MAX 15
 #define CT_PREFIX_MAX 255 /* longest path prefix in a filter */
@@ -37,6 +39,7 @@ enum ct_flag {
 	CT_F_TRUNCATED = 1 << 0,
 	CT_F_PATH_PARTIAL = 1 << 1,
 	CT_F_PATH_AS_PASSED = 1 << 2,
+	CT_F_START_IS_TICK = 1 << 3,
 	CT_F_UNLINKED = 1 << 4,
 	CT_F_UNREADABLE = 1 << 5,
 	CT_F_COMPAT = 1 << 6,
@@ -184,6 +187,13 @@ struct ct_comm_filter {
 	__u32 reserved;
 };
 
+/* How much of the arguments of a process is recorded. */
+enum ct_argv {
+	CT_ARGV_FULL = 0,
+	CT_ARGV_EXE = 1, /* the first one */
+	CT_ARGV_NONE = 2,
+};
+
 /* Set by user space before load; see crates/bpf/src/config.rs. */
 struct ct_config {
 	__u32 self_tgid;
@@ -197,7 +207,8 @@ struct ct_config {
 	__u8 match_all_names; /* every file name matches: a glob that no table can tell */
 	__u8 match_dirs;      /* the directories map is in force */
 	__u8 filter_prefix;   /* resolved path must be in the prefixes trie */
-	__u8 reserved[2];
+	__u8 argv;	      /* enum ct_argv */
+	__u8 reserved;
 	__u32 lifecycle_wakeup_bytes; /* ring fill that wakes the reader */
 	__u32 events_wakeup_bytes;
 	struct ct_comm_filter comms[CT_MAX_COMM_FILTERS];

@@ -36,7 +36,7 @@ static __always_inline struct path base_directory(struct task_struct *task, __s3
 	struct path path = {};
 
 	if (dfd == AT_FDCWD) {
-		bpf_core_read(&path, sizeof(path), &task->fs->pwd);
+		BPF_CORE_READ_INTO(&path, task, fs, pwd);
 	} else if (dfd >= 0) {
 		struct file *file = file_of_fd(task, dfd);
 

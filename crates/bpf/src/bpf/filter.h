@@ -209,13 +209,13 @@ __noinline int given_wanted(__u32 slot, __u32 len)
 	s = bpf_map_lookup_elem(&scratch, &slot);
 	if (!s || len < 2)
 		return 0;
+	tail = s->user[(len - 2) & (CT_PATH_MAX - 1)] | (__u16)s->user[(len - 1) & (CT_PATH_MAX - 1)] << 8;
+	if (!tail_wanted(name_tails, tail))
+		return 0;
 	asm volatile("" : "+r"(at), "+r"(n));
 	if (at >= CT_PATH_MAX - CT_NAME_MAX || !n || n > CT_NAME_MAX)
 		return 0;
 	bpf_probe_read_kernel(&s->window[CT_NAME_MAX + 1 - n], n, &s->user[at]);
-	tail = s->window[CT_NAME_MAX - 1] | (__u16)s->window[CT_NAME_MAX] << 8;
-	if (!tail_wanted(name_tails, tail))
-		return 0;
 #pragma unroll
 	for (i = 1; i <= CT_NAME_MAX; i++) {
 		if (s->window[CT_NAME_MAX + 1 - i] == '/') {
@@ -229,22 +229,36 @@ __noinline int given_wanted(__u32 slot, __u32 len)
 	return name_in_tables(slot, name - 1, 1);
 }
 
+struct ct_slash {
+	struct ct_scratch *s;
+	__u32 end;
+	int found;
+};
+
+static long slash_step(__u32 i, void *ctx)
+{
+	struct ct_slash *slash = ctx;
+
+	if (i >= slash->end)
+		return 1;
+	if (slash->s->user[(slash->end - 1 - i) & (CT_PATH_MAX - 1)] != '/')
+		return 0;
+	slash->found = (int)(slash->end - 1 - i);
+	return 1;
+}
+
 /* Where the last slash before `end` is in scratch->user; -1: none in the length of a component. */
 __noinline int slash_before(__u32 slot, __u32 end)
 {
-	struct ct_scratch *s;
-	__u32 i;
+	struct ct_slash slash = { .end = end, .found = -1 };
 
 	if (slot >= CT_SCRATCH_SLOTS)
 		return -1;
-	s = bpf_map_lookup_elem(&scratch, &slot);
-	if (!s)
+	slash.s = bpf_map_lookup_elem(&scratch, &slot);
+	if (!slash.s)
 		return -1;
-	for (i = 1; i <= 256 && i <= end; i++) {
-		if (s->user[(end - i) & (CT_PATH_MAX - 1)] == '/')
-			return (int)(end - i);
-	}
-	return -1;
+	bpf_loop(CT_COMPONENT_MAX + 1, slash_step, &slash, 0);
+	return slash.found;
 }
 
 /* Copies the component of `n` bytes at scratch->user[at] into a key; false: too long or too short for one. */

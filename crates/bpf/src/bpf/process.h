@@ -7,7 +7,7 @@
 
 static __always_inline __u32 ns_pid(struct task_struct *leader)
 {
-	struct pid *pid = leader->thread_pid;
+	struct pid *pid = BPF_CORE_READ(leader, thread_pid);
 	unsigned int level;
 
 	if (!pid)
@@ -20,7 +20,7 @@ static __always_inline __u32 ns_pid(struct task_struct *leader)
 
 static __always_inline __u32 pid_ns(struct task_struct *task)
 {
-	struct pid *pid = task->thread_pid;
+	struct pid *pid = BPF_CORE_READ(task, thread_pid);
 	unsigned int level;
 
 	if (!pid)
@@ -34,12 +34,29 @@ static __always_inline __u32 pid_ns(struct task_struct *task)
 static __always_inline void append_argv(struct ct_scratch *s, __u32 *pos, struct ct_process_exec *exec, __u16 *flags,
 					struct mm_struct *mm)
 {
-	__u64 start = mm->arg_start;
-	__u64 full = mm->arg_end - start;
+	__u64 start = BPF_CORE_READ(mm, arg_start);
+	__u64 full = BPF_CORE_READ(mm, arg_end) - start;
 	__u32 at = *pos;
 	__u32 len = full > CT_ARGV_MAX ? CT_ARGV_MAX : (__u32)full;
 
 	exec->argv_full_len = full > 0xffffffff ? 0xffffffff : (__u32)full;
+	if (cfg.argv == CT_ARGV_NONE)
+		return;
+	if (cfg.argv == CT_ARGV_EXE) {
+		long n;
+
+		asm volatile("" : "+r"(at));
+		if (!full || at > CT_RECORD_MASK)
+			return;
+		n = bpf_probe_read_user_str(&s->record[at], CT_ARGV_EXE_MAX, (void *)start);
+		if (n <= 0 || n > CT_ARGV_EXE_MAX) {
+			*flags |= CT_F_UNREADABLE;
+			return;
+		}
+		exec->argv_len = (__u16)n;
+		*pos = at + n;
+		return;
+	}
 	if (full > CT_ARGV_MAX)
 		*flags |= CT_F_TRUNCATED;
 	asm volatile("" : "+r"(at), "+r"(len));
@@ -76,26 +93,26 @@ int BPF_PROG(process_exec, struct task_struct *task, int old_pid, struct linux_b
 	exec = (struct ct_process_exec *)(s->record + sizeof(*h));
 	header_init(h, task, CT_PROCESS_EXEC, sizeof(*exec));
 	__builtin_memset(exec, 0, sizeof(*exec));
-	exec->ppid = task->real_parent->tgid;
-	exec->parent_start_ns = task->real_parent->group_leader->start_boottime;
+	exec->ppid = BPF_CORE_READ(task, real_parent, tgid);
+	exec->parent_start_ns = BPF_CORE_READ(task, real_parent, group_leader, start_boottime);
 	exec->ns_pid = ns_pid(task);
 	exec->pid_ns = pid_ns(task);
-	exec->mnt_ns = task->nsproxy->mnt_ns->ns.inum;
-	exec->net_ns = task->nsproxy->net_ns->ns.inum;
-	exec->user_ns = task->real_cred->user_ns->ns.inum;
+	exec->mnt_ns = BPF_CORE_READ(task, nsproxy, mnt_ns, ns.inum);
+	exec->net_ns = BPF_CORE_READ(task, nsproxy, net_ns, ns.inum);
+	exec->user_ns = BPF_CORE_READ(task, real_cred, user_ns, ns.inum);
 	exec->cgroup_id = bpf_get_current_cgroup_id();
 
-	exe = task->mm->exe_file;
+	exe = BPF_CORE_READ(task, mm, exe_file);
 	if (exe) {
 		struct path path;
 
-		exec->exe_dev = exe->f_inode->i_sb->s_dev;
-		exec->exe_ino = exe->f_inode->i_ino;
+		exec->exe_dev = BPF_CORE_READ(exe, f_inode, i_sb, s_dev);
+		exec->exe_ino = BPF_CORE_READ(exe, f_inode, i_ino);
 		bpf_core_read(&path, sizeof(path), &exe->f_path);
 		exec->exe_len = append_path(s, &pos, slot, &path, &flags);
 	}
-	append_argv(s, &pos, exec, &flags, task->mm);
-	bpf_core_read(&pwd, sizeof(pwd), &task->fs->pwd);
+	append_argv(s, &pos, exec, &flags, BPF_CORE_READ(task, mm));
+	BPF_CORE_READ_INTO(&pwd, task, fs, pwd);
 	exec->cwd_len = append_path(s, &pos, slot, &pwd, &flags);
 	exec->cgroup_len = append_walk(s, &pos, walk_cgroup((__u64)BPF_CORE_READ(task, cgroups, dfl_cgrp, kn), slot), &flags);
 	h->flags = flags;
@@ -129,8 +146,8 @@ int BPF_PROG(process_fork, struct task_struct *parent, struct task_struct *child
 	h = (struct ct_header *)s->record;
 	fork = (struct ct_process_fork *)(s->record + sizeof(*h));
 	header_init(h, child, CT_PROCESS_FORK, sizeof(*fork));
-	fork->ppid = child->real_parent->tgid;
-	fork->parent_start_ns = child->real_parent->group_leader->start_boottime;
+	fork->ppid = BPF_CORE_READ(child, real_parent, tgid);
+	fork->parent_start_ns = BPF_CORE_READ(child, real_parent, group_leader, start_boottime);
 	fork->ns_pid = ns_pid(child);
 	emit_lifecycle(s, sizeof(*h) + sizeof(*fork));
 	scratch_give(s);
@@ -140,11 +157,9 @@ int BPF_PROG(process_fork, struct task_struct *parent, struct task_struct *child
 /* Wait status of the process: the group's when exit_group or a fatal signal ended it, else its leader's. */
 static __always_inline __u32 wait_status(struct task_struct *task)
 {
-	struct signal_struct *signal = task->signal;
-
-	if (signal->flags & SIGNAL_GROUP_EXIT)
-		return signal->group_exit_code;
-	return task->group_leader->exit_code;
+	if (BPF_CORE_READ(task, signal, flags) & SIGNAL_GROUP_EXIT)
+		return BPF_CORE_READ(task, signal, group_exit_code);
+	return BPF_CORE_READ(task, group_leader, exit_code);
 }
 
 SEC("tp_btf/sched_process_exit")
@@ -160,12 +175,12 @@ int BPF_PROG(process_exit, struct task_struct *task)
 	int wanted;
 
 	/* Every thread comes by here; the process ends with its last one. */
-	if (task->signal->live.counter > 0)
+	if (BPF_CORE_READ(task, signal, live.counter) > 0)
 		return 0;
 	wanted = process_wanted(task);
 	key.tgid = tgid;
-	key.start_ns = task->group_leader->start_boottime;
-	if (wanted && task->signal->nr_threads > 1 && bpf_map_update_elem(&exited, &key, &one, BPF_NOEXIST))
+	key.start_ns = BPF_CORE_READ(task, group_leader, start_boottime);
+	if (wanted && BPF_CORE_READ(task, signal, nr_threads) > 1 && bpf_map_update_elem(&exited, &key, &one, BPF_NOEXIST))
 		return 0;
 	if (wanted) {
 		s = scratch_take(&slot);

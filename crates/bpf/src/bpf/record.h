@@ -5,10 +5,14 @@
 #ifndef CRYPTO_TRACE_RECORD_H
 #define CRYPTO_TRACE_RECORD_H
 
+/*
+ * Pointers are followed by probe reads here and wherever it is not on the way of every system call: for each that is
+ * loaded from a typed one, recent kernels' verifiers search all of the kernel's BTF by name, a millisecond at a time.
+ */
 /* Fills the header for `task`, which is the current one or, for a fork, the child. */
 static __always_inline void header_init(struct ct_header *h, struct task_struct *task, __u16 kind, __u16 fixed_len)
 {
-	const struct cred *cred = task->real_cred;
+	const struct cred *cred = BPF_CORE_READ(task, real_cred);
 
 	h->kind = kind;
 	h->fixed_len = fixed_len;
@@ -17,9 +21,9 @@ static __always_inline void header_init(struct ct_header *h, struct task_struct 
 	h->flags = 0;
 	h->tid = task->pid;
 	h->tgid = task->tgid;
-	h->uid = cred->uid.val;
-	h->gid = cred->gid.val;
-	h->start_ns = task->group_leader->start_boottime;
+	h->uid = BPF_CORE_READ(cred, uid.val);
+	h->gid = BPF_CORE_READ(cred, gid.val);
+	h->start_ns = BPF_CORE_READ(task, group_leader, start_boottime);
 	h->reserved = 0;
 	bpf_probe_read_kernel(h->comm, sizeof(h->comm), task->comm);
 }

@@ -62,7 +62,7 @@ struct ct_dir {
 	__u8 changed_cipher;
 	__u8 state; /* enum ct_tls_hello_state for the next record */
 	__u8 reserved;
-	__u8 head[8];
+	__u8 head[16];
 };
 
 struct ct_socket {
@@ -74,7 +74,8 @@ struct ct_socket {
 	char comm[16];
 	__u8 owner;  /* enum ct_tls_owner */
 	__u8 wanted; /* that owner is selected */
-	__u8 reserved[6];
+	__u8 start_is_tick; /* start_ns is from /proc */
+	__u8 reserved[5];
 	struct ct_dir dir[2];
 };
 
@@ -85,6 +86,9 @@ struct {
 	__type(key, int);
 	__type(value, struct ct_socket);
 } sockets SEC(".maps");
+
+/* Tells user space the layout of the map's values, for listening sockets that were there before us. */
+const volatile struct ct_socket socket_layout = {};
 
 /* One packet with data. */
 struct ct_packet {
@@ -107,7 +111,7 @@ static __always_inline int any_process(void)
 /* As process_wanted(), but for the cgroup: these programs are attached to the selected ones only. */
 static __always_inline int owner_wanted(struct task_struct *task)
 {
-	__u32 uid = task->real_cred->uid.val;
+	__u32 uid = BPF_CORE_READ(task, real_cred, uid.val);
 	__u32 tgid = task->tgid;
 
 	if (tgid == cfg.self_tgid || (cfg.filter_uid && !bpf_map_lookup_elem(&uids, &uid)))
@@ -120,16 +124,17 @@ static __always_inline void own(struct ct_socket *st, __u8 owner)
 {
 	struct task_struct *task = bpf_get_current_task_btf();
 
-	if (!task->mm)
+	if (!BPF_CORE_READ(task, mm))
 		return;
-	st->start_ns = task->group_leader->start_boottime;
+	st->start_ns = BPF_CORE_READ(task, group_leader, start_boottime);
 	st->tgid = task->tgid;
 	st->tid = task->pid;
-	st->uid = task->real_cred->uid.val;
-	st->gid = task->real_cred->gid.val;
+	st->uid = BPF_CORE_READ(task, real_cred, uid.val);
+	st->gid = BPF_CORE_READ(task, real_cred, gid.val);
 	bpf_probe_read_kernel(st->comm, sizeof(st->comm), task->comm);
 	st->wanted = owner_wanted(task);
 	st->owner = owner;
+	st->start_is_tick = 0;
 }
 
 /* connect(2) and listen(2) bring their sockets into these states, in the context of the process that called them. */
@@ -235,6 +240,7 @@ static __always_inline void emit_hello(struct ct_walk_tls *w)
 	__builtin_memset(hello, 0, sizeof(*hello));
 	h->kind = CT_TLS_HELLO;
 	h->fixed_len = sizeof(*hello);
+	h->flags = st->start_is_tick ? CT_F_START_IS_TICK : 0;
 	h->time_ns = bpf_ktime_get_boot_ns();
 	h->cpu = (__u16)bpf_get_smp_processor_id();
 	h->tid = st->tid;
@@ -330,23 +336,22 @@ static __always_inline int hello_begins(struct __sk_buff *skb, struct ct_socket 
 static __always_inline int take_head(struct ct_walk_tls *w)
 {
 	struct ct_dir *d = w->d;
-	__u32 k;
+	__u32 have = d->have;
+	__u32 n = w->end - w->p;
 
-	if (!d->have && w->end - w->p >= CT_TLS_HEAD) {
-		if (bpf_skb_load_bytes(w->skb, w->p, d->head, CT_TLS_HEAD))
-			return 0;
-		w->p += CT_TLS_HEAD;
-		return 1;
-	}
-	for (k = 0; k < CT_TLS_HEAD; k++) {
-		if (k < d->have)
-			continue;
-		if (w->p >= w->end || bpf_skb_load_bytes(w->skb, w->p, &d->head[k], 1))
-			return 0;
-		w->p++;
-		d->have = k + 1;
-	}
-	return 1;
+	/* Twice as much room as a head takes, so that masks are enough for the verifier. */
+	if (have > CT_TLS_HEAD)
+		have = CT_TLS_HEAD;
+	if (n > CT_TLS_HEAD - have)
+		n = CT_TLS_HEAD - have;
+	asm volatile("" : "+r"(have), "+r"(n));
+	have &= 7;
+	n &= 7;
+	if (!n || bpf_skb_load_bytes(w->skb, w->p, &d->head[have], n))
+		return 0;
+	w->p += n;
+	d->have = have + n;
+	return d->have == CT_TLS_HEAD;
 }
 
 /* Moves on by one TLS record, or what there is of it in this packet. */
@@ -461,11 +466,12 @@ static __always_inline int look_at(struct __sk_buff *skb, __u16 direction)
 
 	if (!sk)
 		return CT_PASS;
-	sk = bpf_sk_fullsock(sk);
-	if (!sk || sk->protocol != IPPROTO_TCP)
-		return CT_PASS;
+	/* All that most packets cost. */
 	st = bpf_sk_storage_get(&sockets, sk, NULL, 0);
 	if (st && st->dir[direction - 1].at == CT_AT_DONE)
+		return CT_PASS;
+	sk = bpf_sk_fullsock(sk);
+	if (!sk || sk->protocol != IPPROTO_TCP)
 		return CT_PASS;
 	packet.direction = direction;
 	if (!parse_packet(skb, &packet))
