@@ -2,7 +2,7 @@
 //!
 //! `UPDATE=1 cargo test -p crypto-trace-format format_doc` writes the tables anew. The prose around them is written by hand.
 
-use crate::record::{FieldLayout, Header, KINDS, LossCause, ProbeState, Tier, flags};
+use crate::record::{ApiLevel, ApiMeaning, FieldLayout, Header, KINDS, LossCause, ProbeState, Tier, flags};
 use crate::segment;
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -122,6 +122,8 @@ fn sections() -> BTreeMap<String, String> {
     sections.insert("Tier".to_owned(), codes(Tier::NAMES));
     sections.insert("LossCause".to_owned(), codes(LossCause::NAMES));
     sections.insert("ProbeState".to_owned(), codes(ProbeState::NAMES));
+    sections.insert("ApiLevel".to_owned(), codes(ApiLevel::NAMES));
+    sections.insert("ApiMeaning".to_owned(), codes(ApiMeaning::NAMES));
     sections.insert("kinds".to_owned(), kinds());
     sections
 }

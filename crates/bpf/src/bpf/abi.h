@@ -27,6 +27,7 @@ enum ct_kind {
 	CT_FILE_OPEN = 4,
 	CT_LIB_LOAD = 5,
 	CT_TLS_HELLO = 6,
+	CT_API_CALL = 7,
 };
 
 /* Rows of the counters map that are not kinds. */
@@ -169,6 +170,27 @@ struct ct_tls_hello {
 	__u16 owner;
 	__u16 state;
 	__u16 data_len;
+	__u16 reserved;
+};
+
+struct ct_api_call {
+	__u64 dev;
+	__u64 ino;
+	__u64 object;
+	__u64 cookie;
+	__u64 duration_ns;
+	__s64 result;
+	__u64 count;
+	__u64 number;
+	__s32 fd;
+	__u32 calls;
+	__u16 version;
+	__u16 suite;
+	__u16 meaning;
+	__u16 state;
+	__u16 level;
+	__u16 function_len;
+	__u16 text_len;
 	__u16 reserved;
 };
 

@@ -220,6 +220,58 @@ record! {
 }
 
 record! {
+    /// A call into a crypto library, or of the kernel's own crypto: one call, or several counted together. The header is the
+    /// thread that called; of calls counted together, the process.
+    kind 7 "api_call" as ApiCall, fixed ApiCallFixed = "ct_api_call" {
+        /// Device of the library's file in the kernel's `MAJOR << 20 | MINOR` form; 0 for the kernel.
+        dev: u64,
+        /// Its inode number; 0 for the kernel.
+        ino: u64,
+        /// Stands for the connection or context the call is about: the same number is the same object of that process, as
+        /// long as the object lives. Not an address. 0: none.
+        object: u64,
+        /// Cookie of the connection's socket, as in `tls_hello`; 0 when not known.
+        cookie: u64,
+        /// From the first call of a handshake to the end of its last one, or of any other call from its begin to its end,
+        /// ns; 0 when not known.
+        duration_ns: u64,
+        /// What the call returned; means something only with `state` 1.
+        result: i64,
+        /// How many calls were counted; 1 for one call.
+        count: u64,
+        /// A number that the call was given, by `meaning`; 0 for none.
+        number: u64,
+        /// Descriptor of the connection; -1 when not known.
+        fd: i32,
+        /// Calls that a handshake took.
+        calls: u32,
+        /// TLS version of the connection by its code point; 0 when not known.
+        version: u16,
+        /// Cipher suite of the connection by its code point; 0 when not known.
+        suite: u16,
+        /// What the call is for, see [`ApiMeaning`](super::ApiMeaning).
+        meaning: u16,
+        /// Bits: 1 `result` is known, 2 the call may go on (it would have blocked, or the library does not tell), 4 the
+        /// text could not be read, 8 the caller is the library itself.
+        state: u16,
+        /// See [`ApiLevel`](super::ApiLevel).
+        level: u16,
+        /// Length of `function`.
+        function_len: u16,
+        /// Length of `text`.
+        text_len: u16,
+        /// Zero.
+        reserved: u16,
+    }
+    strings {
+        /// Name of the function or system call.
+        function [function_len],
+        /// A text that the call was given, by `meaning`: a path, a server name, a list of ciphers, an algorithm.
+        text [text_len],
+    }
+}
+
+record! {
     /// A process that was already there when the segment began, as /proc told it. The header is the process.
     kind 16 "process_info" as ProcessInfo, fixed ProcessInfoFixed = "ct_process_info" {
         /// Parent process id.
@@ -354,4 +406,51 @@ record! {
         missed_runs: u64,
     }
     strings {}
+}
+
+record! {
+    /// A crypto library, and what became of the probes on it. Repeated in each segment. The header is the process it was
+    /// found in, all zero but for the time when it was looked for without one; the time is when its probes were attached, or
+    /// were found to be impossible.
+    kind 21 "library_info" as LibraryInfo, fixed LibraryInfoFixed = "ct_library_info" {
+        /// Device of the file in the kernel's `MAJOR << 20 | MINOR` form.
+        dev: u64,
+        /// Inode number.
+        ino: u64,
+        /// Size in bytes.
+        size: u64,
+        /// See [`ProbeState`](super::ProbeState).
+        state: u32,
+        /// errno of a failure, positive; 0 when there was none.
+        errno: i32,
+        /// Functions that are probed.
+        functions: u16,
+        /// Bits: 1 the results of calls are recorded, 2 versions are read, 4 suites are read, 8 it is an executable that
+        /// holds the library, 16 it is a Go program.
+        features: u16,
+        /// Length of `path`.
+        path_len: u16,
+        /// Length of `family`.
+        family_len: u16,
+        /// Length of `version`.
+        version_len: u16,
+        /// Length of `build_id`.
+        build_id_len: u16,
+        /// Length of `message`.
+        message_len: u16,
+        /// Zero.
+        reserved: u16,
+    }
+    strings {
+        /// Path it was found at, as its process sees it.
+        path [path_len],
+        /// What kind of library it is by its functions, for example `openssl`; several with commas; empty when none is known.
+        family [family_len],
+        /// The version it tells; empty when none is known.
+        version [version_len],
+        /// Build id (`NT_GNU_BUILD_ID`), raw; empty when it has none.
+        build_id [build_id_len],
+        /// Why there are no probes, or not all, for people.
+        message [message_len],
+    }
 }

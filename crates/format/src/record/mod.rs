@@ -62,11 +62,13 @@ pub const KINDS: &[KindLayout] = &[
     FileOpen::LAYOUT,
     LibLoad::LAYOUT,
     TlsHello::LAYOUT,
+    ApiCall::LAYOUT,
     ProcessInfo::LAYOUT,
     Loss::LAYOUT,
     Clock::LAYOUT,
     ProbeStatus::LAYOUT,
     SelfStats::LAYOUT,
+    LibraryInfo::LAYOUT,
 ];
 
 /// Bits of [`Header::flags`].
@@ -182,6 +184,68 @@ codes! {
         SKIPPED = 3 "skipped",
         /// Was attached, is not any more.
         DETACHED = 4 "detached",
+    }
+}
+
+codes! {
+    /// How closely library calls are looked at.
+    pub struct ApiLevel(u16) {
+        /// Handshakes and what configures them.
+        HANDSHAKE = 1 "handshake",
+        /// Algorithms, counted.
+        ALGORITHM = 2 "algorithm",
+        /// System calls.
+        KERNEL = 3 "kernel",
+    }
+}
+
+codes! {
+    /// What an `api_call` is for, and what its `text` and `number` are.
+    pub struct ApiMeaning(u16) {
+        /// A TLS handshake; no text.
+        HANDSHAKE = 1 "handshake",
+        /// A context for connections is made; no text.
+        CONTEXT = 2 "context",
+        /// Text: path of a certificate that is to be shown.
+        CERTIFICATE_FILE = 3 "certificate_file",
+        /// Text: path of a private key.
+        PRIVATE_KEY_FILE = 4 "private_key_file",
+        /// Text: path of certificates that are trusted, file or directory.
+        TRUST_FILE = 5 "trust_file",
+        /// Text: the host that is asked for.
+        SERVER_NAME = 6 "server_name",
+        /// Text: cipher suites allowed, as the library writes them.
+        CIPHERS = 7 "ciphers",
+        /// Text: groups allowed.
+        GROUPS = 8 "groups",
+        /// Text: a priority string of GnuTLS.
+        PRIORITY = 9 "priority",
+        /// Number: a version that is the lowest allowed.
+        MIN_VERSION = 10 "min_version",
+        /// Number: a version that is the highest allowed.
+        MAX_VERSION = 11 "max_version",
+        /// Text, or number as the library numbers them: an algorithm that is used.
+        CIPHER = 12 "cipher",
+        /// The same, of a hash.
+        DIGEST = 13 "digest",
+        /// The same, of a signature or key.
+        PUBLIC_KEY = 14 "public_key",
+        /// The same, of a message authentication code.
+        MAC = 15 "mac",
+        /// The same, of a key derivation.
+        KEY_DERIVATION = 16 "key_derivation",
+        /// Random bytes; no text.
+        RANDOM = 17 "random",
+        /// Text: type and name of an algorithm of the kernel (AF_ALG).
+        KERNEL_ALGORITHM = 18 "kernel_algorithm",
+        /// The kernel encrypts a TLS connection from now on (kTLS); number: 1 what is sent, 2 what is received.
+        KERNEL_TLS = 19 "kernel_tls",
+        /// Text: type of a key in the kernel's key ring.
+        KERNEL_KEY = 20 "kernel_key",
+        /// Text: a configuration file or section.
+        CONFIGURATION = 21 "configuration",
+        /// Number: a mechanism of PKCS#11 (`CKM_*`).
+        MECHANISM = 22 "mechanism",
     }
 }
 
