@@ -2,11 +2,12 @@
 //!
 //! *Offered* is not *used*: what a client merely offers is not here.
 
-use super::survey::{Counted, json};
+use super::rules::{self, Found};
+use super::survey::{Counted, head, json};
 use super::tls::few;
 use crate::catalog;
 use crate::escape;
-use crate::survey::{self, Finding, in_short};
+use crate::survey::{self, Finding};
 use crate::text::{Align, Table, grouped};
 use anyhow::Result;
 use serde::Serialize;
@@ -24,6 +25,9 @@ struct Report {
     handshakes: u64,
     algorithms: Vec<Algorithm>,
     missing: Vec<String>,
+    /// For people, by rule; JSON has them by algorithm.
+    #[serde(skip)]
+    rules: Vec<Found>,
 }
 
 #[derive(Serialize)]
@@ -75,20 +79,15 @@ impl Report {
             handshakes: survey.outcomes.all(),
             algorithms,
             missing: counted.gaps(),
+            rules: rules::found(counted),
         }
     }
 
     fn text(&self, counted: &Counted<'_>) -> String {
         let paint = counted.paint;
         let mut out = String::new();
-        let told = self.why_none.clone().unwrap_or_else(|| in_short(&counted.totals.survey));
-        let _ = writeln!(out, "{}  {told}", paint.heading("TLS    "));
-        let _ = writeln!(out, "{}  {COUNTED}", paint.heading("Counted"));
-        let _ = writeln!(out, "{}  {}", paint.heading("As of  "), self.as_of);
-        for (index, gap) in self.missing.iter().enumerate() {
-            let head = if index == 0 { paint.heading("Missing") } else { " ".repeat(7) };
-            let _ = writeln!(out, "{head}  {}", paint.bad(gap));
-        }
+        head(counted, &mut out);
+        let _ = writeln!(out, "{}  {COUNTED}", paint.heading("Counted   "));
         let mut table = Table::new(&[
             ("algorithm", Align::Left),
             ("primitive", Align::Left),
@@ -96,7 +95,7 @@ impl Report {
             ("NIST level", Align::Right),
             ("quantum", Align::Left),
             ("handshakes", Align::Right),
-            ("rule", Align::Left),
+            ("judged", Align::Left),
             ("programs", Align::Left),
         ]);
         let number = |number: Option<u16>| number.map_or("-".to_owned(), |number| number.to_string());
@@ -110,26 +109,24 @@ impl Report {
                 row.name.clone(),
                 row.primitive.unwrap_or("not in the catalog").to_owned(),
                 number(row.classical_bits),
-                number(row.nist_level.map(u16::from)),
+                row.nist_level
+                    .map_or("-".to_owned(), |level| if level == 0 { "none".to_owned() } else { level.to_string() }),
                 quantum.to_owned(),
                 grouped(row.handshakes),
-                rules(&row.findings),
+                judged(&row.findings),
                 few(&row.programs),
             ]);
         }
         if !table.is_empty() {
             out.push('\n');
             table.write(paint, &mut out);
+            rules::write(&self.rules, counted, &mut out);
         }
         out
     }
 }
 
 /// The first of them, which is the one in force or the strictest.
-fn rules(findings: &[Finding]) -> String {
-    match findings {
-        [] => String::new(),
-        [only] => only.told(),
-        [first, more @ ..] => format!("{} and {} more", first.told(), more.len()),
-    }
+fn judged(findings: &[Finding]) -> String {
+    findings.first().map(Finding::told).unwrap_or_default()
 }

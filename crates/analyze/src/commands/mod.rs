@@ -5,6 +5,7 @@ mod coverage;
 mod events;
 mod info;
 mod report;
+mod rules;
 mod schema;
 mod survey;
 mod tls;

@@ -11,12 +11,14 @@ use crate::input;
 use crate::pipeline::{Plan, read_captures, run_live};
 use crate::redact;
 use crate::summary::{self, Totals};
+use crate::survey::{in_short, post_quantum};
 use crate::text::Paint;
 use anyhow::{Context, Result, bail};
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use serde::Serialize;
-use std::io::Write;
+use std::fmt::Write as _;
+use std::io::Write as _;
 use std::path::PathBuf;
 
 /// The day that rules are asked about, and the moment that certificates are.
@@ -140,6 +142,30 @@ fn counted<'a>(
     let end = range.map(|(_, end)| end).or(begun).unwrap_or(WallNs(0));
     let as_of = AsOf::new(task.as_of, end);
     Counted { task, totals, captures, as_of, range, faults, names, paint: Paint { colour: out.colour && !task.json } }
+}
+
+/// What `tls` and `algorithms` begin with: how much there is, as of when, and what is not there.
+pub(super) fn head(counted: &Counted<'_>, out: &mut String) {
+    let mut line = |name: &str, text: &str| {
+        let _ = writeln!(out, "{}  {text}", counted.paint.heading(&format!("{name:<10}")));
+    };
+    let survey = &counted.totals.survey;
+    match counted.why_none() {
+        Some(why) => line("TLS", &why),
+        None => {
+            line("TLS", &in_short(survey));
+            line("", &post_quantum(survey.quantum));
+        }
+    }
+    line("As of", &counted.as_of.date.to_string());
+    let gaps = counted.gaps();
+    if gaps.is_empty() {
+        line("Complete", "yes: nothing lost, nothing dropped");
+    }
+    for (index, gap) in gaps.iter().enumerate() {
+        line(if index == 0 { "Missing" } else { "" }, &counted.paint.bad(gap));
+    }
+    line("Blind to", "QUIC, DTLS, and what TLS 1.3 encrypts; see `crypto-trace-analyze coverage`");
 }
 
 /// JSON for programs, indented, as `info` writes it.

@@ -1,12 +1,11 @@
 //! `tls`: which versions, suites and key exchanges were negotiated, by whom, with whom; what failed, which rules speak of
 //! it, and which certificates were shown.
 
-use super::survey::{Counted, json};
+use super::rules::{self, Found};
+use super::survey::{Counted, head, json};
 use crate::escape;
 use crate::handshakes::{CertificateFields, Role};
-use crate::survey::{
-    self, CertificateRow, Exchange, Finding, Outcomes, Quantum, in_short, peer_name, percent, post_quantum, ranked,
-};
+use crate::survey::{CertificateRow, Exchange, Outcomes, Quantum, peer_name, percent, ranked};
 use crate::text::{Align, Table, grouped};
 use anyhow::Result;
 use serde::Serialize;
@@ -38,6 +37,7 @@ struct Report {
     failures: Vec<Failure>,
     programs: Vec<Program>,
     peers: Vec<Peer>,
+    server_names: Vec<ServerName>,
     findings: Vec<Found>,
     certificates: Vec<CertificateReport>,
     missing: Vec<String>,
@@ -54,6 +54,17 @@ struct OutcomeFields {
 struct QuantumFields {
     post_quantum: u64,
     classical: u64,
+}
+
+/// Handshakes for one server name.
+#[derive(Serialize)]
+struct ServerName {
+    server_name: String,
+    #[serde(flatten)]
+    outcomes: OutcomeFields,
+    versions: Vec<String>,
+    #[serde(flatten)]
+    quantum: QuantumFields,
 }
 
 /// Handshakes by a name.
@@ -78,6 +89,7 @@ struct Failure {
 struct Program {
     /// None: the process is not known.
     program: Option<String>,
+    processes: u64,
     as_client: u64,
     as_server: u64,
     role_unknown: u64,
@@ -101,17 +113,6 @@ struct Peer {
     versions: Vec<String>,
     #[serde(flatten)]
     quantum: QuantumFields,
-}
-
-/// A rule that speaks of something that was negotiated.
-#[derive(Serialize)]
-struct Found {
-    algorithm: String,
-    seen_in: Vec<&'static str>,
-    handshakes: u64,
-    programs: Vec<String>,
-    #[serde(flatten)]
-    finding: Finding,
 }
 
 #[derive(Serialize)]
@@ -158,6 +159,7 @@ impl Report {
             .iter()
             .map(|(program, row)| Program {
                 program: program.as_deref().map(|program| counted.shown(program)),
+                processes: row.processes,
                 as_client: row.client,
                 as_server: row.server,
                 role_unknown: row.unknown_role,
@@ -182,6 +184,17 @@ impl Report {
             })
             .collect();
         peers.sort_by_key(|row| std::cmp::Reverse(row.outcomes.all()));
+        let mut server_names: Vec<ServerName> = survey
+            .server_names
+            .iter()
+            .map(|(name, row)| ServerName {
+                server_name: escape::for_people(name),
+                outcomes: row.outcomes.into(),
+                versions: texts(&row.versions),
+                quantum: row.quantum.into(),
+            })
+            .collect();
+        server_names.sort_by_key(|row| std::cmp::Reverse(row.outcomes.all()));
         let quantum = survey.quantum;
         Self {
             as_of: counted.as_of.date.to_string(),
@@ -210,7 +223,8 @@ impl Report {
                 .collect(),
             programs,
             peers,
-            findings: findings(counted),
+            server_names,
+            findings: rules::found(counted),
             certificates: certificates(counted),
             missing: counted.gaps(),
         }
@@ -228,29 +242,6 @@ impl OutcomeFields {
 fn share(quantum: Quantum) -> Option<f64> {
     let all = quantum.post_quantum + quantum.classical;
     (all > 0).then(|| (quantum.post_quantum as f64 / all as f64 * 10_000.0).round() / 10_000.0)
-}
-
-/// Rules in force first, the strictest first among them, then by how often.
-fn findings(counted: &Counted<'_>) -> Vec<Found> {
-    let mut found: Vec<Found> = Vec::new();
-    for (name, row) in &counted.totals.survey.algorithms {
-        for finding in survey::findings(name, row, counted.as_of.date) {
-            found.push(Found {
-                algorithm: escape::for_people(name.as_bytes()),
-                seen_in: row.places.iter().map(|place| place.name()).collect(),
-                handshakes: row.handshakes,
-                programs: row.programs.iter().map(|program| counted.shown(program)).collect(),
-                finding,
-            });
-        }
-    }
-    let strictness = |status: &str| ["disallowed", "deprecated", "discouraged"].iter().position(|one| *one == status);
-    // Stable: rows come by name, and by the order of `findings`.
-    found.sort_by_key(|row| {
-        let later = if row.finding.in_force { String::new() } else { row.finding.effective.clone() };
-        (later, strictness(row.finding.status), std::cmp::Reverse(row.handshakes))
-    });
-    found
 }
 
 /// Those that end first come first.
@@ -285,18 +276,8 @@ const HANDSHAKES: (&str, Align) = ("handshakes", Align::Right);
 impl Report {
     fn text(&self, counted: &Counted<'_>) -> String {
         let paint = counted.paint;
-        let survey = &counted.totals.survey;
         let mut out = String::new();
-        let told = self.why_none.clone().unwrap_or_else(|| in_short(survey));
-        let _ = writeln!(out, "{}  {told}", paint.heading("TLS      "));
-        if self.why_none.is_none() {
-            let _ = writeln!(out, "           {}", post_quantum(survey.quantum));
-        }
-        let _ = writeln!(out, "{}  {}", paint.heading("As of    "), self.as_of);
-        for (index, gap) in self.missing.iter().enumerate() {
-            let head = if index == 0 { paint.heading("Missing  ") } else { " ".repeat(9) };
-            let _ = writeln!(out, "{head}  {}", paint.bad(gap));
-        }
+        head(counted, &mut out);
         let mut put = |name: &str, table: &Table, rows: usize| {
             if !table.is_empty() {
                 let _ = writeln!(out, "\n{}", paint.heading(name));
@@ -325,16 +306,18 @@ impl Report {
         put("Failures", &table, self.failures.len());
         put("Programs", &self.program_table(), self.programs.len());
         put("Peers", &self.peer_table(), self.peers.len());
-        let (now, later): (Vec<_>, Vec<_>) = self.findings.iter().partition(|row| row.finding.in_force);
-        put("Weak or deprecated", &finding_table(&now), now.len());
-        put("Rules to come", &finding_table(&later), later.len());
+        put("Server names", &self.server_name_table(), self.server_names.len());
         put("Certificates", &self.certificate_table(), self.certificates.len());
+        if self.why_none.is_none() {
+            rules::write(&self.findings, counted, &mut out);
+        }
         out
     }
 
     fn program_table(&self) -> Table {
         let mut table = Table::new(&[
             ("program", Align::Left),
+            ("processes", Align::Right),
             ("client", Align::Right),
             ("server", Align::Right),
             ("failed", Align::Right),
@@ -344,7 +327,8 @@ impl Report {
         ]);
         for row in self.programs.iter().take(TOP) {
             let program = row.program.clone().unwrap_or_else(|| "(process not known)".to_owned());
-            let numbers = [row.as_client, row.as_server, row.outcomes.failed, row.outcomes.unanswered].map(grouped);
+            let numbers = [row.processes, row.as_client, row.as_server, row.outcomes.failed, row.outcomes.unanswered]
+                .map(grouped);
             let mut cells = vec![program];
             cells.extend(numbers);
             cells.extend([quantum_cell(&row.quantum), row.versions.join(", ")]);
@@ -366,6 +350,23 @@ impl Report {
             let numbers = [row.outcomes.all(), row.outcomes.failed].map(grouped);
             let mut cells = numbers.to_vec();
             cells.extend([quantum_cell(&row.quantum), row.name.clone(), row.versions.join(", ")]);
+            table.row(cells);
+        }
+        table
+    }
+
+    fn server_name_table(&self) -> Table {
+        let columns = [
+            HANDSHAKES,
+            ("failed", Align::Right),
+            ("post-quantum", Align::Right),
+            ("server name", Align::Left),
+            ("versions", Align::Left),
+        ];
+        let mut table = Table::new(&columns);
+        for row in self.server_names.iter().take(TOP) {
+            let mut cells = [row.outcomes.all(), row.outcomes.failed].map(grouped).to_vec();
+            cells.extend([quantum_cell(&row.quantum), row.server_name.clone(), row.versions.join(", ")]);
             table.row(cells);
         }
         table
@@ -401,16 +402,6 @@ impl Report {
 fn quantum_cell(quantum: &QuantumFields) -> String {
     let all = quantum.post_quantum + quantum.classical;
     if all == 0 { "-".to_owned() } else { percent(quantum.post_quantum, all) }
-}
-
-fn finding_table(rows: &[&Found]) -> Table {
-    let columns = [("algorithm", Align::Left), HANDSHAKES, ("rule", Align::Left), ("programs", Align::Left)];
-    let mut table = Table::new(&columns);
-    for row in rows.iter().take(TOP) {
-        let programs = few(&row.programs);
-        table.row(vec![row.algorithm.clone(), grouped(row.handshakes), row.finding.told(), programs]);
-    }
-    table
 }
 
 /// The first three.

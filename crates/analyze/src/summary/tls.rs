@@ -44,7 +44,7 @@ pub(super) fn print(totals: &Totals, context: &SummaryContext<'_>, out: &mut Str
     }
     shares(survey, out);
     let mut table = Table::new(&[("handshakes", Align::Right), ("server name", Align::Left)]);
-    let rows = ranked(survey.server_names.iter().map(|(name, count)| (name.clone(), *count)));
+    let rows = ranked(survey.server_names.iter().map(|(name, row)| (name.clone(), row.outcomes.all())));
     for (name, count) in rows.iter().take(TOP) {
         table.row(vec![grouped(*count), escape::for_people(name)]);
     }

@@ -22,6 +22,8 @@ pub struct Finding {
     pub title: &'static str,
     /// Its revision.
     pub revision: &'static str,
+    /// When that was published; the first of the month where only the month is known.
+    pub published: String,
     /// The document may change yet.
     pub draft: bool,
     /// Where in it.
@@ -33,12 +35,25 @@ pub struct Finding {
 }
 
 impl Finding {
-    /// `disallowed by RFC 8996, section 4, 5`
+    /// `disallowed`, `disallowed from 2036`
     pub fn told(&self) -> String {
-        let Self { status, document, section, effective, .. } = self;
-        let draft = if self.draft { " (draft)" } else { "" };
-        let from = if self.in_force { String::new() } else { format!(" from {effective} on") };
-        format!("{status}{from} by {document}{draft}, section {section}")
+        match (self.in_force, self.effective.split('-').next()) {
+            (false, Some(year)) => format!("{} from {year}", self.status),
+            _ => self.status.to_owned(),
+        }
+    }
+
+    /// `IETF, RFC 8996 (BCP 195) of 2021-03-01, final, section 4, 5`
+    pub fn source(&self) -> String {
+        let Self { authority, document, revision, published, section, .. } = self;
+        let state = if self.draft { "draft" } else { "final" };
+        let section = match section.chars().next() {
+            Some(first) if first.is_ascii_digit() => format!("section {section}"),
+            _ => (*section).to_owned(),
+        };
+        let revision =
+            if revision.contains(document) { (*revision).to_owned() } else { format!("{document}, {revision}") };
+        format!("{authority}, {revision} of {published}, {state}; {section}")
     }
 }
 
@@ -62,6 +77,7 @@ pub fn findings(name: &str, row: &AlgorithmRow, as_of: Date) -> Vec<Finding> {
                 document: &document.id,
                 title: &document.title,
                 revision: &document.revision,
+                published: document.date.to_string(),
                 draft: document.state == DocumentState::Draft,
                 section: &rule.section,
                 says: &rule.says,
@@ -74,6 +90,25 @@ pub fn findings(name: &str, row: &AlgorithmRow, as_of: Date) -> Vec<Finding> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_source_can_be_found() {
+        let row = AlgorithmRow { places: [Place::Protocol].into(), ..Default::default() };
+        let found = findings("TLS 1.0", &row, "2026-11-23".parse().expect("a date"));
+        let sources: Vec<_> = found.iter().map(Finding::source).collect();
+        assert_eq!(sources, ["IETF, RFC 8996 (BCP 195) of 2021-03-01, final; section 4, 5"]);
+        let row = AlgorithmRow { places: [Place::KeyExchange].into(), ..Default::default() };
+        let found = findings("secp256r1", &row, "2026-11-23".parse().expect("a date"));
+        let told: Vec<_> = found.iter().map(|finding| (finding.told(), finding.source())).collect();
+        let expected = [
+            (
+                "disallowed from 2033",
+                "NSA, CNSA 2.0, September 2022 (PP-22-1338) of 2022-09-07, final; timing; web browsers, servers and cloud services",
+            ),
+            ("disallowed from 2036", "NIST, IR 8547 initial public draft of 2024-11-12, draft; section 4.1.2, table 4"),
+        ];
+        assert_eq!(told, expected.map(|(told, source)| (told.to_owned(), source.to_owned())));
+    }
 
     #[test]
     fn rules_for_signatures_of_the_handshake_are_not_held_against_certificates() {

@@ -100,7 +100,7 @@ pub struct PeerKey {
     pub server_name: Option<Box<[u8]>>,
 }
 
-/// Handshakes with one peer.
+/// Handshakes with one peer, or for one server name.
 #[derive(Debug, Clone, Default)]
 pub struct PeerRow {
     /// How they ended.
@@ -109,6 +109,14 @@ pub struct PeerRow {
     pub versions: BTreeSet<Version>,
     /// Key exchanges.
     pub quantum: Quantum,
+}
+
+impl PeerRow {
+    fn add(&mut self, facts: &Facts) {
+        self.outcomes.add(facts.outcome);
+        self.versions.extend(facts.version);
+        self.quantum.add(&facts.exchange);
+    }
 }
 
 /// Ends of one program.
@@ -176,7 +184,7 @@ pub struct Survey {
     /// Those that an alert ended, by alert and who sent it.
     pub alerts: BTreeMap<(AlertDescription, Role), u64>,
     /// By the host asked for.
-    pub server_names: BTreeMap<Box<[u8]>, u64>,
+    pub server_names: BTreeMap<Box<[u8]>, PeerRow>,
     /// By peer.
     pub peers: BTreeMap<PeerKey, PeerRow>,
     /// By program; None for ends whose process is not known.
@@ -301,21 +309,19 @@ impl Survey {
             *self.suites.entry(suite).or_default() += 1;
         }
         if let Some(name) = &facts.server_name
-            && let Some(count) = row(&mut self.server_names, name.clone(), &mut self.overflowed)
+            && let Some(row) = row(&mut self.server_names, name.clone(), &mut self.overflowed)
         {
-            *count += 1;
+            row.add(&facts);
         }
         let remote = connection.remote();
         let key = PeerKey {
             role: facts.role,
             address: remote.ip(),
             port: (facts.role != Some(Role::Server)).then_some(remote.port()),
-            server_name: facts.server_name,
+            server_name: facts.server_name.clone(),
         };
         if let Some(row) = row(&mut self.peers, key, &mut self.overflowed) {
-            row.outcomes.add(facts.outcome);
-            row.versions.extend(facts.version);
-            row.quantum.add(&facts.exchange);
+            row.add(&facts);
         }
         // Without an answer there is nothing to tell.
         if facts.version.is_none() && facts.suite.is_none() {
