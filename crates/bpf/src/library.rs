@@ -219,7 +219,7 @@ impl Programs {
             .and_then(|()| attach(&progs.library_enter, &probes.returning, true, false))
             .and_then(|()| attach(&progs.library_enter, &probes.entries, false, false))
             .map_err(attach_error)?;
-        self.links.append(&mut links);
+        self.library_links.append(&mut links);
         Ok(())
     }
 }

@@ -29,7 +29,7 @@ static __always_inline __u64 object_number(__u64 object)
 }
 
 /* Reads what an accessor leads to; 0: it leads nowhere. */
-static __noinline int follow_accessor(__u64 object, const struct ct_accessor *accessor, __u32 *value)
+__noinline int follow_accessor(__u64 object, const struct ct_accessor *accessor, __u32 *value)
 {
 	__u64 at = object;
 	__u32 n = 0;

@@ -127,7 +127,9 @@ impl Finder {
 
     fn look_at_cache(&mut self) {
         let table = std::sync::Arc::clone(&self.table);
-        let prefixes: Vec<&str> = table.families.iter().flat_map(|family| &family.cache).map(String::as_str).collect();
+        // What has nothing to probe can wait until it is loaded.
+        let families = table.families.iter().filter(|family| !family.functions.is_empty());
+        let prefixes: Vec<&str> = families.flat_map(|family| &family.cache).map(String::as_str).collect();
         for path in cache::libraries(&prefixes) {
             let Ok((file, id)) = open(&path) else { continue };
             if !self.looked_at.contains_key(&id) {
