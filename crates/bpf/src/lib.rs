@@ -9,7 +9,10 @@ mod load;
 mod missed;
 mod select;
 
-pub use library::{Accessor, AttachError, Does, FunctionRow, Guard, LibraryProbes, LibraryRow, ProbeSite, Returns};
+pub use library::{
+    Accessor, Algorithm, AttachError, Does, FunctionRow, Guard, Hits, LibraryProbes, LibraryRow, ProbeSite, Returns,
+    Use,
+};
 pub use load::{CounterKind, Counters, ListenerOwner, LoadError, ProbeReport, Programs, RingSizes, Rings, Targets};
 pub use select::{ArgvSelection, CommFilter, CommTooLong, FileSelection, LibrarySelection, Selection};
 

@@ -183,6 +183,7 @@ fn selection(args: &RecordArgs) -> Result<Selection, Failure> {
         argv: args.argv.selection(),
         tls_cgroups: Vec::new(),
         library_calls: None,
+        algorithms: args.api,
     })
 }
 
@@ -273,7 +274,8 @@ fn libraries(args: &RecordArgs) -> Result<Option<Libraries>, Failure> {
         [pid] if !args.follow_children => Some(*pid),
         _ => None,
     };
-    Ok(Some(Libraries::start(everywhere, only_pid, args.verbose)?))
+    let budget = args.api.then_some(args.api_budget);
+    Ok(Some(Libraries::start(everywhere, only_pid, budget, args.verbose)?))
 }
 
 /// Loads the programs; those for TLS and for library calls are done without where the kernel refuses them, unless they were
@@ -295,6 +297,7 @@ fn load(
             Err(error @ LoadError::Failed { .. }) if libraries.is_some() && args.may_lack("api_call") => {
                 *libraries = None;
                 selection.library_calls = None;
+                selection.algorithms = false;
                 failures.push(ProbeReport::failed_calls(error.to_string()));
             }
             Err(error @ LoadError::Failed { .. })
@@ -468,6 +471,7 @@ impl Session {
             if now >= next_check {
                 next_check = now + CHECK_INTERVAL;
                 Self::check(&self.programs, blocks, &mut self.clock)?;
+                Self::push_counts(&mut self.libraries, &mut self.programs, blocks, false)?;
                 if self.last_self_stats.elapsed() >= SELF_STATS_INTERVAL {
                     self.last_self_stats = now;
                     Self::push_self_stats(blocks, &self.shared, self.ring_bytes);
@@ -551,6 +555,19 @@ impl Session {
         Ok(())
     }
 
+    fn push_counts(
+        libraries: &mut Option<Libraries>,
+        programs: &mut Programs,
+        blocks: &RefCell<Blocks>,
+        over: bool,
+    ) -> Result<(), Failure> {
+        if let Some(libraries) = libraries {
+            let records = libraries.take_counts(programs, over)?;
+            blocks.borrow_mut().push_own(&records);
+        }
+        Ok(())
+    }
+
     fn push_self_stats(blocks: &RefCell<Blocks>, shared: &Shared, ring_bytes: u64) {
         let mut out = Vec::new();
         let mut blocks = blocks.borrow_mut();
@@ -574,6 +591,7 @@ impl Session {
             // The writer is stuck: what is still in the rings is counted, not kept.
             blocks.borrow_mut().discard();
             while rings.drain_events(DISCARD_PER_PASS) + rings.drain_lifecycle(DISCARD_PER_PASS) > 0 {}
+            Self::push_counts(&mut self.libraries, &mut self.programs, blocks, true)?;
             Self::check(&self.programs, blocks, &mut self.clock)?;
             Self::push_self_stats(blocks, &self.shared, self.ring_bytes);
             let deadline = Instant::now() + STOP_PATIENCE;
