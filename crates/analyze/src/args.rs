@@ -5,7 +5,7 @@ use crate::names::event_type;
 use crate::time_spec::TimeSpec;
 use clap::error::ErrorKind;
 use clap::{ArgAction, Args, CommandFactory, Parser, Subcommand, ValueEnum};
-use crypto_trace_format::record::{KINDS, Kind, LibLoad, TlsHello};
+use crypto_trace_format::record::{ApiCall, KINDS, Kind, LibLoad, TlsHello};
 use jiff::civil::Date;
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -342,8 +342,9 @@ fn events(args: EventsArgs) -> Result<EventsTask, clap::Error> {
 fn survey(report: SurveyReport, args: SurveyArgs, as_of: Option<Date>) -> Result<SurveyTask, clap::Error> {
     let mut filter = who(args.filters)?;
     filter.kinds = match report {
-        SurveyReport::Coverage => vec![TlsHello::KIND, LibLoad::KIND],
-        _ => vec![TlsHello::KIND],
+        SurveyReport::Tls => vec![TlsHello::KIND],
+        SurveyReport::Algorithms => vec![TlsHello::KIND, ApiCall::KIND],
+        SurveyReport::Coverage => vec![TlsHello::KIND, ApiCall::KIND, LibLoad::KIND],
     };
     let input = input(args.inputs, &filter)?;
     let output = args.output;

@@ -13,7 +13,7 @@ use anyhow::Result;
 use serde::Serialize;
 use std::fmt::Write;
 
-const COUNTED: &str = "only what handshakes negotiated is counted; what a client merely offers is not used";
+const COUNTED: &str = "what handshakes negotiated and what library calls used; what is merely offered is not used";
 
 #[derive(Serialize)]
 struct Report {
@@ -39,6 +39,7 @@ struct Algorithm {
     nist_level: Option<u8>,
     quantum_vulnerable: Option<bool>,
     handshakes: u64,
+    calls: u64,
     seen_in: Vec<&'static str>,
     programs: Vec<String>,
     findings: Vec<Finding>,
@@ -64,6 +65,7 @@ impl Report {
                     nist_level: known.and_then(|known| known.nist_level),
                     quantum_vulnerable: known.and_then(|known| known.quantum_vulnerable),
                     handshakes: row.handshakes,
+                    calls: row.calls,
                     seen_in: row.places.iter().map(|place| place.name()).collect(),
                     programs: row.programs.iter().map(|program| counted.shown(program)).collect(),
                     findings: survey::findings(name, row, counted.as_of.date),
@@ -95,6 +97,7 @@ impl Report {
             ("NIST level", Align::Right),
             ("quantum", Align::Left),
             ("handshakes", Align::Right),
+            ("calls", Align::Right),
             ("judged", Align::Left),
             ("programs", Align::Left),
         ]);
@@ -113,6 +116,7 @@ impl Report {
                     .map_or("-".to_owned(), |level| if level == 0 { "none".to_owned() } else { level.to_string() }),
                 quantum.to_owned(),
                 grouped(row.handshakes),
+                grouped(row.calls),
                 judged(&row.findings),
                 few(&row.programs),
             ]);
