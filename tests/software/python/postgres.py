@@ -19,7 +19,8 @@ context.set_alpn_select_callback(lambda _, names: names[0])
 listener = socket.create_server(("127.0.0.1", 0))
 print("ACCEPT 127.0.0.1:%d" % listener.getsockname()[1], flush=True)
 while True:
-    peer, _ = listener.accept()
+    peer, remote = listener.accept()
+    local = peer.getsockname()
     assert struct.unpack("!II", peer.recv(8)) == (8, 80877103), "SSLRequest"
     peer.sendall(b"S")
     tls = SSL.Connection(context, peer)
@@ -36,7 +37,6 @@ while True:
             "server_name": (tls.get_servername() or b"").decode() or None,
             "negotiated_protocol": tls.get_alpn_proto_negotiated().decode(),
         }
-    local, remote = peer.getsockname(), peer.getpeername()
     said |= {"role": "server", "pid": os.getpid(), "local_address": local[0], "local_port": local[1]}
     said |= {"remote_address": remote[0], "remote_port": remote[1]}
     print(json.dumps(said), flush=True)
@@ -44,8 +44,11 @@ while True:
         peer.close()
         continue
     tls.recv(4096)
-    # AuthenticationOk, BackendKeyData, ReadyForQuery.
-    tls.sendall(b"R\0\0\0\x08\0\0\0\0" + b"K\0\0\0\x0c\0\0\0\1\0\0\0\2" + b"Z\0\0\0\5I")
+    # AuthenticationOk, ParameterStatus, ReadyForQuery: with no less, psycopg2 does not believe that it is connected.
+    parameters = ("client_encoding", "UTF8"), ("DateStyle", "ISO, MDY"), ("standard_conforming_strings", "on")
+    texts = [("\0".join(parameter) + "\0").encode() for parameter in parameters]
+    status = b"".join(b"S" + struct.pack("!I", len(text) + 4) + text for text in texts)
+    tls.sendall(b"R\0\0\0\x08\0\0\0\0" + status + b"Z\0\0\0\5I")
     try:
         while tls.recv(4096):
             pass

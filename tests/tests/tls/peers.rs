@@ -182,11 +182,18 @@ pub struct Pair<'a> {
 }
 
 /// Whatever the programs said of their connections is what was recorded of them, and nothing else was recorded. In the
-/// order in which it was said.
+/// order in which it was said. None of them failed.
 pub fn compare(run: &Run) -> Vec<Pair<'_>> {
+    compare_with_failures(run, 0)
+}
+
+/// The same, where so many of them failed, as their programs tell it.
+pub fn compare_with_failures(run: &Run, failures: usize) -> Vec<Pair<'_>> {
     let told = run.text.lines().filter(|line| line.starts_with('{'));
     let pairs: Vec<_> = told.map(|line| pair(run, serde_json::from_str(line).unwrap())).collect();
     assert_eq!(pairs.len(), run.handshakes.len(), "{}\n{:#?}", run.text, run.handshakes);
+    let failed = pairs.iter().filter(|pair| pair.said["error"].is_string()).count();
+    assert_eq!(failed, failures, "{}", run.text);
     pairs
 }
 

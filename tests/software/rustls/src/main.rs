@@ -8,7 +8,7 @@
 
 use std::error::Error;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::net::{TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 
 use rustls::pki_types::pem::PemObject as _;
@@ -50,12 +50,12 @@ fn certificates(path: &str) -> Result<Vec<CertificateDer<'static>>> {
 /// Says what is known of a connection after its handshake, successful or not.
 fn tell(
     role: &str,
-    socket: &TcpStream,
+    addresses: (SocketAddr, SocketAddr),
     state: &CommonState,
     server_name: Option<&str>,
     error: Option<&str>,
 ) -> Result<()> {
-    let (local, remote) = (socket.local_addr()?, socket.peer_addr()?);
+    let (local, remote) = addresses;
     let mut line = format!(
         r#"{{"role":"{role}","pid":{},"local_address":"{}","local_port":{},"remote_address":"{}","remote_port":{}"#,
         std::process::id(),
@@ -104,13 +104,15 @@ fn tell(
 
 /// Answers one connection, whatever it asks for, and stays until the client goes.
 fn serve(mut socket: TcpStream, config: Arc<ServerConfig>) -> Result<()> {
+    // The other end may be gone when they are told.
+    let addresses = (socket.local_addr()?, socket.peer_addr()?);
     let mut connection = ServerConnection::new(config)?;
     while connection.is_handshaking() {
         if let Err(error) = connection.complete_io(&mut socket) {
-            return tell("server", &socket, &connection, None, Some(&error.to_string()));
+            return tell("server", addresses, &connection, None, Some(&error.to_string()));
         }
     }
-    tell("server", &socket, &connection, connection.server_name(), None)?;
+    tell("server", addresses, &connection, connection.server_name(), None)?;
     let mut stream = StreamOwned::new(connection, socket);
     stream.write_all(b"HTTP/1.0 200 OK\r\nContent-Length: 3\r\n\r\nok\n")?;
     stream.flush()?;
@@ -121,14 +123,15 @@ fn serve(mut socket: TcpStream, config: Arc<ServerConfig>) -> Result<()> {
 
 fn connect(address: &str, name: &str, config: Arc<ClientConfig>) -> Result<()> {
     let mut socket = TcpStream::connect(address)?;
+    let addresses = (socket.local_addr()?, socket.peer_addr()?);
     let mut connection = ClientConnection::new(config, ServerName::try_from(name.to_owned())?)?;
     while connection.is_handshaking() {
         if let Err(error) = connection.complete_io(&mut socket) {
-            tell("client", &socket, &connection, None, Some(&error.to_string()))?;
+            tell("client", addresses, &connection, None, Some(&error.to_string()))?;
             return Err(error.into());
         }
     }
-    tell("client", &socket, &connection, Some(name), None)?;
+    tell("client", addresses, &connection, Some(name), None)?;
     // With it come the tickets of TLS 1.3.
     let mut stream = BufReader::new(StreamOwned::new(connection, socket));
     stream.read_line(&mut String::new())?;
