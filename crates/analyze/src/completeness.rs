@@ -84,7 +84,8 @@ pub fn recorded(options: &[String]) -> Option<String> {
 /// What was seen of TLS on the wire, and since when; or why nothing could be.
 pub fn wire_state(capture: &Capture) -> String {
     let seen = capture.handshakes.seen();
-    let sockets = format!("{} of connections with TLS seen", plural(seen, "socket"));
+    let about = if capture.handshakes.skipped { " about that time" } else { "" };
+    let sockets = format!("{} of connections with TLS seen{about}", plural(seen, "socket"));
     let name = TlsHello::LAYOUT.name;
     let attached = |row: &ProbeRow| row.state == ProbeState::ATTACHED;
     if capture.watches_tls() {

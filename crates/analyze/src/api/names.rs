@@ -102,7 +102,7 @@ fn numbered(families: &[u8], meaning: ApiMeaning, number: u64) -> String {
 
 fn of_text(given: &[u8]) -> String {
     let plain = |name: &str| name.replace(['-', '_', '/'], "").to_ascii_lowercase();
-    let text = escape::for_people(given);
+    let text = escape::for_people(super::short(given, super::MAX_TEXT));
     let wanted = plain(&text);
     let alias = names().aliases.iter().find(|alias| plain(&alias.given) == wanted).map(|alias| alias.name.clone());
     let known = || catalog::algorithms().iter().find(|row| plain(&row.name) == wanted).map(|row| row.name.clone());

@@ -247,8 +247,9 @@ impl Counter {
         let fixed = &call.fixed;
         // Other texts and numbers are not counted apart.
         let uses_algorithm = api::uses_algorithm(ApiMeaning(fixed.meaning));
-        let (text, number) = if uses_algorithm { (call.text.to_vec(), fixed.number) } else { (Vec::new(), 0) };
-        let key = ((fixed.dev, fixed.ino), fixed.meaning, call.function.to_vec(), (text, number), image);
+        let short = |text| api::short(text, api::MAX_TEXT).to_vec();
+        let (text, number) = if uses_algorithm { (short(call.text), fixed.number) } else { (Vec::new(), 0) };
+        let key = ((fixed.dev, fixed.ino), fixed.meaning, short(call.function), (text, number), image);
         let Some(row) = self.calls.row(&key, || ApiUse { comm, ..ApiUse::default() }) else { return };
         row.calls = row.calls.saturating_add(fixed.count);
         if api::succeeded(call) == Some(false) {
