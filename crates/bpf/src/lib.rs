@@ -6,9 +6,11 @@
 pub mod globs;
 mod load;
 mod missed;
+mod random;
 mod select;
 
 pub use load::{CounterKind, Counters, ListenerOwner, LoadError, ProbeReport, Programs, RingSizes, Rings, Targets};
+pub use random::{RandomCount, RandomCounts};
 pub use select::{ArgvSelection, CommFilter, CommTooLong, FileSelection, LibrarySelection, Selection};
 
 #[allow(

@@ -112,6 +112,8 @@ pub struct Selection {
     pub argv: ArgvSelection,
     /// TLS hellos of connections whose sockets belong to these cgroup v2 directories or those below; of none when empty.
     pub tls_cgroups: Vec<OwnedFd>,
+    /// The kernel's own crypto: AF_ALG, kTLS, key rings, random bytes.
+    pub kernel_crypto: bool,
 }
 
 impl Selection {
@@ -179,6 +181,7 @@ impl Tables {
             ArgvSelection::Exe => 1,
             ArgvSelection::None => 2,
         };
+        rodata.record_kernel_crypto = selection.kernel_crypto.into();
         cfg.match_all_names = self.match_all_names.into();
         cfg.match_dirs = (!self.directories.is_empty()).into();
         cfg.filter_prefix = (!self.prefixes.is_empty()).into();

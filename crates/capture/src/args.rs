@@ -131,6 +131,10 @@ pub struct RecordArgs {
     #[arg(long, value_name = "WHEN", default_value = "auto")]
     pub tls: When,
 
+    /// Record what is asked of the kernel's own crypto: AF_ALG, kTLS, key rings, random bytes; auto is on without -F and -l
+    #[arg(long, value_name = "WHEN", default_value = "auto")]
+    pub kernel_crypto: When,
+
     /// How much of the arguments of processes to record: they may hold secrets
     #[arg(long, value_name = "HOW", default_value = "full")]
     pub argv: Argv,
@@ -253,6 +257,15 @@ impl RecordArgs {
         self.output.as_os_str() == "-"
     }
 
+    /// Whether the kernel's own crypto is recorded.
+    pub fn wants_kernel_crypto(&self) -> bool {
+        match self.kernel_crypto {
+            When::Off => false,
+            When::On => true,
+            When::Auto => self.file.is_empty() && self.library.is_empty(),
+        }
+    }
+
     /// How often to write out.
     pub fn flush_interval(&self) -> Duration {
         let default = if self.to_stdout() { Duration::from_millis(100) } else { Duration::from_secs(1) };
@@ -271,6 +284,9 @@ impl RecordArgs {
         self.cgroup.iter().for_each(|path| add("--cgroup", path.display().to_string()));
         if self.tls != When::Auto {
             filters.push(format!("--tls {}", if self.tls == When::On { "on" } else { "off" }));
+        }
+        if self.kernel_crypto != When::Auto {
+            filters.push(format!("--kernel-crypto {}", if self.kernel_crypto == When::On { "on" } else { "off" }));
         }
         if self.privacy != PrivacyMode::Off {
             filters.push(format!("--privacy {}", if self.privacy == PrivacyMode::Hash { "hash" } else { "drop" }));

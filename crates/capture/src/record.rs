@@ -27,11 +27,12 @@ use crate::filter::RecordFilter;
 use crate::host::segment_meta;
 use crate::privacy::Privacy;
 use crate::process_table::{Table, TableFilter};
+use crate::random::RandomTally;
 use crate::signals::Signals;
 use crate::stats::Accounting;
 use crate::units::show_size;
 use crate::writer::{Message, Opening, Shared, Sink, Writer, Written};
-use crate::{listeners, privileges, say};
+use crate::{kernel_crypto, listeners, privileges, say};
 
 /// Blocks that may wait for the writer.
 const QUEUE_BLOCKS: usize = 6;
@@ -120,6 +121,9 @@ pub fn run(args: &RecordArgs) -> Result<u8, Failure> {
     }
     let mut probes = programs.attach(&selection.tls_cgroups);
     probes.extend(tls_failure);
+    if selection.kernel_crypto {
+        probes.extend(kernel_crypto::reports(&probes));
+    }
     check_probes(args, &probes)?;
     if args.verbose {
         tell_probes(args, &probes);
@@ -173,6 +177,7 @@ fn selection(args: &RecordArgs) -> Result<Selection, Failure> {
         },
         argv: args.argv.selection(),
         tls_cgroups: Vec::new(),
+        kernel_crypto: args.wants_kernel_crypto(),
     })
 }
 
@@ -309,6 +314,7 @@ struct Session {
     writer: Option<std::thread::JoinHandle<Written>>,
     shared: Arc<Shared>,
     clock: ClockWatch,
+    random: Option<RandomTally>,
     ring_bytes: u64,
     last_self_stats: Instant,
     table_read: Receiver<()>,
@@ -356,6 +362,7 @@ impl Session {
             .spawn(move || writer.run(&messages))
             .context("cannot start the writer thread")?;
         let filter = RecordFilter::new(&args.file, &args.library).map_err(|error| UsageError(error.to_string()))?;
+        let random = args.wants_kernel_crypto().then(|| programs.random_counts()).transpose()?.map(RandomTally::new);
         Ok(Self {
             ring_bytes: args.ring_sizes()?.total(),
             programs,
@@ -364,6 +371,7 @@ impl Session {
             writer: Some(writer),
             shared,
             clock: ClockWatch::new(anchor),
+            random,
             last_self_stats: Instant::now(),
             table_read,
         })
@@ -405,6 +413,10 @@ impl Session {
             rotate |= signals.take_rotate();
             if now >= next_check {
                 next_check = now + CHECK_INTERVAL;
+                // As long as the writer is stuck they are kept in the kernel.
+                if !blocks.borrow().is_backlogged() {
+                    Self::push_counts(blocks, self.random.as_mut());
+                }
                 Self::check(&self.programs, blocks, &mut self.clock)?;
                 if self.last_self_stats.elapsed() >= SELF_STATS_INTERVAL {
                     self.last_self_stats = now;
@@ -475,6 +487,15 @@ impl Session {
         Ok(())
     }
 
+    /// What processes did too often to be recorded one by one.
+    fn push_counts(blocks: &RefCell<Blocks>, random: Option<&mut RandomTally>) {
+        let mut out = Vec::new();
+        if let Some(random) = random {
+            random.encode(boottime_ns(), &mut out);
+        }
+        blocks.borrow_mut().push_counts(&out);
+    }
+
     fn push_self_stats(blocks: &RefCell<Blocks>, shared: &Shared, ring_bytes: u64) {
         let mut out = Vec::new();
         let mut blocks = blocks.borrow_mut();
@@ -495,6 +516,7 @@ impl Session {
             while drain(&rings, blocks, &queue) == Drained::More && Instant::now() < deadline {
                 std::thread::sleep(Duration::from_millis(1));
             }
+            Self::push_counts(blocks, self.random.as_mut());
             // The writer is stuck: what is still in the rings is counted, not kept.
             blocks.borrow_mut().discard();
             while rings.drain_events(DISCARD_PER_PASS) + rings.drain_lifecycle(DISCARD_PER_PASS) > 0 {}

@@ -258,4 +258,14 @@ struct ct_path_key {
 	char path[CT_PREFIX_MAX + 1];
 };
 
+/* What api_call records of system calls have in `level`, `meaning` and `state`. */
+enum ct_kernel_call_values {
+	CT_KERNEL_LEVEL = 3,
+	CT_KERNEL_ALGORITHM = 18,
+	CT_KERNEL_TLS = 19,
+	CT_KERNEL_KEY = 20,
+	CT_KERNEL_RESULT = 1 << 0,
+	CT_KERNEL_UNREADABLE = 1 << 2,
+};
+
 #endif

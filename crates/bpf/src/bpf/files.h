@@ -222,6 +222,9 @@ static __always_inline int file_wanted(struct ct_scratch *s, __u32 slot, struct 
 
 	if (bpf_core_read(&name, sizeof(name), &dentry->d_name))
 		return 0;
+	/* Six or seven letters: `random`, `urandom`. */
+	if (record_kernel_crypto && (name.len | 1) == 7)
+		opened_random((__u64)file, (__u64)name.name, name.len);
 	return name_wanted(s, slot, &name) || dir_wanted(BPF_CORE_READ(dentry, d_parent));
 }
 
