@@ -69,7 +69,7 @@ fn abi_check() -> String {
         ("CT_F_COMPAT", flags::COMPAT),
         ("CT_F_MATCHED_GIVEN", flags::MATCHED_GIVEN),
         ("CT_F_DETACHED", flags::DETACHED),
-        ("CT_KERNEL_LEVEL", ApiLevel::KERNEL.0),
+        ("CT_LEVEL_KERNEL", ApiLevel::KERNEL.0),
         ("CT_KERNEL_ALGORITHM", ApiMeaning::KERNEL_ALGORITHM.0),
         ("CT_KERNEL_TLS", ApiMeaning::KERNEL_TLS.0),
         ("CT_KERNEL_KEY", ApiMeaning::KERNEL_KEY.0),

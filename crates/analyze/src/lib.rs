@@ -22,6 +22,7 @@ pub mod registry;
 pub mod render;
 pub mod secrets;
 pub mod summary;
+pub mod survey;
 pub mod text;
 pub mod time_spec;
 pub mod timeline;

@@ -80,19 +80,43 @@ fn one_of_everything() -> Vec<Vec<u8>> {
     ]
 }
 
+/// TLS of all sorts: both ends of one connection, a failed one, one with certificates, one of which nothing is known but
+/// that it is there.
+fn tls_of_all_sorts() -> Vec<Vec<u8>> {
+    let nginx = |at| header(500, "nginx", at);
+    let (near, far) = ("127.0.0.1:40000", "127.0.0.1:443");
+    let mut records = vec![exec(nginx(1_000), b"/usr/sbin/nginx", b"nginx\0", 1)];
+    records.extend(handshake(header(600, "curl", 20_000), "openssl13_retry", 1, (near, far), true));
+    records.extend(handshake(nginx(21_000), "openssl13_retry", 2, (far, near), false));
+    records.extend(handshake(nginx(30_000), "openssl12_dhe", 3, ("10.0.0.1:443", "10.0.0.2:5000"), false));
+    records.extend(handshake(nginx(35_000), "openssl12", 8, ("10.0.0.1:443", "10.0.0.2:5003"), false));
+    records.extend(handshake(nginx(40_000), "openssl_no_shared_cipher", 4, ("10.0.0.1:443", "10.0.0.2:5001"), false));
+    let nobody = crypto_trace_format::record::TlsHelloFixed {
+        offset: 39,
+        state: 4 | 2,
+        ..socket(5, "[2001:db8::1]:5002", "[2001:db8::2]:25", true)
+    };
+    records.push(hello(about_capture(50_000), nobody, &recorded_tls("chrome_mlkem", "client")));
+    let lost = crypto_trace_format::record::TlsHelloFixed { offset: 700, state: 1, ..socket(6, near, far, false) };
+    records.push(hello(about_capture(60_000), lost, b"rest of something"));
+    records
+}
+
 fn everything_in(dir: &Path) -> PathBuf {
     let path = dir.join("a.ctseg");
     write_segment(&path, &meta("web1", 1, 0), &one_of_everything(), u32::MAX);
     path
 }
 
-const ALL: &str =
-    "process_exec,process_fork,process_exit,process_info,file_open,lib_load,loss,clock,probe_status,self_stats";
+const ALL: &str = "process_exec,process_fork,process_exit,process_info,file_open,lib_load,tls_handshake,loss,clock,\
+    probe_status,self_stats";
 
 #[test]
 fn every_kind_keeps_to_the_schema_and_the_schema_to_the_docs() {
     let dir = tempfile::tempdir().unwrap();
-    let path = everything_in(dir.path());
+    let path = dir.path().join("all.ctseg");
+    let records = [one_of_everything(), tls_of_all_sorts()].concat();
+    write_segment(&path, &meta("web1", 1, 0), &records, u32::MAX);
     let schema: Value = serde_json::from_str(SCHEMA).unwrap();
     let validator = jsonschema::validator_for(&schema).unwrap();
     let mut kinds = std::collections::BTreeSet::new();
@@ -105,6 +129,11 @@ fn every_kind_keeps_to_the_schema_and_the_schema_to_the_docs() {
     }
     let expected = ALL.split(',').map(str::to_owned).collect();
     assert_eq!(kinds, expected);
+    // Every member of the schema is there in one of them.
+    let handshakes = events(&path, &["--type", "tls_handshake"]);
+    for name in schema["$defs"]["tls_handshake"]["properties"].as_object().unwrap().keys() {
+        assert!(handshakes.iter().any(|event| !event[name].is_null()) || name == "container", "no {name}");
+    }
     assert_eq!(stdout(&run(&["schema"])), SCHEMA);
 
     let docs = include_str!("../../../docs/events.md");

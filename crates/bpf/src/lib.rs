@@ -4,11 +4,13 @@
 //! This crate turns kernel mechanisms into plain Rust. It writes no files, parses no command line and renders nothing.
 
 pub mod globs;
+mod library;
 mod load;
 mod missed;
 mod random;
 mod select;
 
+pub use library::{Accessor, AttachError, Does, FunctionRow, Guard, LibraryProbes, LibraryRow, ProbeSite, Returns};
 pub use load::{CounterKind, Counters, ListenerOwner, LoadError, ProbeReport, Programs, RingSizes, Rings, Targets};
 pub use random::{RandomCount, RandomCounts};
 pub use select::{ArgvSelection, CommFilter, CommTooLong, FileSelection, LibrarySelection, Selection};

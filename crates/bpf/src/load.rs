@@ -44,8 +44,9 @@ pub enum LoadError {
 }
 
 impl LoadError {
-    fn new(action: &'static str, source: libbpf_rs::Error) -> Self {
-        if source.kind() == ErrorKind::PermissionDenied {
+    pub(crate) fn new(action: &'static str, source: libbpf_rs::Error) -> Self {
+        // The verifier refuses programs with EACCES, which is no matter of permission.
+        if source.kind() == ErrorKind::PermissionDenied && os_error(&source) != Some(EACCES) {
             Self::Permission(source)
         } else {
             Self::Failed { action, source }
@@ -93,9 +94,10 @@ impl ProbeReport {
         Self { probe, tier: Tier::CGROUP_SKB, target, state: ProbeState::FAILED, errno: 0, message }
     }
 
-    /// Whether a capture makes sense without it.
-    pub fn is_optional(&self) -> bool {
-        self.probe == "tls_hello"
+    /// Library calls that cannot be seen, and why.
+    pub fn failed_calls(message: String) -> Self {
+        let (probe, target) = ("api_call", "uprobe");
+        Self { probe, tier: Tier::UPROBE, target, state: ProbeState::FAILED, errno: 0, message }
     }
 }
 
@@ -157,8 +159,8 @@ const OWNER_LISTENER: u8 = 3;
 
 /// The loaded programs. Dropping it detaches them.
 pub struct Programs {
-    links: Vec<Link>,
-    skel: CryptoTraceSkel<'static>,
+    pub(crate) links: Vec<Link>,
+    pub(crate) skel: CryptoTraceSkel<'static>,
     /// Whether the programs for TLS are loaded.
     tls: bool,
 }
@@ -183,6 +185,9 @@ impl Programs {
         let progs = &mut open.progs;
         for program in [&mut progs.socket_state, &mut progs.tls_egress, &mut progs.tls_ingress] {
             program.set_autoload(!selection.tls_cgroups.is_empty());
+        }
+        for program in [&mut progs.library_enter, &mut progs.library_return] {
+            program.set_autoload(selection.library_calls.is_some());
         }
         let set = |e| LoadError::new("size the ring buffers", e);
         open.maps.lifecycle_ring.set_max_entries(rings.lifecycle_bytes).map_err(set)?;
@@ -419,8 +424,22 @@ impl Rings<'_> {
     }
 }
 
+const EACCES: i32 = 13;
+
+/// The system's own error number, when the error comes from the system.
+pub(crate) fn os_error(error: &libbpf_rs::Error) -> Option<i32> {
+    let mut source: Option<&dyn std::error::Error> = Some(error);
+    while let Some(error) = source {
+        if let Some(error) = error.downcast_ref::<std::io::Error>() {
+            return error.raw_os_error();
+        }
+        source = error.source();
+    }
+    None
+}
+
 /// errno of a libbpf error kind, for the record; 0 when it has none that matters.
-fn errno_of(kind: ErrorKind) -> i32 {
+pub(crate) fn errno_of(kind: ErrorKind) -> i32 {
     match kind {
         ErrorKind::PermissionDenied => 1,
         ErrorKind::NotFound => 2,

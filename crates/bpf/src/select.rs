@@ -114,6 +114,8 @@ pub struct Selection {
     pub tls_cgroups: Vec<OwnedFd>,
     /// The kernel's own crypto: AF_ALG, kTLS, key rings, random bytes.
     pub kernel_crypto: bool,
+    /// Probes on libraries will be attached; a random number, by which objects are numbered instead of by their address.
+    pub library_calls: Option<u64>,
 }
 
 impl Selection {
@@ -182,6 +184,8 @@ impl Tables {
             ArgvSelection::None => 2,
         };
         rodata.record_kernel_crypto = selection.kernel_crypto.into();
+        cfg.library_calls = selection.library_calls.is_some().into();
+        cfg.object_key = selection.library_calls.unwrap_or_default();
         cfg.match_all_names = self.match_all_names.into();
         cfg.match_dirs = (!self.directories.is_empty()).into();
         cfg.filter_prefix = (!self.prefixes.is_empty()).into();

@@ -134,6 +134,10 @@ pub struct RecordArgs {
     /// Record what is asked of the kernel's own crypto: AF_ALG, kTLS, key rings, random bytes; auto is on without -F and -l
     #[arg(long, value_name = "WHEN", default_value = "auto")]
     pub kernel_crypto: When,
+    /// Record handshakes and their configuration from calls into TLS libraries: auto is on without -F and -l, where the host
+    /// allows it
+    #[arg(long, value_name = "WHEN", default_value = "auto")]
+    pub library_calls: When,
 
     /// How much of the arguments of processes to record: they may hold secrets
     #[arg(long, value_name = "HOW", default_value = "full")]
@@ -252,6 +256,24 @@ impl RecordArgs {
         }
     }
 
+    /// Whether calls into libraries are wanted, where that is possible.
+    pub fn wants_library_calls(&self) -> bool {
+        match self.library_calls {
+            When::Off => false,
+            When::On => true,
+            When::Auto => self.file.is_empty() && self.library.is_empty(),
+        }
+    }
+
+    /// Whether a probe may be missing: it is one that not every host can have, and nobody asked for it.
+    pub fn may_lack(&self, probe: &str) -> bool {
+        match probe {
+            "tls_hello" => self.tls != When::On,
+            "api_call" => self.library_calls != When::On,
+            _ => false,
+        }
+    }
+
     /// Whether segments go to standard output.
     pub fn to_stdout(&self) -> bool {
         self.output.as_os_str() == "-"
@@ -282,11 +304,12 @@ impl RecordArgs {
         self.library.iter().for_each(|name| add("--library", name.clone()));
         self.uid.iter().for_each(|uid| add("--uid", uid.to_string()));
         self.cgroup.iter().for_each(|path| add("--cgroup", path.display().to_string()));
-        if self.tls != When::Auto {
-            filters.push(format!("--tls {}", if self.tls == When::On { "on" } else { "off" }));
-        }
-        if self.kernel_crypto != When::Auto {
-            filters.push(format!("--kernel-crypto {}", if self.kernel_crypto == When::On { "on" } else { "off" }));
+        let parts =
+            [("--tls", self.tls), ("--library-calls", self.library_calls), ("--kernel-crypto", self.kernel_crypto)];
+        for (flag, when) in parts {
+            if when != When::Auto {
+                filters.push(format!("{flag} {}", if when == When::On { "on" } else { "off" }));
+            }
         }
         if self.privacy != PrivacyMode::Off {
             filters.push(format!("--privacy {}", if self.privacy == PrivacyMode::Hash { "hash" } else { "drop" }));

@@ -12,6 +12,7 @@ pub mod exit;
 mod filter;
 mod host;
 mod kernel_crypto;
+mod libraries;
 mod listeners;
 mod privacy;
 mod privileges;

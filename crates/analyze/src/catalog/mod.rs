@@ -8,7 +8,7 @@
 mod parts;
 mod table;
 
-pub use parts::{SuiteParts, key, key_exchange, signature, suite};
+pub use parts::{SuiteParts, certificate_signature, key, key_exchange, signature, suite};
 pub use table::{Algorithm, Document, DocumentState, Primitive, Rule, Status};
 
 use jiff::civil::Date;

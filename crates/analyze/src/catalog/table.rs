@@ -32,6 +32,25 @@ pub enum Primitive {
     Hash,
 }
 
+impl Primitive {
+    /// As the table calls it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Protocol => "protocol",
+            Self::KeyAgreement => "key-agreement",
+            Self::KeyTransport => "key-transport",
+            Self::Kem => "kem",
+            Self::HybridKem => "hybrid-kem",
+            Self::Signature => "signature",
+            Self::PublicKey => "public-key",
+            Self::Cipher => "cipher",
+            Self::Aead => "aead",
+            Self::Mac => "mac",
+            Self::Hash => "hash",
+        }
+    }
+}
+
 /// What an algorithm is worth.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -109,6 +128,9 @@ pub struct Rule {
     pub until: Option<Date>,
     /// What it says, close to its own words.
     pub says: String,
+    /// It speaks of what a handshake does, not of the signatures of certificates.
+    #[serde(default)]
+    pub handshake_only: bool,
     /// Of which algorithms.
     pub algorithms: Vec<String>,
 }

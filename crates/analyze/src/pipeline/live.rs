@@ -5,6 +5,7 @@
 use super::lifecycle;
 use super::ordered::{Decoder, OrderedOutput};
 use crate::capture::Capture;
+use crate::clock::WallNs;
 use crate::faults::{FaultLog, Problem};
 use crate::filter::{Filter, Selection};
 use crate::handshakes::LIVE_SEGMENT;
@@ -76,6 +77,8 @@ pub struct LiveRun {
     pub segments: u32,
     /// Bytes of records.
     pub raw_bytes: u64,
+    /// Earliest and latest time that any block's header tells.
+    pub range: Option<(WallNs, WallNs)>,
 }
 
 /// Reads segments from a pipe until it ends.
@@ -89,7 +92,7 @@ pub fn run_live(
     faults: &mut FaultLog,
 ) -> io::Result<LiveRun> {
     let mut reader = StreamReader::new(input);
-    let mut run = LiveRun { captures: Vec::new(), segments: 0, raw_bytes: 0 };
+    let mut run = LiveRun { captures: Vec::new(), segments: 0, raw_bytes: 0, range: None };
     let (mut capture, mut sequence) = (0, 0);
     let (mut blocks, mut bytes) = (Vec::new(), 0);
     let mut buffer = BlockBuffer::default();
@@ -112,6 +115,10 @@ pub fn run_live(
                     lifecycle::add_hellos(of, buffer.raw(), LIVE_SEGMENT, header.first_record);
                 }
                 let latest_ns = header.max_time_ns;
+                if header.record_count > 0 {
+                    let (from, to) = of.clock.range(header.min_time_ns, header.max_time_ns);
+                    run.range = Some(run.range.map_or((from, to), |(first, last)| (first.min(from), last.max(to))));
+                }
                 bytes += buffer.raw().len();
                 run.raw_bytes += buffer.raw().len() as u64;
                 let flush = header.flush_end || bytes >= BATCH_BYTES;

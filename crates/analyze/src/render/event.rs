@@ -168,7 +168,12 @@ impl EventWriter {
             TlsHello::KIND => {
                 let Some(connection) = event.connection else { return Err(unknown(record)) };
                 self.head(b"{\"event_type\":\"tls_handshake\",\"timestamp\":\"", event, out);
-                let escaped = self.process(event, out);
+                let escaped = if connection.owner.is_known() {
+                    self.process(event, out)
+                } else {
+                    out.extend_from_slice(fields::NO_PROCESS);
+                    0
+                };
                 let handshakes = &event.capture.handshakes;
                 self.rest(event, escaped, out, |object| connection.write_members(handshakes, object.out));
             }

@@ -21,6 +21,11 @@ pub const ARGV_CUT: u32 = 1 << 31;
 /// Record flags that other members tell already: `source`, `error`, `directory`.
 const SILENT_FLAGS: u16 = flags::START_IS_TICK | flags::FROM_PROC | flags::PATH_AS_PASSED;
 
+/// Of an event whose process is not known.
+pub const NO_PROCESS: &[u8] =
+    b",\"pid\":null,\"tid\":null,\"uid\":null,\"gid\":null,\"process\":null,\"exe\":null,\"cmdline\":null,\
+    \"ppid\":null,\"parent\":null,\"container\":null";
+
 /// `,"exe":…,"cmdline":…,"ppid":…,"parent":…,"container":…`
 pub fn identity(object: &mut Object<'_>, identity: &Identity<'_>) {
     object.text_or_null(b",\"exe\":", "exe", identity.exe, Redact::Path);

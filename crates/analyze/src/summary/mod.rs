@@ -11,7 +11,6 @@ mod totals;
 
 pub use partial::{Counter, Partial};
 pub use print::{SummaryContext, print};
-pub use tls::TlsCounts;
 pub use totals::Totals;
 
 use crate::capture::Capture;
@@ -48,6 +47,7 @@ pub fn summarize(plan: &Plan<'_>, faults: &mut FaultLog) -> Totals {
             }
         }
     }
+    totals.add_handshakes(plan.captures);
     totals
 }
 
@@ -128,6 +128,8 @@ impl LiveSink for Totals {
         for (capture, partial) in counted {
             self.add(partial, capture, faults);
         }
+        // They are forgotten after this.
+        self.add_handshakes(captures);
         Ok(())
     }
 }

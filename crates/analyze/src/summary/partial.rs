@@ -1,6 +1,5 @@
 //! What a few blocks add to the summary: counted by cheap keys, in parallel with other blocks.
 
-use super::TlsCounts;
 use super::histogram::Histogram;
 use crate::clock::WallNs;
 use crate::faults::Problem;
@@ -8,7 +7,7 @@ use crate::filter::{ResolvedFilter, Selection};
 use crate::pipeline::{BlockSource, Match, Tally};
 use crate::timeline::ImageId;
 use crypto_trace_format::catalog::{FileType, file_type};
-use crypto_trace_format::record::{FileOpen, Kind, LibLoad, RecordError};
+use crypto_trace_format::record::{Comm, FileOpen, Kind, LibLoad, RecordError};
 use foldhash::fast::RandomState;
 use std::borrow::Borrow;
 use std::collections::{HashMap, HashSet};
@@ -75,8 +74,8 @@ pub struct Partial {
     pub files: Vec<(Vec<u8>, FileUse)>,
     /// By path.
     pub libraries: Vec<(Vec<u8>, LibraryUse)>,
-    /// TLS connections.
-    pub tls: TlsCounts,
+    /// TLS connections: number, process, thread name; no process where it is not known.
+    pub connections: Vec<(u32, Option<(ImageId, Comm)>)>,
     /// What was wrong.
     pub problems: Vec<Problem>,
 }
@@ -127,11 +126,11 @@ pub struct Counter {
     files: Rows<Vec<u8>, FileUse>,
     libraries: Rows<Vec<u8>, LibraryUse>,
     loaders: HashSet<(usize, ImageKey), RandomState>,
-    tls: TlsCounts,
     /// The current run of events in one millisecond.
     millisecond: (i64, u64),
     histogram: Histogram,
     range: Option<(WallNs, WallNs)>,
+    connections: Vec<(u32, Option<(ImageId, Comm)>)>,
     problems: Vec<Problem>,
 }
 
@@ -142,9 +141,6 @@ impl Counter {
         let mut problems = Vec::new();
         let mut bodies = Vec::new();
         let tally = source.for_each_match(filter, selection, &mut problems, |found| {
-            if let Some(connection) = found.connection {
-                self.tls.add(connection, &source.capture.handshakes);
-            }
             if let Err(error) = self.add(found) {
                 bodies.push(Problem::Body { record: found.number, error });
             }
@@ -169,7 +165,7 @@ impl Counter {
             images: self.images.into_rows(),
             files: self.files.into_rows(),
             libraries: self.libraries.into_rows(),
-            tls: self.tls,
+            connections: self.connections,
             problems: self.problems,
         }
     }
@@ -188,6 +184,10 @@ impl Counter {
         }
         self.count_time(found.time);
         let header = &record.header;
+        if let Some(connection) = found.connection {
+            let process = connection.owner.is_known().then_some((found.image, header.comm));
+            self.connections.push((connection.index(), process));
+        }
         if header.tgid == 0 {
             return Ok(());
         }

@@ -1,5 +1,6 @@
 //! The summary as text.
 
+use super::tls;
 use super::totals::{File, Program, Totals};
 use crate::capture::Capture;
 use crate::clock::WallNs;
@@ -46,7 +47,7 @@ pub fn print(totals: &Totals, context: &SummaryContext<'_>) -> String {
     file_types(totals, context.paint, &mut out);
     files(totals, context, &mut out);
     libraries(totals, context.paint, &mut out);
-    totals.tls.print(context.paint, &mut out);
+    tls::print(totals, context, &mut out);
     if totals.overflowed {
         out.push_str("\nToo many distinct names: some rows are missing above, totals by type are complete.\n");
     }

@@ -2,7 +2,6 @@
 //!
 //! Every table has a limit. What comes after it is full is counted in the totals and told as such, never dropped silently.
 
-use super::TlsCounts;
 use super::histogram::Histogram;
 use super::partial::{FileUse, ImageUse, LibraryUse, Partial, count_errno};
 use crate::capture::Capture;
@@ -10,6 +9,7 @@ use crate::clock::WallNs;
 use crate::faults::FaultLog;
 use crate::library;
 use crate::pipeline::Tally;
+use crate::survey::{Passed, Survey};
 use crate::timeline::ImageId;
 use crypto_trace_format::catalog::{self, FileType, file_name};
 use crypto_trace_format::record::{Kind, trim_comm};
@@ -34,6 +34,10 @@ pub struct Program {
     pub types: BTreeSet<FileType>,
     /// Libraries it loaded.
     pub libraries: BTreeSet<&'static str>,
+    /// Those of them that speak TLS.
+    pub tls_libraries: BTreeSet<&'static str>,
+    /// Processes that loaded one of those.
+    pub tls_processes: u64,
     /// Processes.
     pub processes: u64,
 }
@@ -91,12 +95,15 @@ pub struct Totals {
     pub types: BTreeMap<FileType, TypeTotal>,
     /// By library.
     pub libraries: BTreeMap<LibraryKey, Library>,
-    /// TLS connections.
-    pub tls: TlsCounts,
+    /// TLS handshakes.
+    pub survey: Survey,
     /// A table was full: some rows are missing, some counts of distinct things are too low.
     pub overflowed: bool,
+    /// Connections that are not in the survey yet.
+    passed: Vec<Passed>,
     seen_processes: HashSet<(u32, ImageId, u32), RandomState>,
     seen_loads: HashSet<(u32, u32, u32, u32), RandomState>,
+    seen_tls: HashSet<(u32, u32, u32), RandomState>,
     library_numbers: HashMap<LibraryKey, u32, RandomState>,
 }
 
@@ -116,13 +123,22 @@ impl Totals {
         for ((image, tgid), used) in partial.images {
             self.add_image(partial.capture, capture, (image, tgid), &used);
         }
-        self.tls.merge(partial.tls);
         for (path, used) in partial.files {
             self.add_file(path, &used);
         }
         for (path, used) in partial.libraries {
             self.add_library(partial.capture, capture, &path, &used);
         }
+        for (connection, process) in partial.connections {
+            let program = process.map(|(image, comm)| program_name(capture, image, trim_comm(&comm)).to_vec());
+            self.passed.push(Passed { capture: partial.capture, connection, program });
+        }
+    }
+
+    /// Counts the connections of what was added, whose captures still hold them.
+    pub fn add_handshakes(&mut self, captures: &[Capture]) {
+        self.survey.add(&std::mem::take(&mut self.passed), captures);
+        self.overflowed |= self.survey.overflowed;
     }
 
     fn add_image(&mut self, number: u32, capture: &Capture, (image, tgid): (ImageId, u32), used: &ImageUse) {
@@ -192,10 +208,15 @@ impl Totals {
         let library = self.libraries.entry(key).or_default();
         library.loads += used.loads;
         for (image, tgid) in &used.images {
+            let process = capture.timeline.process_of(*image).map_or(u32::MAX, |process| process.number());
             if let Some(program) = capture.timeline.exe(*image).and_then(|exe| self.programs.get_mut(exe)) {
                 program.libraries.insert(name);
+                if library::speaks_tls(file) {
+                    program.tls_libraries.insert(name);
+                    let room = self.seen_tls.len() < 8 * MAX_ROWS;
+                    program.tls_processes += u64::from(room && self.seen_tls.insert((number, process, *tgid)));
+                }
             }
-            let process = capture.timeline.process_of(*image).map_or(u32::MAX, |process| process.number());
             if self.seen_loads.len() >= 8 * MAX_ROWS {
                 self.overflowed = true;
             } else if self.seen_loads.insert((library_number, number, process, *tgid)) {

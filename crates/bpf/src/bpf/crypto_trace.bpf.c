@@ -11,6 +11,7 @@
  *   random.h        counts of random bytes
  *   process.h       exec, fork, exit
  *   files.h         file_open and lib_load, whatever the attach tier
+ *   library.h       calls into crypto libraries
  *   kernel_crypto.h AF_ALG, kTLS, key rings
  *   tls.h           hellos on the wire
  *   open_syscall.h  the system call tier; fentry and kprobe tiers will stand beside it
@@ -30,6 +31,7 @@
 #include "process.h"
 #include "files.h"
 #include "syscall.h"
+#include "library.h"
 #include "kernel_crypto.h"
 #include "open_syscall.h"
 #include "tls.h"
