@@ -3,6 +3,7 @@
 //! Each test traces only what its own script starts. Keys and certificates are made for it.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
+mod calls;
 mod handshakes;
 mod privacy;
 mod support;
