@@ -2,13 +2,14 @@
 //!
 //! A capture is all segments with the same capture id. It is filled record by record in capture order and then only read.
 
+use crate::api::{HandshakeCalls, Libraries};
 use crate::clock::WallClock;
 use crate::handshakes::Handshakes;
 use crate::names::OpenFlags;
 use crate::timeline::Timeline;
 use crypto_trace_format::record::{
-    Clock, Header, Kind, Loss, LossCause, ProbeState, ProbeStatus, Record, RecordError, SelfStats, SelfStatsFixed,
-    TlsHello,
+    Clock, Header, Kind, LibraryInfo, Loss, LossCause, ProbeState, ProbeStatus, Record, RecordError, SelfStats,
+    SelfStatsFixed, TlsHello,
 };
 use crypto_trace_format::segment::{ClockAnchor, SegmentMeta};
 use std::collections::BTreeMap;
@@ -59,6 +60,10 @@ pub struct Capture {
     pub timeline: Timeline,
     /// TLS connections.
     pub handshakes: Handshakes,
+    /// Crypto libraries, and their probes.
+    pub libraries: Libraries,
+    /// Handshakes as libraries saw them.
+    pub calls: HandshakeCalls,
     /// What is missing, by kind and cause.
     pub loss: BTreeMap<(u16, LossCause), LossRow>,
     /// Probes.
@@ -87,6 +92,8 @@ impl Capture {
             clock,
             timeline: Timeline::default(),
             handshakes: Handshakes::default(),
+            libraries: Libraries::default(),
+            calls: HandshakeCalls::default(),
             loss: BTreeMap::new(),
             probes: BTreeMap::new(),
             self_stats: None,
@@ -122,6 +129,7 @@ impl Capture {
             }
             Loss::KIND => self.add_loss(&Loss::decode(record)?),
             ProbeStatus::KIND => self.add_probe(&record.header, &ProbeStatus::decode(record)?),
+            LibraryInfo::KIND => self.libraries.add(&record.header, &LibraryInfo::decode(record)?),
             SelfStats::KIND => self.add_self_stats(&record.header, SelfStats::decode(record)?.fixed),
             _ => self.timeline.apply(record)?,
         }

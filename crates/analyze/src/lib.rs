@@ -2,6 +2,7 @@
 //!
 //! Every byte it reads is untrusted. See `docs/events.md` for what is shown.
 
+pub mod api;
 pub mod args;
 pub mod capture;
 pub mod catalog;

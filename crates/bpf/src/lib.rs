@@ -10,7 +10,10 @@ mod missed;
 mod random;
 mod select;
 
-pub use library::{Accessor, AttachError, Does, FunctionRow, Guard, LibraryProbes, LibraryRow, ProbeSite, Returns};
+pub use library::{
+    Accessor, Algorithm, AttachError, Does, FunctionRow, Guard, Hits, LibraryProbes, LibraryRow, ProbeSite, Returns,
+    Use,
+};
 pub use load::{CounterKind, Counters, ListenerOwner, LoadError, ProbeReport, Programs, RingSizes, Rings, Targets};
 pub use random::{RandomCount, RandomCounts};
 pub use select::{ArgvSelection, CommFilter, CommTooLong, FileSelection, LibrarySelection, Selection};

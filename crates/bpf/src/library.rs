@@ -3,7 +3,7 @@
 //! Which functions there are, where in a file they are and what is known of it is the caller's business.
 
 use std::mem::offset_of;
-use std::os::fd::{AsRawFd as _, BorrowedFd};
+use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd};
 
 use libbpf_rs::{Link, MapCore as _, MapFlags, UprobeMultiOpts, UprobeOpts};
 
@@ -21,6 +21,23 @@ pub enum Does {
     Descriptor,
     /// Forgets the connection.
     Forget,
+    /// Counts the call by the algorithm it is given.
+    Count,
+}
+
+/// How a function is told which algorithm to use; `enum ct_algorithm` in abi.h. Numbers are those of arguments.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Algorithm {
+    /// It is the function's own.
+    Own,
+    /// A text ended by NUL.
+    Text(u8),
+    /// A number.
+    Number(u8),
+    /// A pointer to a number.
+    Pointer(u8),
+    /// An object, whose name or number accessors tell.
+    Object(u8),
 }
 
 /// What a function returns; `enum ct_returns` in abi.h.
@@ -59,6 +76,12 @@ pub struct FunctionRow {
     pub success: i64,
     /// What a handshake returns that is to be called again.
     pub again: Vec<i64>,
+    /// Which algorithm a call that is counted is for.
+    pub algorithm: Algorithm,
+    /// Accessors of the library, by number, that tell the algorithm's name or number; at most [`FunctionRow::MAX_BY`].
+    pub by: Vec<u8>,
+    /// Asked when the algorithm is null: argument and accessors of the object that has one already.
+    pub context: Option<(u8, Vec<u8>)>,
 }
 
 impl FunctionRow {
@@ -66,6 +89,8 @@ impl FunctionRow {
     pub const MAX_NAME: usize = 47;
     /// Most values of [`FunctionRow::again`].
     pub const MAX_AGAIN: usize = 2;
+    /// Most accessors that are tried for one algorithm.
+    pub const MAX_BY: usize = 2;
 }
 
 /// How to come from an object to a number in it: pointers at all offsets but the last are followed.
@@ -73,7 +98,7 @@ impl FunctionRow {
 pub struct Accessor {
     /// At most [`Accessor::MAX_STEPS`].
     pub offsets: Vec<u16>,
-    /// Bytes of the number: 2 or 4.
+    /// Bytes of the number: 2, 4, or 8 when it is a pointer to a text.
     pub size: u8,
     /// Only objects that have this value there.
     pub guard: Option<Guard>,
@@ -110,8 +135,15 @@ pub struct LibraryRow {
     pub version_limit: u16,
     /// A connection's cipher suite, by its code point.
     pub suite: Option<Accessor>,
+    /// What tells algorithms, by number; at most [`LibraryRow::MAX_ACCESSORS`].
+    pub accessors: Vec<Option<Accessor>>,
     /// What a connection waits for whose call did not succeed, and the value that means: for nothing.
     pub waiting: Option<(Accessor, u32)>,
+}
+
+impl LibraryRow {
+    /// Most accessors for algorithms.
+    pub const MAX_ACCESSORS: usize = 12;
 }
 
 /// A probe on a place in a file.
@@ -134,12 +166,14 @@ pub struct LibraryProbes {
     pub stepped: Vec<ProbeSite>,
     /// Those return instructions.
     pub exits: Vec<ProbeSite>,
+    /// Where functions begin whose calls are counted.
+    pub counted: Vec<ProbeSite>,
 }
 
 impl LibraryProbes {
     /// Whether there is nothing to attach.
     pub fn is_empty(&self) -> bool {
-        self.returning.is_empty() && self.entries.is_empty() && self.stepped.is_empty()
+        self.returning.is_empty() && self.entries.is_empty() && self.stepped.is_empty() && self.counted.is_empty()
     }
 }
 
@@ -158,6 +192,8 @@ impl Programs {
     pub const MAX_FUNCTIONS: usize = 512;
     /// Most libraries.
     pub const MAX_LIBRARIES: usize = 1024;
+    /// Most probes that count.
+    pub const MAX_COUNTED: usize = 4096;
 
     /// Tells the programs what functions there are.
     ///
@@ -208,7 +244,7 @@ impl Programs {
         let mut links = Vec::new();
         let mut attach = |program, sites: &[ProbeSite], returns, retprobe| -> libbpf_rs::Result<()> {
             if !sites.is_empty() {
-                links.extend(attach_sites(program, &path, sites, slot, returns, retprobe, pid)?);
+                links.extend(attach_sites(program, &path, sites, slot, u64::from(returns) << 32, retprobe, pid)?);
             }
             Ok(())
         };
@@ -219,8 +255,159 @@ impl Programs {
             .and_then(|()| attach(&progs.library_enter, &probes.returning, true, false))
             .and_then(|()| attach(&progs.library_enter, &probes.entries, false, false))
             .map_err(attach_error)?;
-        self.links.append(&mut links);
+        let mut counters = Vec::new();
+        for site in &probes.counted {
+            let Ok(hits) = u16::try_from(self.counters.len() + counters.len()) else { break };
+            if usize::from(hits) >= Self::MAX_COUNTED {
+                break;
+            }
+            let cookie = u64::from(hits) << 33;
+            let mut link =
+                attach_sites(&progs.library_count, &path, &[*site], slot, cookie, false, pid).map_err(attach_error)?;
+            counters.extend(link.pop().map(|link| CountingProbe {
+                slot,
+                function: site.function,
+                link: Some(link),
+                hits: 0,
+            }));
+        }
+        self.library_links.append(&mut links);
+        self.counters.append(&mut counters);
         Ok(())
+    }
+
+    /// How often each probe that counts was hit since this was asked last, by number; those that are detached are left out.
+    ///
+    /// # Errors
+    /// When the map cannot be read.
+    pub fn hits(&mut self) -> Result<Vec<Hits>, LoadError> {
+        let mut all = Vec::new();
+        for (i, probe) in (0u32..).zip(&mut self.counters) {
+            if probe.link.is_none() {
+                continue;
+            }
+            let per_cpu = self.skel.maps.hits.lookup_percpu(&i.to_ne_bytes(), MapFlags::ANY);
+            let per_cpu = per_cpu.map_err(|e| LoadError::new("read the hits of probes", e))?.unwrap_or_default();
+            let now = per_cpu.iter().filter_map(|cpu| Some(u64::from_ne_bytes(*cpu.first_chunk()?))).sum();
+            let new = u64::saturating_sub(now, probe.hits);
+            probe.hits = now;
+            all.push(Hits { number: i, slot: probe.slot, function: probe.function, new });
+        }
+        Ok(all)
+    }
+
+    /// Detaches a probe that counts, by its number. What it counted stays. The kernel's grace period is waited for elsewhere.
+    pub fn detach_counted(&mut self, number: u32) {
+        let probe = usize::try_from(number).ok().and_then(|number| self.counters.get_mut(number));
+        if let Some(link) = probe.and_then(|probe| probe.link.take())
+            && let Ok(held) = link.as_fd().try_clone_to_owned()
+        {
+            drop(link);
+            std::thread::spawn(move || drop(held));
+        }
+    }
+
+    /// All uses of algorithms as they are counted until now.
+    ///
+    /// # Errors
+    /// When the map cannot be read.
+    pub fn uses(&self) -> Result<Vec<Use>, LoadError> {
+        let failed = |e| LoadError::new("read the uses of algorithms", e);
+        let uses = &self.skel.maps.uses;
+        let mut all = Vec::new();
+        for key in uses.keys() {
+            // Gone in between: nobody but us removes them.
+            let Some(value) = uses.lookup(&key, MapFlags::ANY).map_err(failed)? else { continue };
+            all.extend(Use::decode(key, &value));
+        }
+        Ok(all)
+    }
+
+    /// Forgets a use, by its key.
+    pub fn forget_use(&self, key: &[u8]) {
+        // It may be gone.
+        let _ = self.skel.maps.uses.delete(key);
+    }
+}
+
+/// A probe that counts, and how often it was hit when that was asked last.
+pub(crate) struct CountingProbe {
+    slot: u16,
+    function: u16,
+    pub(crate) link: Option<Link>,
+    hits: u64,
+}
+
+/// How often a probe was hit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Hits {
+    /// The probe.
+    pub number: u32,
+    /// Its library.
+    pub slot: u16,
+    /// Its row of functions.
+    pub function: u16,
+    /// How often.
+    pub new: u64,
+}
+
+/// Calls that were counted together.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Use {
+    /// What stands for it.
+    pub key: Vec<u8>,
+    /// Process id.
+    pub tgid: u32,
+    /// Its start.
+    pub start_ns: u64,
+    /// Real user and group.
+    pub uid: u32,
+    /// Real group.
+    pub gid: u32,
+    /// Name of the process.
+    pub comm: [u8; 16],
+    /// Row of functions.
+    pub function: u16,
+    /// Number of the library.
+    pub slot: u16,
+    /// The library called itself.
+    pub internal: bool,
+    /// The algorithm by its name; empty when it is told by number, or not.
+    pub text: Vec<u8>,
+    /// The algorithm by its number.
+    pub number: u64,
+    /// How many.
+    pub count: u64,
+    /// When the first one was, `CLOCK_BOOTTIME` ns.
+    pub first_ns: u64,
+    /// When the last one was.
+    pub last_ns: u64,
+}
+
+impl Use {
+    fn decode(key: Vec<u8>, value: &[u8]) -> Option<Self> {
+        fn word<const N: usize>(bytes: &[u8], at: usize) -> Option<[u8; N]> {
+            bytes.get(at..)?.first_chunk().copied()
+        }
+        let k = |at| word(&key, at);
+        let text = key.get(offset_of!(types::ct_use_key, text)..)?;
+        let text = text.split(|byte| *byte == 0).next()?.to_vec();
+        Some(Self {
+            start_ns: u64::from_ne_bytes(word(&key, offset_of!(types::ct_use_key, start_ns))?),
+            number: u64::from_ne_bytes(word(&key, offset_of!(types::ct_use_key, number))?),
+            tgid: u32::from_ne_bytes(k(offset_of!(types::ct_use_key, tgid))?),
+            function: u16::from_ne_bytes(word(&key, offset_of!(types::ct_use_key, function))?),
+            slot: u16::from_ne_bytes(word(&key, offset_of!(types::ct_use_key, library))?),
+            internal: k(offset_of!(types::ct_use_key, internal))? != [0; 4],
+            text,
+            count: u64::from_ne_bytes(word(value, offset_of!(types::ct_use, count))?),
+            first_ns: u64::from_ne_bytes(word(value, offset_of!(types::ct_use, first_ns))?),
+            last_ns: u64::from_ne_bytes(word(value, offset_of!(types::ct_use, last_ns))?),
+            uid: u32::from_ne_bytes(word(value, offset_of!(types::ct_use, uid))?),
+            gid: u32::from_ne_bytes(word(value, offset_of!(types::ct_use, gid))?),
+            comm: word(value, offset_of!(types::ct_use, comm))?,
+            key,
+        })
     }
 }
 
@@ -230,11 +417,11 @@ fn attach_sites(
     path: &str,
     sites: &[ProbeSite],
     slot: u16,
-    returns: bool,
+    more: u64,
     retprobe: bool,
     pid: i32,
 ) -> libbpf_rs::Result<Vec<Link>> {
-    let cookie = |site: &ProbeSite| u64::from(returns) << 32 | u64::from(slot) << 16 | u64::from(site.function);
+    let cookie = |site: &ProbeSite| more | u64::from(slot) << 16 | u64::from(site.function);
     let offset = |site: &ProbeSite| usize::try_from(site.offset).unwrap_or(0);
     let many = UprobeMultiOpts {
         offsets: sites.iter().map(offset).collect(),
@@ -260,6 +447,9 @@ fn attach_sites(
 fn attach_error(error: libbpf_rs::Error) -> AttachError {
     AttachError { errno: errno_of(error.kind()), message: error.to_string() }
 }
+
+/// `CT_NO_ACCESSOR` in abi.h.
+const NO_ACCESSOR: u8 = 0xff;
 
 /// The bytes of a map's value, put together by the layout that the skeleton tells.
 struct Value<const N: usize>([u8; N]);
@@ -309,6 +499,7 @@ fn function_row(row: &FunctionRow) -> [u8; size_of::<types::ct_function>()] {
         Does::Handshake => 2,
         Does::Descriptor => 3,
         Does::Forget => 4,
+        Does::Count => 5,
     };
     value.put(offset_of!(types::ct_function, does), &[does]);
     let returns = match row.returns {
@@ -321,6 +512,20 @@ fn function_row(row: &FunctionRow) -> [u8; size_of::<types::ct_function>()] {
     value.put(offset_of!(types::ct_function, text_arg), &argument(row.text));
     value.put(offset_of!(types::ct_function, length_arg), &argument(row.length));
     value.put(offset_of!(types::ct_function, number_arg), &argument(row.number));
+    let (algorithm, place) = match row.algorithm {
+        Algorithm::Own => (0, None),
+        Algorithm::Text(place) => (1, Some(place)),
+        Algorithm::Number(place) => (2, Some(place)),
+        Algorithm::Pointer(place) => (3, Some(place)),
+        Algorithm::Object(place) => (4, Some(place)),
+    };
+    value.put(offset_of!(types::ct_function, algorithm), &[algorithm]);
+    value.put(offset_of!(types::ct_function, algorithm_arg), &argument(place));
+    let accessors = |of: &[u8]| [of.first(), of.get(1)].map(|n| n.copied().unwrap_or(NO_ACCESSOR));
+    value.put(offset_of!(types::ct_function, by), &accessors(&row.by));
+    value.put(offset_of!(types::ct_function, context_arg), &argument(row.context.as_ref().map(|(n, _)| *n)));
+    let context_by = row.context.as_ref().map_or(&[][..], |(_, by)| by);
+    value.put(offset_of!(types::ct_function, context_by), &accessors(context_by));
     value.0
 }
 
@@ -330,6 +535,10 @@ fn library_row(row: &LibraryRow) -> [u8; size_of::<types::ct_library>()] {
     value.put(offset_of!(types::ct_library, ino), &row.ino.to_ne_bytes());
     value.put_accessor(offset_of!(types::ct_library, version), row.version.as_ref());
     value.put_accessor(offset_of!(types::ct_library, suite), row.suite.as_ref());
+    for (i, accessor) in row.accessors.iter().take(LibraryRow::MAX_ACCESSORS).enumerate() {
+        let at = offset_of!(types::ct_library, accessors) + i * size_of::<types::ct_accessor>();
+        value.put_accessor(at, accessor.as_ref());
+    }
     value.put_accessor(offset_of!(types::ct_library, waiting), row.waiting.as_ref().map(|(accessor, _)| accessor));
     let not_waiting = row.waiting.as_ref().map_or(0, |(_, idle)| *idle);
     value.put(offset_of!(types::ct_library, not_waiting), &not_waiting.to_ne_bytes());

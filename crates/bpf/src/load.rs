@@ -8,6 +8,7 @@ use libbpf_rs::skel::{OpenSkel as _, SkelBuilder as _};
 use libbpf_rs::{ErrorKind, Link, MapCore as _, MapFlags, MapHandle, OpenObject, RingBuffer, RingBufferBuilder};
 use rustix::thread::{MembarrierCommand, membarrier};
 
+use crate::library::CountingProbe;
 use crate::missed::missed_runs;
 use crate::random::RandomCounts;
 use crate::select::{Selection, Tables};
@@ -19,6 +20,9 @@ const COUNTER_UNREADABLE: u32 = 49;
 
 /// Longer than any run of our programs.
 const DETACH_GRACE: std::time::Duration = std::time::Duration::from_millis(20);
+
+/// Links to libraries that are let go at once.
+const DETACH_THREADS: usize = 32;
 
 /// Why the programs could not be loaded.
 #[derive(Debug, thiserror::Error)]
@@ -159,7 +163,9 @@ const OWNER_LISTENER: u8 = 3;
 
 /// The loaded programs. Dropping it detaches them.
 pub struct Programs {
-    pub(crate) links: Vec<Link>,
+    links: Vec<Link>,
+    pub(crate) library_links: Vec<Link>,
+    pub(crate) counters: Vec<CountingProbe>,
     pub(crate) skel: CryptoTraceSkel<'static>,
     /// Whether the programs for TLS are loaded.
     tls: bool,
@@ -189,11 +195,18 @@ impl Programs {
         for program in [&mut progs.library_enter, &mut progs.library_return] {
             program.set_autoload(selection.library_calls.is_some());
         }
+        progs.library_count.set_autoload(selection.library_calls.is_some() && selection.algorithms);
         let set = |e| LoadError::new("size the ring buffers", e);
         open.maps.lifecycle_ring.set_max_entries(rings.lifecycle_bytes).map_err(set)?;
         open.maps.events_ring.set_max_entries(rings.events_bytes).map_err(set)?;
         let skel = open.load().map_err(|e| LoadError::new("load the BPF programs", e))?;
-        let programs = Self { links: Vec::new(), skel, tls: !selection.tls_cgroups.is_empty() };
+        let programs = Self {
+            links: Vec::new(),
+            library_links: Vec::new(),
+            counters: Vec::new(),
+            skel,
+            tls: !selection.tls_cgroups.is_empty(),
+        };
         programs.fill_maps(selection, &tables).map_err(|e| LoadError::new("fill the BPF filter maps", e))?;
         Ok(programs)
     }
@@ -322,7 +335,24 @@ impl Programs {
 
     /// Detaches every program. When this returns none is running any more: what they produced is in the rings.
     pub fn detach(&mut self) {
+        // The kernel waits for a grace period at each link to a library: these are waited for side by side.
+        let counting = self.counters.iter().filter_map(|probe| probe.link.as_ref());
+        let mut held: Vec<OwnedFd> = self
+            .library_links
+            .iter()
+            .chain(counting)
+            .filter_map(|link| link.as_fd().try_clone_to_owned().ok())
+            .collect();
+        self.library_links.clear();
+        self.counters.iter_mut().for_each(|probe| probe.link = None);
         self.links.clear();
+        let share = held.len().div_ceil(DETACH_THREADS).max(1);
+        std::thread::scope(|scope| {
+            while !held.is_empty() {
+                let some = held.split_off(held.len().saturating_sub(share));
+                scope.spawn(move || drop(some));
+            }
+        });
         // One that had begun may still run on another CPU: this waits for all that had (synchronize_rcu).
         if membarrier(MembarrierCommand::Global).is_err() {
             // Not there, or refused with nohz_full; a run takes microseconds.

@@ -116,6 +116,8 @@ pub struct Selection {
     pub kernel_crypto: bool,
     /// Probes on libraries will be attached; a random number, by which objects are numbered instead of by their address.
     pub library_calls: Option<u64>,
+    /// Probes that count algorithms will be attached too.
+    pub algorithms: bool,
 }
 
 impl Selection {

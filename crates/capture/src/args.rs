@@ -7,7 +7,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use crypto_trace_bpf::{ArgvSelection, CommFilter, RingSizes, Selection};
 
-use crate::units::{parse_duration, parse_size};
+use crate::units::{parse_duration, parse_percent, parse_size};
 
 /// Records what cryptography runs on this host, through eBPF, into segment files that crypto-trace-analyze reads.
 #[derive(Debug, Parser)]
@@ -139,6 +139,16 @@ pub struct RecordArgs {
     #[arg(long, value_name = "WHEN", default_value = "auto")]
     pub library_calls: When,
 
+    /// Count the algorithms that programs ask crypto libraries for, in the kernel. Costs the programs about a microsecond per
+    /// call
+    #[arg(long)]
+    pub api: bool,
+
+    /// With --api: how much of one core all of its probes may cost together; those that are hit most are detached before it
+    /// becomes more
+    #[arg(long, value_name = "PERCENT", default_value = "1%", value_parser = parse_percent, requires = "api")]
+    pub api_budget: f64,
+
     /// How much of the arguments of processes to record: they may hold secrets
     #[arg(long, value_name = "HOW", default_value = "full")]
     pub argv: Argv,
@@ -235,6 +245,9 @@ impl RecordArgs {
                 return fail(format!("{what} must be more than nothing"));
             }
         }
+        if self.api && self.library_calls == When::Off {
+            return fail("--api needs calls into libraries: leave --library-calls off out".into());
+        }
         if self.segment_size < 64 << 10 {
             return fail("--segment-size must be at least 64KiB".into());
         }
@@ -261,7 +274,7 @@ impl RecordArgs {
         match self.library_calls {
             When::Off => false,
             When::On => true,
-            When::Auto => self.file.is_empty() && self.library.is_empty(),
+            When::Auto => self.api || (self.file.is_empty() && self.library.is_empty()),
         }
     }
 
@@ -269,7 +282,7 @@ impl RecordArgs {
     pub fn may_lack(&self, probe: &str) -> bool {
         match probe {
             "tls_hello" => self.tls != When::On,
-            "api_call" => self.library_calls != When::On,
+            "api_call" => self.library_calls != When::On && !self.api,
             _ => false,
         }
     }
@@ -310,6 +323,9 @@ impl RecordArgs {
             if when != When::Auto {
                 filters.push(format!("{flag} {}", if when == When::On { "on" } else { "off" }));
             }
+        }
+        if self.api {
+            filters.push(format!("--api --api-budget {}%", self.api_budget));
         }
         if self.privacy != PrivacyMode::Off {
             filters.push(format!("--privacy {}", if self.privacy == PrivacyMode::Hash { "hash" } else { "drop" }));
@@ -356,6 +372,7 @@ mod tests {
             "--ring-size 5000",
             "--ring-size 1",
             "--segment-size 1",
+            "--api --library-calls off",
         ] {
             assert!(parse(line).validate().is_err(), "{line}");
         }

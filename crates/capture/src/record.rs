@@ -188,6 +188,7 @@ fn selection(args: &RecordArgs) -> Result<Selection, Failure> {
         tls_cgroups: Vec::new(),
         kernel_crypto: args.wants_kernel_crypto(),
         library_calls: None,
+        algorithms: args.api,
     })
 }
 
@@ -278,7 +279,8 @@ fn libraries(args: &RecordArgs) -> Result<Option<Libraries>, Failure> {
         [pid] if !args.follow_children => Some(*pid),
         _ => None,
     };
-    Ok(Some(Libraries::start(everywhere, only_pid, args.verbose)?))
+    let budget = args.api.then_some(args.api_budget);
+    Ok(Some(Libraries::start(everywhere, only_pid, budget, args.verbose)?))
 }
 
 /// Loads the programs; those for TLS and for library calls are done without where the kernel refuses them, unless they were
@@ -300,6 +302,7 @@ fn load(
             Err(error @ LoadError::Failed { .. }) if libraries.is_some() && args.may_lack("api_call") => {
                 *libraries = None;
                 selection.library_calls = None;
+                selection.algorithms = false;
                 failures.push(ProbeReport::failed_calls(error.to_string()));
             }
             Err(error @ LoadError::Failed { .. })
@@ -477,8 +480,9 @@ impl Session {
                 next_check = now + CHECK_INTERVAL;
                 // As long as the writer is stuck they are kept in the kernel.
                 if !blocks.borrow().is_backlogged() {
-                    Self::push_counts(blocks, self.random.as_mut());
+                    Self::push_random(blocks, self.random.as_mut());
                 }
+                Self::push_counts(&mut self.libraries, &mut self.programs, blocks, false)?;
                 Self::check(&self.programs, blocks, &mut self.clock)?;
                 if self.last_self_stats.elapsed() >= SELF_STATS_INTERVAL {
                     self.last_self_stats = now;
@@ -563,13 +567,27 @@ impl Session {
         Ok(())
     }
 
-    /// What processes did too often to be recorded one by one.
-    fn push_counts(blocks: &RefCell<Blocks>, random: Option<&mut RandomTally>) {
+    /// Where processes got random bytes, since the last time.
+    fn push_random(blocks: &RefCell<Blocks>, random: Option<&mut RandomTally>) {
         let mut out = Vec::new();
         if let Some(random) = random {
             random.encode(boottime_ns(), &mut out);
         }
         blocks.borrow_mut().push_counts(&out);
+    }
+
+    /// What libraries were asked too often to be recorded one by one.
+    fn push_counts(
+        libraries: &mut Option<Libraries>,
+        programs: &mut Programs,
+        blocks: &RefCell<Blocks>,
+        over: bool,
+    ) -> Result<(), Failure> {
+        if let Some(libraries) = libraries {
+            let records = libraries.take_counts(programs, over)?;
+            blocks.borrow_mut().push_counts(&records);
+        }
+        Ok(())
     }
 
     fn push_self_stats(blocks: &RefCell<Blocks>, shared: &Shared, ring_bytes: u64) {
@@ -592,7 +610,8 @@ impl Session {
             while drain(&rings, blocks, &queue) == Drained::More && Instant::now() < deadline {
                 std::thread::sleep(Duration::from_millis(1));
             }
-            Self::push_counts(blocks, self.random.as_mut());
+            Self::push_random(blocks, self.random.as_mut());
+            Self::push_counts(&mut self.libraries, &mut self.programs, blocks, true)?;
             // The writer is stuck: what is still in the rings is counted, not kept.
             blocks.borrow_mut().discard();
             while rings.drain_events(DISCARD_PER_PASS) + rings.drain_lifecycle(DISCARD_PER_PASS) > 0 {}

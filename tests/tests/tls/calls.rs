@@ -1,6 +1,6 @@
 //! api_call and library_info: what TLS libraries were asked for and what they answered, against what the program itself reports.
 
-use crypto_trace_format::record::{ApiMeaning, ProbeState};
+use crypto_trace_format::record::{ApiLevel, ApiMeaning, ProbeState};
 use crypto_trace_tests::{Call, Done, Event, Library, Trace, live};
 
 use crate::support::trace_with;
@@ -256,4 +256,83 @@ fn library_calls_can_be_left_out() {
     let run = run(&["--library-calls", "off"], "python3 -c 'from both import *; once()'");
     assert_eq!((run.trace.calls().len(), run.trace.libraries().len()), (0, 0));
     assert!(!run.trace.hellos().is_empty());
+}
+
+/// Names and counts of what was counted, without what libraries do of themselves.
+fn counted(run: &Run) -> std::collections::BTreeMap<(String, String), u64> {
+    let mut all = std::collections::BTreeMap::new();
+    for (_, call) in run.trace.calls() {
+        if call.fixed.level == ApiLevel::ALGORITHM.0 && call.fixed.state & INTERNAL == 0 {
+            *all.entry((call.function.clone(), call.text.clone())).or_default() += call.fixed.count;
+        }
+    }
+    all
+}
+
+#[test]
+fn algorithms_are_counted_exactly() {
+    let Some(_permit) = live() else { return };
+    let run = run(
+        &["--api", "--api-budget", "100%"],
+        "python3 -c '
+import hashlib, hmac, time
+# So that what the module tries out when it is loaded is told by itself.
+before = hashlib.new(\"md5\", b\"\")
+for i in range(4321): hashlib.sha1(b\"x\")
+time.sleep(1.2)
+for i in range(1234): hashlib.sha1(b\"x\")
+for i in range(77): hmac.new(b\"key\", b\"text\", \"sha384\")
+'
+         openssl enc -aes-192-cbc -K 00 -iv 00 -in server.key -out /dev/null 2>/dev/null",
+    );
+    let counted = counted(&run);
+    let of = |function: &str, name: &str| counted.get(&(function.to_owned(), name.to_owned())).copied().unwrap_or(0);
+    // One more is tried by the module itself.
+    let sha1 = of("EVP_DigestInit_ex", "SHA1");
+    assert!((5555..=5556).contains(&sha1), "{counted:#?}");
+    assert_eq!(of("HMAC_Init_ex", "SHA2-384"), 77, "{counted:#?}");
+    assert!(of("EVP_CipherInit_ex", "AES-192-CBC") > 0, "{counted:#?}");
+    // Over more than a second: what was counted comes in parts.
+    let records = run.trace.calls().iter().filter(|(_, call)| call.text == "SHA1").count();
+    assert!(records >= 2, "{records}");
+}
+
+/// Creating a context looks up dozens of algorithms, among them some that nobody should use.
+#[test]
+fn what_is_only_looked_up_is_not_counted() {
+    let Some(_permit) = live() else { return };
+    let run = run(&["--api", "--api-budget", "100%"], "python3 -c 'from both import *; once()'");
+    assert_eq!(run.of(ApiMeaning::HANDSHAKE).len(), 2);
+    let counted = counted(&run);
+    assert!(!counted.is_empty());
+    let weak =
+        |name: &str| ["RC4", "DES", "MD4", "MD5", "GOST", "RC2", "IDEA", "SEED"].iter().any(|weak| name.contains(weak));
+    // Python's hashlib is not loaded by ssl.
+    assert!(!counted.keys().any(|(_, name)| weak(name)), "{counted:#?}");
+    assert!(counted.keys().any(|(_, name)| name == "AES-256-GCM"), "{counted:#?}");
+    // The library's own random numbers are told apart.
+    let internal =
+        |name: &str| run.trace.calls().iter().any(|(_, call)| call.text == name && call.fixed.state & INTERNAL != 0);
+    assert!(internal("AES-256-CTR"), "{:#?}", run.trace.calls());
+}
+
+#[test]
+fn probes_that_cost_too_much_are_detached_and_told() {
+    let Some(_permit) = live() else { return };
+    let run = run(
+        &["--api", "--api-budget", "0.1%"],
+        "python3 -c '
+import hashlib, time
+end = time.monotonic() + 3
+while time.monotonic() < end: hashlib.sha256(b\"x\")
+print(\"done\")'",
+    );
+    assert_eq!(run.said("done").len(), 1);
+    let probes = run.trace.probes();
+    let detached: Vec<_> = probes.iter().filter(|(_, probe)| probe.fixed.state == ProbeState::DETACHED.0).collect();
+    let targets: Vec<_> = detached.iter().map(|(_, probe)| probe.target.rsplit(':').next().unwrap()).collect();
+    assert!(targets.contains(&"EVP_DigestInit_ex") && !targets.contains(&"SSL_do_handshake"), "{targets:?}");
+    // What was counted before is there.
+    assert!(counted(&run).values().any(|count| *count > 1000));
+    assert!(run.done.stderr.contains("--api-budget"));
 }

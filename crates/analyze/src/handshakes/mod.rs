@@ -270,7 +270,8 @@ impl Handshakes {
     }
 
     /// The records that stand for connections which a live reader need not wait for; the n-th has number n.
-    pub fn take_ready(&mut self, now_ns: u64, at_end: bool) -> Vec<u8> {
+    /// `call_may_come` says of a socket that its library may yet tell of it.
+    pub fn take_ready(&mut self, now_ns: u64, at_end: bool, call_may_come: impl Fn(u64) -> bool) -> Vec<u8> {
         let mut records = Vec::new();
         self.by_record.clear();
         for (index, connection) in (0u32..).zip(&mut self.list) {
@@ -279,7 +280,9 @@ impl Handshakes {
                 None => connection.ready_from_ns(),
             };
             connection.ready_from_ns = Some(from_ns);
-            if at_end || now_ns >= from_ns {
+            let patient_ns = connection.last_ns.saturating_add(LIVE_PATIENCE_NS);
+            let waits = now_ns < patient_ns && call_may_come(connection.key.cookie);
+            if at_end || now_ns >= from_ns && !waits {
                 self.by_record.insert((LIVE_SEGMENT, self.by_record.len() as u64), index);
                 records.extend_from_slice(&connection.record);
             }

@@ -111,7 +111,7 @@ pub fn run_live(
                 if header.block_type == BlockType::Lifecycle {
                     lifecycle::apply(of, buffer.raw());
                 }
-                if header.kinds & TlsHello::KIND.bit() != 0 {
+                if lifecycle::has_handshakes(&header) {
                     lifecycle::add_hellos(of, buffer.raw(), LIVE_SEGMENT, header.first_record);
                 }
                 let latest_ns = header.max_time_ns;
@@ -150,14 +150,20 @@ fn show(
     faults: &mut FaultLog,
 ) -> io::Result<()> {
     for (number, capture) in (0u32..).zip(captures.iter_mut()) {
-        let records = capture.handshakes.take_ready(now_ns.unwrap_or(u64::MAX), now_ns.is_none());
+        let Capture { handshakes, calls, libraries, .. } = capture;
+        // What a library says of a handshake comes after its hellos.
+        let may_come = |cookie| libraries.any_probed() && calls.of(cookie).is_none();
+        let records = handshakes.take_ready(now_ns.unwrap_or(u64::MAX), now_ns.is_none(), may_come);
         if !records.is_empty() {
             let (header, buffer) = block_of(records);
             blocks.push(LiveBlock { header, segment: LIVE_SEGMENT, capture: number, buffer });
         }
     }
     sink.batch(blocks, captures, filter, faults)?;
-    captures.iter_mut().for_each(|capture| capture.handshakes.forget_ready());
+    for capture in captures.iter_mut() {
+        capture.handshakes.forget_ready();
+        capture.calls.retire();
+    }
     Ok(())
 }
 

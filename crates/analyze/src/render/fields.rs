@@ -215,7 +215,7 @@ fn given(object: &mut Object<'_>, open: &FileOpen<'_>, shown: &[u8]) {
     }
 }
 
-fn error(object: &mut Object<'_>, errno: u32) {
+pub(super) fn error(object: &mut Object<'_>, errno: u32) {
     match errno_name(errno) {
         Some(name) => object.plain(b",\"error\":", name),
         None => object.formatted(b",\"error\":", format_args!("errno {errno}")),
@@ -235,7 +235,7 @@ fn call_name(call: u16) -> &'static str {
 
 /// `,"device":"8:1"`: `MAJOR << 20 | MINOR`.
 #[inline]
-fn device(object: &mut Object<'_>, dev: u64) {
+pub(super) fn device(object: &mut Object<'_>, dev: u64) {
     object.raw(b",\"device\":\"");
     object.number(b"", dev >> 20);
     object.number(b":", dev & 0xf_ffff);

@@ -2,9 +2,10 @@
 #![allow(dead_code, clippy::unwrap_used, clippy::cast_possible_truncation, clippy::cast_sign_loss)]
 
 use crypto_trace_format::record::{
-    Clock, ClockFixed, Comm, FileOpen, FileOpenFixed, Header, Kind, LibLoad, LibLoadFixed, Loss, LossFixed,
-    ProbeStatus, ProbeStatusFixed, ProcessExec, ProcessExecFixed, ProcessExit, ProcessExitFixed, ProcessFork,
-    ProcessForkFixed, ProcessInfo, ProcessInfoFixed, Record, SelfStats, SelfStatsFixed, TlsHello, TlsHelloFixed, flags,
+    ApiCall, ApiCallFixed, ApiMeaning, Clock, ClockFixed, Comm, FileOpen, FileOpenFixed, Header, Kind, LibLoad,
+    LibLoadFixed, LibraryInfo, LibraryInfoFixed, Loss, LossFixed, ProbeStatus, ProbeStatusFixed, ProcessExec,
+    ProcessExecFixed, ProcessExit, ProcessExitFixed, ProcessFork, ProcessForkFixed, ProcessInfo, ProcessInfoFixed,
+    Record, SelfStats, SelfStatsFixed, TlsHello, TlsHelloFixed, flags,
 };
 use crypto_trace_format::segment::{BlockBuilder, BlockType, ClockAnchor, SegmentMeta, SegmentWriter};
 use std::net::{IpAddr, SocketAddr};
@@ -198,6 +199,55 @@ pub fn socket(cookie: u64, local: &str, remote: &str, sent: bool) -> TlsHelloFix
 pub fn hello(header: Header, fixed: TlsHelloFixed, data: &[u8]) -> Vec<u8> {
     let mut out = Vec::new();
     TlsHello { fixed, data, ..Default::default() }.encode(header, &mut out);
+    out
+}
+
+/// The file that [`load`] loads.
+pub const LIBRARY: (u64, u64) = (8 << 20 | 1, 99);
+
+/// A library of OpenSSL's kind, and what became of its probes.
+pub fn library(header: Header, (dev, ino): (u64, u64), path: &[u8], state: u32, message: &[u8]) -> Vec<u8> {
+    let mut out = Vec::new();
+    let probed = state == 1;
+    let fixed = LibraryInfoFixed {
+        dev,
+        ino,
+        size: 688_160,
+        state,
+        errno: if state == 2 { 13 } else { 0 },
+        functions: if probed { 24 } else { 0 },
+        features: if probed { 7 } else { 0 },
+        ..Default::default()
+    };
+    let (version, build_id): (&[u8], &[u8]) = if probed { (b"3.0.17", &[0xab, 0x01]) } else { (b"", b"") };
+    LibraryInfo { fixed, path, family: b"openssl", version, build_id, message, ..Default::default() }
+        .encode(header, &mut out);
+    out
+}
+
+/// A call of a function of [`LIBRARY`] that is over.
+pub fn call(header: Header, function: &[u8], meaning: ApiMeaning, text: &[u8], result: i64, cookie: u64) -> Vec<u8> {
+    let fixed = ApiCallFixed {
+        dev: LIBRARY.0,
+        ino: LIBRARY.1,
+        object: 0x1234,
+        cookie,
+        duration_ns: 2_000_000,
+        result,
+        count: 1,
+        fd: if cookie == 0 { -1 } else { 7 },
+        meaning: meaning.0,
+        state: 1,
+        level: 1,
+        ..Default::default()
+    };
+    api_call(header, fixed, function, text)
+}
+
+/// Any api_call.
+pub fn api_call(header: Header, fixed: ApiCallFixed, function: &[u8], text: &[u8]) -> Vec<u8> {
+    let mut out = Vec::new();
+    ApiCall { fixed, function, text, ..Default::default() }.encode(header, &mut out);
     out
 }
 

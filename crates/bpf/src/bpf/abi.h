@@ -218,7 +218,24 @@ enum ct_does {
 	CT_DOES_HANDSHAKE = 2,	/* record it when it ends a handshake */
 	CT_DOES_DESCRIPTOR = 3, /* remember the connection's descriptor */
 	CT_DOES_FORGET = 4,	/* the connection is gone */
+	CT_DOES_COUNT = 5,	/* count the call by the algorithm it is given */
 };
+
+/* What an argument that names an algorithm is. */
+enum ct_algorithm {
+	CT_ALGORITHM_NONE = 0,	 /* the function itself names it */
+	CT_ALGORITHM_TEXT = 1,	 /* a text ended by NUL */
+	CT_ALGORITHM_NUMBER = 2,
+	CT_ALGORITHM_POINTER = 3, /* to a number */
+	CT_ALGORITHM_OBJECT = 4, /* accessors tell its name or number */
+};
+
+#define CT_ACCESSORS 12 /* of one library, by number */
+#define CT_BY 2	       /* accessors that are tried */
+#define CT_NO_ACCESSOR 0xff
+#define CT_USE_TEXT 32	  /* longest name of an algorithm, with its NUL */
+#define CT_MAX_HITS 4096  /* probes that are counted by themselves */
+
 
 enum ct_returns {
 	CT_RETURNS_INT = 0,
@@ -242,7 +259,13 @@ struct ct_function {
 	__s8 only_arg; /* only calls with only_value in this argument */
 	__u8 again_count;
 	__u8 returns; /* enum ct_returns */
-	__u8 reserved[4];
+	__u8 algorithm; /* enum ct_algorithm */
+	__s8 algorithm_arg;
+	__s8 context_arg; /* asked when the algorithm is null: it goes on with the one it has */
+	__u8 reserved;
+	__u8 by[CT_BY];
+	__u8 context_by[CT_BY];
+	__u8 reserved2[4];
 };
 
 /*
@@ -267,10 +290,32 @@ struct ct_library {
 	__u64 ino;
 	struct ct_accessor version;
 	struct ct_accessor suite;
+	struct ct_accessor accessors[CT_ACCESSORS];
 	struct ct_accessor waiting; /* what a call that did not succeed waits for */
 	__u32 not_waiting;	    /* ... when it waits for nothing */
 	__u16 version_base;	    /* added to the version that was read */
 	__u16 version_limit;	    /* versions from here on have no code point; 0: none */
+};
+
+/* A use of an algorithm that is counted: by process, function, library, and what names the algorithm. */
+struct ct_use_key {
+	__u64 start_ns;
+	__u64 number;
+	__u32 tgid;
+	__u16 function;
+	__u16 library;
+	__u32 internal; /* the library called itself */
+	__u32 reserved;
+	char text[CT_USE_TEXT];
+};
+
+struct ct_use {
+	__u64 count;
+	__u64 first_ns;
+	__u64 last_ns;
+	__u32 uid;
+	__u32 gid;
+	char comm[16];
 };
 
 /* One row per kind: what a program wanted to deliver, and what the ring refused. */

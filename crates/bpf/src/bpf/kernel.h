@@ -242,6 +242,10 @@ struct fs_struct {
 	struct path pwd;
 };
 
+struct vm_area_struct {
+	struct file *vm_file;
+};
+
 struct mm_struct {
 	unsigned long arg_start;
 	unsigned long arg_end;

@@ -11,10 +11,11 @@
 #ifndef CRYPTO_TRACE_LIBRARY_H
 #define CRYPTO_TRACE_LIBRARY_H
 
-/* Cookie of a probe: row, library, and whether the return is probed as well. */
+/* Cookie of a probe: row, library, whether the return is probed as well, and, of those that count, its place in `hits`. */
 #define CT_COOKIE_FUNCTION(cookie) ((__u32)(cookie)&0xffff)
 #define CT_COOKIE_LIBRARY(cookie) ((__u32)((cookie) >> 16) & 0xffff)
 #define CT_COOKIE_RETURNS(cookie) ((cookie) >> 32 & 1)
+#define CT_COOKIE_HITS(cookie) ((__u32)((cookie) >> 33) & 0xffff)
 
 /* A number that stands for an object, so that no address of the process is recorded. */
 static __always_inline __u64 object_number(__u64 object)
@@ -29,10 +30,10 @@ static __always_inline __u64 object_number(__u64 object)
 }
 
 /* Reads what an accessor leads to; 0: it leads nowhere. */
-static __noinline int follow_accessor(__u64 object, const struct ct_accessor *accessor, __u32 *value)
+__noinline int follow_accessor(__u64 object, const struct ct_accessor *accessor, __u64 *value)
 {
 	__u64 at = object;
-	__u32 n = 0;
+	__u64 n = 0;
 	int i;
 
 	if (!accessor || !value)
@@ -58,6 +59,9 @@ static __noinline int follow_accessor(__u64 object, const struct ct_accessor *ac
 	n = 0;
 	if (accessor->size == 2) {
 		if (bpf_probe_read_user(&n, 2, (void *)at))
+			return 0;
+	} else if (accessor->size == 8) {
+		if (bpf_probe_read_user(&n, 8, (void *)at))
 			return 0;
 	} else if (bpf_probe_read_user(&n, 4, (void *)at)) {
 		return 0;
@@ -112,8 +116,9 @@ static __always_inline void tell_call(struct task_struct *task, const struct ct_
 	struct ct_scratch *s;
 	struct ct_header *h;
 	__u32 pos = sizeof(*h) + sizeof(*call);
-	__u32 slot = 0, value = 0;
 	__u32 n = f->name_len;
+	__u32 slot = 0;
+	__u64 value = 0;
 
 	s = scratch_take(&slot);
 	if (!s) {
@@ -223,7 +228,7 @@ static __always_inline void end_handshake(struct task_struct *task, struct ct_to
 	const struct ct_library *library = told->library;
 	const struct ct_function *f = told->f;
 	struct ct_object *known;
-	__u32 waiting = 0;
+	__u64 waiting = 0;
 
 	known = bpf_map_lookup_elem(&objects, &key);
 	if (known) {
@@ -352,6 +357,121 @@ int library_enter(struct pt_regs *regs)
 	call.library = (__u16)library;
 	thread->calls[depth] = call;
 	thread->depth = depth + 1;
+	return 0;
+}
+
+/* Fills in the algorithm's name or number by one of two accessors; 0: neither leads anywhere. */
+__noinline int name_algorithm(__u64 object, struct ct_use_key *key, __u32 first, __u32 second)
+{
+	const struct ct_library *library;
+	__u32 slot;
+	int i;
+
+	if (!key || !object)
+		return 0;
+	slot = key->library;
+	library = bpf_map_lookup_elem(&probed, &slot);
+	if (!library)
+		return 0;
+	for (i = 0; i < CT_BY; i++) {
+		__u32 n = i ? second : first;
+		__u64 value = 0;
+
+		if (n >= CT_ACCESSORS)
+			continue;
+		if (!follow_accessor(object, &library->accessors[n], &value) || !value)
+			continue;
+		if (library->accessors[n].size != 8) {
+			key->number = value;
+			return 1;
+		}
+		if (bpf_probe_read_user_str(key->text, CT_USE_TEXT, (void *)value) > 1)
+			return 1;
+		key->text[0] = 0;
+	}
+	return 0;
+}
+
+struct ct_caller {
+	const struct ct_library *library;
+	__u32 internal;
+};
+
+static long is_of_library(struct task_struct *task, struct vm_area_struct *vma, struct ct_caller *caller)
+{
+	struct inode *inode = BPF_CORE_READ(vma, vm_file, f_inode);
+
+	caller->internal = inode && BPF_CORE_READ(inode, i_ino) == caller->library->ino &&
+			   BPF_CORE_READ(inode, i_sb, s_dev) == caller->library->dev;
+	return 0;
+}
+
+SEC("uprobe.multi")
+int library_count(struct pt_regs *regs)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+	__u64 cookie = bpf_get_attach_cookie(regs);
+	__u32 function = CT_COOKIE_FUNCTION(cookie);
+	__u32 library = CT_COOKIE_LIBRARY(cookie);
+	__u32 hit = CT_COOKIE_HITS(cookie);
+	const struct ct_function *f;
+	struct ct_caller caller = {};
+	struct ct_use_key key = {};
+	struct ct_use *use;
+	__u64 *count, value;
+
+	count = bpf_map_lookup_elem(&hits, &hit);
+	if (count)
+		*count += 1;
+	f = bpf_map_lookup_elem(&functions, &function);
+	caller.library = bpf_map_lookup_elem(&probed, &library);
+	if (!f || !caller.library || !process_wanted(task))
+		return 0;
+	if (f->only_arg >= 0 && (__u32)call_argument(regs, f->only_arg) != f->only_value)
+		return 0;
+	key.tgid = task->tgid;
+	key.start_ns = BPF_CORE_READ(task, group_leader, start_boottime);
+	key.function = (__u16)function;
+	key.library = (__u16)library;
+	value = call_argument(regs, f->algorithm_arg);
+	switch (f->algorithm) {
+	case CT_ALGORITHM_TEXT:
+		if (bpf_probe_read_user_str(key.text, CT_USE_TEXT, (void *)value) < 0)
+			key.text[0] = 0;
+		break;
+	case CT_ALGORITHM_NUMBER:
+		key.number = (__u32)value;
+		break;
+	case CT_ALGORITHM_POINTER:
+		bpf_probe_read_user(&key.number, 4, (void *)value);
+		break;
+	case CT_ALGORITHM_OBJECT:
+		if (value)
+			name_algorithm(value, &key, f->by[0], f->by[1]);
+		else if (f->context_arg >= 0)
+			/* It goes on with the algorithm it has. */
+			name_algorithm(call_argument(regs, f->context_arg), &key, f->context_by[0], f->context_by[1]);
+		break;
+	}
+	if (!bpf_find_vma(task, call_site(regs), is_of_library, &caller, 0))
+		key.internal = caller.internal;
+
+	use = bpf_map_lookup_elem(&uses, &key);
+	if (!use) {
+		struct ct_use fresh = { .first_ns = bpf_ktime_get_boot_ns() };
+
+		fresh.uid = BPF_CORE_READ(task, real_cred, uid.val);
+		fresh.gid = BPF_CORE_READ(task, real_cred, gid.val);
+		bpf_probe_read_kernel(fresh.comm, sizeof(fresh.comm), task->group_leader->comm);
+		bpf_map_update_elem(&uses, &key, &fresh, BPF_NOEXIST);
+		use = bpf_map_lookup_elem(&uses, &key);
+		if (!use) {
+			count_lost(CT_API_CALL);
+			return 0;
+		}
+	}
+	__sync_fetch_and_add(&use->count, 1);
+	use->last_ns = bpf_ktime_get_boot_ns();
 	return 0;
 }
 

@@ -117,6 +117,23 @@ struct {
 	__type(value, struct ct_library);
 } probed SEC(".maps");
 
+/* Algorithms in use. Counts only grow; user space takes what was added since it last looked. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 16384);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, struct ct_use_key);
+	__type(value, struct ct_use);
+} uses SEC(".maps");
+
+/* How often each probe on an algorithm was hit, by whomever. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, CT_MAX_HITS);
+	__type(key, __u32);
+	__type(value, __u64);
+} hits SEC(".maps");
+
 /* Libraries that user space has looked at. */
 struct ct_file_key {
 	__u64 dev;

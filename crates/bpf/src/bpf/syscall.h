@@ -167,6 +167,15 @@ static __always_inline __s64 call_result(struct pt_regs *regs)
 	return (__s64)BPF_CORE_READ(regs, ax);
 }
 
+/* Where a function that has just been entered returns to; 0: not known. */
+static __always_inline __u64 call_site(struct pt_regs *regs)
+{
+	__u64 site = 0;
+
+	bpf_probe_read_user(&site, sizeof(site), (void *)BPF_CORE_READ(regs, sp));
+	return site;
+}
+
 #elif defined(__TARGET_ARCH_arm64)
 
 #define TIF_32BIT 22 /* arch/arm64/include/asm/thread_info.h */
@@ -269,6 +278,11 @@ static __always_inline __u64 call_argument(struct pt_regs *regs, __s8 n)
 static __always_inline __s64 call_result(struct pt_regs *regs)
 {
 	return (__s64)BPF_CORE_READ(regs, regs[0]);
+}
+
+static __always_inline __u64 call_site(struct pt_regs *regs)
+{
+	return BPF_CORE_READ(regs, regs[30]);
 }
 
 #endif

@@ -8,9 +8,8 @@ use std::fs::File;
 use std::io::{self, BufReader};
 
 use object::read::ReadCache;
-use object::{
-    Architecture, BinaryFormat, Object as _, ObjectSection as _, ObjectSegment as _, ObjectSymbol as _, SymbolKind,
-};
+use object::read::elf::{ElfFile64, SectionHeader as _, Sym as _};
+use object::{Architecture, Endianness, FileKind, Object as _, ObjectSection as _, ObjectSegment as _, elf};
 
 /// Read-only data that is searched for a version, at most.
 const MAX_VERSION_DATA: u64 = 16 << 20;
@@ -49,7 +48,7 @@ pub struct Function {
 
 /// A library or executable that is read.
 pub struct Elf<'a> {
-    file: object::File<'a, &'a ReadCache<BufReader<File>>>,
+    file: ElfFile64<'a, Endianness, &'a ReadCache<BufReader<File>>>,
     functions: HashMap<String, Function>,
     /// Made by Go: its stacks move, so returns must not be probed.
     pub is_go: bool,
@@ -63,9 +62,13 @@ impl<'a> Elf<'a> {
     /// # Errors
     /// [`ElfError`].
     pub fn read(cache: &'a ReadCache<BufReader<File>>, wanted: impl Fn(&str) -> bool) -> Result<Self, ElfError> {
-        let file = object::File::parse(cache)?;
+        let kind = FileKind::parse(cache)?;
+        if kind != FileKind::Elf64 {
+            return Err(ElfError::Architecture(format!("{kind:?}")));
+        }
+        let file = ElfFile64::parse(cache)?;
         let here = if cfg!(target_arch = "aarch64") { Architecture::Aarch64 } else { Architecture::X86_64 };
-        if file.format() != BinaryFormat::Elf || file.architecture() != here || !file.is_64() {
+        if file.architecture() != here {
             return Err(ElfError::Architecture(format!("{:?}", file.architecture())));
         }
         let is_go = file.sections().any(|section| {
@@ -74,12 +77,13 @@ impl<'a> Elf<'a> {
         let is_executable = file.entry() != 0
             && (file.kind() == object::ObjectKind::Executable || file.section_by_name(".interp").is_some());
         let mut elf = Self { file, functions: HashMap::new(), is_go, is_executable };
-        elf.find_functions(wanted);
+        elf.find_functions(wanted)?;
         Ok(elf)
     }
 
-    /// From the dynamic symbols, and of what has none of those, from all that the file has.
-    fn find_functions(&mut self, wanted: impl Fn(&str) -> bool) {
+    /// From the dynamic symbols, and from all that the file has. Tables are read whole: name by name would take a hundred times
+    /// as long.
+    fn find_functions(&mut self, wanted: impl Fn(&str) -> bool) -> Result<(), ElfError> {
         let segments: Vec<(u64, u64, u64)> = self
             .file
             .segments()
@@ -94,18 +98,28 @@ impl<'a> Elf<'a> {
                 offset.checked_add(into)
             })
         };
-        let dynamic = self.file.dynamic_symbols();
-        let all = self.file.symbols();
-        for symbol in dynamic.chain(all) {
-            if !symbol.is_definition() || symbol.kind() != SymbolKind::Text {
+        let (endian, data) = (self.file.endian(), self.file.data());
+        let sections = self.file.elf_section_table();
+        for symbols in [self.file.elf_dynamic_symbol_table(), self.file.elf_symbol_table()] {
+            if symbols.is_empty() {
                 continue;
             }
-            let Ok(name) = symbol.name() else { continue };
-            if let Some(offset) = wanted(name).then(|| offset(symbol.address())).flatten() {
-                let function = Function { address: symbol.address(), offset, size: symbol.size() };
-                self.functions.entry(name.to_owned()).or_insert(function);
+            let names = sections.section(symbols.string_section())?.data(endian, data)?;
+            for symbol in symbols.iter() {
+                if symbol.st_type() != elf::STT_FUNC || symbol.st_shndx(endian) == elf::SHN_UNDEF {
+                    continue;
+                }
+                let name = usize::try_from(symbol.st_name(endian)).ok().and_then(|at| names.get(at..));
+                let name = name.and_then(|name| name.get(..memchr::memchr(0, name)?));
+                let Some(name) = name.and_then(|name| std::str::from_utf8(name).ok()) else { continue };
+                let address = symbol.st_value(endian);
+                if let Some(offset) = wanted(name).then(|| offset(address)).flatten() {
+                    let function = Function { address, offset, size: symbol.st_size(endian) };
+                    self.functions.entry(name.to_owned()).or_insert(function);
+                }
             }
         }
+        Ok(())
     }
 
     /// A function by its name.

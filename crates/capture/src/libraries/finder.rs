@@ -12,6 +12,7 @@ use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, Sender};
 
+use crypto_trace_bpf::Does;
 use crypto_trace_format::record::Header;
 use procfs::process::{MMPermissions, MMapPath, Process};
 use rustix::fs::{OFlags, major, minor};
@@ -96,15 +97,21 @@ impl From<io::Error> for Refusal {
 pub struct Finder {
     table: std::sync::Arc<ProbeTable>,
     returns: ReturnProbes,
+    algorithms: bool,
     /// Files that were read, and whether there is a library in them.
     looked_at: HashMap<FileId, bool>,
     answers: Sender<Answer>,
 }
 
 impl Finder {
-    /// Answers into `answers`.
-    pub fn new(table: std::sync::Arc<ProbeTable>, returns: ReturnProbes, answers: Sender<Answer>) -> Self {
-        Self { table, returns, looked_at: HashMap::new(), answers }
+    /// Answers into `answers`; plans probes that count algorithms when `algorithms`.
+    pub fn new(
+        table: std::sync::Arc<ProbeTable>,
+        returns: ReturnProbes,
+        algorithms: bool,
+        answers: Sender<Answer>,
+    ) -> Self {
+        Self { table, returns, algorithms, looked_at: HashMap::new(), answers }
     }
 
     /// Runs until the other end of `requests` is dropped; `wake` is called after each request that was answered.
@@ -127,7 +134,13 @@ impl Finder {
 
     fn look_at_cache(&mut self) {
         let table = std::sync::Arc::clone(&self.table);
-        let prefixes: Vec<&str> = table.families.iter().flat_map(|family| &family.cache).map(String::as_str).collect();
+        // What has nothing to probe can wait until it is loaded.
+        let functions = |rows: &[(u16, Option<String>)]| {
+            let rows = rows.iter().filter_map(|(row, _)| table.functions.get(usize::from(*row)));
+            rows.filter(|row| self.algorithms || row.does != Does::Count).count()
+        };
+        let families = table.families.iter().filter(|family| functions(&family.functions) > 0);
+        let prefixes: Vec<&str> = families.flat_map(|family| &family.cache).map(String::as_str).collect();
         for path in cache::libraries(&prefixes) {
             let Ok((file, id)) = open(&path) else { continue };
             if !self.looked_at.contains_key(&id) {
@@ -196,7 +209,7 @@ impl Finder {
     fn read(&mut self, header: Header, path: Vec<u8>, file: File, id: FileId) -> Option<Found> {
         let size = file.metadata().map_or(0, |file| file.size());
         let outcome = file.try_clone().map_err(Refusal::from).and_then(|copy| {
-            let plan = plan(copy, &self.table, self.returns)
+            let plan = plan(copy, &self.table, self.returns, self.algorithms)
                 .map_err(|error| Refusal { errno: 0, message: error.to_string() })?;
             Ok((file.into(), plan))
         });

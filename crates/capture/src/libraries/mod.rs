@@ -6,6 +6,7 @@
 //! `library_info` record.
 
 mod accessor;
+mod algorithms;
 mod cache;
 mod elf;
 mod finder;
@@ -20,7 +21,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
 
 use anyhow::Context as _;
-use crypto_trace_bpf::{FunctionRow, LibraryRow, Programs};
+use crypto_trace_bpf::{FunctionRow, LibraryRow, LoadError, Programs};
 use crypto_trace_format::record::{
     ApiCall, Header, LibLoad, LibraryInfo, LibraryInfoFixed, ProbeState, Record, Records, TlsHello,
 };
@@ -29,6 +30,7 @@ use rustix::event::{EventfdFlags, eventfd};
 use crate::clock::boottime_ns;
 use crate::{privileges, say};
 
+use self::algorithms::Algorithms;
 use self::finder::{Answer, FileId, Finder, Found, Refusal, Request};
 use self::table::ProbeTable;
 
@@ -105,6 +107,7 @@ pub struct Libraries {
     requests: Sender<Request>,
     answers: Receiver<Answer>,
     wake: Arc<OwnedFd>,
+    algorithms: Option<Algorithms>,
     next_slot: u16,
     only_pid: Option<u32>,
     verbose: bool,
@@ -112,18 +115,19 @@ pub struct Libraries {
 
 impl Libraries {
     /// Starts the finder thread; `everywhere` says that processes may come that are not there yet, so that libraries are looked
-    /// for before they are loaded. With `only_pid` the probes are put into that process alone.
+    /// for before they are loaded. With `only_pid` the probes are put into that process alone. With `budget`, a percentage of a
+    /// core, algorithms are counted.
     ///
     /// # Errors
     /// When the thread cannot be started.
-    pub fn start(everywhere: bool, only_pid: Option<u32>, verbose: bool) -> anyhow::Result<Self> {
+    pub fn start(everywhere: bool, only_pid: Option<u32>, budget: Option<f64>, verbose: bool) -> anyhow::Result<Self> {
         let table = Arc::new(ProbeTable::load().context("the table of probes")?);
         let wake =
             Arc::new(eventfd(0, EventfdFlags::NONBLOCK | EventfdFlags::CLOEXEC).context("cannot create an eventfd")?);
         let (requests, requested) = channel();
         let (answer, answers) = channel();
         // Before there are other threads: it forks.
-        let finder = Finder::new(Arc::clone(&table), uretprobe::how(), answer);
+        let finder = Finder::new(Arc::clone(&table), uretprobe::how(), budget.is_some(), answer);
         let waker = Arc::clone(&wake);
         std::thread::Builder::new()
             .name("ct-finder".to_owned())
@@ -141,6 +145,7 @@ impl Libraries {
             requests,
             answers,
             wake,
+            algorithms: budget.map(Algorithms::new),
             next_slot: 0,
             only_pid,
             verbose,
@@ -202,6 +207,18 @@ impl Libraries {
         records
     }
 
+    /// What was counted since this was called last, as records; keeps the probes within their budget. `over` says that the
+    /// probes are detached already.
+    ///
+    /// # Errors
+    /// When the counts cannot be read.
+    pub fn take_counts(&mut self, programs: &mut Programs, over: bool) -> Result<Vec<u8>, LoadError> {
+        match &mut self.algorithms {
+            Some(algorithms) => algorithms.take(programs, &self.table.functions, over),
+            None => Ok(Vec::new()),
+        }
+    }
+
     /// Attaches to one file; returns the record that tells what became of it.
     fn attach(&mut self, programs: &mut Programs, found: Found) -> Vec<u8> {
         let Found { header, path, id: (dev, ino), size, outcome } = found;
@@ -228,6 +245,9 @@ impl Libraries {
                 } else {
                     match programs.attach_library(self.next_slot, file.as_fd(), &row, &plan.probes, self.only_pid) {
                         Ok(()) => {
+                            if let Some(algorithms) = &mut self.algorithms {
+                                algorithms.add_library(self.next_slot, (dev, ino), &path);
+                            }
                             self.next_slot += 1;
                             (ProbeState::ATTACHED, plan.message)
                         }

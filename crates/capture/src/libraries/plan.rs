@@ -61,7 +61,7 @@ pub enum ReturnProbes {
 ///
 /// # Errors
 /// [`ElfError`] when it cannot be read or is no ELF file of this machine.
-pub fn plan(file: File, table: &ProbeTable, returns: ReturnProbes) -> Result<Plan, ElfError> {
+pub fn plan(file: File, table: &ProbeTable, returns: ReturnProbes, algorithms: bool) -> Result<Plan, ElfError> {
     let cache = ReadCache::new(BufReader::new(file));
     let wanted = |name: &str| table.names.contains(name);
     let elf = Elf::read(&cache, wanted)?;
@@ -84,6 +84,10 @@ pub fn plan(file: File, table: &ProbeTable, returns: ReturnProbes) -> Result<Pla
         plan_objects(&mut plan, &elf, family);
         for (row, unless) in &family.functions {
             if unless.as_ref().is_some_and(|other| elf.function(other).is_some()) {
+                continue;
+            }
+            let counts = table.functions.get(usize::from(*row)).is_some_and(|row| row.does == Does::Count);
+            if counts && !algorithms {
                 continue;
             }
             plan_function(&mut plan, &elf, table, *row, returns, &mut without_result);
@@ -127,6 +131,11 @@ fn plan_objects(plan: &mut Plan, elf: &Elf<'_>, family: &Family) {
     if let Some(suite) = family.suite.as_ref().and_then(|chain| decode(elf, chain)) {
         row.suite = Some(suite);
     }
+    let first = |chains: &Vec<Chain>| chains.iter().find_map(|chain| decode_any(elf, chain));
+    let accessors: Vec<_> = family.accessors.iter().map(first).collect();
+    if !accessors.is_empty() {
+        row.accessors = accessors;
+    }
     if let Some(chain) = &family.waiting
         && let Some(waiting) = decode(elf, chain)
     {
@@ -135,6 +144,11 @@ fn plan_objects(plan: &mut Plan, elf: &Elf<'_>, family: &Family) {
 }
 
 fn decode(elf: &Elf<'_>, chain: &Chain) -> Option<Accessor> {
+    decode_any(elf, chain).filter(|whole| matches!(whole.size, 2 | 4))
+}
+
+/// The same, also of what leads to a text.
+fn decode_any(elf: &Elf<'_>, chain: &Chain) -> Option<Accessor> {
     let mut names = chain.chain.iter();
     let mut one = || {
         let function = elf.function(names.next()?)?;
@@ -144,7 +158,7 @@ fn decode(elf: &Elf<'_>, chain: &Chain) -> Option<Accessor> {
     for _ in 1..chain.chain.len() {
         whole = accessor::join(whole, &one()?)?;
     }
-    matches!(whole.size, 2 | 4).then_some(whole)
+    Some(whole)
 }
 
 fn plan_function(
@@ -161,6 +175,10 @@ fn plan_function(
     let at = |into: u64| ProbeSite { offset: function.offset + into, function: index };
     let entry = at(site::entry(&code));
     plan.functions = plan.functions.saturating_add(1);
+    if row.does == Does::Count {
+        plan.probes.counted.push(entry);
+        return;
+    }
     let silent = matches!(row.does, Does::Descriptor | Does::Forget) || row.returns == Returns::Nothing;
     if silent {
         plan.probes.entries.push(entry);

@@ -2,7 +2,8 @@
 
 use std::collections::HashSet;
 
-use crypto_trace_bpf::{Does, FunctionRow, Returns};
+use anyhow::Context as _;
+use crypto_trace_bpf::{Algorithm, Does, FunctionRow, LibraryRow, Returns};
 use crypto_trace_format::record::ApiMeaning;
 use serde::Deserialize;
 
@@ -42,6 +43,8 @@ pub struct Family {
     pub suite: Option<Chain>,
     /// How it is found what it waits for.
     pub waiting: Option<Chain>,
+    /// What tells algorithms, by number: several chains, of which the first is taken that the library has.
+    pub accessors: Vec<Vec<Chain>>,
     /// Rows of [`ProbeTable::functions`], and the function whose presence makes the row needless.
     pub functions: Vec<(u16, Option<String>)>,
 }
@@ -80,7 +83,16 @@ struct LibraryEntry {
     suite: Option<Chain>,
     waiting: Option<Chain>,
     #[serde(default)]
+    accessor: Vec<AccessorEntry>,
+    #[serde(default)]
     function: Vec<FunctionEntry>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct AccessorEntry {
+    name: String,
+    chains: Vec<Vec<String>>,
 }
 
 #[derive(Deserialize)]
@@ -103,6 +115,25 @@ struct FunctionEntry {
     success: i64,
     #[serde(default)]
     again: Vec<i64>,
+    #[serde(default)]
+    algorithm: AlgorithmEntry,
+    argument: Option<u8>,
+    #[serde(default)]
+    by: Vec<String>,
+    context: Option<u8>,
+    #[serde(default)]
+    context_by: Vec<String>,
+}
+
+#[derive(Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum AlgorithmEntry {
+    #[default]
+    Own,
+    Text,
+    Number,
+    Pointer,
+    Object,
 }
 
 #[derive(Clone, Copy, Default, Deserialize)]
@@ -113,6 +144,7 @@ enum DoesEntry {
     Handshake,
     Descriptor,
     Forget,
+    Count,
 }
 
 #[derive(Clone, Copy, Default, Deserialize)]
@@ -134,6 +166,13 @@ impl ProbeTable {
         let mut table = Self { families: Vec::new(), functions: Vec::new(), names: HashSet::new() };
         for entry in file.library {
             let mut rows = Vec::new();
+            let accessors: Vec<String> = entry.accessor.iter().map(|accessor| accessor.name.clone()).collect();
+            anyhow::ensure!(accessors.len() <= LibraryRow::MAX_ACCESSORS, "{}: too many accessors", entry.family);
+            let chain = |chain| Chain { chain, idle: 0 };
+            let accessor_chains: Vec<Vec<Chain>> =
+                entry.accessor.into_iter().map(|accessor| accessor.chains.into_iter().map(chain).collect()).collect();
+            let names = accessor_chains.iter().flatten().flat_map(|chain| chain.chain.iter().cloned());
+            table.names.extend(names);
             let chains = [&entry.version, &entry.suite, &entry.waiting];
             table.names.extend(chains.into_iter().flatten().flat_map(|chain| chain.chain.iter().cloned()));
             table.names.extend(entry.identify.iter().chain(&entry.version_function).cloned());
@@ -141,7 +180,7 @@ impl ProbeTable {
             for function in entry.function {
                 table.names.extend(function.unless.clone());
                 rows.push((u16::try_from(table.functions.len())?, function.unless.clone()));
-                table.functions.push(row(function)?);
+                table.functions.push(row(function, &accessors)?);
             }
             table.families.push(Family {
                 name: entry.family,
@@ -154,6 +193,7 @@ impl ProbeTable {
                 version_limit: entry.version_limit,
                 suite: entry.suite,
                 waiting: entry.waiting,
+                accessors: accessor_chains,
                 functions: rows,
             });
         }
@@ -161,19 +201,39 @@ impl ProbeTable {
     }
 }
 
-fn row(entry: FunctionEntry) -> anyhow::Result<FunctionRow> {
+fn row(entry: FunctionEntry, accessors: &[String]) -> anyhow::Result<FunctionRow> {
     let silent = matches!(entry.does, DoesEntry::Descriptor | DoesEntry::Forget);
     let meaning = ApiMeaning::NAMES.iter().find(|(_, name)| *name == entry.meaning).map(|(value, _)| *value);
     anyhow::ensure!(meaning.is_some() != silent, "{}: meaning {:?}", entry.name, entry.meaning);
     anyhow::ensure!(entry.name.len() <= FunctionRow::MAX_NAME, "{}: too long", entry.name);
     anyhow::ensure!(entry.again.len() <= FunctionRow::MAX_AGAIN, "{}: too many values of `again`", entry.name);
+    let numbers = |names: &[String]| -> anyhow::Result<Vec<u8>> {
+        anyhow::ensure!(names.len() <= FunctionRow::MAX_BY, "{}: too many accessors", entry.name);
+        let number = |name: &String| {
+            let at = accessors.iter().position(|known| known == name).and_then(|at| u8::try_from(at).ok());
+            at.with_context(|| format!("{}: no accessor {name}", entry.name))
+        };
+        names.iter().map(number).collect()
+    };
+    let (by, context_by) = (numbers(&entry.by)?, numbers(&entry.context_by)?);
+    let argument = entry.argument.with_context(|| format!("{}: no argument", entry.name));
     Ok(FunctionRow {
+        algorithm: match entry.algorithm {
+            AlgorithmEntry::Own => Algorithm::Own,
+            AlgorithmEntry::Text => Algorithm::Text(argument?),
+            AlgorithmEntry::Number => Algorithm::Number(argument?),
+            AlgorithmEntry::Pointer => Algorithm::Pointer(argument?),
+            AlgorithmEntry::Object => Algorithm::Object(argument?),
+        },
+        by,
+        context: entry.context.map(|context| (context, context_by)),
         name: entry.name,
         does: match entry.does {
             DoesEntry::Tell => Does::Tell,
             DoesEntry::Handshake => Does::Handshake,
             DoesEntry::Descriptor => Does::Descriptor,
             DoesEntry::Forget => Does::Forget,
+            DoesEntry::Count => Does::Count,
         },
         returns: match entry.returns {
             ReturnsEntry::Int => Returns::Int,
@@ -204,7 +264,7 @@ mod tests {
             let arguments = [row.object, row.text, row.length, row.number, row.only.map(|(n, _)| n)];
             assert!(arguments.into_iter().flatten().all(|argument| argument < 6), "{}", row.name);
             assert!(row.length.is_none() || row.text.is_some(), "{}", row.name);
-            let needs_object = !matches!(row.does, Does::Tell);
+            let needs_object = !matches!(row.does, Does::Tell | Does::Count);
             assert!(!needs_object || row.object.is_some(), "{}", row.name);
         }
         for family in &table.families {
