@@ -4,8 +4,10 @@
 //! handshakes are kept by their socket, so that a `tls_handshake` event can name the library that made it, and what came of
 //! it after the hellos, where the wire is blind.
 
+mod names;
 mod outcome;
 
+pub use names::{algorithm, uses_algorithm};
 pub use outcome::succeeded;
 
 use crypto_trace_format::record::{ApiCall, ApiMeaning, Header, LibraryInfo, ProbeState};

@@ -56,7 +56,7 @@ fn files(task: &EventsTask, paths: &[PathBuf], console: Console) -> Result<Outco
         }
         None => {
             let totals = summary::summarize(&plan, &mut faults);
-            print_summary(&totals, &captures, inputs.segments.len(), &faults, task.redact, out)?;
+            print_summary(task, &totals, &captures, inputs.segments.len(), &faults, out)?;
             (totals.tally, false)
         }
     };
@@ -79,7 +79,7 @@ fn stream(task: &EventsTask, console: Console) -> Result<Outcome> {
         None => {
             let mut totals = Totals::default();
             let live = run_live(stdin, &task.filter, &mut totals, &mut faults).context("stdin")?;
-            print_summary(&totals, &live.captures, live.segments as usize, &faults, task.redact, out)?;
+            print_summary(task, &totals, &live.captures, live.segments as usize, &faults, out)?;
             (live, totals.tally)
         }
     };
@@ -104,11 +104,11 @@ fn format(format: Format) -> Option<&'static dyn EventFormat> {
 }
 
 fn print_summary(
+    task: &EventsTask,
     totals: &Totals,
     captures: &[Capture],
     segments: usize,
     faults: &FaultLog,
-    redact: bool,
     mut out: Output,
 ) -> Result<()> {
     let context = SummaryContext {
@@ -116,7 +116,8 @@ fn print_summary(
         segments,
         damaged_records: faults.records_lost(),
         damaged: faults.any_damage(),
-        redact,
+        why_none: completeness::why_no_events(captures, &task.filter, totals.tally.processed),
+        redact: task.redact,
         paint: Paint { colour: out.colour },
     };
     out.write_all(summary::print(totals, &context).as_bytes())?;

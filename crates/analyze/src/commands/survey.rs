@@ -11,7 +11,7 @@ use crate::input;
 use crate::pipeline::{Plan, read_captures, run_live};
 use crate::redact;
 use crate::summary::{self, Totals};
-use crate::survey::{in_short, post_quantum};
+use crate::survey::{in_short, post_quantum, told_by_libraries};
 use crate::text::Paint;
 use anyhow::{Context, Result, bail};
 use jiff::civil::Date;
@@ -155,6 +155,9 @@ pub(super) fn head(counted: &Counted<'_>, out: &mut String) {
         None => {
             line("TLS", &in_short(survey));
             line("", &post_quantum(survey.quantum));
+            if let Some(told) = told_by_libraries(survey.told) {
+                line("", &told);
+            }
         }
     }
     line("As of", &counted.as_of.date.to_string());

@@ -22,6 +22,8 @@ pub enum Place {
     CertificateKey,
     /// The signature of a certificate.
     CertificateSignature,
+    /// A call of a library function, for TLS or not.
+    LibraryCall,
 }
 
 impl Place {
@@ -34,6 +36,7 @@ impl Place {
             Self::CipherSuite => "cipher_suite",
             Self::CertificateKey => "certificate_key",
             Self::CertificateSignature => "certificate_signature",
+            Self::LibraryCall => "library_call",
         }
     }
 }
