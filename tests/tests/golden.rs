@@ -86,7 +86,7 @@ fn assert_same(found: &[u8], expected: &[u8], what: &str) {
 #[test]
 fn real_captures_replay_byte_for_byte() {
     let captures = captures();
-    assert!(captures.len() >= 8, "captures are missing from testdata/: {captures:?}");
+    assert!(captures.len() >= 12, "captures are missing from testdata/: {captures:?}");
     for capture in captures {
         for (format, name) in FORMATS {
             check(&capture, &["events", "--format", format], name);
@@ -124,6 +124,15 @@ fn each_capture_shows_what_it_was_made_for() {
     assert_eq!((count(&calls, "api_result", "ok"), count(&calls, "api_result", "failed")), (7, 1));
     assert_eq!(count(&calls, "meaning", "private_key_file"), 1);
     assert!(count(&calls, "library_version", "3.7.9") >= 4, "GnuTLS tells its version");
+    let go = events("tls-go");
+    assert_eq!((count(&go, "event_type", "tls_handshake"), count(&go, "group", "X25519MLKEM768")), (16, 4));
+    let rustls = events("tls-rustls");
+    assert_eq!((count(&rustls, "event_type", "tls_handshake"), count(&rustls, "group", "X25519MLKEM768")), (10, 4));
+    let nginx = events("tls-nginx");
+    assert!(nginx.iter().filter(|event| event["process"] == "nginx" && event["role"] == "server").count() == 5);
+    let wheels = events("tls-wheels");
+    assert_eq!((count(&wheels, "event_type", "tls_handshake"), count(&wheels, "group", "X25519MLKEM768")), (8, 4));
+    assert!(count(&wheels, "library", "psycopg2_binary.libs/libssl-") >= 3);
     let counted = events("algorithms");
     assert!(count(&counted, "algorithm", "3DES-EDE") >= 1 && count(&counted, "algorithm", "RSA") >= 1);
     let python = events("python-https");

@@ -209,6 +209,11 @@ fn pair(run: &Run, said: Value) -> Pair<'_> {
     for (name, value) in said.as_object().unwrap() {
         compare_member(event, name, value);
     }
+    // Left out where no call of a library was seen.
+    if let Some(result) = event["api_result"].as_str() {
+        let expected = if said["error"].is_string() { "failed" } else { "ok" };
+        assert_eq!(result, expected, "{said}\n{event:#}");
+    }
     Pair { said, event }
 }
 
