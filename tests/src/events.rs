@@ -3,9 +3,10 @@
 use std::path::PathBuf;
 
 use crypto_trace_format::record::{
-    ClockFixed, FileOpen, FileOpenFixed, Header, LibLoad, LibLoadFixed, Loss, LossFixed, ProbeStatus, ProbeStatusFixed,
-    ProcessExec, ProcessExecFixed, ProcessExit, ProcessExitFixed, ProcessFork, ProcessForkFixed, ProcessInfo,
-    ProcessInfoFixed, Record, SelfStats, SelfStatsFixed, TlsHello, TlsHelloFixed, trim_comm,
+    ApiCall, ApiCallFixed, ClockFixed, FileOpen, FileOpenFixed, Header, LibLoad, LibLoadFixed, LibraryInfo,
+    LibraryInfoFixed, Loss, LossFixed, ProbeStatus, ProbeStatusFixed, ProcessExec, ProcessExecFixed, ProcessExit,
+    ProcessExitFixed, ProcessFork, ProcessForkFixed, ProcessInfo, ProcessInfoFixed, Record, SelfStats, SelfStatsFixed,
+    TlsHello, TlsHelloFixed, trim_comm,
 };
 use crypto_trace_format::segment::{BlockBuffer, Fault, SegmentMeta, SegmentReader, StreamItem, StreamReader};
 
@@ -45,6 +46,8 @@ pub enum Body {
     Open(Open),
     Lib(Lib),
     Hello(TlsHelloFixed),
+    Call(Call),
+    Library(Library),
     Info(Info),
     Loss(LossFixed),
     Clock(ClockFixed),
@@ -95,6 +98,27 @@ pub struct Info {
     pub fixed: ProcessInfoFixed,
     pub exe: Vec<u8>,
     pub argv: Vec<u8>,
+}
+
+/// `api_call`.
+#[derive(Debug, Clone)]
+#[allow(missing_docs, reason = "as in the record")]
+pub struct Call {
+    pub fixed: ApiCallFixed,
+    pub function: String,
+    pub text: String,
+}
+
+/// `library_info`.
+#[derive(Debug, Clone)]
+#[allow(missing_docs, reason = "as in the record")]
+pub struct Library {
+    pub fixed: LibraryInfoFixed,
+    pub path: String,
+    pub family: String,
+    pub version: String,
+    pub build_id: Vec<u8>,
+    pub message: String,
 }
 
 /// `probe_status`.
@@ -219,6 +243,21 @@ impl Trace {
         self.select(|body| if let Body::Probe(probe) = body { Some(probe) } else { None })
     }
 
+    /// All `tls_hello`.
+    pub fn hellos(&self) -> Vec<(&Event, &TlsHelloFixed)> {
+        self.select(|body| if let Body::Hello(hello) = body { Some(hello) } else { None })
+    }
+
+    /// All `api_call`.
+    pub fn calls(&self) -> Vec<(&Event, &Call)> {
+        self.select(|body| if let Body::Call(call) = body { Some(call) } else { None })
+    }
+
+    /// All `library_info`.
+    pub fn libraries(&self) -> Vec<(&Event, &Library)> {
+        self.select(|body| if let Body::Library(library) = body { Some(library) } else { None })
+    }
+
     /// The last `self_stats`.
     pub fn stats(&self) -> SelfStatsFixed {
         let all = self.select(|body| if let Body::Stats(stats) = body { Some(stats) } else { None });
@@ -247,7 +286,23 @@ impl Trace {
 }
 
 fn body(record: &Record<'_>) -> Body {
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     match record.kind() {
+        ApiCall::KIND => {
+            let ApiCall { fixed, function, text: argument, .. } = ApiCall::decode(record).unwrap();
+            Body::Call(Call { fixed, function: text(function), text: text(argument) })
+        }
+        LibraryInfo::KIND => {
+            let library = LibraryInfo::decode(record).unwrap();
+            Body::Library(Library {
+                fixed: library.fixed,
+                path: text(library.path),
+                family: text(library.family),
+                version: text(library.version),
+                build_id: library.build_id.to_vec(),
+                message: text(library.message),
+            })
+        }
         ProcessExec::KIND => {
             let exec = ProcessExec::decode(record).unwrap();
             let ProcessExec { fixed, exe, argv, cwd, cgroup, .. } = exec;
@@ -272,7 +327,6 @@ fn body(record: &Record<'_>) -> Body {
         Loss::KIND => Body::Loss(Loss::decode(record).unwrap().fixed),
         ProbeStatus::KIND => {
             let ProbeStatus { fixed, probe, target, .. } = ProbeStatus::decode(record).unwrap();
-            let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
             Body::Probe(Probe { fixed, probe: text(probe), target: text(target) })
         }
         SelfStats::KIND => Body::Stats(SelfStats::decode(record).unwrap().fixed),

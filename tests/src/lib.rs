@@ -9,10 +9,12 @@ mod binaries;
 mod capture;
 mod events;
 mod live;
+mod own_libraries;
 mod process;
 
 pub use binaries::{analyze_binary, capture_binary, put_program, workload};
 pub use capture::{Capture, Done, Running};
-pub use events::{Body, Event, Exec, Info, Lib, Open, Probe, Trace};
+pub use events::{Body, Call, Event, Exec, Info, Lib, Library, Open, Probe, Trace};
 pub use live::{Permit, alone, live, skip};
+pub use own_libraries::as_seen;
 pub use process::{Finished, Process, pid_of, run};

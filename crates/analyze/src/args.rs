@@ -5,7 +5,8 @@ use crate::names::event_type;
 use crate::time_spec::TimeSpec;
 use clap::error::ErrorKind;
 use clap::{ArgAction, Args, CommandFactory, Parser, Subcommand, ValueEnum};
-use crypto_trace_format::record::{KINDS, Kind};
+use crypto_trace_format::record::{ApiCall, KINDS, Kind, LibLoad, TlsHello};
+use jiff::civil::Date;
 use std::ffi::OsString;
 use std::path::PathBuf;
 
@@ -30,8 +31,40 @@ pub enum Task {
     Info(ReportTask),
     /// Check every byte.
     Verify(ReportTask),
+    /// Count TLS handshakes.
+    Survey(Box<SurveyTask>),
     /// Print the JSON Schema of events.
     Schema,
+}
+
+/// Count TLS handshakes.
+#[derive(Debug, Clone)]
+pub struct SurveyTask {
+    /// What to tell of them.
+    pub report: SurveyReport,
+    /// What to read.
+    pub input: Input,
+    /// What to count.
+    pub filter: Filter,
+    /// Where to; stdout when `None`.
+    pub output: Option<PathBuf>,
+    /// As JSON.
+    pub json: bool,
+    /// The day that rules and certificates are judged by; when the capture ended, if `None`.
+    pub as_of: Option<Date>,
+    /// Hide home directories.
+    pub redact: bool,
+}
+
+/// What is told of TLS handshakes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SurveyReport {
+    /// Who negotiated what with whom.
+    Tls,
+    /// Algorithms.
+    Algorithms,
+    /// What could be seen, and what not.
+    Coverage,
 }
 
 /// Show events.
@@ -127,6 +160,12 @@ struct Cli {
 enum Command {
     /// Show events, or a summary of them
     Events(Box<EventsArgs>),
+    /// Count TLS handshakes: versions, suites, key exchange, peers, failures, weak findings, certificates
+    Tls(Box<JudgedArgs>),
+    /// Tell which algorithms handshakes negotiated (not merely offered), and which rules speak of them
+    Algorithms(Box<JudgedArgs>),
+    /// Tell what the capture could see of TLS, and what it could not
+    Coverage(Box<SurveyArgs>),
     /// Say what a capture is: host, time, counts, loss, probes, cost
     Info(ReportArgs),
     /// Check every byte of segments; exit code 6 when they are damaged
@@ -157,11 +196,67 @@ struct EventsArgs {
     filters: FilterArgs,
 }
 
+#[derive(Debug, Args)]
+struct JudgedArgs {
+    #[command(flatten)]
+    survey: SurveyArgs,
+
+    /// Judge rules and certificates as of this day, such as 2031-01-01 [default: when the capture ended]
+    #[arg(long, value_name = "DATE")]
+    as_of: Option<Date>,
+}
+
+#[derive(Debug, Args)]
+struct SurveyArgs {
+    /// Segments, directories of segments, or - for a stream on stdin [default: -]
+    #[arg(value_name = "INPUT")]
+    inputs: Vec<PathBuf>,
+
+    /// How to show it
+    #[arg(short, long, value_enum, default_value = "text", value_name = "FORMAT")]
+    format: ReportFormat,
+
+    /// Write to FILE instead of stdout
+    #[arg(short, long, value_name = "FILE")]
+    output: Option<PathBuf>,
+
+    /// Show names of home directories
+    #[arg(long)]
+    no_redact: bool,
+
+    #[command(flatten)]
+    filters: WhoArgs,
+}
+
 /// Filters combine with AND; one given several times is OR. Events about the capture itself, such as loss, are held only
 /// to --type, --since and --until.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Filters (all must hold; one given several times: any)")]
 struct FilterArgs {
+    #[command(flatten)]
+    who: WhoArgs,
+
+    /// Glob for the file or library: without a slash its name in any directory, with one the whole path; {pem,crt} works
+    #[arg(short = 'F', long = "file", value_name = "GLOB", action = ArgAction::Append, value_parser = glob)]
+    files: Vec<String>,
+
+    /// Part of the library's file name (libssl) or of its name (OpenSSL)
+    #[arg(short, long = "library", value_name = "NAME", action = ArgAction::Append, value_parser = not_empty)]
+    libraries: Vec<String>,
+
+    /// Event types [default: process_exec,process_exit,file_open,lib_load,tls_handshake,api_call,loss]
+    #[arg(long = "type", value_name = "TYPE,…", action = ArgAction::Append, value_delimiter = ',', value_parser = kind)]
+    kinds: Vec<Kind>,
+
+    /// What succeeded, or what failed: opens and library calls by their result, exits by their status, TLS handshakes by an alert
+    #[arg(long, value_enum, value_name = "RESULT")]
+    result: Option<Outcome>,
+}
+
+/// Whose events, and from when.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Filters (all must hold; one given several times: any)")]
+struct WhoArgs {
     /// Process id
     #[arg(short, long = "pid", value_name = "PID", action = ArgAction::Append, value_parser = clap::value_parser!(u32).range(1..))]
     pids: Vec<u32>,
@@ -173,18 +268,6 @@ struct FilterArgs {
     /// With --pid or --name: descendants of these processes too
     #[arg(long)]
     follow_children: bool,
-
-    /// Glob for the file or library: without a slash its name in any directory, with one the whole path; {pem,crt} works
-    #[arg(short = 'F', long = "file", value_name = "GLOB", action = ArgAction::Append, value_parser = glob)]
-    files: Vec<String>,
-
-    /// Part of the library's file name (libssl) or of its name (OpenSSL)
-    #[arg(short, long = "library", value_name = "NAME", action = ArgAction::Append, value_parser = not_empty)]
-    libraries: Vec<String>,
-
-    /// Event types [default: process_exec,process_exit,file_open,lib_load,tls_handshake,loss]
-    #[arg(long = "type", value_name = "TYPE,…", action = ArgAction::Append, value_delimiter = ',', value_parser = kind)]
-    kinds: Vec<Kind>,
 
     /// Real user id
     #[arg(long = "uid", value_name = "UID", action = ArgAction::Append)]
@@ -205,10 +288,6 @@ struct FilterArgs {
     /// Before this time
     #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
     until: Option<TimeSpec>,
-
-    /// What succeeded, or what failed: opens by their result, exits by their status
-    #[arg(long, value_enum, value_name = "RESULT")]
-    result: Option<Outcome>,
 }
 
 #[derive(Debug, Args)]
@@ -239,6 +318,9 @@ pub fn parse(args: impl IntoIterator<Item = impl Into<OsString> + Clone>) -> Res
     };
     let task = match cli.command {
         Command::Events(args) => Task::Events(Box::new(events(*args)?)),
+        Command::Tls(args) => Task::Survey(Box::new(survey(SurveyReport::Tls, args.survey, args.as_of)?)),
+        Command::Algorithms(args) => Task::Survey(Box::new(survey(SurveyReport::Algorithms, args.survey, args.as_of)?)),
+        Command::Coverage(args) => Task::Survey(Box::new(survey(SurveyReport::Coverage, *args, None)?)),
         Command::Info(args) => Task::Info(report(args)?),
         Command::Verify(args) => Task::Verify(report(args)?),
         Command::Schema => Task::Schema,
@@ -252,22 +334,52 @@ pub fn command() -> clap::Command {
 }
 
 fn events(args: EventsArgs) -> Result<EventsTask, clap::Error> {
-    let dashes = args.inputs.iter().filter(|input| input.as_os_str() == "-").count();
-    let input = match (dashes, args.inputs.len()) {
+    let filter = filter(args.filters)?;
+    let input = input(args.inputs, &filter)?;
+    Ok(EventsTask { input, format: args.format, filter, output: args.output, redact: !args.no_redact })
+}
+
+fn survey(report: SurveyReport, args: SurveyArgs, as_of: Option<Date>) -> Result<SurveyTask, clap::Error> {
+    let mut filter = who(args.filters)?;
+    filter.kinds = match report {
+        SurveyReport::Tls => vec![TlsHello::KIND],
+        SurveyReport::Algorithms => vec![TlsHello::KIND, ApiCall::KIND],
+        SurveyReport::Coverage => vec![TlsHello::KIND, ApiCall::KIND, LibLoad::KIND],
+    };
+    let input = input(args.inputs, &filter)?;
+    let output = args.output;
+    let json = args.format == ReportFormat::Json;
+    Ok(SurveyTask { report, input, filter, output, json, as_of, redact: !args.no_redact })
+}
+
+fn input(inputs: Vec<PathBuf>, filter: &Filter) -> Result<Input, clap::Error> {
+    let dashes = inputs.iter().filter(|input| input.as_os_str() == "-").count();
+    let input = match (dashes, inputs.len()) {
         (_, 0) | (1, 1) => Input::Stdin,
-        (0, _) => Input::Paths(args.inputs),
+        (0, _) => Input::Paths(inputs),
         _ => return Err(usage(ErrorKind::ArgumentConflict, "- (stdin) stands alone, without other inputs")),
     };
-    let filter = filter(args.filters)?;
     if input == Input::Stdin && filter.needs_end() {
         let message =
             "a time relative to the capture's end needs files, not a stream: give --since/--until a full time";
         return Err(usage(ErrorKind::ArgumentConflict, message));
     }
-    Ok(EventsTask { input, format: args.format, filter, output: args.output, redact: !args.no_redact })
+    Ok(input)
 }
 
 fn filter(args: FilterArgs) -> Result<Filter, clap::Error> {
+    let globs =
+        |globs: &[String]| Globs::new(globs).map_err(|error| usage(ErrorKind::ValueValidation, &error.to_string()));
+    Ok(Filter {
+        files: if args.files.is_empty() { None } else { Some(globs(&args.files)?) },
+        libraries: args.libraries,
+        kinds: args.kinds,
+        outcome: args.result,
+        ..who(args.who)?
+    })
+}
+
+fn who(args: WhoArgs) -> Result<Filter, clap::Error> {
     if args.follow_children && args.pids.is_empty() && args.names.is_empty() {
         return Err(usage(ErrorKind::MissingRequiredArgument, "--follow-children needs --pid or --name"));
     }
@@ -276,21 +388,16 @@ fn filter(args: FilterArgs) -> Result<Filter, clap::Error> {
     {
         return Err(usage(ErrorKind::ValueValidation, "--since is not before --until"));
     }
-    let globs =
-        |globs: &[String]| Globs::new(globs).map_err(|error| usage(ErrorKind::ValueValidation, &error.to_string()));
     Ok(Filter {
         pids: args.pids,
         names: args.names,
         follow_children: args.follow_children,
-        files: if args.files.is_empty() { None } else { Some(globs(&args.files)?) },
-        libraries: args.libraries,
-        kinds: args.kinds,
         uids: args.uids,
         cgroups: args.cgroups,
         containers: args.containers,
         since: args.since,
         until: args.until,
-        outcome: args.result,
+        ..Filter::default()
     })
 }
 
@@ -369,6 +476,12 @@ mod tests {
             "events - --since -10m",
             "events a --since 2026-11-22T10:00:00Z --until 2026-11-22T09:00:00Z",
             "events a --threads 0",
+            "tls a -",
+            "tls a --as-of tomorrow",
+            "tls a --type loss",
+            "algorithms a -f json-stream",
+            "coverage - --since -10m",
+            "coverage a --as-of 2031-01-01",
             "info",
             "info -",
             "verify",

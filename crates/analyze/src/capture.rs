@@ -2,12 +2,14 @@
 //!
 //! A capture is all segments with the same capture id. It is filled record by record in capture order and then only read.
 
+use crate::api::{HandshakeCalls, Libraries};
 use crate::clock::WallClock;
 use crate::handshakes::Handshakes;
 use crate::names::OpenFlags;
 use crate::timeline::Timeline;
 use crypto_trace_format::record::{
-    Clock, Header, Kind, Loss, LossCause, ProbeState, ProbeStatus, Record, RecordError, SelfStats, SelfStatsFixed,
+    Clock, Header, Kind, LibraryInfo, Loss, LossCause, ProbeState, ProbeStatus, Record, RecordError, SelfStats,
+    SelfStatsFixed, TlsHello,
 };
 use crypto_trace_format::segment::{ClockAnchor, SegmentMeta};
 use std::collections::BTreeMap;
@@ -38,6 +40,8 @@ pub struct ProbeRow {
     pub errno: i32,
     /// Why, for people.
     pub message: Vec<u8>,
+    /// Since when it is in this state, boot time.
+    pub since_ns: u64,
 }
 
 /// Name, target and tier of a probe.
@@ -56,6 +60,10 @@ pub struct Capture {
     pub timeline: Timeline,
     /// TLS connections.
     pub handshakes: Handshakes,
+    /// Crypto libraries, and their probes.
+    pub libraries: Libraries,
+    /// Handshakes as libraries saw them.
+    pub calls: HandshakeCalls,
     /// What is missing, by kind and cause.
     pub loss: BTreeMap<(u16, LossCause), LossRow>,
     /// Probes.
@@ -84,6 +92,8 @@ impl Capture {
             clock,
             timeline: Timeline::default(),
             handshakes: Handshakes::default(),
+            libraries: Libraries::default(),
+            calls: HandshakeCalls::default(),
             loss: BTreeMap::new(),
             probes: BTreeMap::new(),
             self_stats: None,
@@ -118,7 +128,8 @@ impl Capture {
                 self.add_anchor(ClockAnchor { boottime_ns: fixed.boottime_ns, realtime_ns: fixed.realtime_ns });
             }
             Loss::KIND => self.add_loss(&Loss::decode(record)?),
-            ProbeStatus::KIND => self.add_probe(&ProbeStatus::decode(record)?),
+            ProbeStatus::KIND => self.add_probe(&record.header, &ProbeStatus::decode(record)?),
+            LibraryInfo::KIND => self.libraries.add(&record.header, &LibraryInfo::decode(record)?),
             SelfStats::KIND => self.add_self_stats(&record.header, SelfStats::decode(record)?.fixed),
             _ => self.timeline.apply(record)?,
         }
@@ -137,6 +148,16 @@ impl Capture {
             .map_or((0, 0), |c| (c.highest.0.saturating_sub(c.base.0), c.highest.1.saturating_sub(c.base.1)));
         // Counters run ahead of records when the end of a capture is missing, and behind when only counters are.
         (told.0.max(counted.0), told.1.max(counted.1))
+    }
+
+    /// Whether a probe for TLS handshakes was attached.
+    pub fn watches_tls(&self) -> bool {
+        // Another one, of the same name, only tells which process a socket belongs to.
+        self.probes.iter().any(|((probe, target, _), row)| {
+            row.state == ProbeState::ATTACHED
+                && probe.as_slice() == TlsHello::LAYOUT.name.as_bytes()
+                && target.starts_with(b"cgroup_skb")
+        })
     }
 
     /// Probes that are not attached although they were wanted.
@@ -163,11 +184,15 @@ impl Capture {
         row.to_ns = row.to_ns.max(fixed.to_ns);
     }
 
-    fn add_probe(&mut self, status: &ProbeStatus<'_>) {
+    fn add_probe(&mut self, header: &Header, status: &ProbeStatus<'_>) {
         let key = (status.probe.to_vec(), status.target.to_vec(), status.fixed.tier);
         if self.probes.len() < MAX_ROWS || self.probes.contains_key(&key) {
+            let state = ProbeState(status.fixed.state);
+            // Every segment tells it again.
+            let before = self.probes.get(&key).filter(|row| row.state == state).map_or(u64::MAX, |row| row.since_ns);
             let row = ProbeRow {
-                state: ProbeState(status.fixed.state),
+                state,
+                since_ns: before.min(header.time_ns),
                 errno: status.fixed.errno,
                 message: status.message.to_vec(),
             };

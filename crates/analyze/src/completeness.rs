@@ -1,11 +1,15 @@
 //! What a capture does not contain, said in words: absence of events must not read as absence of crypto.
 
-use crate::capture::Capture;
+use crate::capture::{Capture, ProbeKey, ProbeRow};
 use crate::escape;
+use crate::filter::Filter;
+use crate::handshakes::Connection;
 use crate::names::errno_name;
-use crate::text::grouped;
+use crate::text::{grouped, plural};
 use crate::timestamp::timestamp;
-use crypto_trace_format::record::{Kind, ProbeState};
+use crypto_trace_format::record::{ApiCall, Kind, ProbeState, TlsHello};
+use std::collections::HashSet;
+use std::fmt::Write;
 
 /// Everything missing from a capture, one sentence each; none when it is complete. `name_host` for more than one capture.
 pub fn gaps(capture: &Capture, name_host: bool) -> Vec<String> {
@@ -31,6 +35,13 @@ pub fn gaps(capture: &Capture, name_host: bool) -> Vec<String> {
     if refused > 0 {
         gaps.push(format!("{} packets of TLS handshakes left out here: more connections than fit", grouped(refused)));
     }
+    for (count, what) in
+        [(capture.calls.refused(), "handshakes of libraries"), (capture.libraries.refused(), "records of libraries")]
+    {
+        if count > 0 {
+            gaps.push(format!("{} {what} left out here: more than fit", grouped(count)));
+        }
+    }
     for ((probe, target, _), row) in capture.broken_probes() {
         let text = |bytes: &[u8]| escape::for_people(bytes);
         let mut gap = format!("probe {} on {} {}", text(probe), text(target), row.state.name());
@@ -47,6 +58,119 @@ pub fn gaps(capture: &Capture, name_host: bool) -> Vec<String> {
         gaps.iter_mut().for_each(|gap| *gap = format!("{host}: {gap}"));
     }
     gaps
+}
+
+/// What was seen of TLS on the wire, and since when; or why nothing could be.
+pub fn wire_state(capture: &Capture) -> String {
+    let seen = capture.handshakes.seen();
+    let sockets = format!("{} of connections with TLS seen", plural(seen, "socket"));
+    let name = TlsHello::LAYOUT.name;
+    let attached = |row: &ProbeRow| row.state == ProbeState::ATTACHED;
+    if capture.watches_tls() {
+        let probes = || probes_of(capture, name);
+        let since_ns = probes().filter(|(_, row)| attached(row)).map(|(_, row)| row.since_ns).max().unwrap_or(0);
+        let whole = if probes().all(|(_, row)| attached(row)) { "" } else { ", but not by all of its probes" };
+        return format!("watched since {}{whole}; {sockets}", timestamp(capture.clock.wall(since_ns)));
+    }
+    match (why_unattached(capture, name), capture.probes.is_empty(), seen) {
+        (Some(why), ..) => format!("not watched: {why}"),
+        (None, _, 1..) => format!("which probes were attached is not recorded; {sockets}"),
+        (None, true, 0) => "nothing seen, and which probes were attached is not recorded".to_owned(),
+        (None, false, 0) => "not watched: no probe for it was attached".to_owned(),
+    }
+}
+
+/// What was seen of handshakes by probes in libraries; or why nothing could be.
+pub fn library_state(capture: &Capture) -> String {
+    let (calls, libraries) = (&capture.calls, &capture.libraries);
+    let seen = plural(calls.seen(), "handshake");
+    let probed = libraries.iter().filter(|(_, row)| row.is_probed()).count() as u64;
+    let all = libraries.iter().count() as u64;
+    let mut text = match (probed, all) {
+        (0, 0) if calls.seen() > 0 => format!("which libraries were probed is not recorded; {seen} seen"),
+        (0, 0) => match why_unattached(capture, ApiCall::LAYOUT.name) {
+            Some(why) => format!("not watched: {why}"),
+            None => "not watched: no library was probed".to_owned(),
+        },
+        (0, _) => format!("not watched: none of {} could be probed", plural(all, "file")),
+        _ => format!("{} of {} probed; {seen} seen", grouped(probed), plural(all, "library file")),
+    };
+    if calls.without_socket() > 0 {
+        let _ = write!(text, ", {} of them with no known socket", grouped(calls.without_socket()));
+    }
+    if let Some(off_wire) = off_wire(capture).filter(|count| *count > 0) {
+        let _ = write!(text, ", {} of them not seen on the wire", grouped(off_wire));
+    }
+    text
+}
+
+/// Handshakes that libraries told of, of sockets that were not seen on the wire. None where that is not known any more.
+pub fn off_wire(capture: &Capture) -> Option<u64> {
+    let connections = capture.handshakes.connections();
+    if connections.len() as u64 != capture.handshakes.seen() {
+        return None;
+    }
+    let cookies: HashSet<u64> = connections.iter().map(Connection::cookie).collect();
+    Some(capture.calls.off_wire(|cookie| cookies.contains(&cookie)))
+}
+
+/// Probes for a kind of record: a probe that delivers several has all their names.
+fn probes_of<'a>(capture: &'a Capture, name: &'a str) -> impl Iterator<Item = (&'a ProbeKey, &'a ProbeRow)> {
+    let is = move |probe: &[u8]| probe.split(|byte| b", ".contains(byte)).any(|one| one == name.as_bytes());
+    capture.probes.iter().filter(move |((probe, ..), _)| is(probe))
+}
+
+/// Why the first probe for a kind that is not attached is not; None when there is none.
+fn why_unattached(capture: &Capture, name: &str) -> Option<String> {
+    let (_, row) = probes_of(capture, name).find(|(_, row)| row.state != ProbeState::ATTACHED)?;
+    let why = if row.message.is_empty() {
+        errno_name(row.errno.unsigned_abs()).unwrap_or("no reason told").to_owned()
+    } else {
+        escape::for_people(&row.message)
+    };
+    Some(format!("the probe for {name} {}: {why}", row.state.name()))
+}
+
+/// Why no handshake is shown.
+pub fn why_no_handshakes(captures: &[Capture]) -> String {
+    let seen: u64 = captures.iter().map(|capture| capture.handshakes.seen()).sum();
+    if seen > 0 {
+        let sockets = plural(seen, "socket");
+        return format!("no TLS handshakes shown: none of the {sockets} of connections with TLS passed the filters");
+    }
+    let states: Vec<String> = captures.iter().map(wire_state).collect();
+    match states.as_slice() {
+        [] => "no TLS handshakes: nothing was recorded".to_owned(),
+        states => format!("no TLS handshakes: {}", states.join("; ")),
+    }
+}
+
+/// Why no event is shown, when of `processed` records none passed `filter`.
+pub fn why_no_events(captures: &[Capture], filter: &Filter, processed: u64) -> String {
+    if filter.kinds == [TlsHello::KIND] {
+        return why_no_handshakes(captures);
+    }
+    if processed == 0 {
+        return "no events: nothing was recorded".to_owned();
+    }
+    let mut text = format!("no events: none of {} passed the filters", plural(processed, "record"));
+    // What could not be there at all.
+    for kind in filter.kinds.iter().filter(|kind| (1..=15).contains(&kind.0)) {
+        let Some(name) = kind.name() else { continue };
+        let attached = |capture: &Capture| {
+            let by_probe = probes_of(capture, name).any(|(_, row)| row.state == ProbeState::ATTACHED);
+            by_probe || *kind == ApiCall::KIND && capture.libraries.any_probed()
+        };
+        for capture in captures.iter().filter(|capture| !attached(capture)) {
+            let why = why_unattached(capture, name);
+            let why = why.unwrap_or_else(|| match capture.probes.is_empty() {
+                true => format!("that a probe for {name} was attached is not recorded"),
+                false => format!("no probe for {name} was attached"),
+            });
+            let _ = write!(text, "; {why}");
+        }
+    }
+    text
 }
 
 /// How many probes are attached.

@@ -2,6 +2,7 @@
 //!
 //! Every byte it reads is untrusted. See `docs/events.md` for what is shown.
 
+pub mod api;
 pub mod args;
 pub mod capture;
 pub mod catalog;
@@ -22,6 +23,7 @@ pub mod registry;
 pub mod render;
 pub mod secrets;
 pub mod summary;
+pub mod survey;
 pub mod text;
 pub mod time_spec;
 pub mod timeline;

@@ -18,9 +18,48 @@ pub fn version(file_name: &[u8]) -> Option<&[u8]> {
     })
 }
 
+/// Beginnings of the file names of libraries that speak TLS, as opposed to those that only encrypt, hash or sign.
+const TLS_LIBRARIES: &[&str] = &[
+    "libssl.",
+    "libssl-",
+    "libssl3.",
+    "libgnutls.",
+    "libgnutls-",
+    "libmbedtls",
+    "libwolfssl",
+    "libboringssl",
+    "libaws-lc",
+    "libs2n",
+    "librustls",
+    "libbotan",
+    "libtcnative",
+    "libnetty_tcnative",
+    "libconscrypt",
+    "_ssl.",
+];
+
+/// Whether a library speaks TLS, by its file name.
+pub fn speaks_tls(file_name: &[u8]) -> bool {
+    TLS_LIBRARIES.iter().any(|prefix| file_name.starts_with(prefix.as_bytes()))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn which_speak_tls() {
+        for (name, expected) in [
+            ("libssl.so.3", true),
+            ("libssl-8bd944e8.so.3", true),
+            ("libgnutls.so.30", true),
+            ("libcrypto.so.3", false),
+            ("libssh.so.4", false),
+            ("libgnutlsxx.so.30", false),
+        ] {
+            assert_eq!(speaks_tls(name.as_bytes()), expected, "{name}");
+        }
+    }
 
     #[test]
     fn versions() {

@@ -5,7 +5,7 @@ mod common;
 
 use common::*;
 use crypto_trace_analyze::commands::SCHEMA;
-use crypto_trace_format::record::{Kind, flags};
+use crypto_trace_format::record::{ApiCallFixed, ApiMeaning, Kind, flags};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
@@ -80,19 +80,82 @@ fn one_of_everything() -> Vec<Vec<u8>> {
     ]
 }
 
+/// TLS of all sorts: both ends of one connection, a failed one, one with certificates, one of which nothing is known but
+/// that it is there.
+fn tls_of_all_sorts() -> Vec<Vec<u8>> {
+    let nginx = |at| header(500, "nginx", at);
+    let (near, far) = ("127.0.0.1:40000", "127.0.0.1:443");
+    let mut records = vec![exec(nginx(1_000), b"/usr/sbin/nginx", b"nginx\0", 1)];
+    records.extend(handshake(header(600, "curl", 20_000), "openssl13_retry", 1, (near, far), true));
+    records.extend(handshake(nginx(21_000), "openssl13_retry", 2, (far, near), false));
+    records.extend(handshake(nginx(30_000), "openssl12_dhe", 3, ("10.0.0.1:443", "10.0.0.2:5000"), false));
+    records.extend(handshake(nginx(35_000), "openssl12", 8, ("10.0.0.1:443", "10.0.0.2:5003"), false));
+    records.extend(handshake(nginx(40_000), "openssl_no_shared_cipher", 4, ("10.0.0.1:443", "10.0.0.2:5001"), false));
+    let nobody = crypto_trace_format::record::TlsHelloFixed {
+        offset: 39,
+        state: 4 | 2,
+        ..socket(5, "[2001:db8::1]:5002", "[2001:db8::2]:25", true)
+    };
+    records.push(hello(about_capture(50_000), nobody, &recorded_tls("chrome_mlkem", "client")));
+    let lost = crypto_trace_format::record::TlsHelloFixed { offset: 700, state: 1, ..socket(6, near, far, false) };
+    records.push(hello(about_capture(60_000), lost, b"rest of something"));
+    records
+}
+
+/// Libraries and calls of all sorts, two of them of handshakes in [`tls_of_all_sorts`].
+fn calls_of_all_sorts() -> Vec<Vec<u8>> {
+    let nginx = |at| header(500, "nginx", at);
+    let fixed = ApiCallFixed { count: 41, fd: -1, number: 1, state: 2 | 4 | 8, level: 2, ..ApiCallFixed::default() };
+    let meaning = |meaning: ApiMeaning| ApiCallFixed { meaning: meaning.0, ..fixed };
+    let agreed = ApiCallFixed {
+        dev: LIBRARY.0,
+        ino: LIBRARY.1,
+        cookie: 4,
+        result: -1,
+        count: 1,
+        calls: 2,
+        fd: 9,
+        version: 0x304,
+        suite: 0x1301,
+        meaning: ApiMeaning::HANDSHAKE.0,
+        state: 1,
+        level: 1,
+        ..ApiCallFixed::default()
+    };
+    vec![
+        library(nginx(3_100), LIBRARY, b"/usr/lib/x86_64-linux-gnu/libssl.so.3", 1, b""),
+        library(about_capture(3_200), (1, 2), b"/home/alice/libssl-8bd944e8.so.3", 2, b"no\nuprobes"),
+        call(header(600, "curl", 20_500), b"SSL_do_handshake", ApiMeaning::HANDSHAKE, b"", 1, 1),
+        api_call(nginx(40_500), agreed, b"SSL_do_handshake", b""),
+        call(nginx(41_000), b"SSL_CTX_use_PrivateKey_file", ApiMeaning::PRIVATE_KEY_FILE, b"/home/alice/a.key", 1, 0),
+        call(nginx(41_100), b"SSL_CTX_use_certificate_file", ApiMeaning::CERTIFICATE_FILE, b"a.crt", 0, 0),
+        api_call(
+            nginx(42_000),
+            ApiCallFixed { number: 0x303, ..meaning(ApiMeaning::MIN_VERSION) },
+            b"SSL_CTX_ctrl",
+            b"",
+        ),
+        api_call(nginx(42_100), meaning(ApiMeaning::CIPHER), b"EVP_CipherInit_ex", b"AES-\xff"),
+        api_call(nginx(42_200), meaning(ApiMeaning::KERNEL_TLS), b"setsockopt", b""),
+        api_call(nginx(42_300), meaning(ApiMeaning::MECHANISM), b"C_SignInit", b""),
+    ]
+}
+
 fn everything_in(dir: &Path) -> PathBuf {
     let path = dir.join("a.ctseg");
     write_segment(&path, &meta("web1", 1, 0), &one_of_everything(), u32::MAX);
     path
 }
 
-const ALL: &str =
-    "process_exec,process_fork,process_exit,process_info,file_open,lib_load,loss,clock,probe_status,self_stats";
+const ALL: &str = "process_exec,process_fork,process_exit,process_info,file_open,lib_load,tls_handshake,api_call,loss,\
+    clock,probe_status,self_stats,library_info";
 
 #[test]
 fn every_kind_keeps_to_the_schema_and_the_schema_to_the_docs() {
     let dir = tempfile::tempdir().unwrap();
-    let path = everything_in(dir.path());
+    let path = dir.path().join("all.ctseg");
+    let records = [one_of_everything(), tls_of_all_sorts(), calls_of_all_sorts()].concat();
+    write_segment(&path, &meta("web1", 1, 0), &records, u32::MAX);
     let schema: Value = serde_json::from_str(SCHEMA).unwrap();
     let validator = jsonschema::validator_for(&schema).unwrap();
     let mut kinds = std::collections::BTreeSet::new();
@@ -105,6 +168,13 @@ fn every_kind_keeps_to_the_schema_and_the_schema_to_the_docs() {
     }
     let expected = ALL.split(',').map(str::to_owned).collect();
     assert_eq!(kinds, expected);
+    // Every member of the schema is there in one of them.
+    for kind in ["tls_handshake", "api_call", "library_info"] {
+        let shown = events(&path, &["--type", kind]);
+        for name in schema["$defs"][kind]["properties"].as_object().unwrap().keys() {
+            assert!(shown.iter().any(|event| !event[name].is_null()) || name == "container", "{kind}: no {name}");
+        }
+    }
     assert_eq!(stdout(&run(&["schema"])), SCHEMA);
 
     let docs = include_str!("../../../docs/events.md");
@@ -477,8 +547,44 @@ fn real_captures_keep_to_the_schema() {
             assert!(errors.is_empty(), "{}: {event:#}\n{errors:#?}", path.display());
         }
         // Who did it is known of every event: real captures see processes from their first instant on.
-        let unknown = shown.iter().find(|event| event.get("pid").is_some() && event["exe"].is_null());
+        let unknown = shown.iter().find(|event| !event["pid"].is_null() && event["exe"].is_null());
         assert_eq!(unknown, None, "{}", path.display());
     }
     assert!(captures >= 5, "the real captures are missing");
+}
+
+#[test]
+fn calls_of_libraries_are_told_and_belong_to_their_handshake() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("calls.ctseg");
+    let records = [one_of_everything(), tls_of_all_sorts(), calls_of_all_sorts()].concat();
+    write_segment(&path, &meta("web1", 1, 0), &records, u32::MAX);
+    let shown = |args: &[&str]| events(&path, args);
+    let handshakes = shown(&["--type", "tls_handshake"]);
+    let of = |cookie: u64| handshakes.iter().find(|event| event["socket_cookie"] == cookie).unwrap();
+    assert_eq!(of(1)["api_result"], "ok");
+    assert_eq!(of(1)["library_version"], "3.0.17");
+    assert_eq!(of(4)["api_result"], "failed");
+    assert!(of(2).get("api_result").is_none() && of(2).get("library").is_none());
+    let load = shown(&["--type", "lib_load", "-l", "libssl"]).remove(0);
+    assert_eq!((&load["library_version"], &load["build_id"]), (&"3.0.17".into(), &"ab01".into()));
+
+    let calls = shown(&["--type", "api_call"]);
+    assert_eq!(calls.len(), 8);
+    let by = |meaning: &str| calls.iter().find(|call| call["meaning"] == meaning).unwrap();
+    assert_eq!(by("private_key_file")["argument"], "/home/USER/a.key");
+    assert_eq!(by("certificate_file")["succeeded"], false);
+    assert_eq!(by("min_version")["argument"], "TLS 1.2");
+    assert_eq!(by("cipher")["argument"], "AES-\\xff");
+    assert_eq!(by("cipher")["escaped"], serde_json::json!(["argument"]));
+    assert_eq!(by("kernel_tls")["argument"], "sent");
+    let last = calls.iter().find(|call| call["socket_cookie"] == 4).unwrap();
+    assert_eq!((&last["tls_version"], &last["cipher_suite"]), (&"TLS 1.3".into(), &"TLS_AES_128_GCM_SHA256".into()));
+
+    let count = |args: &[&str]| shown(&[&["--type", "api_call"], args].concat()).len();
+    assert_eq!((count(&["--result", "failed"]), count(&["--result", "ok"])), (2, 6));
+    assert_eq!((count(&["-F", "*.key"]), count(&["-l", "OpenSSL"]), count(&["-l", "gnutls"])), (1, 4, 0));
+    // They are shown when nothing is asked for; libraries are not.
+    let kinds: Vec<_> = shown(&[]).into_iter().map(|event| event["event_type"].clone()).collect();
+    assert!(kinds.contains(&"api_call".into()) && !kinds.contains(&"library_info".into()));
 }

@@ -4,10 +4,15 @@
 //! This crate turns kernel mechanisms into plain Rust. It writes no files, parses no command line and renders nothing.
 
 pub mod globs;
+mod library;
 mod load;
 mod missed;
 mod select;
 
+pub use library::{
+    Accessor, Algorithm, AttachError, Does, FunctionRow, Guard, Hits, LibraryProbes, LibraryRow, ProbeSite, Returns,
+    Use,
+};
 pub use load::{CounterKind, Counters, ListenerOwner, LoadError, ProbeReport, Programs, RingSizes, Rings, Targets};
 pub use select::{ArgvSelection, CommFilter, CommTooLong, FileSelection, LibrarySelection, Selection};
 

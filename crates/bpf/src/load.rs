@@ -8,6 +8,7 @@ use libbpf_rs::skel::{OpenSkel as _, SkelBuilder as _};
 use libbpf_rs::{ErrorKind, Link, MapCore as _, MapFlags, MapHandle, OpenObject, RingBuffer, RingBufferBuilder};
 use rustix::thread::{MembarrierCommand, membarrier};
 
+use crate::library::CountingProbe;
 use crate::missed::missed_runs;
 use crate::select::{Selection, Tables};
 use crate::skel::{CryptoTraceSkel, CryptoTraceSkelBuilder, types};
@@ -18,6 +19,9 @@ const COUNTER_UNREADABLE: u32 = 49;
 
 /// Longer than any run of our programs.
 const DETACH_GRACE: std::time::Duration = std::time::Duration::from_millis(20);
+
+/// Links to libraries that are let go at once.
+const DETACH_THREADS: usize = 32;
 
 /// Why the programs could not be loaded.
 #[derive(Debug, thiserror::Error)]
@@ -43,8 +47,9 @@ pub enum LoadError {
 }
 
 impl LoadError {
-    fn new(action: &'static str, source: libbpf_rs::Error) -> Self {
-        if source.kind() == ErrorKind::PermissionDenied {
+    pub(crate) fn new(action: &'static str, source: libbpf_rs::Error) -> Self {
+        // The verifier refuses programs with EACCES, which is no matter of permission.
+        if source.kind() == ErrorKind::PermissionDenied && os_error(&source) != Some(EACCES) {
             Self::Permission(source)
         } else {
             Self::Failed { action, source }
@@ -92,9 +97,10 @@ impl ProbeReport {
         Self { probe, tier: Tier::CGROUP_SKB, target, state: ProbeState::FAILED, errno: 0, message }
     }
 
-    /// Whether a capture makes sense without it.
-    pub fn is_optional(&self) -> bool {
-        self.probe == "tls_hello"
+    /// Library calls that cannot be seen, and why.
+    pub fn failed_calls(message: String) -> Self {
+        let (probe, target) = ("api_call", "uprobe");
+        Self { probe, tier: Tier::UPROBE, target, state: ProbeState::FAILED, errno: 0, message }
     }
 }
 
@@ -157,7 +163,9 @@ const OWNER_LISTENER: u8 = 3;
 /// The loaded programs. Dropping it detaches them.
 pub struct Programs {
     links: Vec<Link>,
-    skel: CryptoTraceSkel<'static>,
+    pub(crate) library_links: Vec<Link>,
+    pub(crate) counters: Vec<CountingProbe>,
+    pub(crate) skel: CryptoTraceSkel<'static>,
     /// Whether the programs for TLS are loaded.
     tls: bool,
 }
@@ -183,11 +191,21 @@ impl Programs {
         for program in [&mut progs.socket_state, &mut progs.tls_egress, &mut progs.tls_ingress] {
             program.set_autoload(!selection.tls_cgroups.is_empty());
         }
+        for program in [&mut progs.library_enter, &mut progs.library_return] {
+            program.set_autoload(selection.library_calls.is_some());
+        }
+        progs.library_count.set_autoload(selection.library_calls.is_some() && selection.algorithms);
         let set = |e| LoadError::new("size the ring buffers", e);
         open.maps.lifecycle_ring.set_max_entries(rings.lifecycle_bytes).map_err(set)?;
         open.maps.events_ring.set_max_entries(rings.events_bytes).map_err(set)?;
         let skel = open.load().map_err(|e| LoadError::new("load the BPF programs", e))?;
-        let programs = Self { links: Vec::new(), skel, tls: !selection.tls_cgroups.is_empty() };
+        let programs = Self {
+            links: Vec::new(),
+            library_links: Vec::new(),
+            counters: Vec::new(),
+            skel,
+            tls: !selection.tls_cgroups.is_empty(),
+        };
         programs.fill_maps(selection, &tables).map_err(|e| LoadError::new("fill the BPF filter maps", e))?;
         Ok(programs)
     }
@@ -307,7 +325,24 @@ impl Programs {
 
     /// Detaches every program. When this returns none is running any more: what they produced is in the rings.
     pub fn detach(&mut self) {
+        // The kernel waits for a grace period at each link to a library: these are waited for side by side.
+        let counting = self.counters.iter().filter_map(|probe| probe.link.as_ref());
+        let mut held: Vec<OwnedFd> = self
+            .library_links
+            .iter()
+            .chain(counting)
+            .filter_map(|link| link.as_fd().try_clone_to_owned().ok())
+            .collect();
+        self.library_links.clear();
+        self.counters.iter_mut().for_each(|probe| probe.link = None);
         self.links.clear();
+        let share = held.len().div_ceil(DETACH_THREADS).max(1);
+        std::thread::scope(|scope| {
+            while !held.is_empty() {
+                let some = held.split_off(held.len().saturating_sub(share));
+                scope.spawn(move || drop(some));
+            }
+        });
         // One that had begun may still run on another CPU: this waits for all that had (synchronize_rcu).
         if membarrier(MembarrierCommand::Global).is_err() {
             // Not there, or refused with nohz_full; a run takes microseconds.
@@ -409,8 +444,22 @@ impl Rings<'_> {
     }
 }
 
+const EACCES: i32 = 13;
+
+/// The system's own error number, when the error comes from the system.
+pub(crate) fn os_error(error: &libbpf_rs::Error) -> Option<i32> {
+    let mut source: Option<&dyn std::error::Error> = Some(error);
+    while let Some(error) = source {
+        if let Some(error) = error.downcast_ref::<std::io::Error>() {
+            return error.raw_os_error();
+        }
+        source = error.source();
+    }
+    None
+}
+
 /// errno of a libbpf error kind, for the record; 0 when it has none that matters.
-fn errno_of(kind: ErrorKind) -> i32 {
+pub(crate) fn errno_of(kind: ErrorKind) -> i32 {
     match kind {
         ErrorKind::PermissionDenied => 1,
         ErrorKind::NotFound => 2,

@@ -112,6 +112,10 @@ pub struct Selection {
     pub argv: ArgvSelection,
     /// TLS hellos of connections whose sockets belong to these cgroup v2 directories or those below; of none when empty.
     pub tls_cgroups: Vec<OwnedFd>,
+    /// Probes on libraries will be attached; a random number, by which objects are numbered instead of by their address.
+    pub library_calls: Option<u64>,
+    /// Probes that count algorithms will be attached too.
+    pub algorithms: bool,
 }
 
 impl Selection {
@@ -179,6 +183,8 @@ impl Tables {
             ArgvSelection::Exe => 1,
             ArgvSelection::None => 2,
         };
+        cfg.library_calls = selection.library_calls.is_some().into();
+        cfg.object_key = selection.library_calls.unwrap_or_default();
         cfg.match_all_names = self.match_all_names.into();
         cfg.match_dirs = (!self.directories.is_empty()).into();
         cfg.filter_prefix = (!self.prefixes.is_empty()).into();

@@ -7,7 +7,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use crypto_trace_bpf::{ArgvSelection, CommFilter, RingSizes, Selection};
 
-use crate::units::{parse_duration, parse_size};
+use crate::units::{parse_duration, parse_percent, parse_size};
 
 /// Records what cryptography runs on this host, through eBPF, into segment files that crypto-trace-analyze reads.
 #[derive(Debug, Parser)]
@@ -131,6 +131,21 @@ pub struct RecordArgs {
     #[arg(long, value_name = "WHEN", default_value = "auto")]
     pub tls: When,
 
+    /// Record handshakes and their configuration from calls into TLS libraries: auto is on without -F and -l, where the host
+    /// allows it
+    #[arg(long, value_name = "WHEN", default_value = "auto")]
+    pub library_calls: When,
+
+    /// Count the algorithms that programs ask crypto libraries for, in the kernel. Costs the programs about a microsecond per
+    /// call
+    #[arg(long)]
+    pub api: bool,
+
+    /// With --api: how much of one core all of its probes may cost together; those that are hit most are detached before it
+    /// becomes more
+    #[arg(long, value_name = "PERCENT", default_value = "1%", value_parser = parse_percent, requires = "api")]
+    pub api_budget: f64,
+
     /// How much of the arguments of processes to record: they may hold secrets
     #[arg(long, value_name = "HOW", default_value = "full")]
     pub argv: Argv,
@@ -227,6 +242,9 @@ impl RecordArgs {
                 return fail(format!("{what} must be more than nothing"));
             }
         }
+        if self.api && self.library_calls == When::Off {
+            return fail("--api needs calls into libraries: leave --library-calls off out".into());
+        }
         if self.segment_size < 64 << 10 {
             return fail("--segment-size must be at least 64KiB".into());
         }
@@ -245,6 +263,24 @@ impl RecordArgs {
                 Ok(RingSizes { lifecycle_bytes: LIFECYCLE_BYTES, events_bytes })
             }
             _ => Err(UsageError(format!("--ring-size must be a power of two from {page} bytes to 1GiB"))),
+        }
+    }
+
+    /// Whether calls into libraries are wanted, where that is possible.
+    pub fn wants_library_calls(&self) -> bool {
+        match self.library_calls {
+            When::Off => false,
+            When::On => true,
+            When::Auto => self.api || (self.file.is_empty() && self.library.is_empty()),
+        }
+    }
+
+    /// Whether a probe may be missing: it is one that not every host can have, and nobody asked for it.
+    pub fn may_lack(&self, probe: &str) -> bool {
+        match probe {
+            "tls_hello" => self.tls != When::On,
+            "api_call" => self.library_calls != When::On && !self.api,
+            _ => false,
         }
     }
 
@@ -269,8 +305,13 @@ impl RecordArgs {
         self.library.iter().for_each(|name| add("--library", name.clone()));
         self.uid.iter().for_each(|uid| add("--uid", uid.to_string()));
         self.cgroup.iter().for_each(|path| add("--cgroup", path.display().to_string()));
-        if self.tls != When::Auto {
-            filters.push(format!("--tls {}", if self.tls == When::On { "on" } else { "off" }));
+        for (flag, when) in [("--tls", self.tls), ("--library-calls", self.library_calls)] {
+            if when != When::Auto {
+                filters.push(format!("{flag} {}", if when == When::On { "on" } else { "off" }));
+            }
+        }
+        if self.api {
+            filters.push(format!("--api --api-budget {}%", self.api_budget));
         }
         if self.privacy != PrivacyMode::Off {
             filters.push(format!("--privacy {}", if self.privacy == PrivacyMode::Hash { "hash" } else { "drop" }));
@@ -317,6 +358,7 @@ mod tests {
             "--ring-size 5000",
             "--ring-size 1",
             "--segment-size 1",
+            "--api --library-calls off",
         ] {
             assert!(parse(line).validate().is_err(), "{line}");
         }

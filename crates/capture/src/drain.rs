@@ -11,6 +11,7 @@ use crypto_trace_format::record::{Record, Records};
 use crypto_trace_format::segment::{BlockBuilder, BlockType};
 
 use crate::filter::RecordFilter;
+use crate::libraries::Notices;
 use crate::privacy::{Anonymizer, Privacy};
 use crate::stats::{Accounting, from_rings};
 use crate::writer::{BLOCK_BYTES, Message};
@@ -31,6 +32,8 @@ pub struct Blocks {
     filter: RecordFilter,
     filter_passes_all: bool,
     anonymizer: Option<Anonymizer>,
+    /// Libraries and processes to look at, when calls into libraries are wanted.
+    pub notices: Option<Notices>,
     discarding: bool,
     /// Counts of everything that passed here.
     pub accounting: Accounting,
@@ -50,6 +53,7 @@ impl Blocks {
     pub fn new(
         filter: RecordFilter,
         privacy: Option<Privacy>,
+        notices: Option<Notices>,
         recycled: Receiver<BlockBuilder>,
         accounting: Accounting,
     ) -> Self {
@@ -60,6 +64,7 @@ impl Blocks {
             recycled,
             filter_passes_all: filter.passes_all(),
             anonymizer: privacy.map(Anonymizer::new),
+            notices,
             filter,
             discarding: false,
             accounting,
@@ -72,6 +77,9 @@ impl Blocks {
             self.accounting.malformed += 1;
             return;
         };
+        if let Some(notices) = &mut self.notices {
+            notices.see(&record);
+        }
         if !self.filter_passes_all && !self.filter.keeps(&record) {
             self.accounting.filtered += 1;
             return;

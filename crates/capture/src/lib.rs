@@ -11,6 +11,7 @@ mod drain;
 pub mod exit;
 mod filter;
 mod host;
+mod libraries;
 mod listeners;
 mod privacy;
 mod privileges;

@@ -5,7 +5,7 @@
 
 use std::collections::HashSet;
 
-use crypto_trace_format::record::{Record, TlsHello};
+use crypto_trace_format::record::{ApiCall, ApiMeaning, Record, TlsHello};
 use sha2::{Digest as _, Sha256};
 
 /// What becomes of names and addresses.
@@ -48,8 +48,10 @@ impl Anonymizer {
 
     /// The record without names and addresses; `None` when it has none.
     pub fn apply(&mut self, record: &Record<'_>) -> Option<Vec<u8>> {
-        if record.kind() != TlsHello::KIND {
-            return None;
+        match record.kind() {
+            TlsHello::KIND => {}
+            ApiCall::KIND => return self.apply_to_call(record),
+            _ => return None,
         }
         let Ok(mut hello) = TlsHello::decode(record) else { return Some(Vec::new()) };
         for address in [&mut hello.fixed.local_addr, &mut hello.fixed.remote_addr] {
@@ -65,6 +67,20 @@ impl Anonymizer {
         hello.data = &data;
         let mut out = Vec::new();
         hello.encode(record.header, &mut out);
+        Some(out)
+    }
+
+    /// A library call, when it tells a server name.
+    fn apply_to_call(&self, record: &Record<'_>) -> Option<Vec<u8>> {
+        let Ok(mut call) = ApiCall::decode(record) else { return Some(Vec::new()) };
+        if call.fixed.meaning != ApiMeaning::SERVER_NAME.0 {
+            return None;
+        }
+        let mut name = call.text.to_vec();
+        self.hide_name(&mut name);
+        call.text = &name;
+        let mut out = Vec::new();
+        call.encode(record.header, &mut out);
         Some(out)
     }
 

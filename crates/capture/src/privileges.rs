@@ -22,16 +22,31 @@ pub fn may_load_network_programs() -> bool {
 
 /// Gives up every capability that is not needed once the programs are attached. Kept are those for reading the filter
 /// maps (BPF), other processes' /proc entries at rotation (SYS_PTRACE, DAC_READ_SEARCH), and for writing where root
-/// may (DAC_OVERRIDE). Applies to this thread and the threads it starts afterwards.
+/// may (DAC_OVERRIDE); with `attaching`, also that for probes on libraries (PERFMON). Applies to this thread and the threads
+/// it starts afterwards.
 ///
 /// # Errors
 /// When the kernel refuses.
-pub fn drop_unneeded() -> rustix::io::Result<()> {
+pub fn drop_unneeded(attaching: bool) -> rustix::io::Result<()> {
+    let attaching = if attaching { CapabilitySet::PERFMON } else { CapabilitySet::empty() };
     let kept = CapabilitySet::BPF
+        | attaching
         | CapabilitySet::SYS_PTRACE
         | CapabilitySet::DAC_READ_SEARCH
         | CapabilitySet::DAC_OVERRIDE
         | CapabilitySet::KILL;
+    keep(kept)
+}
+
+/// Gives up everything but reading other processes' files and /proc entries. Applies to this thread.
+///
+/// # Errors
+/// When the kernel refuses.
+pub fn keep_reading_only() -> rustix::io::Result<()> {
+    keep(CapabilitySet::SYS_PTRACE | CapabilitySet::DAC_READ_SEARCH | CapabilitySet::DAC_OVERRIDE)
+}
+
+fn keep(kept: CapabilitySet) -> rustix::io::Result<()> {
     let held = capabilities(None)?;
     set_capabilities(
         None,

@@ -25,6 +25,7 @@ use crate::drain::{self, Blocks, Drained, drain, flush};
 use crate::exit::Failure;
 use crate::filter::RecordFilter;
 use crate::host::segment_meta;
+use crate::libraries::{Libraries, Notices};
 use crate::privacy::Privacy;
 use crate::process_table::{Table, TableFilter};
 use crate::signals::Signals;
@@ -87,9 +88,12 @@ pub fn run(args: &RecordArgs) -> Result<u8, Failure> {
 
     let mut selection = selection(args)?;
     let table = table_filter(args, &selection)?;
-    let (tls_cgroups, mut tls_failure) = tls_cgroups(args)?;
+    // Reads libraries while the programs are loaded.
+    let mut libraries = libraries(args)?;
+    let (tls_cgroups, tls_failure) = tls_cgroups(args)?;
     selection.tls_cgroups = tls_cgroups;
-    let mut programs = load(args, &mut selection, &mut tls_failure)?;
+    let mut failures = Vec::from_iter(tls_failure);
+    let mut programs = load(args, &mut selection, &mut libraries, &mut failures)?;
     let command = start_command(args)?;
     if let Some(child) = &command {
         programs.add_target(child.tgid(), true)?;
@@ -119,18 +123,23 @@ pub fn run(args: &RecordArgs) -> Result<u8, Failure> {
         own_listeners(&programs, &table);
     }
     let mut probes = programs.attach(&selection.tls_cgroups);
-    probes.extend(tls_failure);
+    probes.append(&mut failures);
     check_probes(args, &probes)?;
     if args.verbose {
         tell_probes(args, &probes);
     }
+    if let Some(libraries) = &mut libraries {
+        programs.set_functions(libraries.functions())?;
+        libraries.attach_first(&mut programs);
+    }
     // The drain thread works seldom and briefly, but then at once: a ring that is not emptied in time loses records.
     // Without the privilege it does what it can.
     let _ = rustix::process::setpriority_process(None, DRAIN_NICE);
-    privileges::drop_unneeded().context("cannot give up capabilities")?;
+    privileges::drop_unneeded(libraries.is_some()).context("cannot give up capabilities")?;
 
-    let opening = Opening { table, before, probes };
-    let mut session = Session::start(args, programs, opening)?;
+    let records = libraries.as_ref().map(|libraries| libraries.records.clone()).unwrap_or_default();
+    let opening = Opening { table, before, probes, libraries: records };
+    let mut session = Session::start(args, programs, libraries, opening)?;
     if let Some(child) = &command {
         // What the command does is not to be found in /proc as well.
         session.wait_for_table();
@@ -173,6 +182,8 @@ fn selection(args: &RecordArgs) -> Result<Selection, Failure> {
         },
         argv: args.argv.selection(),
         tls_cgroups: Vec::new(),
+        library_calls: None,
+        algorithms: args.api,
     })
 }
 
@@ -252,21 +263,51 @@ fn add_descendants(programs: &Programs, pids: &[u32]) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Loads the programs; those for TLS are done without where the kernel refuses them, unless they were asked for.
+/// The finder of libraries, when calls into them are wanted.
+fn libraries(args: &RecordArgs) -> Result<Option<Libraries>, Failure> {
+    if !args.wants_library_calls() {
+        return Ok(None);
+    }
+    // Processes that are there have loaded what they load.
+    let everywhere = args.pid.is_empty() || args.follow_children;
+    let only_pid = match args.pid.as_slice() {
+        [pid] if !args.follow_children => Some(*pid),
+        _ => None,
+    };
+    let budget = args.api.then_some(args.api_budget);
+    Ok(Some(Libraries::start(everywhere, only_pid, budget, args.verbose)?))
+}
+
+/// Loads the programs; those for TLS and for library calls are done without where the kernel refuses them, unless they were
+/// asked for.
 fn load(
     args: &RecordArgs,
     selection: &mut Selection,
-    tls_failure: &mut Option<ProbeReport>,
+    libraries: &mut Option<Libraries>,
+    failures: &mut Vec<ProbeReport>,
 ) -> Result<Programs, Failure> {
     let sizes = args.ring_sizes()?;
-    match Programs::load(selection, sizes) {
-        Err(error @ LoadError::Failed { .. }) if !selection.tls_cgroups.is_empty() && args.tls != When::On => {
-            selection.tls_cgroups.clear();
-            let programs = Programs::load(selection, sizes)?;
-            *tls_failure = Some(ProbeReport::failed_tls(error.to_string()));
-            Ok(programs)
+    if libraries.is_some() {
+        let mut key = [0; 8];
+        rustix::rand::getrandom(&mut key, rustix::rand::GetRandomFlags::empty()).context("no random bytes")?;
+        selection.library_calls = Some(u64::from_ne_bytes(key));
+    }
+    loop {
+        match Programs::load(selection, sizes) {
+            Err(error @ LoadError::Failed { .. }) if libraries.is_some() && args.may_lack("api_call") => {
+                *libraries = None;
+                selection.library_calls = None;
+                selection.algorithms = false;
+                failures.push(ProbeReport::failed_calls(error.to_string()));
+            }
+            Err(error @ LoadError::Failed { .. })
+                if !selection.tls_cgroups.is_empty() && args.may_lack("tls_hello") =>
+            {
+                selection.tls_cgroups.clear();
+                failures.push(ProbeReport::failed_tls(error.to_string()));
+            }
+            loaded => return Ok(loaded?),
         }
-        loaded => Ok(loaded?),
     }
 }
 
@@ -274,7 +315,7 @@ fn load(
 /// not every host can have and nobody asked for; that is told, and recorded.
 fn check_probes(args: &RecordArgs, probes: &[ProbeReport]) -> Result<(), Failure> {
     let failed = probes.iter().filter(|probe| probe.state == ProbeState::FAILED);
-    let (optional, needed): (Vec<_>, Vec<_>) = failed.partition(|probe| probe.is_optional() && args.tls != When::On);
+    let (optional, needed): (Vec<_>, Vec<_>) = failed.partition(|probe| args.may_lack(probe.probe));
     for probe in optional {
         say::warning(&format!("no {} on {}: {}", probe.probe, probe.target, probe.message));
     }
@@ -311,7 +352,8 @@ struct Session {
     clock: ClockWatch,
     ring_bytes: u64,
     last_self_stats: Instant,
-    table_read: Receiver<()>,
+    table_read: Receiver<Vec<u8>>,
+    libraries: Option<Libraries>,
 }
 
 /// How a capture went.
@@ -325,7 +367,12 @@ struct Outcome {
 }
 
 impl Session {
-    fn start(args: &RecordArgs, programs: Programs, opening: Opening) -> Result<Self, Failure> {
+    fn start(
+        args: &RecordArgs,
+        programs: Programs,
+        libraries: Option<Libraries>,
+        opening: Opening,
+    ) -> Result<Self, Failure> {
         let (anchor, _) = read_anchor();
         let meta = segment_meta(args.filters(), anchor);
         let options = StoreOptions {
@@ -356,10 +403,13 @@ impl Session {
             .spawn(move || writer.run(&messages))
             .context("cannot start the writer thread")?;
         let filter = RecordFilter::new(&args.file, &args.library).map_err(|error| UsageError(error.to_string()))?;
+        let notices = libraries.is_some().then(Notices::default);
+        let blocks = Blocks::new(filter, privacy(args)?, notices, recycled, Accounting::new(boottime_ns()));
         Ok(Self {
             ring_bytes: args.ring_sizes()?.total(),
             programs,
-            blocks: RefCell::new(Blocks::new(filter, privacy(args)?, recycled, Accounting::new(boottime_ns()))),
+            libraries,
+            blocks: RefCell::new(blocks),
             queue: Some(queue),
             writer: Some(writer),
             shared,
@@ -372,7 +422,16 @@ impl Session {
     /// Waits until the processes that are there already are known.
     fn wait_for_table(&self) {
         // An error is a writer that has ended: the end of the recording will tell why.
-        let _ = self.table_read.recv();
+        if let Ok(table) = self.table_read.recv() {
+            self.look_at_table(&table);
+        }
+    }
+
+    /// Looks for the libraries of processes that are there already.
+    fn look_at_table(&self, table: &[u8]) {
+        if let (Some(libraries), Some(notices)) = (&self.libraries, &mut self.blocks.borrow_mut().notices) {
+            libraries.look_at_records(table, notices);
+        }
     }
 
     /// Records until something says stop.
@@ -397,6 +456,12 @@ impl Session {
                 Drained::More => Duration::from_millis(2),
             };
             wait(&epoll, timeout)?;
+            if let Ok(table) = self.table_read.try_recv() {
+                self.look_at_table(&table);
+            }
+            if let Some(libraries) = &mut self.libraries {
+                Self::attach_libraries(libraries, &mut self.programs, blocks);
+            }
             let now = Instant::now();
             let stop = self.stop_reason(signals, command, deadline.is_some_and(|deadline| now >= deadline));
             if let Some(stop) = stop {
@@ -406,6 +471,7 @@ impl Session {
             if now >= next_check {
                 next_check = now + CHECK_INTERVAL;
                 Self::check(&self.programs, blocks, &mut self.clock)?;
+                Self::push_counts(&mut self.libraries, &mut self.programs, blocks, false)?;
                 if self.last_self_stats.elapsed() >= SELF_STATS_INTERVAL {
                     self.last_self_stats = now;
                     Self::push_self_stats(blocks, &self.shared, self.ring_bytes);
@@ -422,6 +488,17 @@ impl Session {
         }
     }
 
+    /// What was noticed is looked for; what was found is attached.
+    fn attach_libraries(libraries: &mut Libraries, programs: &mut Programs, blocks: &RefCell<Blocks>) {
+        if let Some(notices) = &mut blocks.borrow_mut().notices {
+            libraries.look_at(notices);
+        }
+        let records = libraries.attach_found(programs);
+        if !records.is_empty() {
+            blocks.borrow_mut().push_own(&records);
+        }
+    }
+
     fn wait_set(&self, signals: &Signals, command: Option<&Child>) -> Result<std::os::fd::OwnedFd, Failure> {
         let epoll = epoll::create(epoll::CreateFlags::CLOEXEC).context("cannot create an epoll set")?;
         let add = |fd, flags| {
@@ -435,6 +512,9 @@ impl Session {
         }
         if let Some(child) = command {
             add(child.pidfd(), epoll::EventFlags::IN)?;
+        }
+        if let Some(libraries) = &self.libraries {
+            add(libraries.wake_fd(), epoll::EventFlags::IN)?;
         }
         Ok(epoll)
     }
@@ -475,6 +555,19 @@ impl Session {
         Ok(())
     }
 
+    fn push_counts(
+        libraries: &mut Option<Libraries>,
+        programs: &mut Programs,
+        blocks: &RefCell<Blocks>,
+        over: bool,
+    ) -> Result<(), Failure> {
+        if let Some(libraries) = libraries {
+            let records = libraries.take_counts(programs, over)?;
+            blocks.borrow_mut().push_own(&records);
+        }
+        Ok(())
+    }
+
     fn push_self_stats(blocks: &RefCell<Blocks>, shared: &Shared, ring_bytes: u64) {
         let mut out = Vec::new();
         let mut blocks = blocks.borrow_mut();
@@ -498,6 +591,7 @@ impl Session {
             // The writer is stuck: what is still in the rings is counted, not kept.
             blocks.borrow_mut().discard();
             while rings.drain_events(DISCARD_PER_PASS) + rings.drain_lifecycle(DISCARD_PER_PASS) > 0 {}
+            Self::push_counts(&mut self.libraries, &mut self.programs, blocks, true)?;
             Self::check(&self.programs, blocks, &mut self.clock)?;
             Self::push_self_stats(blocks, &self.shared, self.ring_bytes);
             let deadline = Instant::now() + STOP_PATIENCE;

@@ -86,6 +86,18 @@ pub fn show_size(bytes: u64) -> String {
     format!("{value:.1} {unit}")
 }
 
+/// A percentage, with or without its sign: `1%`, `0.5`.
+///
+/// # Errors
+/// When it is none, or not between 0 and 100.
+pub fn parse_percent(text: &str) -> Result<f64, String> {
+    let number = text.strip_suffix('%').unwrap_or(text).trim();
+    match number.parse::<f64>() {
+        Ok(percent) if percent > 0.0 && percent <= 100.0 => Ok(percent),
+        _ => Err(format!("`{text}` is not a percentage: give one above 0 and up to 100, such as 1%")),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

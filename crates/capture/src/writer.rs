@@ -14,6 +14,7 @@ use crypto_trace_format::record::{Header, ProbeStatus, ProbeStatusFixed, Records
 use crypto_trace_format::segment::{BlockBuilder, BlockType, SegmentStore, SegmentWriter, Totals};
 
 use crate::clock::{self, Reason, boottime_ns, read_anchor};
+use crate::libraries::LibraryRecords;
 use crate::process_table::{Table, TableFilter};
 use crate::say;
 use crate::stats::{WriterStats, from_rings};
@@ -62,6 +63,8 @@ pub struct Opening {
     pub before: Table,
     /// What became of the probes.
     pub probes: Vec<ProbeReport>,
+    /// What became of libraries, as far as they are found.
+    pub libraries: LibraryRecords,
 }
 
 /// Shared with the drain thread.
@@ -92,7 +95,7 @@ pub struct Writer {
     opening: Opening,
     shared: Arc<Shared>,
     recycled: Sender<BlockBuilder>,
-    table_read: Option<Sender<()>>,
+    table_read: Option<Sender<Vec<u8>>>,
     last_sync: Instant,
     failing_since: Option<Instant>,
     /// Since the disk refused for the first time while stopping.
@@ -108,7 +111,7 @@ impl Writer {
         opening: Opening,
         shared: Arc<Shared>,
         recycled: Sender<BlockBuilder>,
-        table_read: Sender<()>,
+        table_read: Sender<Vec<u8>>,
     ) -> Self {
         let table_read = Some(table_read);
         Self {
@@ -167,11 +170,12 @@ impl Writer {
         self.opening.table.encode(&mut table);
         table.complete(std::mem::take(&mut self.opening.before));
         lifecycle.append(&mut table.lifecycle);
+        lifecycle.append(&mut self.opening.libraries.bytes());
         let events = table.events;
         self.opening.table.gate = None;
         if let Some(table_read) = self.table_read.take() {
             // Nobody may be waiting.
-            let _ = table_read.send(());
+            let _ = table_read.send(events.clone());
         }
         self.shared.stats.segments.fetch_add(1, Ordering::Relaxed);
         self.write_records(BlockType::Lifecycle, &lifecycle, events.is_empty());

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use crypto_trace_format::record::flags;
-use crypto_trace_tests::{Capture, Lib, Process, Trace, live, run, skip, workload};
+use crypto_trace_tests::{Capture, Lib, Process, Trace, as_seen, live, run, skip, workload};
 use rustix::process::Signal;
 
 use crate::support::{directory, shown};
@@ -39,7 +39,7 @@ fn check(trace: &Trace, path: &Path) {
     libs.retain(|(_, lib)| lib.path == path.as_os_str().as_bytes());
     assert_eq!(libs.len(), 1, "{} in {:?}", path.display(), names(trace));
     let (event, lib) = libs[0];
-    let there = std::fs::metadata(path).unwrap();
+    let there = std::fs::metadata(as_seen(path)).unwrap();
     let dev = u64::from(rustix::fs::major(there.dev())) << 20 | u64::from(rustix::fs::minor(there.dev()));
     assert_eq!((lib.fixed.dev, lib.fixed.ino, lib.fixed.size), (dev, there.ino(), there.len()));
     assert!(lib.fixed.address > 0 && lib.fixed.address % 4096 == 0);
@@ -120,7 +120,7 @@ fn libraries_that_were_mapped_already_are_told_from_proc() {
     let mut libs = trace.libs();
     libs.retain(|(_, lib)| lib.path == libcrypto.as_os_str().as_bytes());
     assert_eq!(libs.len(), 1, "{:?}", names(&trace));
-    let there = std::fs::metadata(&libcrypto).unwrap();
+    let there = std::fs::metadata(as_seen(&libcrypto)).unwrap();
     assert!(libs[0].0.has(flags::FROM_PROC));
     assert_eq!(libs[0].1.fixed.ino, there.ino());
     let json = shown(&done.output, &["--type", "lib_load"]);

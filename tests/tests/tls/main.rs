@@ -3,6 +3,12 @@
 //! Each test traces only what its own script starts. Keys and certificates are made for it.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
+mod calls;
 mod handshakes;
+mod languages;
+mod libraries;
+mod mutual;
+mod peers;
 mod privacy;
 mod support;
+mod unharmed;

@@ -8,7 +8,7 @@
 mod parts;
 mod table;
 
-pub use parts::{SuiteParts, key, key_exchange, signature, suite};
+pub use parts::{SuiteParts, certificate_signature, key, key_exchange, signature, suite};
 pub use table::{Algorithm, Checked, Document, DocumentState, Primitive, Rule, Source, Status};
 
 use jiff::civil::Date;

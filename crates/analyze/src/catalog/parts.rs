@@ -234,6 +234,28 @@ fn legacy_signature(scheme: SignatureScheme) -> Vec<&'static str> {
     }
 }
 
+/// Signature algorithm and hash of a certificate's signature, by its name. Empty where it is unknown.
+pub fn certificate_signature(name: &str) -> Vec<&'static str> {
+    let method = match name {
+        "rsassaPss" => return vec!["RSA signature"],
+        _ if name.ends_with("WithRSAEncryption") => "RSA signature",
+        _ if name.starts_with("ecdsa-with-") => "ECDSA",
+        _ if name.starts_with("dsa-with-") => "DSA",
+        _ => return algorithm(name).map(|row| &*row.name).into_iter().collect(),
+    };
+    let hashes = [
+        ("md5", "MD5 signature hash"),
+        ("sha1", "SHA-1 signature hash"),
+        ("sha224", "SHA-224 signature hash"),
+        ("sha256", "SHA-256"),
+        ("sha384", "SHA-384"),
+        ("sha512", "SHA-512"),
+    ];
+    let name = name.to_ascii_lowercase();
+    let hash = hashes.iter().find(|(part, _)| name.contains(part)).map(|(_, hash)| *hash);
+    [method].into_iter().chain(hash).collect()
+}
+
 /// The row of a certificate's key.
 pub fn key(certificate: &Certificate) -> Option<&'static Algorithm> {
     const RSA: &[(usize, &str)] = &[
@@ -302,6 +324,23 @@ mod tests {
             .filter(|c| signature(SignatureScheme(*c)).is_empty())
             .collect();
         assert_eq!(without, [0x0704, 0x0705, 0x0706, 0x0707]);
+    }
+
+    #[test]
+    fn signatures_of_certificates() {
+        let check = |name: &str, expected: &[&str]| {
+            let found = certificate_signature(name);
+            assert_eq!(found, expected, "{name}");
+            assert!(found.iter().all(|part| algorithm(part).is_some()), "{name}");
+        };
+        check("sha256WithRSAEncryption", &["RSA signature", "SHA-256"]);
+        check("ecdsa-with-SHA1", &["ECDSA", "SHA-1 signature hash"]);
+        check("dsa-with-SHA224", &["DSA", "SHA-224 signature hash"]);
+        check("md5WithRSAEncryption", &["RSA signature", "MD5 signature hash"]);
+        check("rsassaPss", &["RSA signature"]);
+        check("Ed25519", &["Ed25519"]);
+        check("ML-DSA-65", &["ML-DSA-65"]);
+        check("1.2.3.4", &[]);
     }
 
     #[test]

@@ -33,6 +33,25 @@ pub enum Primitive {
     Hash,
 }
 
+impl Primitive {
+    /// As the table calls it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Protocol => "protocol",
+            Self::KeyAgreement => "key-agreement",
+            Self::KeyTransport => "key-transport",
+            Self::Kem => "kem",
+            Self::HybridKem => "hybrid-kem",
+            Self::Signature => "signature",
+            Self::PublicKey => "public-key",
+            Self::Cipher => "cipher",
+            Self::Aead => "aead",
+            Self::Mac => "mac",
+            Self::Hash => "hash",
+        }
+    }
+}
+
 /// What an algorithm is worth.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -141,6 +160,9 @@ pub struct Rule {
     pub says: String,
     /// What the quotation alone does not tell: exceptions, and what the algorithms have to do with it. The table's own words.
     pub note: Option<String>,
+    /// It speaks of what a handshake does, not of the signatures of certificates.
+    #[serde(default)]
+    pub handshake_only: bool,
     /// The protocol versions it speaks of. Empty where it speaks of all.
     #[serde(default)]
     pub versions: Vec<String>,

@@ -3,8 +3,10 @@
 use super::{Outcome, report};
 use crate::args::{EventsTask, Format, Input};
 use crate::capture::Capture;
+use crate::completeness;
 use crate::console::{Console, Output, stdin_is_terminal};
 use crate::faults::FaultLog;
+use crate::filter::Filter;
 use crate::input::{self, Inputs};
 use crate::pipeline::{OrderedOutput, Plan, Tally, read_captures, run_live, write_ordered};
 use crate::render::{EventFormat, JsonArray, JsonPretty, JsonStream, RenderOptions};
@@ -12,11 +14,12 @@ use crate::summary::{self, SummaryContext, Totals};
 use crate::text::{Paint, grouped};
 use anyhow::{Context, Result, bail};
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Instant;
 
 /// What a run is told at its end.
 struct Ending<'a> {
+    filter: &'a Filter,
     captures: &'a [Capture],
     names: Vec<PathBuf>,
     faults: FaultLog,
@@ -41,7 +44,7 @@ fn files(task: &EventsTask, paths: &[PathBuf], console: Console) -> Result<Outco
     let inputs = input::open(paths)?;
     inputs.notes.iter().for_each(|note| console.note(note));
     let names: Vec<PathBuf> = inputs.segments.iter().map(|segment| segment.reader.path().to_owned()).collect();
-    refuse_overwriting(task.output.as_deref(), &names)?;
+    super::refuse_overwriting(task.output.as_deref(), &names)?;
     let mut faults = FaultLog::default();
     let captures = read_captures(&inputs, &mut faults);
     let plan = Plan::new(&inputs, &captures, &task.filter);
@@ -53,11 +56,11 @@ fn files(task: &EventsTask, paths: &[PathBuf], console: Console) -> Result<Outco
         }
         None => {
             let totals = summary::summarize(&plan, &mut faults);
-            print_summary(&totals, &captures, inputs.segments.len(), &faults, task.redact, out)?;
+            print_summary(task, &totals, &captures, inputs.segments.len(), &faults, out)?;
             (totals.tally, false)
         }
     };
-    finish(&Ending { captures: &captures, names, faults, tally, out_of_order, since }, console)?;
+    finish(&Ending { filter: &task.filter, captures: &captures, names, faults, tally, out_of_order, since }, console)?;
     leave(inputs);
     Ok(Outcome::Done)
 }
@@ -76,7 +79,7 @@ fn stream(task: &EventsTask, console: Console) -> Result<Outcome> {
         None => {
             let mut totals = Totals::default();
             let live = run_live(stdin, &task.filter, &mut totals, &mut faults).context("stdin")?;
-            print_summary(&totals, &live.captures, live.segments as usize, &faults, task.redact, out)?;
+            print_summary(task, &totals, &live.captures, live.segments as usize, &faults, out)?;
             (live, totals.tally)
         }
     };
@@ -84,7 +87,10 @@ fn stream(task: &EventsTask, console: Console) -> Result<Outcome> {
         bail!("stdin: not a crypto-trace segment");
     }
     let names = vec![PathBuf::from("stdin"); live.segments as usize];
-    finish(&Ending { captures: &live.captures, names, faults, tally, out_of_order: false, since }, console)?;
+    finish(
+        &Ending { filter: &task.filter, captures: &live.captures, names, faults, tally, out_of_order: false, since },
+        console,
+    )?;
     Ok(Outcome::Done)
 }
 
@@ -98,11 +104,11 @@ fn format(format: Format) -> Option<&'static dyn EventFormat> {
 }
 
 fn print_summary(
+    task: &EventsTask,
     totals: &Totals,
     captures: &[Capture],
     segments: usize,
     faults: &FaultLog,
-    redact: bool,
     mut out: Output,
 ) -> Result<()> {
     let context = SummaryContext {
@@ -110,19 +116,11 @@ fn print_summary(
         segments,
         damaged_records: faults.records_lost(),
         damaged: faults.any_damage(),
-        redact,
+        why_none: completeness::why_no_events(captures, &task.filter, totals.tally.processed),
+        redact: task.redact,
         paint: Paint { colour: out.colour },
     };
     out.write_all(summary::print(totals, &context).as_bytes())?;
-    Ok(())
-}
-
-/// An output that is also an input would be emptied before it is read.
-fn refuse_overwriting(output: Option<&Path>, inputs: &[PathBuf]) -> Result<()> {
-    let Some(output) = output.and_then(|output| output.canonicalize().ok()) else { return Ok(()) };
-    if inputs.iter().any(|input| input.canonicalize().is_ok_and(|input| input == output)) {
-        bail!("{}: is an input, and cannot be the output", output.display());
-    }
     Ok(())
 }
 
@@ -144,6 +142,9 @@ fn finish(ending: &Ending<'_>, console: Console) -> Result<()> {
     console.verbose(&format!("Events filtered: {}", tally.processed.saturating_sub(tally.output)));
     console.verbose(&format!("Events output: {}", tally.output));
     console.verbose(&format!("Rate: {rate:.0} events/s"));
+    if tally.output == 0 {
+        console.note(&completeness::why_no_events(ending.captures, ending.filter, tally.processed));
+    }
     if tally.processed == 0 && ending.faults.any_damage() {
         bail!("nothing could be read: every block is damaged");
     }

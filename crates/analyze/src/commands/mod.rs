@@ -1,16 +1,22 @@
 //! One file per subcommand: from a [`Job`] to an [`Outcome`].
 
+mod algorithms;
+mod coverage;
 mod events;
 mod info;
 mod report;
+mod rules;
 mod schema;
+mod survey;
+mod tls;
 mod verify;
 
 pub use schema::SCHEMA;
 
 use crate::args::{Job, Task};
 use crate::console::Console;
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
+use std::path::{Path, PathBuf};
 
 /// How a run ended, when it did not fail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,6 +44,16 @@ pub fn run(job: &Job) -> Result<Outcome> {
         Task::Events(task) => events::run(task, console),
         Task::Info(task) => info::run(task, console),
         Task::Verify(task) => verify::run(task, console),
+        Task::Survey(task) => survey::run(task, console),
         Task::Schema => schema::run(),
     })
+}
+
+/// An output that is also an input would be emptied before it is read.
+fn refuse_overwriting(output: Option<&Path>, inputs: &[PathBuf]) -> Result<()> {
+    let Some(output) = output.and_then(|output| output.canonicalize().ok()) else { return Ok(()) };
+    if inputs.iter().any(|input| input.canonicalize().is_ok_and(|input| input == output)) {
+        bail!("{}: is an input, and cannot be the output", output.display());
+    }
+    Ok(())
 }

@@ -9,6 +9,7 @@ mod selection;
 pub use globs::Globs;
 pub use selection::Selection;
 
+use crate::api::{self, LibraryRow};
 use crate::capture::Capture;
 use crate::clock::WallNs;
 use crate::handshakes::{self, Connection};
@@ -16,14 +17,14 @@ use crate::time_spec::TimeSpec;
 use crate::timeline::ImageId;
 use crypto_trace_format::catalog::{self, file_name};
 use crypto_trace_format::record::{
-    FileOpen, Kind, LibLoad, Loss, ProcessExec, ProcessExit, Record, RecordError, TlsHello, flags,
+    ApiCall, ApiMeaning, FileOpen, Kind, LibLoad, Loss, ProcessExec, ProcessExit, Record, RecordError, TlsHello, flags,
 };
 use crypto_trace_format::segment::BlockHeader;
 use memchr::memmem::find;
 
 /// Kinds shown when none are asked for.
 pub const DEFAULT_KINDS: &[Kind] =
-    &[ProcessExec::KIND, ProcessExit::KIND, FileOpen::KIND, LibLoad::KIND, TlsHello::KIND, Loss::KIND];
+    &[ProcessExec::KIND, ProcessExit::KIND, FileOpen::KIND, LibLoad::KIND, TlsHello::KIND, ApiCall::KIND, Loss::KIND];
 
 /// Whether an operation succeeded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -144,7 +145,7 @@ impl<'a> ResolvedFilter<'a> {
         if !selection.matches(capture, record, image) {
             return Ok(false);
         }
-        if self.needs_body { self.body_matches(record) } else { Ok(true) }
+        if self.needs_body { self.body_matches(capture, record) } else { Ok(true) }
     }
 
     /// `--until` is exclusive, except for the end of time.
@@ -153,7 +154,7 @@ impl<'a> ResolvedFilter<'a> {
         time < self.until || self.until == WallNs(i64::MAX)
     }
 
-    fn body_matches(&self, record: &Record<'_>) -> Result<bool, RecordError> {
+    fn body_matches(&self, capture: &Capture, record: &Record<'_>) -> Result<bool, RecordError> {
         let filter = self.filter;
         let no_files = filter.files.is_none();
         let no_libraries = filter.libraries.is_empty();
@@ -175,6 +176,14 @@ impl<'a> ResolvedFilter<'a> {
                 let exit = ProcessExit::decode(record)?;
                 let outcome = if exit.fixed.status == 0 { Outcome::Ok } else { Outcome::Failed };
                 no_files && no_libraries && filter.outcome.is_none_or(|wanted| wanted == outcome)
+            }
+            ApiCall::KIND => {
+                let call = ApiCall::decode(record)?;
+                let failed = api::succeeded(&call) == Some(false);
+                let library = capture.libraries.get((call.fixed.dev, call.fixed.ino));
+                filter.outcome.is_none_or(|wanted| wanted == if failed { Outcome::Failed } else { Outcome::Ok })
+                    && (no_libraries || library.is_some_and(|row| row_matches(&filter.libraries, row)))
+                    && filter.files.as_ref().is_none_or(|globs| names_file(&call) && globs.matches(call.text))
             }
             // Its outcome is asked about where its connection is known.
             TlsHello::KIND => no_files && no_libraries,
@@ -201,6 +210,16 @@ fn library_matches(wanted: &[String], path: &[u8]) -> bool {
     let file = file_name(path);
     let name = catalog::library(path).unwrap_or_default().as_bytes();
     wanted.iter().any(|part| find(file, part.as_bytes()).is_some() || find(name, part.as_bytes()).is_some())
+}
+
+fn row_matches(wanted: &[String], row: &LibraryRow) -> bool {
+    library_matches(wanted, &row.path) || wanted.iter().any(|part| find(&row.family, part.as_bytes()).is_some())
+}
+
+/// Whether the text of a call is the path of a file.
+fn names_file(call: &ApiCall<'_>) -> bool {
+    [ApiMeaning::CERTIFICATE_FILE, ApiMeaning::PRIVATE_KEY_FILE, ApiMeaning::TRUST_FILE]
+        .contains(&ApiMeaning(call.fixed.meaning))
 }
 
 /// Kinds that are about the capture, not about a process.

@@ -76,25 +76,38 @@ struct Offered {
     grease: bool,
 }
 
+/// A certificate, as it is shown.
 #[derive(Serialize)]
-struct CertificateFields {
-    subject: String,
+pub(crate) struct CertificateFields {
+    /// Whom it is for; safe to show.
+    pub subject: String,
     issuer: String,
     alternative_names: Vec<String>,
     not_before: String,
-    not_after: String,
+    /// Its end.
+    pub not_after: String,
     serial: String,
     key_type: String,
     key_bits: Option<usize>,
     curve: Option<String>,
-    signature_algorithm: String,
+    /// How it is signed.
+    pub signature_algorithm: String,
     sha256: String,
     self_issued: bool,
     is_ca: bool,
 }
 
 impl CertificateFields {
-    fn new(certificate: &Certificate) -> Self {
+    /// `RSA 2048`, `EC secp256r1`
+    pub fn key(&self) -> String {
+        match (&self.curve, self.key_bits) {
+            (Some(curve), _) => format!("{} {curve}", self.key_type),
+            (None, Some(bits)) => format!("{} {bits}", self.key_type),
+            (None, None) => self.key_type.clone(),
+        }
+    }
+
+    pub fn new(certificate: &Certificate) -> Self {
         let c = certificate;
         Self {
             subject: plain(&c.subject),

@@ -5,21 +5,23 @@
 //! parsed when it is shown, see [`Connection::view`]. A connection is shown in place of its earliest record.
 
 mod fields;
+mod owner;
+mod side;
 mod view;
 
+pub(crate) use fields::CertificateFields;
+pub use owner::{Owner, OwnerSource};
+pub use side::Side;
 pub use view::{Outcome, Role, View};
 
-use crypto_trace_format::record::{Comm, Header, TlsHello, flags};
+use crypto_trace_format::record::{Header, TlsHello};
 use foldhash::fast::RandomState;
-use std::collections::{HashMap, HashSet};
+use side::Piece;
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 /// Bytes of hellos that are kept; some 100,000 connections.
 const MAX_BYTES: usize = 256 << 20;
-
-/// Pieces and bytes that are kept of one direction: more than the capture records of any.
-const MAX_PIECES: usize = 64;
-const MAX_SIDE_BYTES: usize = 64 << 10;
 
 /// What a connection takes besides its hellos, about.
 const CONNECTION_BYTES: usize = 512;
@@ -33,141 +35,11 @@ const LIVE_PATIENCE_NS: u64 = 300_000_000;
 /// How long it waits for an answer.
 const LIVE_ANSWER_NS: u64 = 5_000_000_000;
 
+/// Other sockets with the same addresses that are looked at, before and after, to find a connection's other end.
+const MAX_CANDIDATES: usize = 16;
+
 /// Connections that were shown and may still have late packets.
 const MAX_SHOWN: usize = 1 << 20;
-
-/// How a socket's process is known, from least to best.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub enum OwnerSource {
-    /// It is not.
-    #[default]
-    Unknown,
-    /// It opened the listening socket.
-    Listener,
-    /// It connected the socket.
-    Connect,
-    /// It sent an earlier packet.
-    Earlier,
-    /// It sent a packet of the handshake.
-    Sender,
-}
-
-impl OwnerSource {
-    fn new(code: u16) -> Self {
-        match code {
-            1 => Self::Sender,
-            2 => Self::Connect,
-            3 => Self::Listener,
-            4 => Self::Earlier,
-            _ => Self::Unknown,
-        }
-    }
-
-    /// As events tell it.
-    pub fn name(self) -> Option<&'static str> {
-        match self {
-            Self::Unknown => None,
-            Self::Listener => Some("listened"),
-            Self::Connect => Some("connected"),
-            Self::Earlier | Self::Sender => Some("sent"),
-        }
-    }
-}
-
-/// The process that owns a socket.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Owner {
-    /// How it is known.
-    pub source: OwnerSource,
-    /// Process id.
-    pub tgid: u32,
-    /// Thread id.
-    pub tid: u32,
-    /// Start of the process, boot time.
-    pub start_ns: u64,
-    uid: u32,
-    gid: u32,
-    comm: Comm,
-    /// `start_ns` is rounded down.
-    start_is_tick: bool,
-}
-
-impl Owner {
-    fn new(header: &Header, source: OwnerSource) -> Self {
-        let Header { tgid, tid, start_ns, uid, gid, comm, .. } = *header;
-        let start_is_tick = header.flags & flags::START_IS_TICK != 0;
-        Self { source, tgid, tid, start_ns, uid, gid, comm, start_is_tick }
-    }
-
-    /// Makes a record's header one of this process.
-    pub fn put_into(&self, header: &mut Header) {
-        let Self { tgid, tid, start_ns, uid, gid, comm, .. } = *self;
-        let tick = if self.start_is_tick { flags::START_IS_TICK } else { 0 };
-        let flags = header.flags & !flags::START_IS_TICK | tick;
-        *header = Header { tgid, tid, start_ns, uid, gid, comm, flags, ..*header };
-    }
-
-    /// Name of the thread.
-    pub fn comm(&self) -> &[u8] {
-        crypto_trace_format::record::trim_comm(&self.comm)
-    }
-}
-
-/// Bytes of one direction at a place in its stream.
-#[derive(Debug)]
-struct Piece {
-    offset: u32,
-    time_ns: u64,
-    /// Packets are missing before it.
-    after_gap: bool,
-    data: Box<[u8]>,
-}
-
-/// One direction of a connection.
-#[derive(Debug, Default)]
-pub struct Side {
-    pieces: Vec<Piece>,
-}
-
-impl Side {
-    /// Takes in a piece; false when there is no room for it.
-    fn add(&mut self, piece: Piece) -> bool {
-        let bytes: usize = self.pieces.iter().map(|piece| piece.data.len()).sum();
-        if self.pieces.len() >= MAX_PIECES || bytes + piece.data.len() > MAX_SIDE_BYTES {
-            return false;
-        }
-        let at = self.pieces.partition_point(|other| (other.offset, other.time_ns) <= (piece.offset, piece.time_ns));
-        self.pieces.insert(at, piece);
-        true
-    }
-
-    /// The TLS records in order, and whether some are missing. What capture left out between them on purpose are whole
-    /// records.
-    fn assemble(&self) -> (Vec<u8>, bool) {
-        let mut bytes: Vec<u8> = Vec::new();
-        let mut end = 0u32;
-        for piece in &self.pieces {
-            if piece.after_gap {
-                return (bytes, true);
-            }
-            // The same bytes again: a retransmission that both were seen of.
-            let known = usize::try_from(end.saturating_sub(piece.offset)).unwrap_or(usize::MAX);
-            bytes.extend_from_slice(piece.data.get(known..).unwrap_or_default());
-            end = end.max(piece.offset.saturating_add(u32::try_from(piece.data.len()).unwrap_or(u32::MAX)));
-        }
-        (bytes, false)
-    }
-
-    /// When its first bytes were seen, boot time.
-    fn first_ns(&self) -> Option<u64> {
-        self.pieces.iter().map(|piece| piece.time_ns).min()
-    }
-
-    /// Where in the stream they are.
-    fn first_offset(&self) -> u32 {
-        self.pieces.first().map_or(0, |piece| piece.offset)
-    }
-}
 
 /// Which socket, and which of its connections if it was used for several.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -194,10 +66,17 @@ pub struct Connection {
     /// Time, segment and number of its earliest record.
     first: (u64, u32, u64),
     last_ns: u64,
+    /// When it was found: the place of the record that was read first.
+    found: Found,
     bytes: usize,
     /// Its earliest record, in a live run.
     record: Vec<u8>,
+    /// In a live run, from when on it need not be waited for; None when that must be found out anew.
+    ready_from_ns: Option<u64>,
 }
+
+/// Both ends, then time and number of the connection: those next to each other may be the two ends of one.
+type Found = ((SocketAddr, SocketAddr), u64, u32);
 
 impl Connection {
     /// Address and port of this end.
@@ -220,15 +99,20 @@ impl Connection {
         self.key.net_ns
     }
 
-    /// Whether a live reader need not wait for more of it.
-    fn is_ready(&self, now_ns: u64) -> bool {
+    /// Its number in [`Handshakes::connections`].
+    pub fn index(&self) -> u32 {
+        self.found.2
+    }
+
+    /// From when on a live reader need not wait for more of it.
+    fn ready_from_ns(&self) -> u64 {
         let view = self.view();
         if view.outcome == Outcome::None {
-            return now_ns.saturating_sub(self.last_ns) > LIVE_ANSWER_NS;
+            return self.last_ns.saturating_add(LIVE_ANSWER_NS);
         }
         let version = view.negotiated.as_ref().and_then(|negotiated| negotiated.version);
-        version.is_some_and(crate::registry::Version::is_tls13)
-            || now_ns.saturating_sub(self.last_ns) > LIVE_PATIENCE_NS
+        let patience_ns = if version.is_some_and(crate::registry::Version::is_tls13) { 0 } else { LIVE_PATIENCE_NS };
+        self.last_ns.saturating_add(patience_ns)
     }
 }
 
@@ -237,30 +121,37 @@ impl Connection {
 pub struct Handshakes {
     list: Vec<Connection>,
     by_key: HashMap<Key, u32, RandomState>,
-    by_ends: HashMap<(SocketAddr, SocketAddr), Vec<u32>, RandomState>,
+    by_ends: BTreeSet<Found>,
     by_record: HashMap<(u32, u64), u32, RandomState>,
     shown: HashSet<Key, RandomState>,
     bytes: usize,
     max_bytes: usize,
+    seen: u64,
     refused: u64,
 }
 
 impl Default for Handshakes {
     fn default() -> Self {
-        Self {
-            list: Vec::new(),
-            by_key: HashMap::default(),
-            by_ends: HashMap::default(),
-            by_record: HashMap::default(),
-            shown: HashSet::default(),
-            bytes: 0,
-            max_bytes: MAX_BYTES,
-            refused: 0,
-        }
+        Self::new(MAX_BYTES)
     }
 }
 
 impl Handshakes {
+    /// None yet. They may take about `max_bytes` of memory; what is beyond is left out and counted.
+    pub fn new(max_bytes: usize) -> Self {
+        Self {
+            list: Vec::new(),
+            by_key: HashMap::default(),
+            by_ends: BTreeSet::new(),
+            by_record: HashMap::default(),
+            shown: HashSet::default(),
+            bytes: 0,
+            max_bytes,
+            seen: 0,
+            refused: 0,
+        }
+    }
+
     /// Takes in one record, which is `number` of `segment`.
     pub fn add(&mut self, header: &Header, hello: &TlsHello<'_>, segment: u32, number: u64) {
         let key = key(hello);
@@ -268,7 +159,7 @@ impl Handshakes {
             Some(index) => *index,
             None if self.shown.contains(&key) => return,
             None => {
-                if self.bytes > self.max_bytes {
+                if self.bytes.saturating_add(CONNECTION_BYTES) > self.max_bytes {
                     self.refused += 1;
                     return;
                 }
@@ -285,27 +176,36 @@ impl Handshakes {
         connection.last_ns = connection.last_ns.max(header.time_ns);
         connection.late |= fixed.state & 4 != 0;
         connection.cut |= fixed.state & 2 != 0;
+        connection.ready_from_ns = None;
         let side = if fixed.direction == 1 { &mut connection.sent } else { &mut connection.received };
-        let kept = side.add(Piece {
-            offset: fixed.offset,
-            time_ns: header.time_ns,
-            after_gap: fixed.state & 1 != 0,
-            data: hello.data.into(),
-        });
-        connection.cut |= !kept;
-        if kept {
-            let bytes = hello.data.len() + size_of::<Piece>();
-            connection.bytes += bytes;
-            self.bytes += bytes;
+        let len = hello.data.len();
+        let mut bytes = 0;
+        if self.bytes.saturating_add(len) > self.max_bytes {
+            self.refused += 1;
+            connection.cut = true;
+        } else if side.has_room(len) {
+            bytes += side.add(Piece {
+                offset: fixed.offset,
+                time_ns: header.time_ns,
+                after_gap: fixed.state & 1 != 0,
+                data: hello.data.into(),
+            });
+        } else {
+            connection.cut = true;
         }
         if segment == LIVE_SEGMENT && connection.record.is_empty() {
             hello.encode(*header, &mut connection.record);
+            bytes += connection.record.len();
         }
+        connection.bytes += bytes;
+        self.bytes += bytes;
     }
 
     fn insert(&mut self, key: Key, time_ns: u64, segment: u32, number: u64) -> u32 {
         let index = u32::try_from(self.list.len()).unwrap_or(u32::MAX);
         self.bytes += CONNECTION_BYTES;
+        self.seen += 1;
+        let found = (key.ends, time_ns, index);
         self.list.push(Connection {
             key,
             owner: Owner::default(),
@@ -315,11 +215,13 @@ impl Handshakes {
             cut: false,
             first: (time_ns, segment, number),
             last_ns: time_ns,
+            found,
             bytes: CONNECTION_BYTES,
             record: Vec::new(),
+            ready_from_ns: None,
         });
         self.by_key.insert(key, index);
-        self.by_ends.entry(key.ends).or_default().push(index);
+        self.by_ends.insert(found);
         index
     }
 
@@ -340,14 +242,16 @@ impl Handshakes {
     /// The other end of a connection, when it was seen too: on loopback, or between containers.
     pub fn peer(&self, connection: &Connection) -> Option<&Connection> {
         let (local, remote) = connection.key.ends;
-        let others = self.by_ends.get(&(remote, local))?;
-        let distance =
-            |other: &&Connection| (other.first.0.abs_diff(connection.first.0), other.key.net_ns, other.key.cookie);
-        others
-            .iter()
-            .filter_map(|index| self.list.get(*index as usize))
-            .filter(|other| other.key.cookie != connection.key.cookie)
-            .min_by_key(distance)
+        let ends = (remote, local);
+        let time_ns = connection.found.1;
+        let is_other = |found: &&Found| {
+            self.list.get(found.2 as usize).is_some_and(|other| other.key.cookie != connection.key.cookie)
+        };
+        let nearest = |range: &mut dyn Iterator<Item = &Found>| range.take(MAX_CANDIDATES).find(is_other).copied();
+        let before = nearest(&mut self.by_ends.range((ends, 0, 0)..(ends, time_ns, 0)).rev());
+        let after = nearest(&mut self.by_ends.range((ends, time_ns, 0)..=(ends, u64::MAX, u32::MAX)));
+        let found = [after, before].into_iter().flatten().min_by_key(|found| found.1.abs_diff(time_ns))?;
+        self.list.get(found.2 as usize)
     }
 
     /// All connections, in the order they were found.
@@ -355,21 +259,40 @@ impl Handshakes {
         &self.list
     }
 
+    /// How many connections there were, also those that were shown and forgotten since.
+    pub fn seen(&self) -> u64 {
+        self.seen
+    }
+
     /// Records that were left out, because there was no more room.
     pub fn refused(&self) -> u64 {
         self.refused
     }
 
-    /// The records that stand for connections which a live reader need not wait for; the n-th has number n.
-    pub fn take_ready(&mut self, now_ns: u64, at_end: bool) -> Vec<u8> {
+    /// The records that stand for connections which a live reader need not wait for; the n-th has number n. Both ends of a
+    /// connection are given together, so that they can name each other and are counted as one. `call_may_come` says of a
+    /// socket that its library may yet tell of it.
+    pub fn take_ready(&mut self, now_ns: u64, at_end: bool, call_may_come: impl Fn(u64) -> bool) -> Vec<u8> {
         let mut records = Vec::new();
         self.by_record.clear();
-        for (index, connection) in (0u32..).zip(&self.list) {
-            if at_end || connection.is_ready(now_ns) {
-                self.by_record.insert((LIVE_SEGMENT, self.by_record.len() as u64), index);
+        for connection in &mut self.list {
+            if connection.ready_from_ns.is_none() {
+                connection.ready_from_ns = Some(connection.ready_from_ns());
+            }
+        }
+        let is_ready = |connection: &Connection| {
+            let patient_ns = connection.last_ns.saturating_add(LIVE_PATIENCE_NS);
+            connection.ready_from_ns.is_some_and(|from_ns| now_ns >= from_ns)
+                && (now_ns >= patient_ns || !call_may_come(connection.key.cookie))
+        };
+        let mut ready = Vec::new();
+        for connection in &self.list {
+            if at_end || is_ready(connection) && self.peer(connection).is_none_or(is_ready) {
+                ready.push(connection.index());
                 records.extend_from_slice(&connection.record);
             }
         }
+        self.by_record = (0u64..).zip(ready).map(|(number, index)| ((LIVE_SEGMENT, number), index)).collect();
         records
     }
 
@@ -385,14 +308,15 @@ impl Handshakes {
         let old = std::mem::take(&mut self.list);
         self.by_key.clear();
         self.by_ends.clear();
-        for (index, connection) in (0u32..).zip(old) {
+        for (index, mut connection) in (0u32..).zip(old) {
             if shown.contains(&index) {
                 self.bytes = self.bytes.saturating_sub(connection.bytes);
                 self.shown.insert(connection.key);
             } else {
                 let index = u32::try_from(self.list.len()).unwrap_or(u32::MAX);
                 self.by_key.insert(connection.key, index);
-                self.by_ends.entry(connection.key.ends).or_default().push(index);
+                connection.found.2 = index;
+                self.by_ends.insert(connection.found);
                 self.list.push(connection);
             }
         }

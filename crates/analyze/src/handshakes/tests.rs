@@ -1,120 +1,292 @@
-//! Putting connections together from pieces, in any order and from any bytes.
-#![allow(clippy::unwrap_used, reason = "tests")]
+//! How records become connections, whatever order and shape they come in.
 
 use super::*;
-use crypto_trace_format::record::TlsHelloFixed;
+use crypto_trace_format::record::{Kind, Record, TlsHelloFixed};
 
-const CLIENT: ([u8; 4], u16) = ([127, 0, 0, 1], 50_000);
-const SERVER: ([u8; 4], u16) = ([127, 0, 0, 1], 443);
+const CLIENT: &[u8] = include_bytes!("../../tests/data/tls/openssl12.client.bin");
+const SERVER: &[u8] = include_bytes!("../../tests/data/tls/openssl12.server.bin");
 
-fn address(bytes: [u8; 4]) -> [u8; 16] {
-    let mut address = [0; 16];
-    address[..4].copy_from_slice(&bytes);
-    address
+fn header(tgid: u32, time_ns: u64) -> Header {
+    Header { kind: TlsHello::KIND.0, tgid, tid: tgid, time_ns, start_ns: u64::from(tgid), ..Header::default() }
 }
 
-fn piece(cookie: u64, ends: (([u8; 4], u16), ([u8; 4], u16)), offset: u32, owner: u16) -> TlsHelloFixed {
-    let (local, remote) = ends;
+/// Port of the client, and of the server; `from_client` is which end this is.
+fn fixed(cookie: u64, from_client: bool, sent: bool) -> TlsHelloFixed {
+    let (client, server) = (40_000, 443);
+    let mut address = [0; 16];
+    address[0] = 127;
     TlsHelloFixed {
         cookie,
-        offset,
-        owner,
         family: 2,
-        direction: 1,
-        local_addr: address(local.0),
-        local_port: local.1,
-        remote_addr: address(remote.0),
-        remote_port: remote.1,
+        local_addr: address,
+        remote_addr: address,
+        local_port: if from_client { client } else { server },
+        remote_port: if from_client { server } else { client },
+        direction: if sent { 1 } else { 2 },
         ..TlsHelloFixed::default()
     }
 }
 
-fn add(to: &mut Handshakes, fixed: TlsHelloFixed, tgid: u32, time_ns: u64, data: &[u8]) {
-    let header = Header { tgid, time_ns, ..Header::default() };
-    to.add(&header, &TlsHello { fixed, data, ..TlsHello::default() }, 0, time_ns);
-}
-
-fn sent(handshakes: &Handshakes) -> (Vec<u8>, bool) {
-    handshakes.connections()[0].sent.assemble()
-}
-
-#[test]
-fn pieces_are_put_in_the_order_of_the_stream() {
-    let mut all = Handshakes::default();
-    for (offset, time_ns, data) in [(4, 1, &b"ef"[..]), (0, 2, b"abcd"), (2, 3, b"cdef"), (6, 4, b"gh")] {
-        add(&mut all, piece(1, (CLIENT, SERVER), offset, 1), 7, time_ns, data);
-    }
-    assert_eq!(sent(&all), (b"abcdefgh".to_vec(), false));
-    // What capture leaves out between hellos are whole TLS records.
-    add(&mut all, piece(1, (CLIENT, SERVER), 20, 1), 7, 5, b"second");
-    assert_eq!(sent(&all), (b"abcdefghsecond".to_vec(), false));
-}
-
-#[test]
-fn nothing_is_read_past_missing_packets() {
-    let mut all = Handshakes::default();
-    add(&mut all, piece(1, (CLIENT, SERVER), 0, 1), 7, 1, b"abc");
-    add(&mut all, TlsHelloFixed { state: 1, ..piece(1, (CLIENT, SERVER), 9, 1) }, 7, 2, b"xyz");
-    assert_eq!(sent(&all), (b"abc".to_vec(), true));
-}
-
-#[test]
-fn the_best_known_process_owns_the_socket() {
-    let mut all = Handshakes::default();
-    for (time_ns, tgid, owner) in [(1, 10, 3), (2, 20, 2), (3, 30, 1), (4, 40, 4), (5, 50, 0), (6, 60, 3)] {
-        add(&mut all, piece(1, (CLIENT, SERVER), 0, owner), tgid, time_ns, b"");
+/// Adds records as those of one segment.
+fn gather(all: &mut Handshakes, records: &[(Header, TlsHelloFixed, &[u8])]) {
+    for (number, (header, fixed, data)) in (0u64..).zip(records) {
+        all.add(header, &TlsHello { fixed: *fixed, data, ..TlsHello::default() }, 0, number);
     }
     all.finish();
-    assert_eq!(all.shown_at(0, 1).unwrap().owner.tgid, 30);
-    assert!((2..=6).all(|number| all.shown_at(0, number).is_none()), "shown once, at its first record");
 }
 
-#[test]
-fn ends_name_each_other_and_cookies_are_not_mixed_up() {
+fn gathered(records: &[(Header, TlsHelloFixed, &[u8])]) -> Handshakes {
     let mut all = Handshakes::default();
-    add(&mut all, piece(1, (CLIENT, SERVER), 0, 1), 7, 1, b"c");
-    add(&mut all, piece(2, (SERVER, CLIENT), 0, 1), 8, 2, b"s");
-    // The same socket connects again, elsewhere; and later the first pair of ports is used once more.
-    add(&mut all, piece(1, (CLIENT, ([10, 0, 0, 1], 443)), 0, 1), 7, 3, b"x");
-    add(&mut all, piece(5, (SERVER, CLIENT), 0, 1), 9, 1_000, b"s");
-    let list = all.connections();
-    assert_eq!(list.len(), 4);
-    assert_eq!(all.peer(&list[0]).unwrap().cookie(), 2);
-    assert_eq!(all.peer(&list[1]).unwrap().cookie(), 1);
-    assert!(all.peer(&list[2]).is_none());
+    gather(&mut all, records);
+    all
 }
 
-#[test]
-fn hostile_numbers_cost_neither_time_nor_memory() {
-    let mut all = Handshakes::default();
-    for i in 0..200_000 {
-        add(&mut all, piece(1, (CLIENT, SERVER), u32::MAX - i, 1), 7, u64::from(i), &[0; 100]);
-    }
-    assert!(all.bytes < MAX_SIDE_BYTES * 2 && all.connections()[0].cut);
-    let _ = all.connections()[0].view();
-
-    let mut all = Handshakes { max_bytes: 10_000, ..Handshakes::default() };
-    for cookie in 0..1_000 {
-        add(&mut all, piece(cookie, (CLIENT, SERVER), 0, 1), 7, cookie, &[0; 100]);
-    }
-    assert!(all.connections().len() < 20 && all.refused() > 900);
-}
-
-#[test]
-fn live_connections_are_given_once() {
-    let hello = |direction, data: &[u8], all: &mut Handshakes| {
-        let fixed = TlsHelloFixed { direction, ..piece(1, (CLIENT, SERVER), 0, 1) };
-        let header = Header { tgid: 7, time_ns: 1_000, ..Header::default() };
-        all.add(&header, &TlsHello { fixed, data, ..TlsHello::default() }, LIVE_SEGMENT, 0);
+/// Cuts `bytes` into pieces of `len`.
+fn pieces(bytes: &[u8], len: usize, base: TlsHelloFixed) -> Vec<(Header, TlsHelloFixed, &[u8])> {
+    let piece = |(index, data)| {
+        let offset = u32::try_from(index * len).expect("short");
+        (header(7, 100 + u64::from(offset)), TlsHelloFixed { offset, ..base }, data)
     };
+    bytes.chunks(len).enumerate().map(piece).collect()
+}
+
+fn suite(connection: &Connection) -> Option<String> {
+    Some(connection.view().negotiated?.cipher_suite?.to_string())
+}
+
+const SUITE: &str = "TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384";
+
+#[test]
+fn pieces_of_any_size_and_order_are_one_handshake() {
+    for len in [30, 77, 1_000, 10_000] {
+        let mut records = pieces(CLIENT, len, fixed(1, true, true));
+        records.extend(pieces(SERVER, len, fixed(1, true, false)));
+        for order in 0..3 {
+            match order {
+                1 => records.reverse(),
+                2 => records.rotate_left(1),
+                _ => {}
+            }
+            let all = gathered(&records);
+            let [connection] = all.connections() else { panic!("{} connections", all.connections().len()) };
+            assert_eq!(suite(connection).as_deref(), Some(SUITE), "pieces of {len} bytes, order {order}");
+            assert!(!connection.cut && !connection.view().gap);
+        }
+    }
+}
+
+#[test]
+fn what_was_sent_again_counts_once_also_when_it_overlaps() {
+    let base = fixed(1, true, false);
+    let at = |offset: u32, time_ns, data| (header(7, time_ns), TlsHelloFixed { offset, ..base }, data);
+    let records = [
+        at(0, 10, &SERVER[..500]),
+        at(0, 20, &SERVER[..500]),
+        at(0, 30, &SERVER[..900]),
+        at(400, 40, &SERVER[400..1_200]),
+        at(1_000, 5, &SERVER[1_000..]),
+        at(0, 50, &SERVER[..10]),
+    ];
+    let all = gathered(&records);
+    let connection = &all.connections()[0];
+    let (bytes, gap) = connection.received.assemble();
+    assert!(bytes == SERVER && !gap);
+    assert_eq!(suite(connection).as_deref(), Some(SUITE));
+    assert_eq!(connection.received.first_ns(), Some(5));
+}
+
+#[test]
+fn nothing_is_read_past_a_gap() {
+    let base = fixed(1, true, false);
+    let lost = TlsHelloFixed { offset: 900, state: 1, ..base };
+    let all = gathered(&[(header(7, 1), base, &SERVER[..400]), (header(7, 2), lost, &SERVER[900..])]);
+    let view = all.connections()[0].view();
+    assert!(view.gap);
+    let server = view.server.expect("its beginning");
+    assert!(server.server_hello().is_some() && server.key_exchange().is_none());
+    // Only what is after the gap: nothing, and not a guess.
+    let all = gathered(&[(header(7, 2), lost, &SERVER[900..])]);
+    let view = all.connections()[0].view();
+    assert!(view.gap && view.role.is_none() && view.outcome == Outcome::None);
+}
+
+#[test]
+fn the_best_known_owner_wins_whatever_the_order() {
+    let by = |owner: u16, tgid: u32| {
+        let record = TlsHelloFixed { owner, ..fixed(1, false, true) };
+        (header(tgid, u64::from(tgid)), record, &SERVER[..50])
+    };
+    let mut records = vec![by(0, 1), by(3, 2), by(2, 3), by(4, 4), by(1, 5), by(9, 6)];
+    for _ in 0..records.len() {
+        records.rotate_left(1);
+        let all = gathered(&records);
+        let owner = all.connections()[0].owner;
+        assert_eq!((owner.tgid, owner.source, owner.source.name()), (5, OwnerSource::Sender, Some("sent")));
+    }
+    let all = gathered(&[by(0, 1)]);
+    let owner = all.connections()[0].owner;
+    assert!(!owner.is_known() && owner.source.name().is_none() && owner.tgid == 0);
+    // The same rank twice: the first one.
+    assert_eq!(gathered(&[by(2, 8), by(2, 9)]).connections()[0].owner.tgid, 8);
+}
+
+#[test]
+fn two_ends_find_each_other_and_the_nearest_when_ports_are_used_again() {
+    let mut records = Vec::new();
+    for round in 0..100u64 {
+        let time_ns = round * 1_000_000;
+        records.push((header(1, time_ns), fixed(2 * round, true, true), CLIENT));
+        records.push((header(2, time_ns + 10), fixed(2 * round + 1, false, false), CLIENT));
+    }
+    let all = gathered(&records);
+    assert_eq!(all.connections().len(), 200);
+    for connection in all.connections() {
+        let peer = all.peer(connection).expect("the other end");
+        assert_eq!(peer.cookie(), connection.cookie() ^ 1);
+        assert_eq!((peer.local(), peer.remote()), (connection.remote(), connection.local()));
+    }
+    // A socket is not its own peer, and one with other ports is not either.
+    let mut same_ports = fixed(1, true, true);
+    same_ports.remote_port = same_ports.local_port;
+    let all = gathered(&[(header(1, 0), same_ports, CLIENT)]);
+    assert!(all.peer(&all.connections()[0]).is_none());
+}
+
+#[test]
+fn a_socket_that_connects_again_is_another_connection() {
+    let mut again = fixed(1, true, true);
+    again.local_port += 1;
+    let all = gathered(&[(header(1, 0), fixed(1, true, true), CLIENT), (header(1, 9), again, CLIENT)]);
+    assert_eq!(all.connections().len(), 2);
+    assert!(all.connections().iter().all(|connection| connection.view().client.is_some()));
+}
+
+#[test]
+fn memory_has_a_limit_and_what_is_beyond_is_counted() {
+    let mut all = Handshakes::new(20_000);
+    let records: Vec<_> = (0..100).map(|cookie| (header(1, cookie), fixed(cookie, true, true), CLIENT)).collect();
+    gather(&mut all, &records);
+    let kept = all.connections().len();
+    assert!((10..40).contains(&kept), "{kept}");
+    assert!(all.refused() >= 100 - kept as u64, "{}", all.refused());
+    assert!(all.bytes <= 20_000);
+    // One connection that says ever more does not pass it either.
+    let mut all = Handshakes::new(20_000);
+    let big = vec![0; 15_000];
+    let records: Vec<_> = (0..4)
+        .map(|part| (header(1, 1), TlsHelloFixed { offset: part * 15_000, ..fixed(1, true, part % 2 == 0) }, &*big))
+        .collect();
+    gather(&mut all, &records);
+    assert_eq!(all.refused(), 3);
+    assert!(all.connections()[0].cut && all.bytes <= 20_000);
+}
+
+#[test]
+fn a_hundred_thousand_pieces_of_one_socket_are_cut_not_gathered() {
+    let records: Vec<_> = (0..100_000u32)
+        .rev()
+        .map(|part| (header(1, 1), TlsHelloFixed { offset: part * 2, ..fixed(1, true, true) }, &CLIENT[..1]))
+        .collect();
+    let all = gathered(&records);
+    let connection = &all.connections()[0];
+    assert!(connection.cut);
+    assert!(connection.bytes < 2_000, "{}", connection.bytes);
+    let records: Vec<_> = (0..1_000u32)
+        .map(|part| (header(1, 1), TlsHelloFixed { offset: part * 9_000, ..fixed(1, true, true) }, &SERVER[..1_000]))
+        .collect();
+    let all = gathered(&records);
+    assert!(all.connections()[0].cut && all.connections()[0].sent.assemble().0.len() <= 64 << 10);
+}
+
+#[test]
+fn absurd_offsets_times_and_families_do_no_harm() {
+    let mut hostile = Vec::new();
+    for offset in [u32::MAX, u32::MAX - 1, 0x8000_0000, 1] {
+        for (family, direction, owner, state) in [(0, 0, 77, 0xffff), (10, 9, 0, 2), (2, 1, 4, 4)] {
+            let base = fixed(3, true, true);
+            let record = TlsHelloFixed { offset, family, direction, owner, state, ..base };
+            hostile.push((header(1, u64::MAX - u64::from(offset)), record, &CLIENT[..100]));
+            hostile.push((header(u32::MAX, 0), TlsHelloFixed { offset, ..base }, &CLIENT[..0]));
+        }
+    }
+    let all = gathered(&hostile);
+    for connection in all.connections() {
+        let _ = connection.view();
+        let mut json = vec![b'{', b'"', b'a', b'"', b':', b'1'];
+        connection.write_members(&all, &mut json);
+        json.push(b'}');
+        serde_json::from_slice::<serde_json::Value>(&json).expect("valid JSON");
+    }
+}
+
+#[test]
+fn many_sockets_with_the_same_ends_are_paired_in_no_time() {
+    // One cookie on one side: none of them is the other end of another on that side.
+    let mut records: Vec<_> = (0..50_000u32)
+        .map(|net_ns| (header(1, 5), TlsHelloFixed { net_ns, ..fixed(1, true, true) }, &CLIENT[..20]))
+        .collect();
+    let mirrored = |net_ns| TlsHelloFixed { net_ns, ..fixed(1, false, true) };
+    records.extend((0..50_000u32).map(|net_ns| (header(1, 5), mirrored(net_ns), &CLIENT[..20])));
+    let all = gathered(&records);
+    let paired = all.connections().iter().filter(|connection| all.peer(connection).is_some()).count();
+    assert_eq!((all.connections().len(), paired), (100_000, 0));
+}
+
+#[test]
+fn a_live_run_shows_each_connection_once_and_lets_it_go() {
     let mut all = Handshakes::default();
-    hello(1, b"\x16\x03\x01", &mut all);
-    assert!(all.take_ready(2_000, false).is_empty(), "an answer may come");
+    let add = |all: &mut Handshakes, time_ns, fixed: TlsHelloFixed, data: &[u8]| {
+        all.add(&header(1, time_ns), &TlsHello { fixed, data, ..TlsHello::default() }, LIVE_SEGMENT, 0);
+    };
+    let second = 1_000_000_000;
+    add(&mut all, 0, fixed(1, true, true), CLIENT);
+    assert!(all.take_ready(second, false, |_| false).is_empty(), "the answer is waited for");
     all.forget_ready();
-    assert!(!all.take_ready(1_000 + LIVE_ANSWER_NS + 1, false).is_empty());
-    assert_eq!(all.shown_at(LIVE_SEGMENT, 0).unwrap().cookie(), 1);
+    add(&mut all, second, fixed(1, true, false), SERVER);
+    assert!(all.take_ready(second, false, |_| false).is_empty(), "TLS 1.2 may have more to say");
     all.forget_ready();
-    hello(1, b"late", &mut all);
-    assert!(all.take_ready(u64::MAX, true).is_empty());
-    assert!(all.connections().is_empty() && all.bytes == 0);
+    let shown = all.take_ready(2 * second, false, |_| false);
+    assert_eq!(Record::parse(&shown).expect("a record").kind(), Kind(6));
+    assert_eq!(suite(all.shown_at(LIVE_SEGMENT, 0).expect("shown")).as_deref(), Some(SUITE));
+    all.forget_ready();
+    assert_eq!((all.connections().len(), all.bytes), (0, 0));
+    // A packet that comes late does not bring it back.
+    add(&mut all, 3 * second, fixed(1, true, false), SERVER);
+    assert!(all.take_ready(9 * second, true, |_| false).is_empty());
+    // One whose library may yet tell of it is waited for, but not for long.
+    add(&mut all, 5 * second, fixed(3, true, true), CLIENT);
+    add(&mut all, 5 * second, fixed(3, true, false), include_bytes!("../../tests/data/tls/openssl13.server.bin"));
+    assert!(all.take_ready(5 * second, false, |_| true).is_empty());
+    assert!(!all.take_ready(6 * second, false, |cookie| cookie == 3).is_empty());
+    all.forget_ready();
+    // What never gets an answer is shown when nobody would wait for it any more.
+    add(&mut all, 10 * second, fixed(2, true, true), CLIENT);
+    assert!(all.take_ready(14 * second, false, |_| false).is_empty());
+    assert!(!all.take_ready(15 * second, false, |_| false).is_empty());
+}
+
+#[test]
+fn what_capture_leaves_out_between_hellos_is_no_gap() {
+    let base = fixed(1, true, true);
+    let at = |offset: u32, time_ns, data| (header(7, time_ns), TlsHelloFixed { offset, ..base }, data);
+    let all = gathered(&[at(20, 2, &b"second"[..]), at(0, 1, b"first")]);
+    assert_eq!(all.connections()[0].sent.assemble(), (b"firstsecond".to_vec(), false));
+}
+
+#[test]
+fn a_live_run_shows_both_ends_together() {
+    let mut all = Handshakes::default();
+    let add = |all: &mut Handshakes, time_ns, fixed: TlsHelloFixed, data: &[u8]| {
+        all.add(&header(1, time_ns), &TlsHello { fixed, data, ..TlsHello::default() }, LIVE_SEGMENT, 0);
+    };
+    add(&mut all, 0, fixed(1, true, true), CLIENT);
+    add(&mut all, 0, fixed(2, false, false), CLIENT);
+    add(&mut all, 1, fixed(1, true, false), SERVER);
+    // One end has a later packet, and is waited for: TLS 1.2 may have more to say.
+    add(&mut all, 1, fixed(2, false, true), SERVER);
+    add(&mut all, LIVE_PATIENCE_NS, fixed(2, false, true), b"");
+    assert!(all.take_ready(LIVE_PATIENCE_NS + 1, false, |_| false).is_empty());
+    assert!(!all.take_ready(3 * LIVE_PATIENCE_NS, false, |_| false).is_empty());
+    let [one, two] = [0, 1].map(|number| all.shown_at(LIVE_SEGMENT, number).expect("shown"));
+    assert_eq!(all.peer(one).map(Connection::cookie), Some(two.cookie()));
 }

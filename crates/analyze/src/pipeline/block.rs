@@ -93,21 +93,21 @@ impl<'a> BlockSource<'a> {
                 tally.unknown += 1;
                 continue;
             }
-            let mut stands_for = None;
+            let mut connection = None;
             if record.kind() == TlsHello::KIND {
                 // A connection is shown once, as its process's.
-                let Some(connection) = self.capture.handshakes.shown_at(self.segment, number) else { continue };
-                if !filter.outcome_matches(connection) {
+                let Some(shown) = self.capture.handshakes.shown_at(self.segment, number) else { continue };
+                if !filter.outcome_matches(shown) {
                     continue;
                 }
-                connection.owner.put_into(&mut record.header);
-                stands_for = Some(connection);
+                shown.owner.put_into(&mut record.header);
+                connection = Some(shown);
             }
             let time = clock.wall(time_ns);
             let image = images.image(&record.header);
             match filter.matches(self.capture, selection, &record, time, image) {
                 Ok(false) => {}
-                Ok(true) => each(&Match { record, offset: here, number, time, image, connection: stands_for }),
+                Ok(true) => each(&Match { record, offset: here, number, time, image, connection }),
                 Err(error) => problems.push(Problem::Body { record: number, error }),
             }
         }

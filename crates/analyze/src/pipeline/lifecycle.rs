@@ -4,8 +4,8 @@ use super::BATCH_BLOCKS;
 use crate::capture::Capture;
 use crate::faults::{FaultLog, Problem};
 use crate::input::Inputs;
-use crypto_trace_format::record::{Records, TlsHello};
-use crypto_trace_format::segment::{BlockBuffer, BlockType, Fault};
+use crypto_trace_format::record::{ApiCall, Records, TlsHello};
+use crypto_trace_format::segment::{BlockBuffer, BlockHeader, BlockType, Fault};
 use rayon::prelude::*;
 
 /// Reads the lifecycle blocks of all segments.
@@ -55,14 +55,19 @@ pub fn read_captures(inputs: &Inputs, faults: &mut FaultLog) -> Vec<Capture> {
     captures
 }
 
-/// Reads the blocks with TLS hellos. What is wrong with them is told when pass 2 comes by.
+/// Whether a block has something that must be known before events are shown: pieces of handshakes, and calls that made them.
+pub(super) fn has_handshakes(header: &BlockHeader) -> bool {
+    header.kinds & (TlsHello::KIND.bit() | ApiCall::KIND.bit()) != 0
+}
+
+/// Reads the blocks with TLS hellos and library calls. What is wrong with them is told when pass 2 comes by.
 fn read_hellos(inputs: &Inputs, captures: &mut [Capture]) {
     let mut buffer = BlockBuffer::default();
     for (number, segment) in (0u32..).zip(&inputs.segments) {
         let Some(capture) = captures.get_mut(segment.capture as usize) else { continue };
         for (index, block) in segment.reader.blocks().iter().enumerate() {
             let header = &block.header;
-            if header.kinds & TlsHello::KIND.bit() != 0 && segment.reader.read_block(index, &mut buffer).is_ok() {
+            if has_handshakes(header) && segment.reader.read_block(index, &mut buffer).is_ok() {
                 add_hellos(capture, buffer.raw(), number, header.first_record);
             }
         }
@@ -70,7 +75,7 @@ fn read_hellos(inputs: &Inputs, captures: &mut [Capture]) {
     captures.iter_mut().for_each(|capture| capture.handshakes.finish());
 }
 
-/// Takes in the TLS hellos of one block.
+/// Takes in the TLS hellos and the library calls of one block.
 pub(super) fn add_hellos(capture: &mut Capture, raw: &[u8], segment: u32, first_record: u64) {
     for (number, record) in (first_record..).zip(Records::new(raw)) {
         let Ok(record) = record else { return };
@@ -78,6 +83,10 @@ pub(super) fn add_hellos(capture: &mut Capture, raw: &[u8], segment: u32, first_
             && let Ok(hello) = TlsHello::decode(&record)
         {
             capture.handshakes.add(&record.header, &hello, segment, number);
+        } else if record.kind() == ApiCall::KIND
+            && let Ok(call) = ApiCall::decode(&record)
+        {
+            capture.calls.add(&record.header, &call);
         }
     }
 }

@@ -5,6 +5,7 @@
 use super::lifecycle;
 use super::ordered::{Decoder, OrderedOutput};
 use crate::capture::Capture;
+use crate::clock::WallNs;
 use crate::faults::{FaultLog, Problem};
 use crate::filter::{Filter, Selection};
 use crate::handshakes::LIVE_SEGMENT;
@@ -76,6 +77,8 @@ pub struct LiveRun {
     pub segments: u32,
     /// Bytes of records.
     pub raw_bytes: u64,
+    /// Earliest and latest time that any block's header tells.
+    pub range: Option<(WallNs, WallNs)>,
 }
 
 /// Reads segments from a pipe until it ends.
@@ -89,7 +92,7 @@ pub fn run_live(
     faults: &mut FaultLog,
 ) -> io::Result<LiveRun> {
     let mut reader = StreamReader::new(input);
-    let mut run = LiveRun { captures: Vec::new(), segments: 0, raw_bytes: 0 };
+    let mut run = LiveRun { captures: Vec::new(), segments: 0, raw_bytes: 0, range: None };
     let (mut capture, mut sequence) = (0, 0);
     let (mut blocks, mut bytes) = (Vec::new(), 0);
     let mut buffer = BlockBuffer::default();
@@ -108,10 +111,14 @@ pub fn run_live(
                 if header.block_type == BlockType::Lifecycle {
                     lifecycle::apply(of, buffer.raw());
                 }
-                if header.kinds & TlsHello::KIND.bit() != 0 {
+                if lifecycle::has_handshakes(&header) {
                     lifecycle::add_hellos(of, buffer.raw(), LIVE_SEGMENT, header.first_record);
                 }
                 let latest_ns = header.max_time_ns;
+                if header.record_count > 0 {
+                    let (from, to) = of.clock.range(header.min_time_ns, header.max_time_ns);
+                    run.range = Some(run.range.map_or((from, to), |(first, last)| (first.min(from), last.max(to))));
+                }
                 bytes += buffer.raw().len();
                 run.raw_bytes += buffer.raw().len() as u64;
                 let flush = header.flush_end || bytes >= BATCH_BYTES;
@@ -143,14 +150,20 @@ fn show(
     faults: &mut FaultLog,
 ) -> io::Result<()> {
     for (number, capture) in (0u32..).zip(captures.iter_mut()) {
-        let records = capture.handshakes.take_ready(now_ns.unwrap_or(u64::MAX), now_ns.is_none());
+        let Capture { handshakes, calls, libraries, .. } = capture;
+        // What a library says of a handshake comes after its hellos.
+        let may_come = |cookie| libraries.any_probed() && calls.of(cookie).is_none();
+        let records = handshakes.take_ready(now_ns.unwrap_or(u64::MAX), now_ns.is_none(), may_come);
         if !records.is_empty() {
             let (header, buffer) = block_of(records);
             blocks.push(LiveBlock { header, segment: LIVE_SEGMENT, capture: number, buffer });
         }
     }
     sink.batch(blocks, captures, filter, faults)?;
-    captures.iter_mut().for_each(|capture| capture.handshakes.forget_ready());
+    for capture in captures.iter_mut() {
+        capture.handshakes.forget_ready();
+        capture.calls.retire();
+    }
     Ok(())
 }
 

@@ -3,6 +3,7 @@
 //! Written by hand into bytes, because this is the analyzer's hot path: what is the same for many events (a process's
 //! identity, a file's path) is rendered once and kept.
 
+use super::api;
 use super::fields;
 use super::object::{Object, Redact};
 use crate::capture::Capture;
@@ -12,8 +13,8 @@ use crate::timeline::{Identity, ImageId};
 use crate::timestamp::TimestampWriter;
 use crypto_trace_format::catalog::{self, FileType};
 use crypto_trace_format::record::{
-    Clock, Comm, FileOpen, LibLoad, Loss, ProbeStatus, ProcessExec, ProcessExit, ProcessFork, ProcessInfo, Record,
-    RecordError, SelfStats, TlsHello, flags,
+    ApiCall, Clock, Comm, FileOpen, LibLoad, LibraryInfo, Loss, ProbeStatus, ProcessExec, ProcessExit, ProcessFork,
+    ProcessInfo, Record, RecordError, SelfStats, TlsHello, flags,
 };
 use foldhash::fast::RandomState;
 use std::collections::HashMap;
@@ -168,9 +169,34 @@ impl EventWriter {
             TlsHello::KIND => {
                 let Some(connection) = event.connection else { return Err(unknown(record)) };
                 self.head(b"{\"event_type\":\"tls_handshake\",\"timestamp\":\"", event, out);
-                let escaped = self.process(event, out);
+                let escaped = if connection.owner.is_known() {
+                    self.process(event, out)
+                } else {
+                    out.extend_from_slice(fields::NO_PROCESS);
+                    0
+                };
                 let handshakes = &event.capture.handshakes;
-                self.rest(event, escaped, out, |object| connection.write_members(handshakes, object.out));
+                self.rest(event, escaped, out, |object| {
+                    connection.write_members(handshakes, object.out);
+                    api::handshake(object, event.capture, connection.cookie());
+                });
+            }
+            ApiCall::KIND => {
+                let call = ApiCall::decode(record)?;
+                self.head(b"{\"event_type\":\"api_call\",\"timestamp\":\"", event, out);
+                let escaped = self.process(event, out);
+                self.rest(event, escaped, out, |object| api::api_call(object, event.capture, &call));
+            }
+            LibraryInfo::KIND => {
+                let info = LibraryInfo::decode(record)?;
+                self.head(b"{\"event_type\":\"library_info\",\"timestamp\":\"", event, out);
+                let escaped = if record.header.tgid == 0 {
+                    out.extend_from_slice(fields::NO_PROCESS);
+                    0
+                } else {
+                    self.process(event, out)
+                };
+                self.rest(event, escaped, out, |object| api::library_info(object, &info));
             }
             _ => self.about_capture(event, out)?,
         }
@@ -330,7 +356,10 @@ impl EventWriter {
             (object.escaped, None)
         });
         let source = if event.record.header.flags & flags::FROM_PROC != 0 { "already mapped" } else { "mapped" };
-        self.rest(event, escaped | path_escaped, out, |object| fields::lib_load(object, load, source));
+        self.rest(event, escaped | path_escaped, out, |object| {
+            fields::lib_load(object, load, source);
+            api::library_version(object, event.capture, (load.fixed.dev, load.fixed.ino));
+        });
     }
 }
 

@@ -21,6 +21,11 @@ pub const ARGV_CUT: u32 = 1 << 31;
 /// Record flags that other members tell already: `source`, `error`, `directory`.
 const SILENT_FLAGS: u16 = flags::START_IS_TICK | flags::FROM_PROC | flags::PATH_AS_PASSED;
 
+/// Of an event whose process is not known.
+pub const NO_PROCESS: &[u8] =
+    b",\"pid\":null,\"tid\":null,\"uid\":null,\"gid\":null,\"process\":null,\"exe\":null,\"cmdline\":null,\
+    \"ppid\":null,\"parent\":null,\"container\":null";
+
 /// `,"exe":…,"cmdline":…,"ppid":…,"parent":…,"container":…`
 pub fn identity(object: &mut Object<'_>, identity: &Identity<'_>) {
     object.text_or_null(b",\"exe\":", "exe", identity.exe, Redact::Path);
@@ -210,7 +215,7 @@ fn given(object: &mut Object<'_>, open: &FileOpen<'_>, shown: &[u8]) {
     }
 }
 
-fn error(object: &mut Object<'_>, errno: u32) {
+pub(super) fn error(object: &mut Object<'_>, errno: u32) {
     match errno_name(errno) {
         Some(name) => object.plain(b",\"error\":", name),
         None => object.formatted(b",\"error\":", format_args!("errno {errno}")),
@@ -230,7 +235,7 @@ fn call_name(call: u16) -> &'static str {
 
 /// `,"device":"8:1"`: `MAJOR << 20 | MINOR`.
 #[inline]
-fn device(object: &mut Object<'_>, dev: u64) {
+pub(super) fn device(object: &mut Object<'_>, dev: u64) {
     object.raw(b",\"device\":\"");
     object.number(b"", dev >> 20);
     object.number(b":", dev & 0xf_ffff);

@@ -3,7 +3,8 @@
 //! Every format shows the same JSON object per event ([`event::EventWriter`]); `docs/events.md` tells its fields. A format
 //! only decides what stands around and between the objects.
 
-pub mod event;
+pub mod api;
+mod event;
 mod fields;
 mod json_array;
 mod json_pretty;

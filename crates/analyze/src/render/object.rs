@@ -2,10 +2,10 @@
 
 use crate::clock::WallNs;
 use crate::timestamp::TimestampWriter;
-use crate::{escape, redact};
+use crate::{escape, redact, secrets};
 
 /// Members whose text may need `\xHH` escapes, as bits of [`Object::escaped`].
-pub const ESCAPABLE: [&str; 17] = [
+pub const ESCAPABLE: [&str; 21] = [
     "process",
     "exe",
     "cmdline",
@@ -23,6 +23,10 @@ pub const ESCAPABLE: [&str; 17] = [
     "target",
     "message",
     "version",
+    "function_name",
+    "argument",
+    "library_version",
+    "family",
 ];
 
 /// How text is treated before it is escaped.
@@ -34,6 +38,8 @@ pub enum Redact {
     Path,
     /// Text with paths in it.
     Text,
+    /// Text that may hold secrets as well, such as `pin-value` in a PKCS#11 URI.
+    Secret,
 }
 
 /// One object being written. Keys come with their punctuation, `,"pid":`, so that a member is two copies.
@@ -126,10 +132,11 @@ impl Object<'_> {
     pub fn value(&mut self, name: &str, text: &[u8], redact: Redact) {
         self.out.push(b'"');
         let escaped = match redact {
-            Redact::Path | Redact::Text if self.redact => {
+            Redact::Path | Redact::Text | Redact::Secret if self.redact => {
                 self.scratch.clear();
                 match redact {
                     Redact::Path => redact::path(text, self.scratch),
+                    Redact::Secret => redact::text(&secrets::mask_words(text), self.scratch),
                     _ => redact::text(text, self.scratch),
                 }
                 escape::write_json(self.scratch, self.out)

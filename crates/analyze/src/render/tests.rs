@@ -3,7 +3,7 @@
 use super::*;
 use crate::capture::Capture;
 use crate::clock::WallNs;
-use crypto_trace_format::record::{KINDS, Record};
+use crypto_trace_format::record::{KINDS, Record, TlsHello};
 use crypto_trace_format::segment::SegmentMeta;
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
@@ -30,7 +30,8 @@ fn render(capture: &Capture, writer: &mut EventWriter, bytes: &[u8], format: &dy
     let record = Record::parse(bytes).ok()?;
     let time = WallNs(i64::from_le_bytes(record.header.time_ns.to_le_bytes()));
     let image = capture.timeline.image(&record.header);
-    let event = Event { capture, capture_index: 0, record, time, image, connection: None };
+    let connection = capture.handshakes.shown_at(0, record.header.time_ns);
+    let event = Event { capture, capture_index: 0, record, time, image, connection };
     let mut out = Vec::new();
     match format.write(writer, &event, &mut out) {
         Ok(()) => Some(out),
@@ -47,7 +48,14 @@ proptest! {
         let mut capture = Capture::new(SegmentMeta { host: "h\n".to_owned(), ..SegmentMeta::default() });
         for record in records.iter().filter_map(|record| Record::parse(record).ok()) {
             let _ = capture.apply(&record);
+            if record.kind() == TlsHello::KIND
+                && let Ok(hello) = TlsHello::decode(&record)
+            {
+                // The time stands for the number of the record.
+                capture.handshakes.add(&record.header, &hello, 0, record.header.time_ns);
+            }
         }
+        capture.handshakes.finish();
         for redact in [true, false] {
             let mut writer = EventWriter::new(RenderOptions { redact });
             for bytes in &records {
@@ -69,7 +77,14 @@ proptest! {
         let mut capture = Capture::new(SegmentMeta::default());
         for record in crypto_trace_format::record::Records::new(&bytes).flatten() {
             let _ = capture.apply(&record);
+            if record.kind() == TlsHello::KIND
+                && let Ok(hello) = TlsHello::decode(&record)
+            {
+                // The time stands for the number of the record.
+                capture.handshakes.add(&record.header, &hello, 0, record.header.time_ns);
+            }
         }
+        capture.handshakes.finish();
         render(&capture, &mut EventWriter::new(RenderOptions { redact: true }), &bytes, &JsonStream);
     }
 }

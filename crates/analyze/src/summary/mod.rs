@@ -3,6 +3,8 @@
 //! Blocks are counted in parallel ([`partial`]) and added up in order ([`totals`]), so the result does not depend on the
 //! number of threads. Nothing is sorted by time, and nothing is kept per event.
 
+mod calls;
+mod coverage;
 pub mod histogram;
 mod partial;
 mod print;
@@ -11,7 +13,6 @@ mod totals;
 
 pub use partial::{Counter, Partial};
 pub use print::{SummaryContext, print};
-pub use tls::TlsCounts;
 pub use totals::Totals;
 
 use crate::capture::Capture;
@@ -48,6 +49,7 @@ pub fn summarize(plan: &Plan<'_>, faults: &mut FaultLog) -> Totals {
             }
         }
     }
+    totals.add_handshakes(plan.captures);
     totals
 }
 
@@ -128,6 +130,8 @@ impl LiveSink for Totals {
         for (capture, partial) in counted {
             self.add(partial, capture, faults);
         }
+        // They are forgotten after this.
+        self.add_handshakes(captures);
         Ok(())
     }
 }

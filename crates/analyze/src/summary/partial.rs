@@ -1,14 +1,15 @@
 //! What a few blocks add to the summary: counted by cheap keys, in parallel with other blocks.
 
-use super::TlsCounts;
 use super::histogram::Histogram;
+use crate::api::{self, FileId, state};
 use crate::clock::WallNs;
 use crate::faults::Problem;
 use crate::filter::{ResolvedFilter, Selection};
 use crate::pipeline::{BlockSource, Match, Tally};
+use crate::survey::uses_algorithm;
 use crate::timeline::ImageId;
 use crypto_trace_format::catalog::{FileType, file_type};
-use crypto_trace_format::record::{FileOpen, Kind, LibLoad, RecordError};
+use crypto_trace_format::record::{ApiCall, ApiMeaning, Comm, FileOpen, Kind, LibLoad, RecordError};
 use foldhash::fast::RandomState;
 use std::borrow::Borrow;
 use std::collections::{HashMap, HashSet};
@@ -50,6 +51,8 @@ pub struct FileUse {
 pub struct LibraryUse {
     /// Loads.
     pub loads: u64,
+    /// The file that was loaded first.
+    pub file: FileId,
     /// Images that loaded it, with a process id for those the timeline does not know.
     pub images: Vec<ImageKey>,
 }
@@ -75,10 +78,28 @@ pub struct Partial {
     pub files: Vec<(Vec<u8>, FileUse)>,
     /// By path.
     pub libraries: Vec<(Vec<u8>, LibraryUse)>,
-    /// TLS connections.
-    pub tls: TlsCounts,
+    /// TLS connections: number, process, thread name; no process where it is not known.
+    pub connections: Vec<(u32, Option<(ImageId, Comm)>)>,
+    /// Calls of library functions.
+    pub calls: Vec<(ApiKey, ApiUse)>,
     /// What was wrong.
     pub problems: Vec<Problem>,
+}
+
+/// Calls that are counted together: library, purpose, function, algorithm, and who called.
+pub type ApiKey = (FileId, u16, Vec<u8>, Vec<u8>, ImageKey);
+
+/// Calls of one function by one image.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct ApiUse {
+    /// How many.
+    pub calls: u64,
+    /// Those of them that failed.
+    pub failed: u64,
+    /// Those of them that the library itself made.
+    pub internal: u64,
+    /// Some thread name.
+    pub comm: Comm,
 }
 
 /// Rows by key, in the order their keys came.
@@ -127,11 +148,12 @@ pub struct Counter {
     files: Rows<Vec<u8>, FileUse>,
     libraries: Rows<Vec<u8>, LibraryUse>,
     loaders: HashSet<(usize, ImageKey), RandomState>,
-    tls: TlsCounts,
     /// The current run of events in one millisecond.
     millisecond: (i64, u64),
     histogram: Histogram,
     range: Option<(WallNs, WallNs)>,
+    connections: Vec<(u32, Option<(ImageId, Comm)>)>,
+    calls: Rows<ApiKey, ApiUse>,
     problems: Vec<Problem>,
 }
 
@@ -142,9 +164,6 @@ impl Counter {
         let mut problems = Vec::new();
         let mut bodies = Vec::new();
         let tally = source.for_each_match(filter, selection, &mut problems, |found| {
-            if let Some(connection) = found.connection {
-                self.tls.add(connection, &source.capture.handshakes);
-            }
             if let Err(error) = self.add(found) {
                 bodies.push(Problem::Body { record: found.number, error });
             }
@@ -169,7 +188,8 @@ impl Counter {
             images: self.images.into_rows(),
             files: self.files.into_rows(),
             libraries: self.libraries.into_rows(),
-            tls: self.tls,
+            connections: self.connections,
+            calls: self.calls.into_rows(),
             problems: self.problems,
         }
     }
@@ -178,16 +198,22 @@ impl Counter {
     fn add(&mut self, found: &Match<'_>) -> Result<(), RecordError> {
         let record = &found.record;
         let kind = record.kind();
-        let (open, load) = match kind {
-            FileOpen::KIND => (Some(FileOpen::decode(record)?), None),
-            LibLoad::KIND => (None, Some(LibLoad::decode(record)?)),
-            _ => (None, None),
-        };
+        let (mut open, mut load, mut call) = (None, None, None);
+        match kind {
+            FileOpen::KIND => open = Some(FileOpen::decode(record)?),
+            LibLoad::KIND => load = Some(LibLoad::decode(record)?),
+            ApiCall::KIND => call = Some(ApiCall::decode(record)?),
+            _ => {}
+        }
         if let Some(count) = self.kinds.get_mut(usize::from(kind.0)) {
             *count += 1;
         }
         self.count_time(found.time);
         let header = &record.header;
+        if let Some(connection) = found.connection {
+            let process = connection.owner.is_known().then_some((found.image, header.comm));
+            self.connections.push((connection.index(), process));
+        }
         if header.tgid == 0 {
             return Ok(());
         }
@@ -203,14 +229,37 @@ impl Counter {
             image.loads += 1;
             let Some(library) = self.libraries.row(load.path, LibraryUse::default) else { return Ok(()) };
             library.loads += 1;
+            if library.file == (0, 0) {
+                library.file = (load.fixed.dev, load.fixed.ino);
+            }
             let number = self.libraries.index.get(load.path).copied().unwrap_or(0);
             if self.loaders.insert((number, key))
                 && let Some(library) = self.libraries.rows.get_mut(number)
             {
                 library.images.push(key);
             }
+        } else if let Some(call) = call {
+            self.add_call(&call, key, header.comm);
         }
         Ok(())
+    }
+
+    fn add_call(&mut self, call: &ApiCall<'_>, image: ImageKey, comm: Comm) {
+        let fixed = &call.fixed;
+        let algorithm = match uses_algorithm(ApiMeaning(fixed.meaning)) {
+            true if call.text.is_empty() && fixed.number != 0 => format!("number {}", fixed.number).into_bytes(),
+            true => call.text.to_vec(),
+            false => Vec::new(),
+        };
+        let key = ((fixed.dev, fixed.ino), fixed.meaning, call.function.to_vec(), algorithm, image);
+        let Some(row) = self.calls.row(&key, || ApiUse { comm, ..ApiUse::default() }) else { return };
+        row.calls = row.calls.saturating_add(fixed.count);
+        if api::succeeded(call) == Some(false) {
+            row.failed = row.failed.saturating_add(fixed.count);
+        }
+        if fixed.state & state::INTERNAL != 0 {
+            row.internal = row.internal.saturating_add(fixed.count);
+        }
     }
 
     #[inline]

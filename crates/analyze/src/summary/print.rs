@@ -1,6 +1,7 @@
 //! The summary as text.
 
 use super::totals::{File, Program, Totals};
+use super::{calls, coverage, tls};
 use crate::capture::Capture;
 use crate::clock::WallNs;
 use crate::names::{self, errno_name};
@@ -30,6 +31,8 @@ pub struct SummaryContext<'a> {
     pub damaged_records: u64,
     /// Whether there is any damage.
     pub damaged: bool,
+    /// Why there are no events, when there are none.
+    pub why_none: String,
     /// Hide home directories.
     pub redact: bool,
     /// Colours.
@@ -46,7 +49,9 @@ pub fn print(totals: &Totals, context: &SummaryContext<'_>) -> String {
     file_types(totals, context.paint, &mut out);
     files(totals, context, &mut out);
     libraries(totals, context.paint, &mut out);
-    totals.tls.print(context.paint, &mut out);
+    tls::print(totals, context, &mut out);
+    calls::print(totals, context, &mut out);
+    coverage::print(context, &mut out);
     if totals.overflowed {
         out.push_str("\nToo many distinct names: some rows are missing above, totals by type are complete.\n");
     }
@@ -63,7 +68,7 @@ fn head(totals: &Totals, context: &SummaryContext<'_>, out: &mut String) {
             let span = u64::try_from(to.0.saturating_sub(from.0)).unwrap_or(0);
             line("Time", &format!("{} to {} ({})", short(from), short(to), duration(span)));
         }
-        None => line("Time", "no events"),
+        None => line("Time", &context.why_none),
     }
     for capture in context.captures {
         let meta = &capture.meta;

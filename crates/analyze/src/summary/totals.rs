@@ -2,17 +2,18 @@
 //!
 //! Every table has a limit. What comes after it is full is counted in the totals and told as such, never dropped silently.
 
-use super::TlsCounts;
 use super::histogram::Histogram;
 use super::partial::{FileUse, ImageUse, LibraryUse, Partial, count_errno};
+use crate::api::FileId;
 use crate::capture::Capture;
 use crate::clock::WallNs;
 use crate::faults::FaultLog;
 use crate::library;
 use crate::pipeline::Tally;
+use crate::survey::{CallKey, CallRow, Passed, Survey};
 use crate::timeline::ImageId;
 use crypto_trace_format::catalog::{self, FileType, file_name};
-use crypto_trace_format::record::{Kind, trim_comm};
+use crypto_trace_format::record::{ApiMeaning, Kind, trim_comm};
 use foldhash::fast::RandomState;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
@@ -34,6 +35,12 @@ pub struct Program {
     pub types: BTreeSet<FileType>,
     /// Libraries it loaded.
     pub libraries: BTreeSet<&'static str>,
+    /// Those of them that speak TLS.
+    pub tls_libraries: BTreeSet<&'static str>,
+    /// Their files, by capture.
+    pub tls_files: BTreeSet<(u32, FileId)>,
+    /// Processes that loaded one of those.
+    pub tls_processes: u64,
     /// Processes.
     pub processes: u64,
 }
@@ -91,12 +98,17 @@ pub struct Totals {
     pub types: BTreeMap<FileType, TypeTotal>,
     /// By library.
     pub libraries: BTreeMap<LibraryKey, Library>,
-    /// TLS connections.
-    pub tls: TlsCounts,
+    /// Files of libraries that speak TLS: where, and how often they were loaded, by capture.
+    pub tls_files: BTreeMap<(u32, FileId), (Vec<u8>, u64)>,
+    /// TLS handshakes.
+    pub survey: Survey,
     /// A table was full: some rows are missing, some counts of distinct things are too low.
     pub overflowed: bool,
+    /// Connections that are not in the survey yet.
+    passed: Vec<Passed>,
     seen_processes: HashSet<(u32, ImageId, u32), RandomState>,
     seen_loads: HashSet<(u32, u32, u32, u32), RandomState>,
+    seen_tls: HashSet<(u32, u32, u32), RandomState>,
     library_numbers: HashMap<LibraryKey, u32, RandomState>,
 }
 
@@ -116,13 +128,34 @@ impl Totals {
         for ((image, tgid), used) in partial.images {
             self.add_image(partial.capture, capture, (image, tgid), &used);
         }
-        self.tls.merge(partial.tls);
         for (path, used) in partial.files {
             self.add_file(path, &used);
         }
         for (path, used) in partial.libraries {
             self.add_library(partial.capture, capture, &path, &used);
         }
+        for (connection, process) in partial.connections {
+            let program = process.map(|(image, comm)| program_name(capture, image, trim_comm(&comm)).to_vec());
+            self.passed.push(Passed { capture: partial.capture, connection, program });
+        }
+        for ((library, meaning, function, algorithm, (image, _)), used) in partial.calls {
+            let key = CallKey {
+                capture: partial.capture,
+                library,
+                meaning: ApiMeaning(meaning),
+                function: function.into(),
+                algorithm: algorithm.into(),
+            };
+            let row =
+                CallRow { calls: used.calls, failed: used.failed, internal: used.internal, programs: BTreeSet::new() };
+            self.survey.add_calls(key, &row, Some(program_name(capture, image, trim_comm(&used.comm))));
+        }
+    }
+
+    /// Counts the connections of what was added, whose captures still hold them.
+    pub fn add_handshakes(&mut self, captures: &[Capture]) {
+        self.survey.add(&std::mem::take(&mut self.passed), captures);
+        self.overflowed |= self.survey.overflowed;
     }
 
     fn add_image(&mut self, number: u32, capture: &Capture, (image, tgid): (ImageId, u32), used: &ImageUse) {
@@ -191,11 +224,24 @@ impl Totals {
         let library_number = *self.library_numbers.entry(key.clone()).or_insert(next);
         let library = self.libraries.entry(key).or_default();
         library.loads += used.loads;
+        let speaks_tls = library::speaks_tls(file);
+        let file_key = (number, used.file);
+        if speaks_tls && (self.tls_files.len() < MAX_ROWS || self.tls_files.contains_key(&file_key)) {
+            self.tls_files.entry(file_key).or_insert_with(|| (path.to_vec(), 0)).1 += used.loads;
+        }
         for (image, tgid) in &used.images {
+            let process = capture.timeline.process_of(*image).map_or(u32::MAX, |process| process.number());
             if let Some(program) = capture.timeline.exe(*image).and_then(|exe| self.programs.get_mut(exe)) {
                 program.libraries.insert(name);
+                if speaks_tls {
+                    program.tls_libraries.insert(name);
+                    if program.tls_files.len() < 100 {
+                        program.tls_files.insert(file_key);
+                    }
+                    let room = self.seen_tls.len() < 8 * MAX_ROWS;
+                    program.tls_processes += u64::from(room && self.seen_tls.insert((number, process, *tgid)));
+                }
             }
-            let process = capture.timeline.process_of(*image).map_or(u32::MAX, |process| process.number());
             if self.seen_loads.len() >= 8 * MAX_ROWS {
                 self.overflowed = true;
             } else if self.seen_loads.insert((library_number, number, process, *tgid)) {

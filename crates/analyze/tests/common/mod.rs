@@ -2,11 +2,13 @@
 #![allow(dead_code, clippy::unwrap_used, clippy::cast_possible_truncation, clippy::cast_sign_loss)]
 
 use crypto_trace_format::record::{
-    Clock, ClockFixed, Comm, FileOpen, FileOpenFixed, Header, Kind, LibLoad, LibLoadFixed, Loss, LossFixed,
-    ProbeStatus, ProbeStatusFixed, ProcessExec, ProcessExecFixed, ProcessExit, ProcessExitFixed, ProcessFork,
-    ProcessForkFixed, ProcessInfo, ProcessInfoFixed, Record, SelfStats, SelfStatsFixed, flags,
+    ApiCall, ApiCallFixed, ApiMeaning, Clock, ClockFixed, Comm, FileOpen, FileOpenFixed, Header, Kind, LibLoad,
+    LibLoadFixed, LibraryInfo, LibraryInfoFixed, Loss, LossFixed, ProbeStatus, ProbeStatusFixed, ProcessExec,
+    ProcessExecFixed, ProcessExit, ProcessExitFixed, ProcessFork, ProcessForkFixed, ProcessInfo, ProcessInfoFixed,
+    Record, SelfStats, SelfStatsFixed, TlsHello, TlsHelloFixed, flags,
 };
 use crypto_trace_format::segment::{BlockBuilder, BlockType, ClockAnchor, SegmentMeta, SegmentWriter};
+use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 
 /// Boot time at which synthetic captures begin, and UTC then: 2026-11-22T10:30:00Z.
@@ -165,6 +167,106 @@ pub fn self_stats(offset_ns: u64) -> Vec<u8> {
     let fixed = SelfStatsFixed { cpu_user_ns: 5, rss_peak_bytes: 14 << 20, produced: 10, ..Default::default() };
     SelfStats { fixed, ..Default::default() }.encode(about_capture(offset_ns), &mut out);
     out
+}
+
+/// `owner` of a tls_hello: its process sent the packet.
+pub const SENDER: u16 = 1;
+
+/// The fixed part of a tls_hello: a socket of this end, and what one of its packets is.
+pub fn socket(cookie: u64, local: &str, remote: &str, sent: bool) -> TlsHelloFixed {
+    let [local, remote]: [SocketAddr; 2] = [local, remote].map(|end| end.parse().unwrap());
+    let address = |ip| {
+        let mut bytes = [0; 16];
+        match ip {
+            IpAddr::V4(v4) => bytes[..4].copy_from_slice(&v4.octets()),
+            IpAddr::V6(v6) => bytes = v6.octets(),
+        }
+        bytes
+    };
+    TlsHelloFixed {
+        cookie,
+        net_ns: 4_026_531_840,
+        local_addr: address(local.ip()),
+        remote_addr: address(remote.ip()),
+        local_port: local.port(),
+        remote_port: remote.port(),
+        family: if local.is_ipv4() { 2 } else { 10 },
+        direction: if sent { 1 } else { 2 },
+        ..TlsHelloFixed::default()
+    }
+}
+
+pub fn hello(header: Header, fixed: TlsHelloFixed, data: &[u8]) -> Vec<u8> {
+    let mut out = Vec::new();
+    TlsHello { fixed, data, ..Default::default() }.encode(header, &mut out);
+    out
+}
+
+/// The file that [`load`] loads.
+pub const LIBRARY: (u64, u64) = (8 << 20 | 1, 99);
+
+/// A library of OpenSSL's kind, and what became of its probes.
+pub fn library(header: Header, (dev, ino): (u64, u64), path: &[u8], state: u32, message: &[u8]) -> Vec<u8> {
+    let mut out = Vec::new();
+    let probed = state == 1;
+    let fixed = LibraryInfoFixed {
+        dev,
+        ino,
+        size: 688_160,
+        state,
+        errno: if state == 2 { 13 } else { 0 },
+        functions: if probed { 24 } else { 0 },
+        features: if probed { 7 } else { 0 },
+        ..Default::default()
+    };
+    let (version, build_id): (&[u8], &[u8]) = if probed { (b"3.0.17", &[0xab, 0x01]) } else { (b"", b"") };
+    LibraryInfo { fixed, path, family: b"openssl", version, build_id, message, ..Default::default() }
+        .encode(header, &mut out);
+    out
+}
+
+/// A call of a function of [`LIBRARY`] that is over.
+pub fn call(header: Header, function: &[u8], meaning: ApiMeaning, text: &[u8], result: i64, cookie: u64) -> Vec<u8> {
+    let fixed = ApiCallFixed {
+        dev: LIBRARY.0,
+        ino: LIBRARY.1,
+        object: 0x1234,
+        cookie,
+        duration_ns: 2_000_000,
+        result,
+        count: 1,
+        fd: if cookie == 0 { -1 } else { 7 },
+        meaning: meaning.0,
+        state: 1,
+        level: 1,
+        ..Default::default()
+    };
+    api_call(header, fixed, function, text)
+}
+
+/// Any api_call.
+pub fn api_call(header: Header, fixed: ApiCallFixed, function: &[u8], text: &[u8]) -> Vec<u8> {
+    let mut out = Vec::new();
+    ApiCall { fixed, function, text, ..Default::default() }.encode(header, &mut out);
+    out
+}
+
+/// What real software sent, see `data/tls/README.md`.
+pub fn recorded_tls(name: &str, side: &str) -> Vec<u8> {
+    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/tls");
+    std::fs::read(dir.join(format!("{name}.{side}.bin"))).unwrap()
+}
+
+/// A recorded handshake as one end saw it, 1 ms for the exchange. `client`: which end that is.
+pub fn handshake(header: Header, name: &str, cookie: u64, ends: (&str, &str), client: bool) -> Vec<Vec<u8>> {
+    let fixed = |sent| TlsHelloFixed { owner: SENDER, ..socket(cookie, ends.0, ends.1, sent) };
+    let later = Header { time_ns: header.time_ns + 1_000_000, ..header };
+    let mut records = vec![hello(header, fixed(client), &recorded_tls(name, "client"))];
+    let answer = recorded_tls(name, "server");
+    if !answer.is_empty() {
+        records.push(hello(later, fixed(!client), &answer));
+    }
+    records
 }
 
 /// One segment as bytes: records go into lifecycle and event blocks, each closed after `per_block` records.

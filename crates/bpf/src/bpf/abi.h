@@ -19,6 +19,10 @@
 #define CT_MAX_COMM_FILTERS 8
 #define CT_MAX_CGROUP_FILTERS 8
 #define CT_COUNTERS 64
+#define CT_TEXT_MAX 1024	/* longest argument of a library call that is recorded */
+#define CT_FUNCTION_MAX 48	/* longest name of a probed function, with its NUL */
+#define CT_MAX_FUNCTIONS 512	/* rows of the functions map */
+#define CT_MAX_LIBRARIES 1024	/* libraries that are probed at once */
 
 enum ct_kind {
 	CT_PROCESS_EXEC = 1,
@@ -194,6 +198,126 @@ struct ct_api_call {
 	__u16 reserved;
 };
 
+/* What ct_api_call.state says. */
+enum ct_api_state {
+	CT_API_RESULT = 1 << 0,
+	CT_API_PENDING = 1 << 1,
+	CT_API_UNREADABLE = 1 << 2,
+	CT_API_INTERNAL = 1 << 3,
+};
+
+enum ct_api_level {
+	CT_LEVEL_HANDSHAKE = 1,
+	CT_LEVEL_ALGORITHM = 2,
+	CT_LEVEL_KERNEL = 3,
+};
+
+/* What a probe on a function does. */
+enum ct_does {
+	CT_DOES_TELL = 1,	/* record the call */
+	CT_DOES_HANDSHAKE = 2,	/* record it when it ends a handshake */
+	CT_DOES_DESCRIPTOR = 3, /* remember the connection's descriptor */
+	CT_DOES_FORGET = 4,	/* the connection is gone */
+	CT_DOES_COUNT = 5,	/* count the call by the algorithm it is given */
+};
+
+/* What an argument that names an algorithm is. */
+enum ct_algorithm {
+	CT_ALGORITHM_NONE = 0,	 /* the function itself names it */
+	CT_ALGORITHM_TEXT = 1,	 /* a text ended by NUL */
+	CT_ALGORITHM_NUMBER = 2,
+	CT_ALGORITHM_POINTER = 3, /* to a number */
+	CT_ALGORITHM_OBJECT = 4, /* accessors tell its name or number */
+};
+
+#define CT_ACCESSORS 12 /* of one library, by number */
+#define CT_BY 2	       /* accessors that are tried */
+#define CT_NO_ACCESSOR 0xff
+#define CT_USE_TEXT 32	  /* longest name of an algorithm, with its NUL */
+#define CT_MAX_HITS 4096  /* probes that are counted by themselves */
+
+
+enum ct_returns {
+	CT_RETURNS_INT = 0,
+	CT_RETURNS_POINTER = 1, /* recorded as 1, or as 0 when it is null */
+	CT_RETURNS_NOTHING = 2,
+};
+
+/* A row of the functions map: one row of the probe table. Arguments are counted from 0; -1: none. */
+struct ct_function {
+	char name[CT_FUNCTION_MAX];
+	__u64 only_value;
+	__s64 success;	/* of a handshake */
+	__s64 again[2]; /* results that ask to be called again */
+	__u16 name_len;
+	__u16 meaning;
+	__u8 does;
+	__s8 object_arg;
+	__s8 text_arg;
+	__s8 length_arg; /* of a text that is not ended by NUL */
+	__s8 number_arg;
+	__s8 only_arg; /* only calls with only_value in this argument */
+	__u8 again_count;
+	__u8 returns; /* enum ct_returns */
+	__u8 algorithm; /* enum ct_algorithm */
+	__s8 algorithm_arg;
+	__s8 context_arg; /* asked when the algorithm is null: it goes on with the one it has */
+	__u8 reserved;
+	__u8 by[CT_BY];
+	__u8 context_by[CT_BY];
+	__u8 reserved2[4];
+};
+
+/*
+ * How to come from an object to a number in it, as the library's own accessor does it: follow the pointers at
+ * offsets[0..steps-1), read `size` bytes at the last one. When `guard_size` is not 0, only if as many bytes at
+ * guard_offset in the object are guard_value.
+ */
+#define CT_ACCESSOR_STEPS 4
+struct ct_accessor {
+	__u16 offsets[CT_ACCESSOR_STEPS];
+	__u8 steps; /* 0: not known */
+	__u8 size;
+	__u16 guard_offset;
+	__u32 guard_value;
+	__u8 guard_size;
+	__u8 reserved[3];
+};
+
+/* A row of the libraries map. */
+struct ct_library {
+	__u64 dev;
+	__u64 ino;
+	struct ct_accessor version;
+	struct ct_accessor suite;
+	struct ct_accessor accessors[CT_ACCESSORS];
+	struct ct_accessor waiting; /* what a call that did not succeed waits for */
+	__u32 not_waiting;	    /* ... when it waits for nothing */
+	__u16 version_base;	    /* added to the version that was read */
+	__u16 version_limit;	    /* versions from here on have no code point; 0: none */
+};
+
+/* A use of an algorithm that is counted: by process, function, library, and what names the algorithm. */
+struct ct_use_key {
+	__u64 start_ns;
+	__u64 number;
+	__u32 tgid;
+	__u16 function;
+	__u16 library;
+	__u32 internal; /* the library called itself */
+	__u32 reserved;
+	char text[CT_USE_TEXT];
+};
+
+struct ct_use {
+	__u64 count;
+	__u64 first_ns;
+	__u64 last_ns;
+	__u32 uid;
+	__u32 gid;
+	char comm[16];
+};
+
 /* One row per kind: what a program wanted to deliver, and what the ring refused. */
 struct ct_counter_row {
 	__u64 produced;
@@ -230,7 +354,8 @@ struct ct_config {
 	__u8 match_dirs;      /* the directories map is in force */
 	__u8 filter_prefix;   /* resolved path must be in the prefixes trie */
 	__u8 argv;	      /* enum ct_argv */
-	__u8 reserved;
+	__u8 library_calls;   /* probes on libraries may be attached */
+	__u64 object_key;     /* what objects are numbered with */
 	__u32 lifecycle_wakeup_bytes; /* ring fill that wakes the reader */
 	__u32 events_wakeup_bytes;
 	struct ct_comm_filter comms[CT_MAX_COMM_FILTERS];

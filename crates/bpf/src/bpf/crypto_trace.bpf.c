@@ -11,6 +11,7 @@
  *   process.h       exec, fork, exit
  *   files.h         file_open and lib_load, whatever the attach tier
  *   tls.h           hellos on the wire
+ *   library.h       calls into crypto libraries
  *   open_syscall.h  the system call tier; fentry and kprobe tiers will stand beside it
  */
 #include "kernel.h"
@@ -28,6 +29,7 @@
 #include "files.h"
 #include "syscall.h"
 #include "open_syscall.h"
+#include "library.h"
 #include "tls.h"
 
 char LICENSE[] SEC("license") = "Dual MIT/GPL";

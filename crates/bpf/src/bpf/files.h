@@ -308,7 +308,10 @@ static __always_inline void mapped(struct task_struct *task, __u32 fd, __u64 add
 	if (!BPF_CORE_READ(dentry, d_hash.pprev))
 		flags |= CT_F_UNLINKED;
 	h->flags = flags;
-	emit_event(s, pos);
+	if (cfg.library_calls && !library_known(lib->dev, lib->ino))
+		emit_urgent(s, pos);
+	else
+		emit_event(s, pos);
 	scratch_give(s);
 }
 

@@ -49,6 +49,8 @@ enum {
 };
 
 /* include/uapi/linux/fcntl.h, include/uapi/asm-generic/{fcntl,mman-common}.h */
+#define S_IFMT 0170000 /* include/uapi/linux/stat.h */
+#define S_IFSOCK 0140000
 #define AT_FDCWD (-100)
 #define PROT_EXEC 0x4
 #define MAP_ANONYMOUS 0x20
@@ -223,6 +225,7 @@ struct path {
 struct file {
 	struct path f_path;
 	struct inode *f_inode;
+	void *private_data;
 };
 
 struct fdtable {
@@ -236,6 +239,10 @@ struct files_struct {
 
 struct fs_struct {
 	struct path pwd;
+};
+
+struct vm_area_struct {
+	struct file *vm_file;
 };
 
 struct mm_struct {
@@ -299,8 +306,13 @@ typedef struct {
 	struct net *net;
 } possible_net_t;
 
+typedef struct {
+	__s64 counter;
+} atomic64_t;
+
 struct sock_common {
 	possible_net_t skc_net;
+	atomic64_t skc_cookie;
 };
 
 typedef struct {
@@ -310,6 +322,10 @@ typedef struct {
 struct sock {
 	struct sock_common __sk_common;
 	socket_lock_t sk_lock;
+};
+
+struct socket {
+	struct sock *sk;
 };
 
 struct inet_sock {
@@ -347,6 +363,9 @@ struct pt_regs {
 	unsigned long si;
 	unsigned long di;
 	unsigned long orig_ax;
+	unsigned long ax;
+	unsigned long ip;
+	unsigned long sp;
 };
 #elif defined(__TARGET_ARCH_arm64)
 struct user_pt_regs {

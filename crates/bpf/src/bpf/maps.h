@@ -102,6 +102,110 @@ struct {
 	__type(value, __u8);
 } exited SEC(".maps");
 
+/* What is probed, filled by user space before the probes are attached. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, CT_MAX_FUNCTIONS);
+	__type(key, __u32);
+	__type(value, struct ct_function);
+} functions SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, CT_MAX_LIBRARIES);
+	__type(key, __u32);
+	__type(value, struct ct_library);
+} probed SEC(".maps");
+
+/* Algorithms in use. Counts only grow; user space takes what was added since it last looked. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 16384);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, struct ct_use_key);
+	__type(value, struct ct_use);
+} uses SEC(".maps");
+
+/* How often each probe on an algorithm was hit, by whomever. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, CT_MAX_HITS);
+	__type(key, __u32);
+	__type(value, __u64);
+} hits SEC(".maps");
+
+/* Libraries that user space has looked at. */
+struct ct_file_key {
+	__u64 dev;
+	__u64 ino;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 4096);
+	__type(key, struct ct_file_key);
+	__type(value, __u8);
+} known_files SEC(".maps");
+
+static __always_inline int library_known(__u64 dev, __u64 ino)
+{
+	struct ct_file_key key = { .dev = dev, .ino = ino };
+
+	return bpf_map_lookup_elem(&known_files, &key) != NULL;
+}
+
+/* Calls that a thread is in, innermost last. */
+#define CT_CALL_DEPTH 4
+
+struct ct_call {
+	__u64 enter_ns;
+	__u64 object;
+	__u64 text;
+	__u64 length;
+	__u64 number;
+	__u32 function;
+	__u16 library;
+	__u16 state;
+};
+
+struct ct_thread {
+	__u64 cookie; /* of the socket that a hello was sent on, from within the calls */
+	__u32 depth;
+	__u32 reserved;
+	struct ct_call calls[CT_CALL_DEPTH];
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 32768);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, __u32);
+	__type(value, struct ct_thread);
+} threads SEC(".maps");
+
+/* Connections by the library's object. One that is pushed out by others loses its descriptor, not its records. */
+struct ct_object_key {
+	__u64 object;
+	__u32 tgid;
+	__u32 reserved;
+};
+
+struct ct_object {
+	__u64 first_ns; /* first call of the handshake that goes on; 0: none does */
+	__u64 cookie;
+	__s32 fd; /* plus one */
+	__u32 calls;
+	__u32 done;
+	__u32 reserved;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 16384);
+	__type(key, struct ct_object_key);
+	__type(value, struct ct_object);
+} objects SEC(".maps");
+
 /*
  * Scratch: `record` takes the record (strings are appended at a masked offset, so it is one string longer than the
  * mask), `path` is filled from its end by the path walk, `user` takes a path as passed, `window` the end of a name.
@@ -128,6 +232,13 @@ struct {
 	__type(key, __u32);
 	__type(value, struct ct_scratch);
 } scratch SEC(".maps");
+
+/* A thread that ended in the middle of a call does not return from it. */
+static __always_inline void forget_thread(__u32 tid)
+{
+	if (cfg.library_calls)
+		bpf_map_delete_elem(&threads, &tid);
+}
 
 static __always_inline struct ct_counter_row *counter(__u32 row)
 {

@@ -174,6 +174,7 @@ int BPF_PROG(process_exit, struct task_struct *task)
 	__u8 one = 1;
 	int wanted;
 
+	forget_thread(task->pid);
 	/* Every thread comes by here; the process ends with its last one. */
 	if (BPF_CORE_READ(task, signal, live.counter) > 0)
 		return 0;

@@ -45,7 +45,7 @@ static __always_inline __u32 append(struct ct_scratch *s, __u32 *pos, const void
 }
 
 /* Pads to 8 bytes, writes the length, outputs, counts. */
-static __always_inline void emit(void *ring, __u32 wakeup_bytes, struct ct_scratch *s, __u32 pos)
+static __always_inline void emit(void *ring, __u32 wakeup_bytes, struct ct_scratch *s, __u32 pos, int urgent)
 {
 	struct ct_header *h = (struct ct_header *)s->record;
 	struct ct_counter_row *c = counter(h->kind);
@@ -69,7 +69,7 @@ static __always_inline void emit(void *ring, __u32 wakeup_bytes, struct ct_scrat
 	step = wakeup_bytes >> 4;
 	fill = bpf_ringbuf_query(ring, BPF_RB_AVAIL_DATA);
 	after = fill + pos + 8;
-	if (after >= wakeup_bytes && step && fill / step != after / step)
+	if (urgent || (after >= wakeup_bytes && step && fill / step != after / step))
 		wakeup = BPF_RB_FORCE_WAKEUP;
 	__sync_fetch_and_add(&c->produced, 1);
 	asm volatile("" : "+r"(pos));
@@ -83,12 +83,18 @@ static __always_inline void emit(void *ring, __u32 wakeup_bytes, struct ct_scrat
 
 static __always_inline void emit_lifecycle(struct ct_scratch *s, __u32 pos)
 {
-	emit(&lifecycle_ring, cfg.lifecycle_wakeup_bytes, s, pos);
+	emit(&lifecycle_ring, cfg.lifecycle_wakeup_bytes, s, pos, 0);
 }
 
 static __always_inline void emit_event(struct ct_scratch *s, __u32 pos)
 {
-	emit(&events_ring, cfg.events_wakeup_bytes, s, pos);
+	emit(&events_ring, cfg.events_wakeup_bytes, s, pos, 0);
+}
+
+/* One that the reader is to act on. */
+static __always_inline void emit_urgent(struct ct_scratch *s, __u32 pos)
+{
+	emit(&events_ring, cfg.events_wakeup_bytes, s, pos, 1);
 }
 
 #endif

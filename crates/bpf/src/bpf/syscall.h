@@ -98,6 +98,44 @@ static __always_inline void syscall_args(struct pt_regs *regs, int compat, struc
 	}
 }
 
+/*
+ * Arguments of a function, counted from 0: System V AMD64 ABI, section 3.2.3. By probe reads: the verifier wants constant
+ * offsets into the registers, and compilers make one load of many.
+ */
+static __always_inline __u64 call_argument(struct pt_regs *regs, __s8 n)
+{
+	switch (n) {
+	case 0:
+		return BPF_CORE_READ(regs, di);
+	case 1:
+		return BPF_CORE_READ(regs, si);
+	case 2:
+		return BPF_CORE_READ(regs, dx);
+	case 3:
+		return BPF_CORE_READ(regs, cx);
+	case 4:
+		return BPF_CORE_READ(regs, r8);
+	case 5:
+		return BPF_CORE_READ(regs, r9);
+	default:
+		return 0;
+	}
+}
+
+static __always_inline __s64 call_result(struct pt_regs *regs)
+{
+	return (__s64)BPF_CORE_READ(regs, ax);
+}
+
+/* Where a function returns to that has moved the stack pointer down by `stack` bytes since its entry; 0: not known. */
+static __always_inline __u64 call_site(struct pt_regs *regs, __u64 stack)
+{
+	__u64 site = 0;
+
+	bpf_probe_read_user(&site, sizeof(site), (void *)(BPF_CORE_READ(regs, sp) + stack));
+	return site;
+}
+
 #elif defined(__TARGET_ARCH_arm64)
 
 #define TIF_32BIT 22 /* arch/arm64/include/asm/thread_info.h */
@@ -157,6 +195,26 @@ static __always_inline void syscall_args(struct pt_regs *regs, int compat, struc
 	args->a[3] = regs->regs[3];
 	args->a[4] = regs->regs[4];
 	args->a[5] = regs->regs[5];
+}
+
+/* Procedure Call Standard for the Arm 64-bit Architecture, section 6.8. By probe reads, as above. */
+static __always_inline __u64 call_argument(struct pt_regs *regs, __s8 n)
+{
+	__u64 value = 0;
+
+	if (n >= 0 && n < 6)
+		bpf_core_read(&value, sizeof(value), &regs->regs[n]);
+	return value;
+}
+
+static __always_inline __s64 call_result(struct pt_regs *regs)
+{
+	return (__s64)BPF_CORE_READ(regs, regs[0]);
+}
+
+static __always_inline __u64 call_site(struct pt_regs *regs, __u64 stack)
+{
+	return BPF_CORE_READ(regs, regs[30]);
 }
 
 #endif

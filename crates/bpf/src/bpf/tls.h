@@ -250,6 +250,8 @@ static __always_inline void emit_hello(struct ct_walk_tls *w)
 	h->start_ns = st->start_ns;
 	__builtin_memcpy(h->comm, st->comm, sizeof(h->comm));
 	hello->cookie = bpf_get_socket_cookie(w->skb);
+	if (cfg.library_calls && st->owner == CT_OWNER_SENDER)
+		note_hello(hello->cookie);
 	hello->offset = w->out_from + w->shift;
 	hello->net_ns = net_ns;
 	hello->family = packet->family;

@@ -232,8 +232,8 @@ record! {
         object: u64,
         /// Cookie of the connection's socket, as in `tls_hello`; 0 when not known.
         cookie: u64,
-        /// From the first call of a handshake to the end of its last one, or of any other call from its begin to its end,
-        /// ns; 0 when not known.
+        /// From the first call of a handshake to the end of its last one; of any other call from its begin to its end; of
+        /// calls counted together from the first to the last; ns; 0 when not known.
         duration_ns: u64,
         /// What the call returned; means something only with `state` 1.
         result: i64,

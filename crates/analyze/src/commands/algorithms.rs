@@ -1,0 +1,136 @@
+//! `algorithms`: which algorithms handshakes negotiated, what they are worth, and which rules speak of them.
+//!
+//! *Offered* is not *used*: what a client merely offers is not here.
+
+use super::rules::{self, Found};
+use super::survey::{Counted, head, json};
+use super::tls::few;
+use crate::catalog;
+use crate::escape;
+use crate::survey::{self, Finding};
+use crate::text::{Align, Table, grouped};
+use anyhow::Result;
+use serde::Serialize;
+use std::fmt::Write;
+
+const COUNTED: &str = "what handshakes negotiated and what library calls used; what is merely offered is not used";
+
+#[derive(Serialize)]
+struct Report {
+    as_of: String,
+    counted: &'static str,
+    /// Why there are none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    why_none: Option<String>,
+    handshakes: u64,
+    algorithms: Vec<Algorithm>,
+    missing: Vec<String>,
+    /// For people, by rule; JSON has them by algorithm.
+    #[serde(skip)]
+    rules: Vec<Found>,
+}
+
+#[derive(Serialize)]
+struct Algorithm {
+    name: String,
+    /// None: the catalog does not know it.
+    primitive: Option<&'static str>,
+    classical_bits: Option<u16>,
+    nist_level: Option<u8>,
+    quantum_vulnerable: Option<bool>,
+    handshakes: u64,
+    calls: u64,
+    seen_in: Vec<&'static str>,
+    programs: Vec<String>,
+    findings: Vec<Finding>,
+}
+
+pub(super) fn render(counted: &Counted<'_>) -> Result<String> {
+    let report = Report::new(counted);
+    if counted.task.json { json(&report) } else { Ok(report.text(counted)) }
+}
+
+impl Report {
+    fn new(counted: &Counted<'_>) -> Self {
+        let survey = &counted.totals.survey;
+        let mut algorithms: Vec<Algorithm> = survey
+            .algorithms
+            .iter()
+            .map(|(name, row)| {
+                let known = catalog::algorithm(name);
+                Algorithm {
+                    name: escape::for_people(name.as_bytes()),
+                    primitive: known.map(|known| known.primitive.name()),
+                    classical_bits: known.and_then(|known| known.classical_bits),
+                    nist_level: known.and_then(|known| known.nist_level),
+                    quantum_vulnerable: known.and_then(|known| known.quantum_vulnerable),
+                    handshakes: row.handshakes,
+                    calls: row.calls,
+                    seen_in: row.places.iter().map(|place| place.name()).collect(),
+                    programs: row.programs.iter().map(|program| counted.shown(program)).collect(),
+                    findings: survey::findings(name, row, counted.as_of.date),
+                }
+            })
+            .collect();
+        let order = |name: &str| catalog::algorithms().iter().position(|row| row.name == name).unwrap_or(usize::MAX);
+        algorithms.sort_by_cached_key(|row| order(&row.name));
+        Self {
+            as_of: counted.as_of.date.to_string(),
+            counted: COUNTED,
+            why_none: counted.why_none(),
+            handshakes: survey.outcomes.all(),
+            algorithms,
+            missing: counted.gaps(),
+            rules: rules::found(counted),
+        }
+    }
+
+    fn text(&self, counted: &Counted<'_>) -> String {
+        let paint = counted.paint;
+        let mut out = String::new();
+        head(counted, &mut out);
+        let _ = writeln!(out, "{}  {COUNTED}", paint.heading("Counted   "));
+        let mut table = Table::new(&[
+            ("algorithm", Align::Left),
+            ("primitive", Align::Left),
+            ("bits", Align::Right),
+            ("NIST level", Align::Right),
+            ("quantum", Align::Left),
+            ("handshakes", Align::Right),
+            ("calls", Align::Right),
+            ("judged", Align::Left),
+            ("programs", Align::Left),
+        ]);
+        let number = |number: Option<u16>| number.map_or("-".to_owned(), |number| number.to_string());
+        for row in &self.algorithms {
+            let quantum = match row.quantum_vulnerable {
+                Some(true) => "vulnerable",
+                Some(false) => "safe so far",
+                None => "-",
+            };
+            table.row(vec![
+                row.name.clone(),
+                row.primitive.unwrap_or("not in the catalog").to_owned(),
+                number(row.classical_bits),
+                row.nist_level
+                    .map_or("-".to_owned(), |level| if level == 0 { "none".to_owned() } else { level.to_string() }),
+                quantum.to_owned(),
+                grouped(row.handshakes),
+                grouped(row.calls),
+                judged(&row.findings),
+                few(&row.programs),
+            ]);
+        }
+        if !table.is_empty() {
+            out.push('\n');
+            table.write(paint, &mut out);
+            rules::write(&self.rules, counted, &mut out);
+        }
+        out
+    }
+}
+
+/// The first of them, which is the one in force or the strictest.
+fn judged(findings: &[Finding]) -> String {
+    findings.first().map(Finding::told).unwrap_or_default()
+}

@@ -1,0 +1,432 @@
+//! `tls`: which versions, suites and key exchanges were negotiated, by whom, with whom; what failed, which rules speak of
+//! it, and which certificates were shown.
+
+use super::rules::{self, Found};
+use super::survey::{Counted, head, json};
+use crate::escape;
+use crate::handshakes::{CertificateFields, Role};
+use crate::survey::{CertificateRow, Exchange, Outcomes, Quantum, Told, peer_name, percent, ranked};
+use crate::text::{Align, Table, grouped};
+use anyhow::Result;
+use serde::Serialize;
+use std::fmt::Write;
+
+/// Rows of a table that are shown to people.
+const TOP: usize = 20;
+
+/// Days before its end from which on a certificate is about to expire.
+const SOON_DAYS: i64 = 30;
+
+#[derive(Serialize)]
+struct Report {
+    as_of: String,
+    /// Why there are none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    why_none: Option<String>,
+    handshakes: u64,
+    ends: u64,
+    #[serde(flatten)]
+    outcomes: OutcomeFields,
+    resumed: u64,
+    told_by_libraries: ToldFields,
+    #[serde(flatten)]
+    quantum: QuantumFields,
+    post_quantum_share: Option<f64>,
+    versions: Vec<Named>,
+    cipher_suites: Vec<Named>,
+    key_exchanges: Vec<Named>,
+    failures: Vec<Failure>,
+    programs: Vec<Program>,
+    peers: Vec<Peer>,
+    server_names: Vec<ServerName>,
+    findings: Vec<Found>,
+    certificates: Vec<CertificateReport>,
+    missing: Vec<String>,
+}
+
+#[derive(Serialize)]
+struct OutcomeFields {
+    answered: u64,
+    failed: u64,
+    unanswered: u64,
+}
+
+/// What libraries said of handshakes.
+#[derive(Serialize)]
+struct ToldFields {
+    completed: u64,
+    failed: u64,
+    result_unknown: u64,
+}
+
+#[derive(Serialize)]
+struct QuantumFields {
+    post_quantum: u64,
+    classical: u64,
+}
+
+/// Handshakes for one server name.
+#[derive(Serialize)]
+struct ServerName {
+    server_name: String,
+    #[serde(flatten)]
+    outcomes: OutcomeFields,
+    versions: Vec<String>,
+    #[serde(flatten)]
+    quantum: QuantumFields,
+}
+
+/// Handshakes by a name.
+#[derive(Serialize)]
+struct Named {
+    name: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    id: Option<String>,
+    handshakes: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    post_quantum: Option<bool>,
+}
+
+#[derive(Serialize)]
+struct Failure {
+    alert: String,
+    from: &'static str,
+    handshakes: u64,
+}
+
+#[derive(Serialize)]
+struct Program {
+    /// None: the process is not known.
+    program: Option<String>,
+    processes: u64,
+    as_client: u64,
+    as_server: u64,
+    role_unknown: u64,
+    #[serde(flatten)]
+    outcomes: OutcomeFields,
+    told_by_libraries: ToldFields,
+    versions: Vec<String>,
+    #[serde(flatten)]
+    quantum: QuantumFields,
+}
+
+#[derive(Serialize)]
+struct Peer {
+    #[serde(skip)]
+    name: String,
+    role: Option<&'static str>,
+    remote_address: String,
+    remote_port: Option<u16>,
+    server_name: Option<String>,
+    #[serde(flatten)]
+    outcomes: OutcomeFields,
+    versions: Vec<String>,
+    #[serde(flatten)]
+    quantum: QuantumFields,
+}
+
+#[derive(Serialize)]
+struct CertificateReport {
+    state: &'static str,
+    days_left: i64,
+    handshakes: u64,
+    shown_by: Vec<&'static str>,
+    programs: Vec<String>,
+    #[serde(flatten)]
+    fields: CertificateFields,
+}
+
+impl From<Outcomes> for OutcomeFields {
+    fn from(outcomes: Outcomes) -> Self {
+        let Outcomes { answered, failed, unanswered } = outcomes;
+        Self { answered, failed, unanswered }
+    }
+}
+
+impl From<Told> for ToldFields {
+    fn from(told: Told) -> Self {
+        Self { completed: told.ok, failed: told.failed, result_unknown: told.unknown }
+    }
+}
+
+impl From<Quantum> for QuantumFields {
+    fn from(quantum: Quantum) -> Self {
+        Self { post_quantum: quantum.post_quantum, classical: quantum.classical }
+    }
+}
+
+pub(super) fn render(counted: &Counted<'_>) -> Result<String> {
+    let report = Report::new(counted);
+    if counted.task.json { json(&report) } else { Ok(report.text(counted)) }
+}
+
+impl Report {
+    fn new(counted: &Counted<'_>) -> Self {
+        let survey = &counted.totals.survey;
+        let texts = |versions: &std::collections::BTreeSet<crate::registry::Version>| -> Vec<String> {
+            versions.iter().map(ToString::to_string).collect()
+        };
+        let named = |name: String, id, handshakes| Named { name, id, handshakes, post_quantum: None };
+        let versions = ranked(survey.versions.iter().map(|(version, count)| (*version, *count)));
+        let suites = ranked(survey.suites.iter().map(|(suite, count)| (*suite, *count)));
+        let exchanges = ranked(survey.exchanges.iter().map(|(exchange, count)| (exchange.clone(), *count)));
+        let mut programs: Vec<Program> = survey
+            .programs
+            .iter()
+            .map(|(program, row)| Program {
+                program: program.as_deref().map(|program| counted.shown(program)),
+                processes: row.processes,
+                as_client: row.client,
+                as_server: row.server,
+                role_unknown: row.unknown_role,
+                outcomes: row.outcomes.into(),
+                told_by_libraries: row.told.into(),
+                versions: texts(&row.versions),
+                quantum: row.quantum.into(),
+            })
+            .collect();
+        programs.sort_by_key(|row| std::cmp::Reverse(row.as_client + row.as_server + row.role_unknown));
+        let mut peers: Vec<Peer> = survey
+            .peers
+            .iter()
+            .map(|(key, row)| Peer {
+                name: peer_name(key),
+                role: key.role.map(Role::name),
+                remote_address: key.address.to_string(),
+                remote_port: key.port,
+                server_name: key.server_name.as_deref().map(escape::for_people),
+                outcomes: row.outcomes.into(),
+                versions: texts(&row.versions),
+                quantum: row.quantum.into(),
+            })
+            .collect();
+        peers.sort_by_key(|row| std::cmp::Reverse(row.outcomes.all()));
+        let mut server_names: Vec<ServerName> = survey
+            .server_names
+            .iter()
+            .map(|(name, row)| ServerName {
+                server_name: escape::for_people(name),
+                outcomes: row.outcomes.into(),
+                versions: texts(&row.versions),
+                quantum: row.quantum.into(),
+            })
+            .collect();
+        server_names.sort_by_key(|row| std::cmp::Reverse(row.outcomes.all()));
+        let quantum = survey.quantum;
+        Self {
+            as_of: counted.as_of.date.to_string(),
+            why_none: counted.why_none(),
+            handshakes: survey.outcomes.all(),
+            ends: survey.ends,
+            outcomes: survey.outcomes.into(),
+            resumed: survey.resumed,
+            told_by_libraries: survey.told.into(),
+            quantum: quantum.into(),
+            post_quantum_share: share(quantum),
+            versions: versions.into_iter().map(|(version, count)| named(version.to_string(), None, count)).collect(),
+            cipher_suites: suites
+                .into_iter()
+                .map(|(suite, count)| named(suite.to_string(), Some(format!("{:#06x}", suite.0)), count))
+                .collect(),
+            key_exchanges: exchanges
+                .into_iter()
+                .map(|(exchange, count)| Named {
+                    post_quantum: if let Exchange::Known(_, quantum) = &exchange { *quantum } else { None },
+                    ..named(exchange.to_string(), None, count)
+                })
+                .collect(),
+            failures: ranked(survey.alerts.iter().map(|((alert, from), count)| ((*from, *alert), *count)))
+                .into_iter()
+                .map(|((from, alert), handshakes)| Failure { alert: alert.to_string(), from: from.name(), handshakes })
+                .collect(),
+            programs,
+            peers,
+            server_names,
+            findings: rules::found(counted),
+            certificates: certificates(counted),
+            missing: counted.gaps(),
+        }
+    }
+}
+
+impl OutcomeFields {
+    fn all(&self) -> u64 {
+        self.answered + self.failed + self.unanswered
+    }
+}
+
+/// Of the key exchanges that were seen; to four digits.
+#[allow(clippy::cast_precision_loss, reason = "a share for people")]
+fn share(quantum: Quantum) -> Option<f64> {
+    let all = quantum.post_quantum + quantum.classical;
+    (all > 0).then(|| (quantum.post_quantum as f64 / all as f64 * 10_000.0).round() / 10_000.0)
+}
+
+/// Those that end first come first.
+fn certificates(counted: &Counted<'_>) -> Vec<CertificateReport> {
+    let mut rows: Vec<&CertificateRow> = counted.totals.survey.certificates.values().collect();
+    rows.sort_by_key(|row| row.certificate.not_after_unix);
+    let now = counted.as_of.unix;
+    let now_text = jiff::Timestamp::from_second(now).unwrap_or_default().to_string();
+    let report = |row: &CertificateRow| {
+        let left = row.certificate.not_after_unix.saturating_sub(now);
+        let state = match left {
+            // Both are RFC 3339, UTC, with seconds: they compare as texts.
+            _ if row.certificate.not_before > now_text => "not_yet_valid",
+            ..0 => "expired",
+            _ if left <= SOON_DAYS * 86_400 => "expires_soon",
+            _ => "valid",
+        };
+        CertificateReport {
+            state,
+            days_left: left.div_euclid(86_400),
+            handshakes: row.handshakes,
+            shown_by: row.shown_by.iter().map(|role| role.name()).collect(),
+            programs: row.programs.iter().map(|program| counted.shown(program)).collect(),
+            fields: CertificateFields::new(&row.certificate),
+        }
+    };
+    rows.into_iter().map(report).collect()
+}
+
+const HANDSHAKES: (&str, Align) = ("handshakes", Align::Right);
+
+impl Report {
+    fn text(&self, counted: &Counted<'_>) -> String {
+        let paint = counted.paint;
+        let mut out = String::new();
+        head(counted, &mut out);
+        let mut put = |name: &str, table: &Table, rows: usize| {
+            if !table.is_empty() {
+                let _ = writeln!(out, "\n{}", paint.heading(name));
+                table.write(paint, &mut out);
+                if rows > TOP {
+                    let _ = writeln!(out, "  and {} more; see -f json", grouped((rows - TOP) as u64));
+                }
+            }
+        };
+        for (name, rows) in [
+            ("Versions", &self.versions),
+            ("Cipher suites", &self.cipher_suites),
+            ("Key exchange", &self.key_exchanges),
+        ] {
+            let mut table = Table::new(&[HANDSHAKES, ("", Align::Left), ("", Align::Left)]);
+            for row in rows.iter().take(TOP) {
+                let note = if row.post_quantum == Some(true) { "post-quantum" } else { "" };
+                table.row(vec![grouped(row.handshakes), row.name.clone(), note.to_owned()]);
+            }
+            put(name, &table, rows.len());
+        }
+        let mut table = Table::new(&[HANDSHAKES, ("alert", Align::Left), ("from", Align::Left)]);
+        for row in self.failures.iter().take(TOP) {
+            table.row(vec![grouped(row.handshakes), row.alert.clone(), row.from.to_owned()]);
+        }
+        put("Failures", &table, self.failures.len());
+        put("Programs", &self.program_table(), self.programs.len());
+        put("Peers", &self.peer_table(), self.peers.len());
+        put("Server names", &self.server_name_table(), self.server_names.len());
+        put("Certificates", &self.certificate_table(), self.certificates.len());
+        if self.why_none.is_none() {
+            rules::write(&self.findings, counted, &mut out);
+        }
+        out
+    }
+
+    fn program_table(&self) -> Table {
+        let mut table = Table::new(&[
+            ("program", Align::Left),
+            ("processes", Align::Right),
+            ("client", Align::Right),
+            ("server", Align::Right),
+            ("failed", Align::Right),
+            ("unanswered", Align::Right),
+            ("post-quantum", Align::Right),
+            ("versions", Align::Left),
+        ]);
+        for row in self.programs.iter().take(TOP) {
+            let program = row.program.clone().unwrap_or_else(|| "(process not known)".to_owned());
+            let numbers = [row.processes, row.as_client, row.as_server, row.outcomes.failed, row.outcomes.unanswered]
+                .map(grouped);
+            let mut cells = vec![program];
+            cells.extend(numbers);
+            cells.extend([quantum_cell(&row.quantum), row.versions.join(", ")]);
+            table.row(cells);
+        }
+        table
+    }
+
+    fn peer_table(&self) -> Table {
+        let columns = [
+            HANDSHAKES,
+            ("failed", Align::Right),
+            ("post-quantum", Align::Right),
+            ("peer", Align::Left),
+            ("versions", Align::Left),
+        ];
+        let mut table = Table::new(&columns);
+        for row in self.peers.iter().take(TOP) {
+            let numbers = [row.outcomes.all(), row.outcomes.failed].map(grouped);
+            let mut cells = numbers.to_vec();
+            cells.extend([quantum_cell(&row.quantum), row.name.clone(), row.versions.join(", ")]);
+            table.row(cells);
+        }
+        table
+    }
+
+    fn server_name_table(&self) -> Table {
+        let columns = [
+            HANDSHAKES,
+            ("failed", Align::Right),
+            ("post-quantum", Align::Right),
+            ("server name", Align::Left),
+            ("versions", Align::Left),
+        ];
+        let mut table = Table::new(&columns);
+        for row in self.server_names.iter().take(TOP) {
+            let mut cells = [row.outcomes.all(), row.outcomes.failed].map(grouped).to_vec();
+            cells.extend([quantum_cell(&row.quantum), row.server_name.clone(), row.versions.join(", ")]);
+            table.row(cells);
+        }
+        table
+    }
+
+    fn certificate_table(&self) -> Table {
+        let columns = [
+            ("state", Align::Left),
+            ("ends", Align::Left),
+            ("days left", Align::Right),
+            ("key", Align::Left),
+            ("signature", Align::Left),
+            HANDSHAKES,
+            ("subject", Align::Left),
+        ];
+        let mut table = Table::new(&columns);
+        for row in self.certificates.iter().take(TOP) {
+            let fields = &row.fields;
+            table.row(vec![
+                row.state.replace('_', " "),
+                fields.not_after.chars().take(10).collect(),
+                row.days_left.to_string(),
+                fields.key(),
+                fields.signature_algorithm.clone(),
+                grouped(row.handshakes),
+                fields.subject.clone(),
+            ]);
+        }
+        table
+    }
+}
+
+fn quantum_cell(quantum: &QuantumFields) -> String {
+    let all = quantum.post_quantum + quantum.classical;
+    if all == 0 { "-".to_owned() } else { percent(quantum.post_quantum, all) }
+}
+
+/// The first three.
+pub(super) fn few(names: &[String]) -> String {
+    let mut text = names.iter().take(3).map(String::as_str).collect::<Vec<_>>().join(", ");
+    if names.len() > 3 {
+        let _ = write!(text, " and {} more", names.len() - 3);
+    }
+    text
+}

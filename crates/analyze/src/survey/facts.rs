@@ -1,0 +1,264 @@
+//! What one end of a connection tells, in the words that reports count by.
+//!
+//! Only what was negotiated is told. What a client offers is not used by that, and not counted.
+
+use crate::catalog;
+use crate::handshakes::{Connection, Outcome, Role, View};
+use crate::registry::{AlertDescription, CipherSuite, Group, Version};
+use crate::tls::{Certificate, KeyExchange, Negotiated, Resumption};
+
+/// Where in a handshake an algorithm was used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Place {
+    /// The version.
+    Protocol,
+    /// The key exchange, and the group or size it ran in.
+    KeyExchange,
+    /// The signature of the server, or what the suite says of it.
+    Authentication,
+    /// Cipher, MAC and hash of the suite.
+    CipherSuite,
+    /// The key of a certificate.
+    CertificateKey,
+    /// The signature of a certificate.
+    CertificateSignature,
+    /// A call of a library function, for TLS or not.
+    LibraryCall,
+}
+
+impl Place {
+    /// In output.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Protocol => "protocol",
+            Self::KeyExchange => "key_exchange",
+            Self::Authentication => "authentication",
+            Self::CipherSuite => "cipher_suite",
+            Self::CertificateKey => "certificate_key",
+            Self::CertificateSignature => "certificate_signature",
+            Self::LibraryCall => "library_call",
+        }
+    }
+}
+
+/// How keys were agreed on.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Exchange {
+    /// In this handshake: IANA name of the group or the method, and whether it is post-quantum as far as that is known.
+    Known(String, Option<bool>),
+    /// Not in this handshake: an earlier session went on, or a key was known before.
+    Earlier,
+    /// The wire does not tell.
+    NotSeen,
+}
+
+impl std::fmt::Display for Exchange {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Known(name, _) => name,
+            Self::Earlier => "none: an earlier session or key",
+            Self::NotSeen => "not seen",
+        })
+    }
+}
+
+/// What one end of a connection tells.
+#[derive(Debug)]
+pub struct Facts {
+    /// Which side it is.
+    pub role: Option<Role>,
+    /// How far it came.
+    pub outcome: Outcome,
+    /// The alert that ended it, and who sent it.
+    pub alert: Option<(AlertDescription, Role)>,
+    /// Version that was agreed on.
+    pub version: Option<Version>,
+    /// Suite that was agreed on.
+    pub suite: Option<CipherSuite>,
+    /// How keys were agreed on.
+    pub exchange: Exchange,
+    /// An earlier session went on.
+    pub resumed: bool,
+    /// The host that was asked for: bytes of the peer.
+    pub server_name: Option<Box<[u8]>>,
+    /// Algorithms that were used, by their names in the catalog, or in IANA's registry where the catalog has none.
+    pub algorithms: Vec<(String, Place)>,
+    /// Certificates, and whose.
+    pub certificates: Vec<(Role, Certificate)>,
+    /// Packets are missing.
+    pub gap: bool,
+}
+
+impl Facts {
+    /// What a connection tells.
+    pub fn new(connection: &Connection) -> Self {
+        let view = connection.view();
+        let negotiated = view.negotiated.as_ref();
+        let hello = view.client.as_ref().and_then(|client| client.last_client_hello());
+        let certificates = certificates(&view);
+        Self {
+            role: view.role,
+            outcome: view.outcome,
+            alert: view.alert.map(|(alert, role)| (alert.description, role)),
+            version: negotiated.and_then(|agreed| agreed.version),
+            suite: negotiated.and_then(|agreed| agreed.cipher_suite),
+            exchange: negotiated.map_or(Exchange::NotSeen, exchange),
+            resumed: negotiated.is_some_and(is_resumed),
+            server_name: hello.and_then(|hello| hello.server_name.clone()),
+            algorithms: negotiated.map(|agreed| algorithms(agreed, &view, &certificates)).unwrap_or_default(),
+            certificates,
+            gap: view.gap,
+        }
+    }
+}
+
+fn certificates(view: &View) -> Vec<(Role, Certificate)> {
+    let of = |stream: &Option<crate::tls::Stream>, role| -> Vec<(Role, Certificate)> {
+        let chain = stream.as_ref().and_then(|stream| stream.certificates());
+        chain.map(|chain| chain.certificates.iter().map(|one| (role, one.clone())).collect()).unwrap_or_default()
+    };
+    [of(&view.server, Role::Server), of(&view.client, Role::Client)].concat()
+}
+
+fn is_resumed(agreed: &Negotiated) -> bool {
+    !matches!(agreed.resumption, None | Some(Resumption::No))
+}
+
+fn is_tls13(agreed: &Negotiated) -> bool {
+    agreed.version.is_some_and(Version::is_tls13)
+}
+
+fn exchange(agreed: &Negotiated) -> Exchange {
+    match agreed.key_exchange {
+        Some(KeyExchange::Group(group)) => {
+            // Of a group without a name nothing is known.
+            Exchange::Known(group.to_string(), group.name().map(|_| Group::is_post_quantum(group)))
+        }
+        Some(KeyExchange::FiniteField { prime_bits }) => Exchange::Known(format!("DH, {prime_bits} bits"), Some(false)),
+        None if is_resumed(agreed) => Exchange::Earlier,
+        None if is_tls13(agreed) => Exchange::NotSeen,
+        None => method(agreed),
+    }
+}
+
+/// Key exchange of TLS ≤ 1.2 by the suite alone.
+fn method(agreed: &Negotiated) -> Exchange {
+    let Some(parts) = agreed.cipher_suite.and_then(catalog::suite) else { return Exchange::NotSeen };
+    let methods = parts.key_exchange;
+    match methods.as_slice() {
+        [] => Exchange::NotSeen,
+        ["PSK"] => Exchange::Earlier,
+        _ => Exchange::Known(methods.join(" + "), Some(false)),
+    }
+}
+
+/// Algorithms, each once for each place.
+fn algorithms(agreed: &Negotiated, view: &View, certificates: &[(Role, Certificate)]) -> Vec<(String, Place)> {
+    let mut used: Vec<(String, Place)> = Vec::new();
+    let mut put = |name: &str, place: Place| {
+        if !used.iter().any(|(known, at)| known == name && *at == place) {
+            used.push((name.to_owned(), place));
+        }
+    };
+    if let Some(version) = agreed.version {
+        put(&version.to_string(), Place::Protocol);
+    }
+    match (agreed.cipher_suite, agreed.cipher_suite.and_then(catalog::suite)) {
+        (_, Some(parts)) => {
+            // Who resumes neither agrees on keys nor proves anything again.
+            if !is_resumed(agreed) {
+                parts.key_exchange.iter().for_each(|name| put(name, Place::KeyExchange));
+                parts.authentication.iter().for_each(|name| put(name, Place::Authentication));
+            }
+            let rest = parts.cipher.into_iter().chain(parts.mac).chain(parts.hash);
+            rest.for_each(|name| put(name, Place::CipherSuite));
+        }
+        (Some(suite), None) => put(&suite.to_string(), Place::CipherSuite),
+        (None, None) => {}
+    }
+    if let Some(exchange) = agreed.key_exchange {
+        match (catalog::key_exchange(exchange), exchange) {
+            (Some(row), _) => put(&row.name, Place::KeyExchange),
+            (None, KeyExchange::Group(group)) => put(&group.to_string(), Place::KeyExchange),
+            (None, KeyExchange::FiniteField { .. }) => {}
+        }
+    }
+    let server = view.server.as_ref();
+    if let Some(scheme) = server.and_then(|server| server.key_exchange()).and_then(|message| message.signature_scheme) {
+        let names = catalog::signature(scheme);
+        names.iter().for_each(|name| put(name, Place::Authentication));
+        if names.is_empty() {
+            put(&scheme.to_string(), Place::Authentication);
+        }
+    }
+    for (_, certificate) in certificates {
+        put(catalog::key(certificate).map_or(&*certificate.key_type, |row| &row.name), Place::CertificateKey);
+        // Nobody relies on the signature of one that signed itself.
+        if !certificate.self_issued {
+            let names = catalog::certificate_signature(&certificate.signature_algorithm);
+            names.iter().for_each(|name| put(name, Place::CertificateSignature));
+            if names.is_empty() {
+                put(&certificate.signature_algorithm, Place::CertificateSignature);
+            }
+        }
+    }
+    used
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::handshakes::Handshakes;
+    use crypto_trace_format::record::{Header, TlsHello, TlsHelloFixed};
+
+    fn facts(client: &[u8], server: &[u8]) -> Facts {
+        let mut all = Handshakes::default();
+        for (direction, data) in [(1, client), (2, server)] {
+            let fixed = TlsHelloFixed { cookie: 1, direction, family: 2, ..TlsHelloFixed::default() };
+            all.add(&Header::default(), &TlsHello { fixed, data, ..TlsHello::default() }, 0, 0);
+        }
+        Facts::new(&all.connections()[0])
+    }
+
+    macro_rules! recorded {
+        ($name:literal) => {
+            facts(
+                include_bytes!(concat!("../../tests/data/tls/", $name, ".client.bin")),
+                include_bytes!(concat!("../../tests/data/tls/", $name, ".server.bin")),
+            )
+        };
+    }
+
+    #[test]
+    fn exchanges() {
+        let known = |name: &str, post_quantum| Exchange::Known(name.to_owned(), Some(post_quantum));
+        assert_eq!(recorded!("openssl13").exchange, known("x25519", false));
+        assert_eq!(recorded!("openssl4_mlkem").exchange, known("X25519MLKEM768", true));
+        assert_eq!(recorded!("openssl12_rsa").exchange, known("RSA key transport", false));
+        assert_eq!(recorded!("openssl12_dhe").exchange, known("DH, 2048 bits", false));
+        assert_eq!(recorded!("openssl12_ticket").exchange, Exchange::Earlier);
+        assert_eq!(recorded!("openssl13_resumed").exchange, known("x25519", false));
+        assert_eq!(recorded!("openssl_no_shared_cipher").exchange, Exchange::NotSeen);
+    }
+
+    #[test]
+    fn what_was_used_and_where() {
+        let names = |facts: &Facts, place: Place| -> Vec<String> {
+            facts.algorithms.iter().filter(|(_, at)| *at == place).map(|(name, _)| name.clone()).collect()
+        };
+        let rsa = recorded!("openssl12_rsa");
+        assert_eq!(names(&rsa, Place::Protocol), ["TLS 1.2"]);
+        assert_eq!(names(&rsa, Place::KeyExchange), ["RSA key transport"]);
+        assert_eq!(names(&rsa, Place::CipherSuite), ["AES-128-CBC", "HMAC-SHA-1"]);
+        assert!(names(&rsa, Place::CertificateKey).contains(&"RSA-2048".to_owned()));
+        let resumed = recorded!("openssl12_ticket");
+        assert!(resumed.resumed && names(&resumed, Place::KeyExchange).is_empty());
+        let dhe = recorded!("openssl12_dhe");
+        assert_eq!(names(&dhe, Place::KeyExchange), ["DHE", "DH-2048"]);
+        assert_eq!(names(&dhe, Place::Authentication), ["RSA signature", "SHA-256"]);
+        // An offer that was refused is not a use.
+        assert!(recorded!("openssl_no_shared_cipher").algorithms.is_empty());
+        let mutual = recorded!("openssl12_mutual");
+        assert!(mutual.certificates.iter().any(|(role, _)| *role == Role::Client));
+    }
+}

@@ -1,0 +1,418 @@
+//! TLS handshakes counted: by version, suite, key exchange, peer, program, algorithm and certificate.
+//!
+//! A connection that was seen from both ends is one handshake in every count, but of programs: there each end is its
+//! program's. Every table has a limit; what is beyond is told by [`Survey::overflowed`].
+
+mod calls;
+mod facts;
+mod findings;
+mod words;
+
+pub use calls::{CallKey, CallRow, uses_algorithm};
+pub use facts::{Exchange, Facts, Place};
+pub use findings::{Finding, findings};
+pub use words::{in_short, peer_name, percent, post_quantum, ranked, told_by_libraries};
+
+use crate::api::{FileId, HandshakeCall};
+use crate::capture::Capture;
+use crate::handshakes::{Connection, Outcome, Role};
+use crate::registry::{AlertDescription, CipherSuite, Version};
+use crate::tls::Certificate;
+use rayon::prelude::*;
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::net::IpAddr;
+
+/// Rows of a table.
+const MAX_ROWS: usize = 50_000;
+
+/// Processes that are told apart.
+const MAX_PROCESSES: usize = 1 << 20;
+
+/// Programs that are named in one row.
+const MAX_PROGRAMS: usize = 100;
+
+/// Connections that are parsed before they are counted.
+const CHUNK: usize = 1_024;
+
+/// A connection that passed the filters.
+#[derive(Debug, Clone)]
+pub struct Passed {
+    /// Number of its capture.
+    pub capture: u32,
+    /// Its number in the capture.
+    pub connection: u32,
+    /// Executable of its process, or the thread's name where that is not known. None: no process is known.
+    pub program: Option<Vec<u8>>,
+}
+
+/// Handshakes by how they ended, as far as the wire tells.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Outcomes {
+    /// The server chose version and suite.
+    pub answered: u64,
+    /// An alert in the clear ended it.
+    pub failed: u64,
+    /// No answer was seen.
+    pub unanswered: u64,
+}
+
+impl Outcomes {
+    fn add(&mut self, outcome: Outcome) {
+        match outcome {
+            Outcome::ServerHello => self.answered += 1,
+            Outcome::Alert => self.failed += 1,
+            Outcome::None => self.unanswered += 1,
+        }
+    }
+
+    /// All of them.
+    pub fn all(self) -> u64 {
+        self.answered + self.failed + self.unanswered
+    }
+}
+
+/// Key exchanges by whether a quantum computer is known to break them.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Quantum {
+    /// Post-quantum.
+    pub post_quantum: u64,
+    /// Classical.
+    pub classical: u64,
+}
+
+impl Quantum {
+    fn add(&mut self, exchange: &Exchange) {
+        match exchange {
+            Exchange::Known(_, Some(true)) => self.post_quantum += 1,
+            Exchange::Known(_, Some(false)) => self.classical += 1,
+            _ => {}
+        }
+    }
+}
+
+/// With whom: a server's address and port as its clients see it, or a client's address as its server sees it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct PeerKey {
+    /// What this end is.
+    pub role: Option<Role>,
+    /// Address of the other end.
+    pub address: IpAddr,
+    /// Its port. None of clients: theirs are new each time.
+    pub port: Option<u16>,
+    /// The host asked for: bytes of the peer.
+    pub server_name: Option<Box<[u8]>>,
+}
+
+/// Handshakes with one peer, or for one server name.
+#[derive(Debug, Clone, Default)]
+pub struct PeerRow {
+    /// How they ended.
+    pub outcomes: Outcomes,
+    /// Versions agreed on.
+    pub versions: BTreeSet<Version>,
+    /// Key exchanges.
+    pub quantum: Quantum,
+}
+
+impl PeerRow {
+    fn add(&mut self, facts: &Facts) {
+        self.outcomes.add(facts.outcome);
+        self.versions.extend(facts.version);
+        self.quantum.add(&facts.exchange);
+    }
+}
+
+/// Handshakes by what libraries said of them: also of those that the wire cannot tell the end of.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Told {
+    /// Completed.
+    pub ok: u64,
+    /// Failed.
+    pub failed: u64,
+    /// A call was seen, its result was not.
+    pub unknown: u64,
+}
+
+impl Told {
+    fn add(&mut self, call: &HandshakeCall) {
+        match call.succeeded {
+            Some(true) => self.ok += 1,
+            Some(false) => self.failed += 1,
+            None => self.unknown += 1,
+        }
+    }
+
+    /// All of them.
+    pub fn all(self) -> u64 {
+        self.ok + self.failed + self.unknown
+    }
+}
+
+/// Ends of one program.
+#[derive(Debug, Clone, Default)]
+pub struct ProgramRow {
+    /// As client.
+    pub client: u64,
+    /// As server.
+    pub server: u64,
+    /// Neither hello was seen.
+    pub unknown_role: u64,
+    /// Processes.
+    pub processes: u64,
+    /// How they ended.
+    pub outcomes: Outcomes,
+    /// Versions agreed on.
+    pub versions: BTreeSet<Version>,
+    /// Key exchanges.
+    pub quantum: Quantum,
+    /// What libraries said of them.
+    pub told: Told,
+    /// Those libraries: capture and file.
+    pub libraries: BTreeSet<(u32, FileId)>,
+}
+
+/// Uses of one algorithm.
+#[derive(Debug, Clone, Default)]
+pub struct AlgorithmRow {
+    /// Handshakes.
+    pub handshakes: u64,
+    /// Calls of library functions that use it.
+    pub calls: u64,
+    /// Where.
+    pub places: BTreeSet<Place>,
+    /// Protocol versions of the handshakes.
+    pub versions: BTreeSet<String>,
+    /// Programs, the first few.
+    pub programs: BTreeSet<Vec<u8>>,
+}
+
+/// A certificate that was shown.
+#[derive(Debug, Clone)]
+pub struct CertificateRow {
+    /// What it says.
+    pub certificate: Certificate,
+    /// Who showed it.
+    pub shown_by: BTreeSet<Role>,
+    /// In how many handshakes.
+    pub handshakes: u64,
+    /// Programs that showed or were shown it, the first few.
+    pub programs: BTreeSet<Vec<u8>>,
+}
+
+/// Everything that is counted.
+#[derive(Debug, Default)]
+pub struct Survey {
+    /// Ends of connections.
+    pub ends: u64,
+    /// How handshakes ended.
+    pub outcomes: Outcomes,
+    /// Those that went on with an earlier session.
+    pub resumed: u64,
+    /// By what was agreed on, together.
+    pub agreed: BTreeMap<(Option<Version>, Option<CipherSuite>, Exchange), u64>,
+    /// By version agreed on.
+    pub versions: BTreeMap<Version, u64>,
+    /// By suite agreed on.
+    pub suites: BTreeMap<CipherSuite, u64>,
+    /// By key exchange.
+    pub exchanges: BTreeMap<Exchange, u64>,
+    /// Key exchanges.
+    pub quantum: Quantum,
+    /// What libraries said of handshakes.
+    pub told: Told,
+    /// Calls of library functions.
+    pub calls: BTreeMap<CallKey, CallRow>,
+    /// Those that an alert ended, by alert and who sent it.
+    pub alerts: BTreeMap<(AlertDescription, Role), u64>,
+    /// By the host asked for.
+    pub server_names: BTreeMap<Box<[u8]>, PeerRow>,
+    /// By peer.
+    pub peers: BTreeMap<PeerKey, PeerRow>,
+    /// By program; None for ends whose process is not known.
+    pub programs: BTreeMap<Option<Vec<u8>>, ProgramRow>,
+    /// By algorithm.
+    pub algorithms: BTreeMap<String, AlgorithmRow>,
+    /// By SHA-256.
+    pub certificates: BTreeMap<String, CertificateRow>,
+    /// Ends that were there before the capture.
+    pub late: u64,
+    /// Ends of which packets are missing.
+    pub gaps: u64,
+    /// Ends of which there was more than is kept.
+    pub cut: u64,
+    /// A table was full.
+    pub overflowed: bool,
+    /// Processes that were counted: capture, id, start.
+    seen_processes: HashSet<(u32, u32, u64)>,
+}
+
+impl ProgramRow {
+    /// Ends of connections.
+    pub fn ends(&self) -> u64 {
+        self.client + self.server + self.unknown_role
+    }
+
+    /// Those that no library told of.
+    pub fn wire_only(&self) -> u64 {
+        self.ends().saturating_sub(self.told.all())
+    }
+}
+
+impl Survey {
+    /// Counts connections. Both ends of one must come in one call.
+    pub fn add(&mut self, passed: &[Passed], captures: &[Capture]) {
+        let known: HashSet<(u32, u32)> = passed.iter().map(|one| (one.capture, one.connection)).collect();
+        for chunk in passed.chunks(CHUNK) {
+            let facts: Vec<_> = chunk
+                .par_iter()
+                .map(|one| {
+                    let Capture { handshakes, calls, .. } = captures.get(one.capture as usize)?;
+                    let connection = handshakes.connections().get(one.connection as usize)?;
+                    let facts = Facts::new(connection);
+                    let peer = handshakes.peer(connection).filter(|peer| known.contains(&(one.capture, peer.index())));
+                    let counts = peer.is_none_or(|peer| counts_for_both(connection, facts.role, peer));
+                    let call = calls.of(connection.cookie());
+                    // Of a handshake that counts once, either end may tell.
+                    let of_either = call.or_else(|| calls.of(handshakes.peer(connection)?.cookie()));
+                    Some((connection, facts, counts, (call, of_either)))
+                })
+                .collect();
+            for (one, facts) in chunk.iter().zip(facts) {
+                let Some((connection, facts, counts, (call, of_either))) = facts else { continue };
+                self.add_end(one, connection, &facts, call);
+                self.add_names(one.program.as_deref(), &facts, counts);
+                if counts {
+                    if let Some(call) = of_either {
+                        self.told.add(call);
+                    }
+                    self.add_handshake(connection, facts);
+                }
+            }
+        }
+    }
+
+    fn add_end(&mut self, passed: &Passed, connection: &Connection, facts: &Facts, call: Option<&HandshakeCall>) {
+        self.ends += 1;
+        self.late += u64::from(connection.late);
+        self.gaps += u64::from(facts.gap);
+        self.cut += u64::from(connection.cut);
+        let Some(row) = row(&mut self.programs, passed.program.clone(), &mut self.overflowed) else { return };
+        let process = (passed.capture, connection.owner.tgid, connection.owner.start_ns);
+        if connection.owner.is_known() && self.seen_processes.len() < MAX_PROCESSES {
+            row.processes += u64::from(self.seen_processes.insert(process));
+        }
+        match facts.role {
+            Some(Role::Client) => row.client += 1,
+            Some(Role::Server) => row.server += 1,
+            None => row.unknown_role += 1,
+        }
+        row.outcomes.add(facts.outcome);
+        row.versions.extend(facts.version);
+        row.quantum.add(&facts.exchange);
+        if let Some(call) = call {
+            row.told.add(call);
+            if row.libraries.len() < MAX_PROGRAMS {
+                row.libraries.insert((passed.capture, call.library));
+            }
+        }
+    }
+
+    /// Algorithms and certificates: of both ends who used them, of one how often.
+    fn add_names(&mut self, program: Option<&[u8]>, facts: &Facts, counts: bool) {
+        let name_in = |programs: &mut BTreeSet<Vec<u8>>| name_program(programs, program);
+        let mut before: Option<&str> = None;
+        let mut algorithms: Vec<&(String, Place)> = facts.algorithms.iter().collect();
+        algorithms.sort();
+        let version = facts.algorithms.iter().find(|(_, place)| *place == Place::Protocol).map(|(name, _)| name);
+        for (name, place) in algorithms {
+            let Some(row) = row(&mut self.algorithms, name.clone(), &mut self.overflowed) else { continue };
+            row.handshakes += u64::from(counts && before != Some(name));
+            row.places.insert(*place);
+            row.versions.extend(version.cloned());
+            name_in(&mut row.programs);
+            before = Some(name);
+        }
+        for (role, certificate) in &facts.certificates {
+            if self.certificates.len() >= MAX_ROWS && !self.certificates.contains_key(&certificate.sha256) {
+                self.overflowed = true;
+                continue;
+            }
+            let row = self.certificates.entry(certificate.sha256.clone()).or_insert_with(|| CertificateRow {
+                certificate: certificate.clone(),
+                shown_by: BTreeSet::new(),
+                handshakes: 0,
+                programs: BTreeSet::new(),
+            });
+            row.shown_by.insert(*role);
+            row.handshakes += u64::from(counts);
+            name_in(&mut row.programs);
+        }
+    }
+
+    fn add_handshake(&mut self, connection: &Connection, facts: Facts) {
+        self.outcomes.add(facts.outcome);
+        self.resumed += u64::from(facts.resumed);
+        self.quantum.add(&facts.exchange);
+        if let Some(alert) = facts.alert {
+            *self.alerts.entry(alert).or_default() += 1;
+        }
+        if let Some(version) = facts.version {
+            *self.versions.entry(version).or_default() += 1;
+        }
+        if let Some(suite) = facts.suite {
+            *self.suites.entry(suite).or_default() += 1;
+        }
+        if let Some(name) = &facts.server_name
+            && let Some(row) = row(&mut self.server_names, name.clone(), &mut self.overflowed)
+        {
+            row.add(&facts);
+        }
+        let remote = connection.remote();
+        let key = PeerKey {
+            role: facts.role,
+            address: remote.ip(),
+            port: (facts.role != Some(Role::Server)).then_some(remote.port()),
+            server_name: facts.server_name.clone(),
+        };
+        if let Some(row) = row(&mut self.peers, key, &mut self.overflowed) {
+            row.add(&facts);
+        }
+        // Without an answer there is nothing to tell.
+        if facts.version.is_none() && facts.suite.is_none() {
+            return;
+        }
+        let agreed = (facts.version, facts.suite, facts.exchange.clone());
+        if let Some(count) = row(&mut self.agreed, agreed, &mut self.overflowed) {
+            *count += 1;
+        }
+        if let Some(count) = row(&mut self.exchanges, facts.exchange, &mut self.overflowed) {
+            *count += 1;
+        }
+    }
+}
+
+fn name_program(programs: &mut BTreeSet<Vec<u8>>, program: Option<&[u8]>) {
+    if let Some(program) = program
+        && programs.len() < MAX_PROGRAMS
+    {
+        programs.insert(program.to_vec());
+    }
+}
+
+/// Whether this end stands for both: the client does, where both know what they are.
+fn counts_for_both(own: &Connection, role: Option<Role>, peer: &Connection) -> bool {
+    match role {
+        Some(Role::Client) => true,
+        Some(Role::Server) => peer.view().role != Some(Role::Client),
+        None => peer.view().role.is_none() && own.index() < peer.index(),
+    }
+}
+
+/// The row of a key, as long as there is room.
+fn row<'a, K: Ord, V: Default>(rows: &'a mut BTreeMap<K, V>, key: K, overflowed: &mut bool) -> Option<&'a mut V> {
+    if rows.len() >= MAX_ROWS && !rows.contains_key(&key) {
+        *overflowed = true;
+        return None;
+    }
+    Some(rows.entry(key).or_default())
+}

@@ -1,0 +1,178 @@
+//! Algorithms in use, counted in the kernel: taken over once a second as `api_call` records, and kept within their budget.
+//!
+//! What a probe costs is not measured but reckoned: hits times what one hit costs, which is mostly the kernel's breakpoint. When
+//! all together would cost more than the budget, the ones that cost most are detached, and a `probe_status` record says so.
+
+use std::collections::HashMap;
+
+use crypto_trace_bpf::{FunctionRow, Hits, LoadError, Programs, Use};
+use crypto_trace_format::record::{
+    ApiCall, ApiCallFixed, ApiLevel, Header, ProbeState, ProbeStatus, ProbeStatusFixed, Tier,
+};
+
+use super::finder::FileId;
+use crate::clock::boottime_ns;
+use crate::say;
+
+/// What one hit costs the program, measured in docs/performance.md; most probes are where the kernel emulates the instruction.
+const HIT_NS: u64 = 1_500;
+
+/// Rounds without a new call after which a use is forgotten.
+const IDLE_ROUNDS: u32 = 30;
+
+/// `state` bit: the library called itself.
+const INTERNAL: u16 = 8;
+
+/// What was taken over so far.
+#[derive(Debug)]
+pub struct Algorithms {
+    /// Nanoseconds of every second that all probes may cost.
+    budget_ns: u64,
+    last_ns: u64,
+    taken: HashMap<Vec<u8>, Taken>,
+    libraries: HashMap<u16, (FileId, Vec<u8>)>,
+}
+
+#[derive(Debug, Default)]
+struct Taken {
+    count: u64,
+    last_ns: u64,
+    idle: u32,
+}
+
+impl Algorithms {
+    /// With a budget in percent of a core.
+    pub fn new(budget: f64) -> Self {
+        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "between 0 and 100 percent of 1e9")]
+        let budget_ns = (budget / 100.0 * 1e9) as u64;
+        Self { budget_ns, last_ns: boottime_ns(), taken: HashMap::new(), libraries: HashMap::new() }
+    }
+
+    /// Which file has this number.
+    pub fn add_library(&mut self, slot: u16, id: FileId, path: &[u8]) {
+        self.libraries.insert(slot, (id, path.to_vec()));
+    }
+
+    /// Records of what is new.
+    pub fn take(
+        &mut self,
+        programs: &mut Programs,
+        functions: &[FunctionRow],
+        over: bool,
+    ) -> Result<Vec<u8>, LoadError> {
+        let mut out = Vec::new();
+        if !over {
+            self.keep_budget(programs, functions, &mut out)?;
+        }
+        for use_ in programs.uses()? {
+            let taken = self.taken.entry(use_.key.clone()).or_default();
+            let new = use_.count.saturating_sub(taken.count);
+            if new == 0 {
+                taken.idle += 1;
+                if taken.idle > IDLE_ROUNDS {
+                    self.taken.remove(&use_.key);
+                    programs.forget_use(&use_.key);
+                }
+                continue;
+            }
+            let first_ns = if taken.count == 0 { use_.first_ns } else { taken.last_ns };
+            *taken = Taken { count: use_.count, last_ns: use_.last_ns, idle: 0 };
+            self.encode(&use_, new, first_ns, functions, &mut out);
+        }
+        Ok(out)
+    }
+
+    fn encode(&self, use_: &Use, count: u64, first_ns: u64, functions: &[FunctionRow], out: &mut Vec<u8>) {
+        let Some(function) = functions.get(usize::from(use_.function)) else { return };
+        let (dev, ino) = self.libraries.get(&use_.slot).map(|(id, _)| *id).unwrap_or_default();
+        let fixed = ApiCallFixed {
+            dev,
+            ino,
+            duration_ns: use_.last_ns.saturating_sub(first_ns),
+            count,
+            number: use_.number,
+            fd: -1,
+            meaning: function.meaning,
+            state: if use_.internal { INTERNAL } else { 0 },
+            level: ApiLevel::ALGORITHM.0,
+            ..ApiCallFixed::default()
+        };
+        let header = Header {
+            time_ns: use_.last_ns,
+            tid: use_.tgid,
+            tgid: use_.tgid,
+            uid: use_.uid,
+            gid: use_.gid,
+            start_ns: use_.start_ns,
+            comm: use_.comm,
+            ..Header::default()
+        };
+        let function = function.name.as_bytes();
+        ApiCall { fixed, function, text: &use_.text, ..ApiCall::default() }.encode(header, out);
+    }
+
+    /// Detaches what costs most until the rest is within the budget.
+    fn keep_budget(
+        &mut self,
+        programs: &mut Programs,
+        functions: &[FunctionRow],
+        out: &mut Vec<u8>,
+    ) -> Result<(), LoadError> {
+        let now = boottime_ns();
+        let elapsed_ns = now.saturating_sub(self.last_ns).max(1);
+        self.last_ns = now;
+        let mut hits = programs.hits()?;
+        for hit in over_budget(&mut hits, self.budget_ns, elapsed_ns) {
+            programs.detach_counted(hit.number);
+            let function = functions.get(usize::from(hit.function)).map_or("", |function| &function.name);
+            let path = self.libraries.get(&hit.slot).map(|(_, path)| String::from_utf8_lossy(path).into_owned());
+            let target = format!("{}:{function}", path.unwrap_or_default());
+            let rate = u128::from(hit.new) * 1_000_000_000 / u128::from(elapsed_ns);
+            let message = format!("{rate} calls a second cost more than --api-budget: not counted from here on");
+            say::warning(&format!("{target}: {message}"));
+            let fixed =
+                ProbeStatusFixed { state: ProbeState::DETACHED.0, tier: Tier::UPROBE.0, ..ProbeStatusFixed::default() };
+            let (target, message) = (target.as_bytes(), message.as_bytes());
+            let header = Header { time_ns: now, ..Header::default() };
+            ProbeStatus { fixed, probe: b"api_call", target, message, ..ProbeStatus::default() }.encode(header, out);
+        }
+        Ok(())
+    }
+}
+
+/// The probes to give up, the costliest first.
+fn over_budget(hits: &mut [Hits], budget_ns: u64, elapsed_ns: u64) -> Vec<Hits> {
+    let cost = |hits: u64| u128::from(hits) * u128::from(HIT_NS) * 1_000_000_000 / u128::from(elapsed_ns);
+    hits.sort_by_key(|hit| (std::cmp::Reverse(hit.new), hit.number));
+    let mut total: u128 = hits.iter().map(|hit| cost(hit.new)).sum();
+    let mut over = Vec::new();
+    for hit in hits {
+        if total <= u128::from(budget_ns) {
+            break;
+        }
+        total -= cost(hit.new);
+        over.push(*hit);
+    }
+    over
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_costliest_go_until_the_rest_is_within_the_budget() {
+        let hits = |new: &[u64]| -> Vec<Hits> {
+            (0..).zip(new).map(|(number, new)| Hits { number, slot: 0, function: 0, new: *new }).collect()
+        };
+        let over = |new: &[u64], elapsed_ns| -> Vec<u32> {
+            over_budget(&mut hits(new), 10_000_000, elapsed_ns).iter().map(|hit| hit.number).collect()
+        };
+        // 1 % of a core is 6,666 calls a second.
+        assert_eq!(over(&[3_000, 3_000], 1_000_000_000), []);
+        assert_eq!(over(&[1_000, 9_000, 3_000], 1_000_000_000), [1]);
+        assert_eq!(over(&[8_000, 9_000, 3_000], 1_000_000_000), [1, 0]);
+        // Twice the time, half the rate.
+        assert_eq!(over(&[1_000, 9_000, 3_000], 2_000_000_000), []);
+    }
+}

@@ -1,0 +1,204 @@
+//! From a file to what is attached to it: which libraries it holds by its functions, where the probes go, what is known of its
+//! objects.
+
+use std::fs::File;
+use std::io::BufReader;
+
+use crypto_trace_bpf::{Accessor, Does, LibraryProbes, LibraryRow, ProbeSite, Returns};
+use object::read::ReadCache;
+
+use super::accessor;
+use super::elf::{Elf, ElfError, Function};
+use super::site::{self, Needs};
+use super::table::{Chain, Family, ProbeTable};
+
+/// Bits of `LibraryInfoFixed::features`.
+pub mod features {
+    /// The results of calls are recorded.
+    pub const RESULTS: u16 = 1;
+    /// Versions are read.
+    pub const VERSIONS: u16 = 2;
+    /// Suites are read.
+    pub const SUITES: u16 = 4;
+    /// An executable that holds the library.
+    pub const EXECUTABLE: u16 = 8;
+    /// A Go program.
+    pub const GO: u16 = 16;
+}
+
+/// What is to be attached to a file, and what is told of it.
+#[derive(Debug, Clone, Default)]
+pub struct Plan {
+    /// Names of the libraries it holds; none: it holds none that is known.
+    pub families: Vec<String>,
+    /// The version it tells; empty when it tells none.
+    pub version: String,
+    /// Build id, raw.
+    pub build_id: Vec<u8>,
+    /// See [`features`].
+    pub features: u16,
+    /// Where the probes go.
+    pub probes: LibraryProbes,
+    /// For the programs; device and inode are still to be told.
+    pub row: LibraryRow,
+    /// How many functions are probed.
+    pub functions: u16,
+    /// What is missing, for people.
+    pub message: String,
+}
+
+/// How the returns of functions may be probed on this kernel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ReturnProbes {
+    /// By uretprobes.
+    Kernel,
+    /// Only by probing return instructions: a uretprobe would kill processes whose seccomp filter does not know its system
+    /// call.
+    Instructions,
+}
+
+/// Makes the plan for a file.
+///
+/// # Errors
+/// [`ElfError`] when it cannot be read or is no ELF file of this machine.
+pub fn plan(file: File, table: &ProbeTable, returns: ReturnProbes, algorithms: bool) -> Result<Plan, ElfError> {
+    let cache = ReadCache::new(BufReader::new(file));
+    let wanted = |name: &str| table.names.contains(name);
+    let elf = Elf::read(&cache, wanted)?;
+    let mut plan = Plan { build_id: elf.build_id(), ..Plan::default() };
+    if elf.is_executable {
+        plan.features |= features::EXECUTABLE;
+    }
+    if elf.is_go {
+        plan.features |= features::GO;
+    }
+    let mut without_result = Vec::new();
+    for family in &table.families {
+        if !family.identify.iter().all(|name| elf.function(name).is_some()) {
+            continue;
+        }
+        plan.families.push(family.name.clone());
+        if plan.version.is_empty() {
+            plan.version = version(&elf, family).unwrap_or_default();
+        }
+        plan_objects(&mut plan, &elf, family);
+        for (row, unless) in &family.functions {
+            if unless.as_ref().is_some_and(|other| elf.function(other).is_some()) {
+                continue;
+            }
+            let counts = table.functions.get(usize::from(*row)).is_some_and(|row| row.does == Does::Count);
+            if counts && !algorithms {
+                continue;
+            }
+            plan_function(&mut plan, &elf, table, *row, returns, &mut without_result);
+        }
+    }
+    if plan.row.version.is_some() {
+        plan.features |= features::VERSIONS;
+    }
+    if plan.row.suite.is_some() {
+        plan.features |= features::SUITES;
+    }
+    if !plan.probes.returning.is_empty() || !plan.probes.stepped.is_empty() {
+        plan.features |= features::RESULTS;
+    }
+    if !without_result.is_empty() {
+        without_result.dedup();
+        plan.message = format!("results are not recorded of {}", without_result.join(", "));
+    }
+    Ok(plan)
+}
+
+fn version(elf: &Elf<'_>, family: &Family) -> Option<String> {
+    let told = || {
+        let function = elf.function(family.version_function.as_ref()?)?;
+        elf.version_at(accessor::decode_address(&elf.code(function, 512), function.address)?)
+    };
+    family.version_text.as_ref().and_then(|prefix| elf.version(prefix)).or_else(told)
+}
+
+fn plan_objects(plan: &mut Plan, elf: &Elf<'_>, family: &Family) {
+    if !cfg!(target_arch = "x86_64") {
+        // Only x86-64 code is understood.
+        return;
+    }
+    let row = &mut plan.row;
+    if let Some(version) = family.version.as_ref().and_then(|chain| decode(elf, chain)) {
+        row.version = Some(version);
+        row.version_base = family.version_base;
+        row.version_limit = family.version_limit;
+    }
+    if let Some(suite) = family.suite.as_ref().and_then(|chain| decode(elf, chain)) {
+        row.suite = Some(suite);
+    }
+    let first = |chains: &Vec<Chain>| chains.iter().find_map(|chain| decode_any(elf, chain));
+    let accessors: Vec<_> = family.accessors.iter().map(first).collect();
+    if !accessors.is_empty() {
+        row.accessors = accessors;
+    }
+    if let Some(chain) = &family.waiting
+        && let Some(waiting) = decode(elf, chain)
+    {
+        row.waiting = Some((waiting, chain.idle));
+    }
+}
+
+fn decode(elf: &Elf<'_>, chain: &Chain) -> Option<Accessor> {
+    decode_any(elf, chain).filter(|whole| matches!(whole.size, 2 | 4))
+}
+
+/// The same, also of what leads to a text.
+fn decode_any(elf: &Elf<'_>, chain: &Chain) -> Option<Accessor> {
+    let mut names = chain.chain.iter();
+    let mut one = || {
+        let function = elf.function(names.next()?)?;
+        accessor::decode(&elf.code(function, 512), function.address)
+    };
+    let mut whole = one()?;
+    for _ in 1..chain.chain.len() {
+        whole = accessor::join(whole, &one()?)?;
+    }
+    Some(whole)
+}
+
+fn plan_function(
+    plan: &mut Plan,
+    elf: &Elf<'_>,
+    table: &ProbeTable,
+    index: u16,
+    returns: ReturnProbes,
+    without_result: &mut Vec<String>,
+) {
+    let Some(row) = table.functions.get(usize::from(index)) else { return };
+    let Some(function) = elf.function(&row.name) else { return };
+    let code = if cfg!(target_arch = "x86_64") { elf.code(function, site::MAX_CODE) } else { Vec::new() };
+    let arguments = row.arguments();
+    let entry = |stack: bool| {
+        let site = site::entry(&code, Needs { arguments: &arguments, stack });
+        ProbeSite { offset: function.offset + site.offset, function: index, stack: site.stack }
+    };
+    let at = |into: u64| ProbeSite { offset: function.offset + into, function: index, stack: 0 };
+    plan.functions = plan.functions.saturating_add(1);
+    if row.does == Does::Count {
+        plan.probes.counted.push(entry(false));
+        return;
+    }
+    let silent = matches!(row.does, Does::Descriptor | Does::Forget) || row.returns == Returns::Nothing;
+    if silent {
+        plan.probes.entries.push(entry(false));
+    } else if returns == ReturnProbes::Kernel && !elf.is_go {
+        plan.probes.returning.push(entry(true));
+    } else if let Some(exits) = exits(function, &code) {
+        plan.probes.stepped.push(entry(false));
+        plan.probes.exits.extend(exits.into_iter().map(at));
+    } else {
+        plan.probes.entries.push(entry(false));
+        without_result.push(row.name.clone());
+    }
+}
+
+/// Only of functions whose code is all there.
+fn exits(function: Function, code: &[u8]) -> Option<Vec<u64>> {
+    let whole = u64::try_from(code.len()).is_ok_and(|len| len == function.size);
+    if whole && !code.is_empty() { site::exits(code) } else { None }
+}
