@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
-use crypto_trace_format::record::{FieldLayout, Header, KINDS, flags};
+use crypto_trace_format::record::{ApiLevel, ApiMeaning, FieldLayout, Header, KINDS, flags};
 use libbpf_cargo::SkeletonBuilder;
 
 const SOURCE: &str = "src/bpf/crypto_trace.bpf.c";
@@ -69,6 +69,10 @@ fn abi_check() -> String {
         ("CT_F_COMPAT", flags::COMPAT),
         ("CT_F_MATCHED_GIVEN", flags::MATCHED_GIVEN),
         ("CT_F_DETACHED", flags::DETACHED),
+        ("CT_LEVEL_KERNEL", ApiLevel::KERNEL.0),
+        ("CT_KERNEL_ALGORITHM", ApiMeaning::KERNEL_ALGORITHM.0),
+        ("CT_KERNEL_TLS", ApiMeaning::KERNEL_TLS.0),
+        ("CT_KERNEL_KEY", ApiMeaning::KERNEL_KEY.0),
     ];
     for (name, value) in used {
         let _ = writeln!(text, "_Static_assert({name} == {value}, \"{name}\");");

@@ -86,7 +86,7 @@ fn assert_same(found: &[u8], expected: &[u8], what: &str) {
 #[test]
 fn real_captures_replay_byte_for_byte() {
     let captures = captures();
-    assert!(captures.len() >= 7, "captures are missing from testdata/: {captures:?}");
+    assert!(captures.len() >= 8, "captures are missing from testdata/: {captures:?}");
     for capture in captures {
         for (format, name) in FORMATS {
             check(&capture, &["events", "--format", format], name);
@@ -94,7 +94,8 @@ fn real_captures_replay_byte_for_byte() {
         for (args, name) in REPORTS {
             check(&capture, args, name);
         }
-        if capture.file_name().unwrap().to_str().unwrap().starts_with("tls-") {
+        let name = capture.file_name().unwrap().to_str().unwrap();
+        if name.starts_with("tls-") || name == "algorithms" {
             for (args, name) in TLS_REPORTS {
                 check(&capture, args, name);
             }
@@ -123,6 +124,8 @@ fn each_capture_shows_what_it_was_made_for() {
     assert_eq!((count(&calls, "api_result", "ok"), count(&calls, "api_result", "failed")), (7, 1));
     assert_eq!(count(&calls, "meaning", "private_key_file"), 1);
     assert!(count(&calls, "library_version", "3.7.9") >= 4, "GnuTLS tells its version");
+    let counted = events("algorithms");
+    assert!(count(&counted, "algorithm", "3DES-EDE") >= 1 && count(&counted, "algorithm", "RSA") >= 1);
     let python = events("python-https");
     assert!(count(&python, "library", "libssl") >= 1 && count(&python, "file_type", "private_key") >= 1);
     let burst = events("burst");

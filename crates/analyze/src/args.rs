@@ -162,7 +162,7 @@ enum Command {
     Events(Box<EventsArgs>),
     /// Count TLS handshakes: versions, suites, key exchange, peers, failures, weak findings, certificates
     Tls(Box<JudgedArgs>),
-    /// Tell which algorithms handshakes negotiated (not merely offered), and which rules speak of them
+    /// Tell which algorithms handshakes negotiated and library calls used (not merely offered), and which rules speak of them
     Algorithms(Box<JudgedArgs>),
     /// Tell what the capture could see of TLS, and what it could not
     Coverage(Box<SurveyArgs>),
@@ -198,12 +198,12 @@ struct EventsArgs {
 
 #[derive(Debug, Args)]
 struct JudgedArgs {
-    #[command(flatten)]
-    survey: SurveyArgs,
-
     /// Judge rules and certificates as of this day, such as 2031-01-01 [default: when the capture ended]
     #[arg(long, value_name = "DATE")]
     as_of: Option<Date>,
+
+    #[command(flatten)]
+    survey: SurveyArgs,
 }
 
 #[derive(Debug, Args)]

@@ -60,10 +60,32 @@ pub fn gaps(capture: &Capture, name_host: bool) -> Vec<String> {
     gaps
 }
 
+/// Options of the recording that select nothing, but say what is recorded of what is selected.
+const MANNERS: &[&str] = &["--api", "--tls ", "--library-calls ", "--privacy ", "--argv "];
+
+/// Whether an option was given to the recording.
+pub fn has_option(capture: &Capture, option: &str) -> bool {
+    capture.meta.filters.iter().any(|filter| filter.split(" --").next() == Some(option))
+}
+
+/// What the options of a recording, safe to show, say of it; nothing when there were none.
+pub fn recorded(options: &[String]) -> Option<String> {
+    let is_manner = |option: &&String| MANNERS.iter().any(|manner| option.starts_with(manner));
+    let (manners, filters): (Vec<&String>, Vec<&String>) = options.iter().partition(is_manner);
+    let joined = |texts: &[&String]| texts.iter().map(|text| text.as_str()).collect::<Vec<_>>().join(" ");
+    match (filters.as_slice(), manners.as_slice()) {
+        ([], []) => None,
+        (filters, []) => Some(format!("only {}", joined(filters))),
+        ([], manners) => Some(format!("with {}", joined(manners))),
+        (filters, manners) => Some(format!("with {}, and only {}", joined(manners), joined(filters))),
+    }
+}
+
 /// What was seen of TLS on the wire, and since when; or why nothing could be.
 pub fn wire_state(capture: &Capture) -> String {
     let seen = capture.handshakes.seen();
-    let sockets = format!("{} of connections with TLS seen", plural(seen, "socket"));
+    let about = if capture.handshakes.skipped { " about that time" } else { "" };
+    let sockets = format!("{} of connections with TLS seen{about}", plural(seen, "socket"));
     let name = TlsHello::LAYOUT.name;
     let attached = |row: &ProbeRow| row.state == ProbeState::ATTACHED;
     if capture.watches_tls() {
@@ -71,6 +93,9 @@ pub fn wire_state(capture: &Capture) -> String {
         let since_ns = probes().filter(|(_, row)| attached(row)).map(|(_, row)| row.since_ns).max().unwrap_or(0);
         let whole = if probes().all(|(_, row)| attached(row)) { "" } else { ", but not by all of its probes" };
         return format!("watched since {}{whole}; {sockets}", timestamp(capture.clock.wall(since_ns)));
+    }
+    if has_option(capture, "--tls off") {
+        return "not watched: recorded with --tls off".to_owned();
     }
     match (why_unattached(capture, name), capture.probes.is_empty(), seen) {
         (Some(why), ..) => format!("not watched: {why}"),
@@ -88,6 +113,9 @@ pub fn library_state(capture: &Capture) -> String {
     let all = libraries.iter().count() as u64;
     let mut text = match (probed, all) {
         (0, 0) if calls.seen() > 0 => format!("which libraries were probed is not recorded; {seen} seen"),
+        (0, 0) if has_option(capture, "--library-calls off") => {
+            "not watched: recorded with --library-calls off".to_owned()
+        }
         (0, 0) => match why_unattached(capture, ApiCall::LAYOUT.name) {
             Some(why) => format!("not watched: {why}"),
             None => "not watched: no library was probed".to_owned(),
@@ -176,4 +204,26 @@ pub fn why_no_events(captures: &[Capture], filter: &Filter, processed: u64) -> S
 /// How many probes are attached.
 pub fn attached_probes(capture: &Capture) -> usize {
     capture.probes.values().filter(|row| row.state == ProbeState::ATTACHED).count()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crypto_trace_format::segment::SegmentMeta;
+
+    #[test]
+    fn options_that_select_are_told_apart_from_those_that_do_not() {
+        let check = |options: &[&str], expected: Option<&str>| {
+            let options: Vec<String> = options.iter().map(|option| (*option).to_owned()).collect();
+            assert_eq!(recorded(&options).as_deref(), expected);
+        };
+        check(&[], None);
+        check(&["-n nginx", "-- ./x --tls off"], Some("only -n nginx -- ./x --tls off"));
+        check(&["--argv none"], Some("with --argv none"));
+        let api = ["--api --api-budget 1%", "-- ./x"];
+        check(&api, Some("with --api --api-budget 1%, and only -- ./x"));
+        let filters = api.iter().map(|option| (*option).to_owned()).collect();
+        let capture = Capture::new(SegmentMeta { filters, ..SegmentMeta::default() });
+        assert!(has_option(&capture, "--api") && !has_option(&capture, "--tls off"));
+    }
 }

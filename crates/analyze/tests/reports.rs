@@ -166,7 +166,7 @@ fn coverage_says_what_was_seen_on_the_wire_only_and_why() {
     assert_eq!(why("(process not known)").unwrap(), [""; 0]);
     assert!(why("/usr/sbin/nginx").is_none(), "its library told of all");
     let never = coverage["never_seen"].to_string();
-    assert!(!never.contains("completed") && !never.contains("without TLS"), "{never}");
+    assert!(!never.contains("completed") && never.contains("without TLS"), "{never}");
     assert!(!text(&["coverage", path.to_str().unwrap()]).contains("alice"));
 }
 
@@ -220,4 +220,31 @@ fn nothing_is_never_shown_without_a_reason() {
     );
     check(&[file_probe], &["events", "-f", "summary"], "no events: none of 1 record passed the filters");
     check(&records(), &["tls", "-p", "4711"], "none of the 5 sockets of connections with TLS passed the filters");
+}
+
+/// Every member of every report is explained.
+#[test]
+fn the_docs_tell_of_every_member() {
+    fn names(value: &Value, into: &mut std::collections::BTreeSet<String>) {
+        match value {
+            Value::Object(members) => members.iter().for_each(|(name, value)| {
+                into.insert(name.clone());
+                names(value, into);
+            }),
+            Value::Array(items) => items.iter().for_each(|item| names(item, into)),
+            _ => {}
+        }
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let path = written(&dir);
+    let mut all = std::collections::BTreeSet::new();
+    for what in ["tls", "algorithms", "coverage"] {
+        names(&report(what, &path, &[]), &mut all);
+    }
+    names(&report("tls", &path, &["-p", "4711"]), &mut all);
+    let docs = include_str!("../../../docs/tls.md");
+    assert!(all.len() > 90, "{all:?}");
+    for name in all {
+        assert!(docs.contains(&format!("`{name}`")), "docs/tls.md does not tell of `{name}`");
+    }
 }

@@ -7,6 +7,7 @@ pub mod globs;
 mod library;
 mod load;
 mod missed;
+mod random;
 mod select;
 
 pub use library::{
@@ -14,6 +15,7 @@ pub use library::{
     Use,
 };
 pub use load::{CounterKind, Counters, ListenerOwner, LoadError, ProbeReport, Programs, RingSizes, Rings, Targets};
+pub use random::{RandomCount, RandomCounts};
 pub use select::{ArgvSelection, CommFilter, CommTooLong, FileSelection, LibrarySelection, Selection};
 
 #[allow(

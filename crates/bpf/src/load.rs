@@ -10,6 +10,7 @@ use rustix::thread::{MembarrierCommand, membarrier};
 
 use crate::library::CountingProbe;
 use crate::missed::missed_runs;
+use crate::random::RandomCounts;
 use crate::select::{Selection, Tables};
 use crate::skel::{CryptoTraceSkel, CryptoTraceSkelBuilder, types};
 
@@ -240,6 +241,15 @@ impl Programs {
     pub fn targets(&self) -> Result<Targets, LoadError> {
         let handle = MapHandle::try_from(&self.skel.maps.targets).map_err(|e| LoadError::new("duplicate a map", e))?;
         Ok(Targets { handle })
+    }
+
+    /// A handle for reading, from any thread, how often processes asked for random bytes.
+    ///
+    /// # Errors
+    /// When the map's descriptor cannot be duplicated.
+    pub fn random_counts(&self) -> Result<RandomCounts, LoadError> {
+        let map = MapHandle::try_from(&self.skel.maps.random_counts);
+        map.map(RandomCounts::new).map_err(|e| LoadError::new("duplicate a map", e))
     }
 
     /// Selects a process. `descendant` says whether it is one of a selected process, to which name filters do not apply.

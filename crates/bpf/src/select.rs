@@ -112,6 +112,8 @@ pub struct Selection {
     pub argv: ArgvSelection,
     /// TLS hellos of connections whose sockets belong to these cgroup v2 directories or those below; of none when empty.
     pub tls_cgroups: Vec<OwnedFd>,
+    /// The kernel's own crypto: AF_ALG, kTLS, key rings, random bytes.
+    pub kernel_crypto: bool,
     /// Probes on libraries will be attached; a random number, by which objects are numbered instead of by their address.
     pub library_calls: Option<u64>,
     /// Probes that count algorithms will be attached too.
@@ -183,6 +185,7 @@ impl Tables {
             ArgvSelection::Exe => 1,
             ArgvSelection::None => 2,
         };
+        rodata.record_kernel_crypto = selection.kernel_crypto.into();
         cfg.library_calls = selection.library_calls.is_some().into();
         cfg.object_key = selection.library_calls.unwrap_or_default();
         cfg.match_all_names = self.match_all_names.into();

@@ -131,6 +131,9 @@ pub struct RecordArgs {
     #[arg(long, value_name = "WHEN", default_value = "auto")]
     pub tls: When,
 
+    /// Record what is asked of the kernel's own crypto: AF_ALG, kTLS, key rings, random bytes; auto is on without -F and -l
+    #[arg(long, value_name = "WHEN", default_value = "auto")]
+    pub kernel_crypto: When,
     /// Record handshakes and their configuration from calls into TLS libraries: auto is on without -F and -l, where the host
     /// allows it
     #[arg(long, value_name = "WHEN", default_value = "auto")]
@@ -289,6 +292,15 @@ impl RecordArgs {
         self.output.as_os_str() == "-"
     }
 
+    /// Whether the kernel's own crypto is recorded.
+    pub fn wants_kernel_crypto(&self) -> bool {
+        match self.kernel_crypto {
+            When::Off => false,
+            When::On => true,
+            When::Auto => self.file.is_empty() && self.library.is_empty(),
+        }
+    }
+
     /// How often to write out.
     pub fn flush_interval(&self) -> Duration {
         let default = if self.to_stdout() { Duration::from_millis(100) } else { Duration::from_secs(1) };
@@ -305,7 +317,9 @@ impl RecordArgs {
         self.library.iter().for_each(|name| add("--library", name.clone()));
         self.uid.iter().for_each(|uid| add("--uid", uid.to_string()));
         self.cgroup.iter().for_each(|path| add("--cgroup", path.display().to_string()));
-        for (flag, when) in [("--tls", self.tls), ("--library-calls", self.library_calls)] {
+        let parts =
+            [("--tls", self.tls), ("--library-calls", self.library_calls), ("--kernel-crypto", self.kernel_crypto)];
+        for (flag, when) in parts {
             if when != When::Auto {
                 filters.push(format!("{flag} {}", if when == When::On { "on" } else { "off" }));
             }

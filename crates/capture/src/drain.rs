@@ -96,6 +96,19 @@ impl Blocks {
         }
     }
 
+    /// Takes records made of what the BPF programs counted: as good as from a ring.
+    pub fn push_counts(&mut self, bytes: &[u8]) {
+        for record in Records::new(bytes).flatten() {
+            self.accounting.counts += 1;
+            self.push(record.bytes());
+        }
+    }
+
+    /// Whether there is more than the writer's queue takes.
+    pub fn is_backlogged(&self) -> bool {
+        !self.full.is_empty()
+    }
+
     /// From now on records from the rings are only counted.
     pub fn discard(&mut self) {
         self.discarding = true;

@@ -28,11 +28,12 @@ use crate::host::segment_meta;
 use crate::libraries::{Libraries, Notices};
 use crate::privacy::Privacy;
 use crate::process_table::{Table, TableFilter};
+use crate::random::RandomTally;
 use crate::signals::Signals;
 use crate::stats::Accounting;
 use crate::units::show_size;
 use crate::writer::{Message, Opening, Shared, Sink, Writer, Written};
-use crate::{listeners, privileges, say};
+use crate::{kernel_crypto, listeners, privileges, say};
 
 /// Blocks that may wait for the writer.
 const QUEUE_BLOCKS: usize = 6;
@@ -124,6 +125,9 @@ pub fn run(args: &RecordArgs) -> Result<u8, Failure> {
     }
     let mut probes = programs.attach(&selection.tls_cgroups);
     probes.append(&mut failures);
+    if selection.kernel_crypto {
+        probes.extend(kernel_crypto::reports(&probes));
+    }
     check_probes(args, &probes)?;
     if args.verbose {
         tell_probes(args, &probes);
@@ -182,6 +186,7 @@ fn selection(args: &RecordArgs) -> Result<Selection, Failure> {
         },
         argv: args.argv.selection(),
         tls_cgroups: Vec::new(),
+        kernel_crypto: args.wants_kernel_crypto(),
         library_calls: None,
         algorithms: args.api,
     })
@@ -350,6 +355,7 @@ struct Session {
     writer: Option<std::thread::JoinHandle<Written>>,
     shared: Arc<Shared>,
     clock: ClockWatch,
+    random: Option<RandomTally>,
     ring_bytes: u64,
     last_self_stats: Instant,
     table_read: Receiver<Vec<u8>>,
@@ -403,6 +409,7 @@ impl Session {
             .spawn(move || writer.run(&messages))
             .context("cannot start the writer thread")?;
         let filter = RecordFilter::new(&args.file, &args.library).map_err(|error| UsageError(error.to_string()))?;
+        let random = args.wants_kernel_crypto().then(|| programs.random_counts()).transpose()?.map(RandomTally::new);
         let notices = libraries.is_some().then(Notices::default);
         let blocks = Blocks::new(filter, privacy(args)?, notices, recycled, Accounting::new(boottime_ns()));
         Ok(Self {
@@ -414,6 +421,7 @@ impl Session {
             writer: Some(writer),
             shared,
             clock: ClockWatch::new(anchor),
+            random,
             last_self_stats: Instant::now(),
             table_read,
         })
@@ -470,8 +478,12 @@ impl Session {
             rotate |= signals.take_rotate();
             if now >= next_check {
                 next_check = now + CHECK_INTERVAL;
-                Self::check(&self.programs, blocks, &mut self.clock)?;
+                // As long as the writer is stuck they are kept in the kernel.
+                if !blocks.borrow().is_backlogged() {
+                    Self::push_random(blocks, self.random.as_mut());
+                }
                 Self::push_counts(&mut self.libraries, &mut self.programs, blocks, false)?;
+                Self::check(&self.programs, blocks, &mut self.clock)?;
                 if self.last_self_stats.elapsed() >= SELF_STATS_INTERVAL {
                     self.last_self_stats = now;
                     Self::push_self_stats(blocks, &self.shared, self.ring_bytes);
@@ -555,6 +567,16 @@ impl Session {
         Ok(())
     }
 
+    /// Where processes got random bytes, since the last time.
+    fn push_random(blocks: &RefCell<Blocks>, random: Option<&mut RandomTally>) {
+        let mut out = Vec::new();
+        if let Some(random) = random {
+            random.encode(boottime_ns(), &mut out);
+        }
+        blocks.borrow_mut().push_counts(&out);
+    }
+
+    /// What libraries were asked too often to be recorded one by one.
     fn push_counts(
         libraries: &mut Option<Libraries>,
         programs: &mut Programs,
@@ -563,7 +585,7 @@ impl Session {
     ) -> Result<(), Failure> {
         if let Some(libraries) = libraries {
             let records = libraries.take_counts(programs, over)?;
-            blocks.borrow_mut().push_own(&records);
+            blocks.borrow_mut().push_counts(&records);
         }
         Ok(())
     }
@@ -588,10 +610,11 @@ impl Session {
             while drain(&rings, blocks, &queue) == Drained::More && Instant::now() < deadline {
                 std::thread::sleep(Duration::from_millis(1));
             }
+            Self::push_random(blocks, self.random.as_mut());
+            Self::push_counts(&mut self.libraries, &mut self.programs, blocks, true)?;
             // The writer is stuck: what is still in the rings is counted, not kept.
             blocks.borrow_mut().discard();
             while rings.drain_events(DISCARD_PER_PASS) + rings.drain_lifecycle(DISCARD_PER_PASS) > 0 {}
-            Self::push_counts(&mut self.libraries, &mut self.programs, blocks, true)?;
             Self::check(&self.programs, blocks, &mut self.clock)?;
             Self::push_self_stats(blocks, &self.shared, self.ring_bytes);
             let deadline = Instant::now() + STOP_PATIENCE;

@@ -34,6 +34,8 @@ pub struct Accounting {
     pub malformed: u64,
     /// Records taken from the rings when there was nowhere to put them any more.
     pub discarded: u64,
+    /// Records made here of what the BPF programs counted; they are as good as produced by them.
+    pub counts: u64,
     /// Bytes of records.
     pub raw_bytes: u64,
     /// Highest ring fill seen at a drain, bytes.
@@ -65,7 +67,7 @@ impl Accounting {
     pub fn update(&mut self, counters: &[Counters], now_ns: u64, out: &mut Vec<u8>) {
         let from_ns = self.last_check_ns;
         self.last_check_ns = now_ns;
-        self.produced = counters.iter().map(|row| row.produced).sum();
+        self.produced = self.counts + counters.iter().map(|row| row.produced).sum::<u64>();
         for row in counters {
             let before = self.seen.insert(row.kind, row.lost).unwrap_or(0);
             let grown = row.lost.saturating_sub(before);
@@ -127,7 +129,8 @@ impl Accounting {
     }
 }
 
-/// How many records of a block came from the rings: all but those of the capture itself and from /proc.
+/// How many records of a block came from the rings, or from what the programs counted: all but those of the capture itself
+/// and from /proc.
 pub fn from_rings(block: &BlockBuilder) -> u64 {
     let from_proc = |header: &Header| header.flags & flags::FROM_PROC != 0;
     let is_ours = |header: &Header| header.kind >= FIRST_OF_USER_SPACE || from_proc(header);

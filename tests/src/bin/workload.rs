@@ -122,6 +122,12 @@ impl Workload {
                 let count = self.number();
                 self.threads(count);
             }
+            "getrandom" => self.getrandom(),
+            "socketcall32" | "keyctl32" => self.call32(step),
+            "pause" => {
+                let milliseconds = self.number().unsigned_abs();
+                std::thread::sleep(std::time::Duration::from_millis(milliseconds));
+            }
             "leave" => self.leave(),
             "reborn" => self.reborn(),
             "longname" => self.long_name(),
@@ -178,6 +184,33 @@ impl Workload {
         if !self.quiet {
             say(&format!("open {result} {dev} {ino}"));
         }
+    }
+
+    /// `getrandom BYTES FLAGS`, as often as `repeat` said; at most 256 bytes, which are never fewer than asked for.
+    fn getrandom(&mut self) {
+        let (bytes, flags) = (usize::try_from(self.number()).unwrap(), self.number());
+        let mut buffer = [0_u8; 256];
+        for _ in 0..self.repeat {
+            // SAFETY: the kernel writes at most as many bytes as the buffer has.
+            let result =
+                unsafe { libc::syscall(libc::SYS_getrandom, buffer.as_mut_ptr(), bytes.min(buffer.len()), flags) };
+            if !self.quiet {
+                say(&format!("getrandom {}", if result < 0 { -i64::from(errno()) } else { result }));
+            }
+        }
+    }
+
+    /// `socketcall32 CALL A B C` or `keyctl32 A B C`, through the 32-bit system call table.
+    fn call32(&mut self, call: &str) {
+        let (number, first) = if call == "keyctl32" { (288, 0) } else { (102, self.number()) };
+        let words = [self.number(), self.number(), self.number()];
+        let result = if call == "keyctl32" {
+            int80(number, words)
+        } else {
+            let bytes: Vec<u8> = words.iter().flat_map(|word| i32::try_from(*word).unwrap().to_ne_bytes()).collect();
+            int80(number, [first, low_copy(&bytes), 0])
+        };
+        say(&format!("{call} {result}"));
     }
 
     /// An open whose path the kernel cannot read.
@@ -361,25 +394,39 @@ fn must_zero(call: impl Fn(*const libc::c_char) -> libc::c_int, path: &CString) 
     must(call(path.as_ptr()), &format!("{path:?}"));
 }
 
-/// open(2) through the 32-bit system call table, number 5. The path is copied to where 32 bits reach.
-#[cfg(target_arch = "x86_64")]
+/// open(2) through the 32-bit system call table, number 5.
 fn open32(path: &CString, flags: i64, mode: i64) -> i64 {
-    let bytes = path.as_bytes_with_nul();
-    // SAFETY: a new mapping below 4 GiB takes the path; the interrupt clobbers r8 to r11 at most and writes only eax.
+    int80(5, [low_copy(path.as_bytes_with_nul()), flags, mode])
+}
+
+/// The address of a copy of some bytes where 32 bits reach.
+#[cfg(target_arch = "x86_64")]
+fn low_copy(bytes: &[u8]) -> i64 {
+    let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_32BIT;
+    // SAFETY: a new mapping, longer than the bytes.
     unsafe {
-        let flags_32 = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_32BIT;
-        let low = libc::mmap(std::ptr::null_mut(), 8192, libc::PROT_READ | libc::PROT_WRITE, flags_32, -1, 0);
+        let len = bytes.len() + 4096;
+        let low = libc::mmap(std::ptr::null_mut(), len, libc::PROT_READ | libc::PROT_WRITE, flags, -1, 0);
         assert!(low != libc::MAP_FAILED, "no memory below 4 GiB");
         std::ptr::copy_nonoverlapping(bytes.as_ptr(), low.cast(), bytes.len());
+        i64::try_from(low.expose_provenance()).unwrap()
+    }
+}
+
+/// A call through the 32-bit system call table; addresses among its arguments are of [`low_copy`].
+#[cfg(target_arch = "x86_64")]
+fn int80(number: i64, [first, second, third]: [i64; 3]) -> i64 {
+    // SAFETY: the interrupt clobbers r8 to r11 at most and writes only eax.
+    unsafe {
         let result: i64;
         std::arch::asm!(
-            "xchg rbx, {path}",
+            "xchg rbx, {first}",
             "int 0x80",
-            "xchg rbx, {path}",
-            path = inout(reg) low => _,
-            inlateout("rax") 5_i64 => result,
-            in("rcx") flags,
-            in("rdx") mode,
+            "xchg rbx, {first}",
+            first = inout(reg) first => _,
+            inlateout("rax") number => result,
+            in("rcx") second,
+            in("rdx") third,
             out("r8") _, out("r9") _, out("r10") _, out("r11") _,
         );
         #[allow(clippy::cast_possible_truncation, reason = "the 32-bit call sets eax alone")]
@@ -389,6 +436,11 @@ fn open32(path: &CString, flags: i64, mode: i64) -> i64 {
 }
 
 #[cfg(not(target_arch = "x86_64"))]
-fn open32(_: &CString, _: i64, _: i64) -> i64 {
+fn low_copy(_: &[u8]) -> i64 {
+    0
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+fn int80(_: i64, _: [i64; 3]) -> i64 {
     -i64::from(libc::ENOSYS)
 }

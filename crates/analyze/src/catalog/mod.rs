@@ -321,5 +321,10 @@ mod tests {
         for document in table().documents.iter().filter(|document| document.revision.contains("draft")) {
             assert_eq!(document.state, DocumentState::Draft, "{document:?}");
         }
+        // A draft binds nobody from its publication on: only days that it names itself are told.
+        for rule in rules() {
+            let document = document(&rule.document).expect("a document");
+            assert!(document.state == DocumentState::Final || rule.effective > document.date, "{rule:?}");
+        }
     }
 }

@@ -5,10 +5,10 @@
 use super::rules::{self, Found};
 use super::survey::{Counted, head, json};
 use super::tls::few;
-use crate::catalog;
 use crate::escape;
 use crate::survey::{self, Finding};
 use crate::text::{Align, Table, grouped};
+use crate::{catalog, completeness};
 use anyhow::Result;
 use serde::Serialize;
 use std::fmt::Write;
@@ -90,12 +90,15 @@ impl Report {
         let mut out = String::new();
         head(counted, &mut out);
         let _ = writeln!(out, "{}  {COUNTED}", paint.heading("Counted   "));
+        if !counted.captures.iter().any(|capture| completeness::has_option(capture, "--api")) {
+            let _ = writeln!(out, "            calls of libraries were not counted: recorded without --api");
+        }
         let mut table = Table::new(&[
             ("algorithm", Align::Left),
             ("primitive", Align::Left),
             ("bits", Align::Right),
             ("NIST level", Align::Right),
-            ("quantum", Align::Left),
+            ("quantum-vulnerable", Align::Left),
             ("handshakes", Align::Right),
             ("calls", Align::Right),
             ("judged", Align::Left),
@@ -104,8 +107,8 @@ impl Report {
         let number = |number: Option<u16>| number.map_or("-".to_owned(), |number| number.to_string());
         for row in &self.algorithms {
             let quantum = match row.quantum_vulnerable {
-                Some(true) => "vulnerable",
-                Some(false) => "safe so far",
+                Some(true) => "yes",
+                Some(false) => "no",
                 None => "-",
             };
             table.row(vec![

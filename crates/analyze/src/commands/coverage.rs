@@ -181,7 +181,7 @@ impl CaptureReport {
 /// What this capture cannot hold, whatever happened.
 fn never_seen(counted: &Counted<'_>) -> Vec<&'static str> {
     let probed = counted.captures.iter().any(|capture| capture.libraries.any_probed());
-    let algorithms = counted.totals.survey.algorithms.values().any(|row| row.calls > 0);
+    let algorithms = counted.captures.iter().all(|capture| completeness::has_option(capture, "--api"));
     let mut texts = vec!["QUIC and DTLS on the wire: only TLS over TCP is looked at"];
     texts.push(if probed {
         "what TLS encrypts: certificates and ALPN of TLS 1.3, alerts after the hellos"
@@ -191,7 +191,7 @@ fn never_seen(counted: &Counted<'_>) -> Vec<&'static str> {
     texts.push("TLS inside of TLS or of another tunnel, and handshakes after the first of a connection");
     texts.push("connections whose hellos passed before the capture began");
     if !algorithms {
-        texts.push("cryptography without TLS: algorithms that a program calls by itself");
+        texts.push("cryptography without TLS: algorithms that a program calls by itself; record with --api");
     }
     texts
 }
@@ -239,9 +239,9 @@ impl Report {
         }
         for capture in &self.captures {
             line(&mut out, "Host", &capture.host);
-            if !capture.filters.is_empty() {
-                let filters = capture.filters.join(" ");
-                line(&mut out, "Recorded", &format!("only {filters}: of the rest nothing is known"));
+            if let Some(recorded) = completeness::recorded(&capture.filters) {
+                let rest = if recorded.contains("only ") { ": of the rest nothing is known" } else { "" };
+                line(&mut out, "Recorded", &format!("{recorded}{rest}"));
             }
             line(&mut out, "On the wire", &capture.wire);
             line(&mut out, "In libraries", &capture.library_calls);

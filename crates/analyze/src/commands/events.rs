@@ -8,7 +8,7 @@ use crate::console::{Console, Output, stdin_is_terminal};
 use crate::faults::FaultLog;
 use crate::filter::Filter;
 use crate::input::{self, Inputs};
-use crate::pipeline::{OrderedOutput, Plan, Tally, read_captures, run_live, write_ordered};
+use crate::pipeline::{OrderedOutput, Plan, Tally, Wanted, read_captures, read_handshakes, run_live, write_ordered};
 use crate::render::{EventFormat, JsonArray, JsonPretty, JsonStream, RenderOptions};
 use crate::summary::{self, SummaryContext, Totals};
 use crate::text::{Paint, grouped};
@@ -46,7 +46,10 @@ fn files(task: &EventsTask, paths: &[PathBuf], console: Console) -> Result<Outco
     let names: Vec<PathBuf> = inputs.segments.iter().map(|segment| segment.reader.path().to_owned()).collect();
     super::refuse_overwriting(task.output.as_deref(), &names)?;
     let mut faults = FaultLog::default();
-    let captures = read_captures(&inputs, &mut faults);
+    let mut captures = read_captures(&inputs, &mut faults);
+    // The summary tells how many there are in all.
+    let wanted = if task.format == Format::Summary { Wanted::All } else { Wanted::Of(&task.filter) };
+    read_handshakes(&inputs, &mut captures, wanted);
     let plan = Plan::new(&inputs, &captures, &task.filter);
     let out = Output::open(task.output.as_deref())?;
     let (tally, out_of_order) = match format(task.format) {

@@ -128,6 +128,8 @@ pub struct Handshakes {
     max_bytes: usize,
     seen: u64,
     refused: u64,
+    /// Some were not read, because nobody asks for them.
+    pub skipped: bool,
 }
 
 impl Default for Handshakes {
@@ -149,6 +151,7 @@ impl Handshakes {
             max_bytes,
             seen: 0,
             refused: 0,
+            skipped: false,
         }
     }
 

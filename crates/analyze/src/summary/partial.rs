@@ -6,7 +6,6 @@ use crate::clock::WallNs;
 use crate::faults::Problem;
 use crate::filter::{ResolvedFilter, Selection};
 use crate::pipeline::{BlockSource, Match, Tally};
-use crate::survey::uses_algorithm;
 use crate::timeline::ImageId;
 use crypto_trace_format::catalog::{FileType, file_type};
 use crypto_trace_format::record::{ApiCall, ApiMeaning, Comm, FileOpen, Kind, LibLoad, RecordError};
@@ -86,8 +85,8 @@ pub struct Partial {
     pub problems: Vec<Problem>,
 }
 
-/// Calls that are counted together: library, purpose, function, algorithm, and who called.
-pub type ApiKey = (FileId, u16, Vec<u8>, Vec<u8>, ImageKey);
+/// Calls that are counted together: library, purpose, function, algorithm by its name or number there, and who called.
+pub type ApiKey = (FileId, u16, Vec<u8>, (Vec<u8>, u64), ImageKey);
 
 /// Calls of one function by one image.
 #[derive(Debug, Clone, Copy, Default)]
@@ -246,12 +245,11 @@ impl Counter {
 
     fn add_call(&mut self, call: &ApiCall<'_>, image: ImageKey, comm: Comm) {
         let fixed = &call.fixed;
-        let algorithm = match uses_algorithm(ApiMeaning(fixed.meaning)) {
-            true if call.text.is_empty() && fixed.number != 0 => format!("number {}", fixed.number).into_bytes(),
-            true => call.text.to_vec(),
-            false => Vec::new(),
-        };
-        let key = ((fixed.dev, fixed.ino), fixed.meaning, call.function.to_vec(), algorithm, image);
+        // Other texts and numbers are not counted apart.
+        let uses_algorithm = api::uses_algorithm(ApiMeaning(fixed.meaning));
+        let short = |text| api::short(text, api::MAX_TEXT).to_vec();
+        let (text, number) = if uses_algorithm { (short(call.text), fixed.number) } else { (Vec::new(), 0) };
+        let key = ((fixed.dev, fixed.ino), fixed.meaning, short(call.function), (text, number), image);
         let Some(row) = self.calls.row(&key, || ApiUse { comm, ..ApiUse::default() }) else { return };
         row.calls = row.calls.saturating_add(fixed.count);
         if api::succeeded(call) == Some(false) {

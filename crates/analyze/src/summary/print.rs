@@ -76,9 +76,9 @@ fn head(totals: &Totals, context: &SummaryContext<'_>, out: &mut String) {
         let text = [&meta.host, &meta.kernel, &meta.arch].map(|text| escape::for_people(text.as_bytes()));
         let [host, kernel, arch] = text;
         line("Host", &format!("{host} (Linux {kernel} {arch}, capture {id}…)"));
-        if !meta.filters.is_empty() {
-            let filters = meta.filters.iter().map(|filter| redact::for_people(filter.as_bytes(), context.redact));
-            line("Recorded", &format!("only {}", filters.collect::<Vec<_>>().join(" ")));
+        let options = meta.filters.iter().map(|filter| redact::for_people(filter.as_bytes(), context.redact));
+        if let Some(recorded) = completeness::recorded(&options.collect::<Vec<_>>()) {
+            line("Recorded", &recorded);
         }
     }
     let missing: Vec<String> = context

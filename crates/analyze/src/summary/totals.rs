@@ -4,7 +4,7 @@
 
 use super::histogram::Histogram;
 use super::partial::{FileUse, ImageUse, LibraryUse, Partial, count_errno};
-use crate::api::FileId;
+use crate::api::{self, FileId};
 use crate::capture::Capture;
 use crate::clock::WallNs;
 use crate::faults::FaultLog;
@@ -13,7 +13,7 @@ use crate::pipeline::Tally;
 use crate::survey::{CallKey, CallRow, Passed, Survey};
 use crate::timeline::ImageId;
 use crypto_trace_format::catalog::{self, FileType, file_name};
-use crypto_trace_format::record::{ApiMeaning, Kind, trim_comm};
+use crypto_trace_format::record::{ApiCall, ApiCallFixed, ApiMeaning, Kind, trim_comm};
 use foldhash::fast::RandomState;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
@@ -138,13 +138,17 @@ impl Totals {
             let program = process.map(|(image, comm)| program_name(capture, image, trim_comm(&comm)).to_vec());
             self.passed.push(Passed { capture: partial.capture, connection, program });
         }
-        for ((library, meaning, function, algorithm, (image, _)), used) in partial.calls {
+        for ((library, meaning, function, (text, number), (image, _)), used) in partial.calls {
+            let fixed = ApiCallFixed { meaning, number, ..ApiCallFixed::default() };
+            let call = ApiCall { fixed, function: &function, text: &text, ..ApiCall::default() };
+            let family = capture.libraries.get(library).map_or(&[][..], |row| &row.family);
+            let algorithm = api::algorithm(&call, family);
             let key = CallKey {
                 capture: partial.capture,
                 library,
                 meaning: ApiMeaning(meaning),
                 function: function.into(),
-                algorithm: algorithm.into(),
+                algorithm,
             };
             let row =
                 CallRow { calls: used.calls, failed: used.failed, internal: used.internal, programs: BTreeSet::new() };

@@ -8,7 +8,7 @@ mod facts;
 mod findings;
 mod words;
 
-pub use calls::{CallKey, CallRow, uses_algorithm};
+pub use calls::{CallKey, CallRow};
 pub use facts::{Exchange, Facts, Place};
 pub use findings::{Finding, findings};
 pub use words::{in_short, peer_name, percent, post_quantum, ranked, told_by_libraries};

@@ -383,4 +383,11 @@ struct ct_path_key {
 	char path[CT_PREFIX_MAX + 1];
 };
 
+/* `meaning` of api_call records of system calls. */
+enum ct_kernel_meaning {
+	CT_KERNEL_ALGORITHM = 18,
+	CT_KERNEL_TLS = 19,
+	CT_KERNEL_KEY = 20,
+};
+
 #endif

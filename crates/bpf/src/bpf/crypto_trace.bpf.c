@@ -8,10 +8,12 @@
  *   record.h        header, append, emit
  *   path.h          absolute paths
  *   filter.h        which processes, names, libraries
+ *   random.h        counts of random bytes
  *   process.h       exec, fork, exit
  *   files.h         file_open and lib_load, whatever the attach tier
- *   tls.h           hellos on the wire
  *   library.h       calls into crypto libraries
+ *   kernel_crypto.h AF_ALG, kTLS, key rings
+ *   tls.h           hellos on the wire
  *   open_syscall.h  the system call tier; fentry and kprobe tiers will stand beside it
  */
 #include "kernel.h"
@@ -25,11 +27,13 @@
 #include "record.h"
 #include "path.h"
 #include "filter.h"
+#include "random.h"
 #include "process.h"
 #include "files.h"
 #include "syscall.h"
-#include "open_syscall.h"
 #include "library.h"
+#include "kernel_crypto.h"
+#include "open_syscall.h"
 #include "tls.h"
 
 char LICENSE[] SEC("license") = "Dual MIT/GPL";

@@ -102,7 +102,8 @@ __noinline int given_dir_wanted(__u32 slot, __u32 len, __s32 dfd)
 __noinline int same_path(__u32 slot, __u32 start, __u32 len)
 {
 	struct ct_scratch *s;
-	__u32 i;
+	__u32 i, at, rest;
+	__u64 diff;
 
 	if (slot >= CT_SCRATCH_SLOTS)
 		return 0;
@@ -110,19 +111,21 @@ __noinline int same_path(__u32 slot, __u32 start, __u32 len)
 	if (!s || start >= CT_PATH_END || CT_PATH_END - start != len || len > CT_COMPARE_WORDS * 8)
 		return 0;
 	for (i = 0; i < CT_COMPARE_WORDS; i++) {
-		__u32 at = (start + i * 8) & (CT_PATH_MAX - 1);
-		__u64 diff;
-
-		if (i * 8 >= len)
+		if (i * 8 + 8 > len)
 			break;
-		/* Reads past the end of either stay inside its buffer; the bytes there are shifted out. */
-		diff = *(__u64 *)&s->path[at] ^ *(__u64 *)&s->user[i * 8];
-		if (len - i * 8 < 8)
-			diff <<= (8 - (len - i * 8)) * 8;
-		if (diff)
+		at = (start + i * 8) & (CT_PATH_MAX - 1);
+		if (*(__u64 *)&s->path[at] != *(__u64 *)&s->user[i * 8])
 			return 0;
 	}
-	return 1;
+	/* Less than a word is left. Reads past the end of either stay inside its buffer; the bytes there are shifted out. */
+	rest = len & 7;
+	if (!rest)
+		return 1;
+	at = len & (CT_COMPARE_WORDS * 8 - 8);
+	diff = *(__u64 *)&s->user[at];
+	at = (start + at) & (CT_PATH_MAX - 1);
+	diff ^= *(__u64 *)&s->path[at];
+	return !(diff << (8 - rest) * 8);
 }
 
 static __always_inline void open_init(struct ct_scratch *s, struct task_struct *task, const struct ct_open *o)
@@ -222,6 +225,9 @@ static __always_inline int file_wanted(struct ct_scratch *s, __u32 slot, struct 
 
 	if (bpf_core_read(&name, sizeof(name), &dentry->d_name))
 		return 0;
+	/* Six or seven letters: `random`, `urandom`. */
+	if (record_kernel_crypto && (name.len | 1) == 7)
+		opened_random((__u64)file, (__u64)name.name, name.len);
 	return name_wanted(s, slot, &name) || dir_wanted(BPF_CORE_READ(dentry, d_parent));
 }
 

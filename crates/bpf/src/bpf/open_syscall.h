@@ -76,7 +76,14 @@ int BPF_PROG(sys_exit, struct pt_regs *regs, long ret)
 		       CT_TIER_RAW_TRACEPOINT);
 		return 0;
 	}
-	if (!cfg.record_files || !process_may_be_wanted(task->tgid))
+	if (!process_may_be_wanted(task->tgid))
+		return 0;
+	if (sys >= CT_SYS_SOCKET) {
+		if (record_kernel_crypto)
+			kernel_call(sys, !!compat, ret);
+		return 0;
+	}
+	if (!cfg.record_files && !record_kernel_crypto)
 		return 0;
 	open_syscall(task, regs, ret, sys, compat);
 	return 0;

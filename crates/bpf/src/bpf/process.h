@@ -181,6 +181,7 @@ int BPF_PROG(process_exit, struct task_struct *task)
 	wanted = process_wanted(task);
 	key.tgid = tgid;
 	key.start_ns = BPF_CORE_READ(task, group_leader, start_boottime);
+	random_ended(&key);
 	if (wanted && BPF_CORE_READ(task, signal, nr_threads) > 1 && bpf_map_update_elem(&exited, &key, &one, BPF_NOEXIST))
 		return 0;
 	if (wanted) {

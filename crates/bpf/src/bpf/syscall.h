@@ -17,6 +17,16 @@ enum ct_sys {
 	CT_SYS_OPEN_BY_HANDLE_AT = CT_OPEN_BY_HANDLE_AT,
 	CT_SYS_MMAP = 6,
 	CT_SYS_MMAP2 = 7, /* 32 bit: offset in pages */
+
+	/* From here on for kernel_crypto.h. */
+	CT_SYS_SOCKET = 8,
+	CT_SYS_BIND = 9,
+	CT_SYS_SETSOCKOPT = 10,
+	CT_SYS_ADD_KEY = 11,
+	CT_SYS_REQUEST_KEY = 12,
+	CT_SYS_KEYCTL = 13,
+	CT_SYS_GETRANDOM = 14,
+	CT_SYS_SOCKETCALL = 15, /* 32 bit: one of the first three */
 };
 
 struct ct_args {
@@ -38,7 +48,7 @@ static __always_inline int is_compat(struct task_struct *task)
 	return task->thread_info.status & TS_COMPAT;
 }
 
-/* The 64 bit table; x32 calls have their own bit and the same numbers for these. */
+/* The 64 bit table; x32 calls have their own bit and the same numbers for these, but for setsockopt: x32's is not seen. */
 static __always_inline enum ct_sys syscall_native(long nr)
 {
 	switch (nr & ~X32_SYSCALL_BIT) {
@@ -46,12 +56,26 @@ static __always_inline enum ct_sys syscall_native(long nr)
 		return CT_SYS_OPEN;
 	case 9:
 		return CT_SYS_MMAP;
+	case 41:
+		return CT_SYS_SOCKET;
+	case 49:
+		return CT_SYS_BIND;
+	case 54:
+		return CT_SYS_SETSOCKOPT;
 	case 85:
 		return CT_SYS_CREAT;
+	case 248:
+		return CT_SYS_ADD_KEY;
+	case 249:
+		return CT_SYS_REQUEST_KEY;
+	case 250:
+		return CT_SYS_KEYCTL;
 	case 257:
 		return CT_SYS_OPENAT;
 	case 304:
 		return CT_SYS_OPEN_BY_HANDLE_AT;
+	case 318:
+		return CT_SYS_GETRANDOM;
 	case 437:
 		return CT_SYS_OPENAT2;
 	default:
@@ -66,12 +90,28 @@ static __always_inline enum ct_sys syscall_compat(long nr)
 		return CT_SYS_OPEN;
 	case 8:
 		return CT_SYS_CREAT;
+	case 102:
+		return CT_SYS_SOCKETCALL;
 	case 192:
 		return CT_SYS_MMAP2;
+	case 286:
+		return CT_SYS_ADD_KEY;
+	case 287:
+		return CT_SYS_REQUEST_KEY;
+	case 288:
+		return CT_SYS_KEYCTL;
 	case 295:
 		return CT_SYS_OPENAT;
 	case 342:
 		return CT_SYS_OPEN_BY_HANDLE_AT;
+	case 355:
+		return CT_SYS_GETRANDOM;
+	case 359:
+		return CT_SYS_SOCKET;
+	case 361:
+		return CT_SYS_BIND;
+	case 366:
+		return CT_SYS_SETSOCKOPT;
 	case 437:
 		return CT_SYS_OPENAT2;
 	default:
@@ -155,10 +195,24 @@ static __always_inline enum ct_sys syscall_native(long nr)
 	switch (nr) {
 	case 56:
 		return CT_SYS_OPENAT;
+	case 198:
+		return CT_SYS_SOCKET;
+	case 200:
+		return CT_SYS_BIND;
+	case 208:
+		return CT_SYS_SETSOCKOPT;
+	case 217:
+		return CT_SYS_ADD_KEY;
+	case 218:
+		return CT_SYS_REQUEST_KEY;
+	case 219:
+		return CT_SYS_KEYCTL;
 	case 222:
 		return CT_SYS_MMAP;
 	case 265:
 		return CT_SYS_OPEN_BY_HANDLE_AT;
+	case 278:
+		return CT_SYS_GETRANDOM;
 	case 437:
 		return CT_SYS_OPENAT2;
 	default:
@@ -176,10 +230,24 @@ static __always_inline enum ct_sys syscall_compat(long nr)
 		return CT_SYS_CREAT;
 	case 192:
 		return CT_SYS_MMAP2;
+	case 281:
+		return CT_SYS_SOCKET;
+	case 282:
+		return CT_SYS_BIND;
+	case 294:
+		return CT_SYS_SETSOCKOPT;
+	case 309:
+		return CT_SYS_ADD_KEY;
+	case 310:
+		return CT_SYS_REQUEST_KEY;
+	case 311:
+		return CT_SYS_KEYCTL;
 	case 322:
 		return CT_SYS_OPENAT;
 	case 371:
 		return CT_SYS_OPEN_BY_HANDLE_AT;
+	case 384:
+		return CT_SYS_GETRANDOM;
 	case 437:
 		return CT_SYS_OPENAT2;
 	default:

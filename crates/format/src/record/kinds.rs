@@ -235,13 +235,14 @@ record! {
         /// From the first call of a handshake to the end of its last one; of any other call from its begin to its end; of
         /// calls counted together from the first to the last; ns; 0 when not known.
         duration_ns: u64,
-        /// What the call returned; means something only with `state` 1.
+        /// What the call returned, of a system call -errno when it failed; of calls counted together, the last one. Means
+        /// something only with `state` 1.
         result: i64,
         /// How many calls were counted; 1 for one call.
         count: u64,
         /// A number that the call was given, by `meaning`; 0 for none.
         number: u64,
-        /// Descriptor of the connection; -1 when not known.
+        /// Descriptor of the connection or socket; -1 when not known.
         fd: i32,
         /// Calls that a handshake took.
         calls: u32,

@@ -234,13 +234,16 @@ codes! {
         MAC = 15 "mac",
         /// The same, of a key derivation.
         KEY_DERIVATION = 16 "key_derivation",
-        /// Random bytes; no text.
+        /// Random bytes. Of getrandom(2): no text, number: how many bytes. Of a device: text: its path, counted are opens.
         RANDOM = 17 "random",
-        /// Text: type and name of an algorithm of the kernel (AF_ALG).
+        /// Text: type and name of an algorithm of the kernel (AF_ALG), a space between them; none when the socket itself was
+        /// refused.
         KERNEL_ALGORITHM = 18 "kernel_algorithm",
-        /// The kernel encrypts a TLS connection from now on (kTLS); number: 1 what is sent, 2 what is received.
+        /// The kernel is to encrypt a TLS connection from now on (kTLS); number: 1 what is sent, 2 what is received, 0 when
+        /// kTLS itself was refused; text: the cipher as the kernel names it (`TLS_CIPHER_*` without that), or its number there
+        /// when it has no name yet.
         KERNEL_TLS = 19 "kernel_tls",
-        /// Text: type of a key in the kernel's key ring.
+        /// Text: type of a key in the kernel's key ring; of keyctl(2) number: the operation (`KEYCTL_*`), and no text.
         KERNEL_KEY = 20 "kernel_key",
         /// Text: a configuration file or section.
         CONFIGURATION = 21 "configuration",
