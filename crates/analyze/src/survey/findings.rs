@@ -127,10 +127,7 @@ mod tests {
                 "NSA, CNSA 2.0, Version 1.0, September 2022 (U/OO/194427-22, PP-22-1338) of 2022-09-07, final; \
                  pages 5-6: web browsers/servers and cloud services",
             ),
-            (
-                "disallowed from 2036",
-                "NIST, IR 8547, initial public draft of 2024-11-12, draft; section 4.1.2, table 4",
-            ),
+            ("disallowed from 2036", "NIST, IR 8547, initial public draft of 2024-11-12, draft; table 4, page 14"),
         ];
         let scopes: Vec<_> = found.iter().filter_map(|finding| finding.scope).collect();
         assert!(scopes.len() == 3 && scopes[0] == "US national security systems");
