@@ -112,13 +112,14 @@ fn rules_are_told_with_their_source_and_judged_by_the_day() {
         found.iter().find(|row| row["algorithm"] == algorithm && row["document"] == document).cloned()
     };
     let now = found(&[]);
-    let dhe = rule(&now, "DHE", "draft-ietf-tls-deprecate-obsolete-kex").unwrap();
-    assert_eq!((&dhe["status"], &dhe["in_force"], &dhe["draft"]), (&"deprecated".into(), &true.into(), &true.into()));
+    let dhe = rule(&now, "DHE", "RFC 10015").unwrap();
+    assert_eq!((&dhe["status"], &dhe["in_force"], &dhe["draft"]), (&"disallowed".into(), &true.into(), &false.into()));
     for member in ["authority", "title", "revision", "section", "says", "url", "effective", "published"] {
         assert!(dhe[member].as_str().is_some_and(|text| !text.is_empty()), "no {member}");
     }
     let later = rule(&now, "x25519", "CNSA 2.0").unwrap();
     assert_eq!((&later["in_force"], &later["effective"]), (&false.into(), &"2033-01-01".into()));
+    assert_eq!(later["scope"], "US national security systems");
     assert_eq!(rule(&found(&["--as-of", "2033-01-01"]), "x25519", "CNSA 2.0").unwrap()["in_force"], true);
     // Before it was published, a document says nothing.
     assert!(rule(&found(&["--as-of", "2022-01-01"]), "x25519", "CNSA 2.0").is_none());

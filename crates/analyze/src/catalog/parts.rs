@@ -144,6 +144,7 @@ const CIPHERS: &[(&str, &str)] = &[
     ("CHACHA20_POLY1305", "ChaCha20-Poly1305"),
     ("SM4_GCM", "SM4-GCM"),
     ("SM4_CCM", "SM4-CCM"),
+    ("ASCONAEAD128", "Ascon-AEAD128"),
     ("AEGIS_128L", "AEGIS-128L"),
     ("AEGIS_256", "AEGIS-256"),
     ("KUZNYECHIK_CTR_OMAC", "Kuznyechik-CTR-OMAC"),
@@ -162,6 +163,7 @@ const HASHES: &[Hash] = &[
     ("SHA384", Some("HMAC-SHA-384"), Some("SHA-384")),
     ("SHA512", None, Some("SHA-512")),
     ("SM3", None, Some("SM3")),
+    ("ASCONHASH256", None, Some("Ascon-Hash256")),
     ("IMIT", Some("GOST 28147 IMIT"), Some("GOST R 34.11-2012")),
     // Key meshing of RFC 9367: how often keys change.
     ("L", None, Some("GOST R 34.11-2012")),
@@ -194,6 +196,7 @@ pub fn signature(scheme: SignatureScheme) -> Vec<&'static str> {
         "mldsa65" => return vec!["ML-DSA-65"],
         "mldsa87" => return vec!["ML-DSA-87"],
         "sm2sig_sm3" => return vec!["SM2 signature", "SM3"],
+        _ if name.starts_with("slhdsa_") => return slh_dsa(name).into_iter().collect(),
         _ if name.starts_with("gostr3410") => return vec!["GOST R 34.10 signature"],
         _ if name.starts_with("rsa_") => "RSA signature",
         _ if name.starts_with("ecdsa_") => "ECDSA",
@@ -202,6 +205,13 @@ pub fn signature(scheme: SignatureScheme) -> Vec<&'static str> {
     let hash = [("sha256", "SHA-256"), ("sha384", "SHA-384"), ("sha512", "SHA-512"), ("sha1", "SHA-1 signature hash")];
     let hash = hash.iter().find(|(part, _)| name.contains(part)).map(|(_, hash)| *hash);
     [method].into_iter().chain(hash).collect()
+}
+
+/// SLH-DSA by its scheme's name: `slhdsa_sha2_128s` is SLH-DSA-SHA2-128s of FIPS 205.
+fn slh_dsa(scheme: &str) -> Option<&'static str> {
+    let name =
+        scheme.strip_prefix("slhdsa_")?.replacen("sha2_", "SLH-DSA-SHA2-", 1).replacen("shake_", "SLH-DSA-SHAKE-", 1);
+    algorithm(&name).map(|row| &*row.name)
 }
 
 /// The pairs of hash and signature of TLS 1.2 that TLS 1.3 gave no names (RFC 5246, section 7.4.1.4.1).
@@ -287,6 +297,8 @@ mod tests {
         check("TLS_RSA_WITH_3DES_EDE_CBC_SHA", &["RSA key transport", "3DES-EDE", "HMAC-SHA-1"]);
         check("TLS_RSA_EXPORT_WITH_RC4_40_MD5", &["RSA key transport", "RSA export", "RC4-40", "HMAC-MD5"]);
         check("TLS_DH_anon_WITH_AES_128_CBC_SHA", &["anonymous DH", "anonymous", "AES-128-CBC", "HMAC-SHA-1"]);
+        check("TLS_ASCONAEAD128_ASCONHASH256", &["Ascon-AEAD128", "Ascon-Hash256"]);
+        check("TLS_AES_128_CCM_ASCONHASH256", &["AES-128-CCM", "Ascon-Hash256"]);
         check("TLS_PSK_DHE_WITH_AES_128_CCM_8", &["DHE", "PSK", "AES-128-CCM-8"]);
         check("TLS_SHA256_SHA256", &["NULL", "HMAC-SHA-256", "SHA-256"]);
         check("TLS_NULL_WITH_NULL_NULL", &["NULL"]);
@@ -302,6 +314,8 @@ mod tests {
         check(0x0101, &["RSA signature", "MD5 signature hash"]);
         check(0x0202, &["DSA", "SHA-1 signature hash"]);
         check(0x0905, &["ML-DSA-65"]);
+        check(0x0911, &["SLH-DSA-SHA2-128s"]);
+        check(0x091c, &["SLH-DSA-SHAKE-256f"]);
         check(0x4242, &[]);
         // Identity-based signatures are the only named ones without a row.
         let without: Vec<u16> = signature_schemes()
@@ -339,7 +353,7 @@ mod tests {
         check(KeyExchange::Group(Group(0x11ec)), "X25519MLKEM768", None, false);
         check(KeyExchange::FiniteField { prime_bits: 1024 }, "DH-1024", Some(80), true);
         check(KeyExchange::FiniteField { prime_bits: 2048 }, "DH-2048", Some(112), true);
-        check(KeyExchange::FiniteField { prime_bits: 8192 }, "DH-4096", Some(152), true);
+        check(KeyExchange::FiniteField { prime_bits: 8192 }, "DH-4096", Some(128), true);
         assert!(key_exchange(Group(0x4242)).is_none());
     }
 }

@@ -2,6 +2,7 @@
 
 use jiff::civil::Date;
 use serde::{Deserialize, Deserializer};
+use std::collections::BTreeMap;
 
 /// What an algorithm does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -61,8 +62,13 @@ pub struct Algorithm {
     pub primitive: Primitive,
     /// Bits of security against classical computers. None where no source says, or where it depends on a group or key.
     pub classical_bits: Option<u16>,
-    /// NIST's post-quantum security level, 1 to 5; 0 where a quantum computer breaks it. None where NIST names none.
+    /// Which [`Source`] says so.
+    pub bits_from: Option<String>,
+    /// NIST's post-quantum security category, 1 to 5; 0 where none is met, because a quantum computer breaks it. None where
+    /// NIST names none.
     pub nist_level: Option<u8>,
+    /// Which [`Source`] says so. None for 0, which is no category of NIST's.
+    pub level_from: Option<String>,
     /// Whether a quantum computer breaks it (Shor). None where the question makes no sense.
     pub quantum_vulnerable: Option<bool>,
 }
@@ -77,7 +83,17 @@ pub enum DocumentState {
     Draft,
 }
 
-/// A document with rules.
+/// A passage that numbers were taken from.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Source {
+    /// The document's id.
+    pub document: String,
+    /// Where in it.
+    pub section: String,
+}
+
+/// A document with rules or numbers.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Document {
@@ -96,6 +112,10 @@ pub struct Document {
     pub date: Date,
     /// Where it is.
     pub url: String,
+    /// Whom or what it speaks to, where not to everyone who uses TLS: `US national security systems`.
+    pub scope: Option<String>,
+    /// Which text the table was compared with, and on which day.
+    pub compared_with: String,
 }
 
 /// How a rule judges, the strictest first.
@@ -108,6 +128,16 @@ pub enum Status {
     Deprecated,
     /// SHOULD NOT.
     Discouraged,
+}
+
+/// How a rule's quotation was compared with its document. A rule without it is never shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Checked {
+    /// With the document's own text, word by word.
+    Text,
+    /// With passages that others copied from it, which agree with one another.
+    Copies,
 }
 
 /// What a document says of some algorithms.
@@ -123,16 +153,30 @@ pub struct Rule {
     /// The first day that it holds.
     #[serde(deserialize_with = "date")]
     pub effective: Date,
-    /// The first day that it holds no more, where a stricter rule of the same document takes its place.
+    /// The first day that it holds no more: a stricter rule, or a document that updates this one, takes its place.
     #[serde(default, deserialize_with = "date_if_any")]
     pub until: Option<Date>,
-    /// What it says, close to its own words.
+    /// What it says, in its own words; `[…]` where words were left out. Cells of a table are joined by `: `.
     pub says: String,
+    /// What the quotation alone does not tell: exceptions, and what the algorithms have to do with it. The table's own words.
+    pub note: Option<String>,
     /// It speaks of what a handshake does, not of the signatures of certificates.
     #[serde(default)]
     pub handshake_only: bool,
+    /// The protocol versions it speaks of. Empty where it speaks of all.
+    #[serde(default)]
+    pub versions: Vec<String>,
     /// Of which algorithms.
     pub algorithms: Vec<String>,
+    /// How it was checked.
+    pub checked: Option<Checked>,
+}
+
+impl Rule {
+    /// Whether it speaks of connections of a version: `TLS 1.2`.
+    pub fn speaks_of(&self, version: &str) -> bool {
+        self.versions.is_empty() || self.versions.iter().any(|known| known == version)
+    }
 }
 
 /// All of it.
@@ -145,6 +189,8 @@ pub(super) struct Table {
     pub rules: Vec<Rule>,
     #[serde(rename = "algorithm")]
     pub algorithms: Vec<Algorithm>,
+    #[serde(rename = "source")]
+    pub sources: BTreeMap<String, Source>,
 }
 
 fn date<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Date, D::Error> {

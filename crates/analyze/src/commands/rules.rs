@@ -92,8 +92,16 @@ fn entries(rows: &[&Found], counted: &Counted<'_>, out: &mut String) {
         let plain_len = status.chars().count().min(finding.status.len() + 20);
         let names = wrapped(&names.collect::<Vec<_>>(), ", ", plain_len, 4);
         let _ = writeln!(out, "  {status}: {names}");
-        let words: Vec<String> = finding.says.split(' ').map(str::to_owned).collect();
-        let _ = writeln!(out, "    {}", wrapped(&words, " ", 2, 4));
+        let mut paragraph = |text: &str| {
+            let words: Vec<String> = text.split(' ').map(str::to_owned).collect();
+            let _ = writeln!(out, "    {}", wrapped(&words, " ", 2, 4));
+        };
+        paragraph(&format!("\u{201c}{}\u{201d}", finding.says));
+        let remarks = [finding.note.map(str::to_owned), finding.scope.map(|scope| format!("for {scope}"))];
+        let remarks: Vec<String> = remarks.into_iter().flatten().collect();
+        if !remarks.is_empty() {
+            paragraph(&format!("({})", remarks.join("; ")));
+        }
         let _ = writeln!(out, "    {}", finding.source());
         let _ = writeln!(out, "    {}", counted.paint.faint(finding.url));
         let programs: BTreeSet<&String> = rule.iter().flat_map(|row| &row.programs).collect();

@@ -164,6 +164,6 @@ mod tests {
     fn post_quantum_groups() {
         let all: Vec<u16> =
             groups().iter().map(|(code, _)| code).filter(|code| Group(*code).is_post_quantum()).collect();
-        assert_eq!(all, [0x0200, 0x0201, 0x0202, 0x11eb, 0x11ec, 0x11ed, 0x6399, 0x639a]);
+        assert_eq!(all, [0x0200, 0x0201, 0x0202, 0x11e9, 0x11ea, 0x11eb, 0x11ec, 0x11ed, 0x11ee, 0x6399, 0x639a]);
     }
 }

@@ -67,11 +67,26 @@ mod tests {
                 names.iter().all(|(_, name)| !name.is_empty() && name.is_ascii() && !name.contains([' ', ',', '"']))
             );
         };
-        check(cipher_suites(), 352);
-        check(groups(), 56);
-        check(signature_schemes(), 37);
+        check(cipher_suites(), 356);
+        check(groups(), 59);
+        check(signature_schemes(), 49);
         check(extension_types(), 63);
         check(alerts(), 36);
+    }
+
+    #[test]
+    fn no_code_point_and_no_name_stands_twice() {
+        let check = |file: &str, names: &Names| {
+            // A header, then a row for each: rows of the same code point would have been merged.
+            assert_eq!(file.lines().count() - 1, names.len());
+            let distinct: std::collections::HashSet<&str> = names.iter().map(|(_, name)| name).collect();
+            assert_eq!(distinct.len(), names.len());
+        };
+        check(include_str!("../../data/iana/tls-parameters-4.csv"), cipher_suites());
+        check(include_str!("../../data/iana/tls-parameters-8.csv"), groups());
+        check(include_str!("../../data/iana/tls-signaturescheme.csv"), signature_schemes());
+        check(include_str!("../../data/iana/tls-extensiontype-values-1.csv"), extension_types());
+        check(include_str!("../../data/iana/tls-parameters-6.csv"), alerts());
     }
 
     #[test]

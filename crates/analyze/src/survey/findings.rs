@@ -28,8 +28,12 @@ pub struct Finding {
     pub draft: bool,
     /// Where in it.
     pub section: &'static str,
-    /// What it says.
+    /// What it says, in its own words.
     pub says: &'static str,
+    /// What the quotation alone does not tell: exceptions, and what the algorithm has to do with it.
+    pub note: Option<&'static str>,
+    /// Whom it speaks to, where not to everyone who uses TLS.
+    pub scope: Option<&'static str>,
     /// Where it is.
     pub url: &'static str,
 }
@@ -67,6 +71,9 @@ pub fn findings(name: &str, row: &AlgorithmRow, as_of: Date) -> Vec<Finding> {
         .into_iter()
         .filter(|finding| in_handshake || !finding.rule.handshake_only)
         .filter(|finding| in_tls || finding.document.authority != "IETF")
+        .filter(|finding| {
+            finding.rule.versions.is_empty() || row.versions.iter().any(|version| finding.rule.speaks_of(version))
+        })
         .map(|finding| {
             let (rule, document) = (finding.rule, finding.document);
             Finding {
@@ -85,6 +92,8 @@ pub fn findings(name: &str, row: &AlgorithmRow, as_of: Date) -> Vec<Finding> {
                 draft: document.state == DocumentState::Draft,
                 section: &rule.section,
                 says: &rule.says,
+                note: rule.note.as_deref(),
+                scope: document.scope.as_deref(),
                 url: &document.url,
             }
         })
@@ -100,23 +109,50 @@ mod tests {
         let row = AlgorithmRow { places: [Place::Protocol].into(), ..Default::default() };
         let found = findings("TLS 1.0", &row, "2026-11-23".parse().expect("a date"));
         let sources: Vec<_> = found.iter().map(Finding::source).collect();
-        assert_eq!(sources, ["IETF, RFC 8996 (BCP 195) of 2021-03-01, final; section 4, 5"]);
+        let expected = [
+            "IETF, RFC 8996 (BCP 195) of 2021-03-01, final; section 4",
+            "IETF, RFC 9325 (BCP 195) of 2022-11-01, final; section 3.1.1",
+        ];
+        assert_eq!(sources, expected);
         let row = AlgorithmRow { places: [Place::KeyExchange].into(), ..Default::default() };
         let found = findings("secp256r1", &row, "2026-11-23".parse().expect("a date"));
         let told: Vec<_> = found.iter().map(|finding| (finding.told(), finding.source())).collect();
         let expected = [
             (
-                "disallowed from 2033",
-                "NSA, CNSA 2.0, September 2022 (PP-22-1338) of 2022-09-07, final; timing; web browsers, servers and cloud services",
+                "disallowed from 2031",
+                "NSA, CNSA 2.0 FAQ, Version 2.1, December 2024 (U/OO/194427-22, PP-24-4014) of 2024-12-01, final; Timeframe",
             ),
-            ("disallowed from 2036", "NIST, IR 8547 initial public draft of 2024-11-12, draft; section 4.1.2, table 4"),
+            (
+                "disallowed from 2033",
+                "NSA, CNSA 2.0, Version 1.0, September 2022 (U/OO/194427-22, PP-22-1338) of 2022-09-07, final; \
+                 pages 5-6: web browsers/servers and cloud services",
+            ),
+            ("disallowed from 2036", "NIST, IR 8547, initial public draft of 2024-11-12, draft; table 4, page 14"),
         ];
+        let scopes: Vec<_> = found.iter().filter_map(|finding| finding.scope).collect();
+        assert!(scopes.len() == 3 && scopes[0] == "US national security systems");
         assert_eq!(told, expected.map(|(told, source)| (told.to_owned(), source.to_owned())));
     }
 
     #[test]
+    fn rules_of_one_version_are_not_held_against_others() {
+        let documents = |version: &str| -> Vec<&str> {
+            let versions = [version.to_owned()].into();
+            let row = AlgorithmRow { places: [Place::KeyExchange].into(), versions, ..Default::default() };
+            let found = findings("DHE", &row, "2026-11-23".parse().expect("a date"));
+            found.iter().filter(|finding| finding.in_force).map(|finding| finding.document).collect()
+        };
+        assert_eq!(documents("TLS 1.2"), ["RFC 10015"]);
+        assert_eq!(documents("TLS 1.0"), [""; 0]);
+    }
+
+    #[test]
     fn rules_for_signatures_of_the_handshake_are_not_held_against_certificates() {
-        let row = |places: &[Place]| AlgorithmRow { places: places.iter().copied().collect(), ..Default::default() };
+        let row = |places: &[Place]| AlgorithmRow {
+            places: places.iter().copied().collect(),
+            versions: ["TLS 1.2".to_owned()].into(),
+            ..Default::default()
+        };
         let documents = |row: &AlgorithmRow| -> Vec<&str> {
             let found = findings("SHA-1 signature hash", row, "2026-11-23".parse().expect("a date"));
             found.iter().map(|finding| finding.document).collect()

@@ -180,6 +180,8 @@ pub struct AlgorithmRow {
     pub calls: u64,
     /// Where.
     pub places: BTreeSet<Place>,
+    /// Protocol versions of the handshakes.
+    pub versions: BTreeSet<String>,
     /// Programs, the first few.
     pub programs: BTreeSet<Vec<u8>>,
 }
@@ -321,10 +323,12 @@ impl Survey {
         let mut before: Option<&str> = None;
         let mut algorithms: Vec<&(String, Place)> = facts.algorithms.iter().collect();
         algorithms.sort();
+        let version = facts.algorithms.iter().find(|(_, place)| *place == Place::Protocol).map(|(name, _)| name);
         for (name, place) in algorithms {
             let Some(row) = row(&mut self.algorithms, name.clone(), &mut self.overflowed) else { continue };
             row.handshakes += u64::from(counts && before != Some(name));
             row.places.insert(*place);
+            row.versions.extend(version.cloned());
             name_in(&mut row.programs);
             before = Some(name);
         }

@@ -275,12 +275,14 @@ fn what_was_negotiated_has_a_worth() {
         let found: Vec<String> = names
             .flat_map(|name| catalog::assess(name, as_of).into_iter().map(move |finding| (name, finding)))
             .filter(|(_, finding)| finding.in_force && finding.document.state == catalog::DocumentState::Final)
+            .filter(|(_, finding)| finding.rule.speaks_of(&version))
             .map(|(name, finding)| format!("{name}: {}", finding.document.id))
             .collect();
         assert_eq!(found, expected, "{name}");
     };
     check("openssl13", &[]);
     check("openssl4_mlkem", &[]);
-    check("openssl10", &["TLS 1.0: RFC 8996"]);
-    check("openssl12_rsa", &["RSA key transport: RFC 9325"]);
+    check("openssl10", &["TLS 1.0: RFC 8996", "TLS 1.0: RFC 9325"]);
+    check("openssl12_rsa", &["RSA key transport: SP 800-131A", "RSA key transport: RFC 10015"]);
+    check("openssl12_dhe", &["DHE: RFC 10015"]);
 }
