@@ -43,7 +43,8 @@ impl Survey {
             && let Some(row) = row(&mut self.algorithms, name.clone(), &mut self.overflowed)
         {
             row.calls += own;
-            row.places.insert(Place::LibraryCall);
+            let kernel = key.library == (0, 0);
+            row.places.insert(if kernel { Place::KernelCall } else { Place::LibraryCall });
             name_program(&mut row.programs, program);
         }
         let Some(row) = row(&mut self.calls, key, &mut self.overflowed) else { return };
