@@ -60,8 +60,11 @@ pub fn gaps(capture: &Capture, name_host: bool) -> Vec<String> {
     gaps
 }
 
+/// Name of the probes for the kernel's own crypto.
+const KERNEL_PROBE: &str = "kernel_crypto";
+
 /// Options of the recording that select nothing, but say what is recorded of what is selected.
-const MANNERS: &[&str] = &["--api", "--tls ", "--library-calls ", "--privacy ", "--argv "];
+const MANNERS: &[&str] = &["--api", "--tls ", "--library-calls ", "--kernel-crypto ", "--privacy ", "--argv "];
 
 /// Whether an option was given to the recording.
 pub fn has_option(capture: &Capture, option: &str) -> bool {
@@ -130,6 +133,28 @@ pub fn library_state(capture: &Capture) -> String {
         let _ = write!(text, ", {} of them not seen on the wire", grouped(off_wire));
     }
     text
+}
+
+/// Whether the kernel's own crypto was watched; or why not.
+pub fn kernel_state(capture: &Capture) -> String {
+    if has_option(capture, "--kernel-crypto off") {
+        return "not watched: recorded with --kernel-crypto off".to_owned();
+    }
+    let rows: Vec<&ProbeRow> = probes_of(capture, KERNEL_PROBE).map(|(_, row)| row).collect();
+    let attached = rows.iter().filter(|row| row.state == ProbeState::ATTACHED);
+    match attached.map(|row| row.since_ns).max() {
+        Some(since_ns) => {
+            let mut text = format!("watched since {}", timestamp(capture.clock.wall(since_ns)));
+            for row in rows.iter().filter(|row| row.state != ProbeState::ATTACHED && !row.message.is_empty()) {
+                let _ = write!(text, "; {}", escape::for_people(&row.message));
+            }
+            text
+        }
+        None => match why_unattached(capture, KERNEL_PROBE) {
+            Some(why) => format!("not watched: {why}"),
+            None => "not watched: no probe for it was attached".to_owned(),
+        },
+    }
 }
 
 /// Handshakes that libraries told of, of sockets that were not seen on the wire. None where that is not known any more.

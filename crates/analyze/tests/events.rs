@@ -122,6 +122,7 @@ fn calls_of_all_sorts() -> Vec<Vec<u8>> {
         level: 1,
         ..ApiCallFixed::default()
     };
+    let refused = ApiCallFixed { result: -2, state: 1, level: 3, ..meaning(ApiMeaning::KERNEL_TLS) };
     vec![
         library(nginx(3_100), LIBRARY, b"/usr/lib/x86_64-linux-gnu/libssl.so.3", 1, b""),
         library(about_capture(3_200), (1, 2), b"/home/alice/libssl-8bd944e8.so.3", 2, b"no\nuprobes"),
@@ -136,7 +137,7 @@ fn calls_of_all_sorts() -> Vec<Vec<u8>> {
             b"",
         ),
         api_call(nginx(42_100), meaning(ApiMeaning::CIPHER), b"EVP_CipherInit_ex", b"AES-\xff"),
-        api_call(nginx(42_200), meaning(ApiMeaning::KERNEL_TLS), b"setsockopt", b""),
+        api_call(nginx(42_200), refused, b"setsockopt", b""),
         api_call(nginx(42_300), meaning(ApiMeaning::MECHANISM), b"C_SignInit", b""),
     ]
 }
@@ -577,12 +578,12 @@ fn calls_of_libraries_are_told_and_belong_to_their_handshake() {
     assert_eq!(by("min_version")["argument"], "TLS 1.2");
     assert_eq!(by("cipher")["argument"], "AES-\\xff");
     assert_eq!(by("cipher")["escaped"], serde_json::json!(["argument"]));
-    assert_eq!(by("kernel_tls")["argument"], "sent");
+    assert_eq!((&by("kernel_tls")["error"], &by("kernel_tls")["succeeded"]), (&"ENOENT".into(), &false.into()));
     let last = calls.iter().find(|call| call["socket_cookie"] == 4).unwrap();
     assert_eq!((&last["tls_version"], &last["cipher_suite"]), (&"TLS 1.3".into(), &"TLS_AES_128_GCM_SHA256".into()));
 
     let count = |args: &[&str]| shown(&[&["--type", "api_call"], args].concat()).len();
-    assert_eq!((count(&["--result", "failed"]), count(&["--result", "ok"])), (2, 6));
+    assert_eq!((count(&["--result", "failed"]), count(&["--result", "ok"])), (3, 5));
     assert_eq!((count(&["-F", "*.key"]), count(&["-l", "OpenSSL"]), count(&["-l", "gnutls"])), (1, 4, 0));
     // They are shown when nothing is asked for; libraries are not.
     let kinds: Vec<_> = shown(&[]).into_iter().map(|event| event["event_type"].clone()).collect();

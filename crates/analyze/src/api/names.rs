@@ -57,6 +57,7 @@ pub fn uses_algorithm(meaning: ApiMeaning) -> bool {
             | ApiMeaning::MAC
             | ApiMeaning::KEY_DERIVATION
             | ApiMeaning::KERNEL_ALGORITHM
+            | ApiMeaning::KERNEL_TLS
             | ApiMeaning::MECHANISM
     )
 }
@@ -69,6 +70,8 @@ pub fn algorithm(call: &ApiCall<'_>, families: &[u8]) -> Option<String> {
         return None;
     }
     let name = match (call.text, call.fixed.number) {
+        // Its number is the direction.
+        ([], _) if meaning == ApiMeaning::KERNEL_TLS => return None,
         ([], 0) => of_function(call.function)?,
         ([], number) => numbered(families, meaning, number),
         (text, _) => of_text(text),
@@ -156,6 +159,9 @@ mod tests {
         check("nss-pk11", ApiMeaning::MECHANISM, ("PK11_Encrypt", b"", 0xce53_4351), Some("mechanism 0xce534351"));
         check("libsodium", ApiMeaning::PUBLIC_KEY, ("crypto_sign_detached", b"", 0), Some("Ed25519"));
         check("", ApiMeaning::DIGEST, ("f", b"", 3), Some("number 3"));
+        check("", ApiMeaning::KERNEL_TLS, ("setsockopt", b"AES_GCM_128", 1), Some("AES-128-GCM"));
+        check("", ApiMeaning::KERNEL_TLS, ("setsockopt", b"", 1), None);
+        check("", ApiMeaning::KERNEL_ALGORITHM, ("bind", b"skcipher cbc(aes)", 0), Some("skcipher cbc(aes)"));
         check("", ApiMeaning::CIPHER, ("f", b"gost\x1b", 0), Some("gost\\u{1b}"));
     }
 }

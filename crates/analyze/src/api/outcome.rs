@@ -1,7 +1,7 @@
 //! Which results of library functions mean success.
 
 use super::state;
-use crypto_trace_format::record::ApiCall;
+use crypto_trace_format::record::{ApiCall, ApiLevel};
 
 /// What a result means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,12 +31,15 @@ const FUNCTIONS: &[(&[u8], Success)] = &[
     (b"wolfSSL_", Success::One),
 ];
 
-/// Whether a call succeeded. None: its result is not known, it may go on, or nothing is known of the function.
+/// Whether a call succeeded; of system calls a negative result is an error. None: its result is not known, it may go on, or nothing is known of the function.
 pub fn succeeded(call: &ApiCall<'_>) -> Option<bool> {
     if call.fixed.state & (state::RESULT | state::PENDING) != state::RESULT {
         return None;
     }
     let result = call.fixed.result;
+    if call.fixed.level == ApiLevel::KERNEL.0 {
+        return Some(result >= 0);
+    }
     let (_, success) = FUNCTIONS.iter().find(|(name, _)| call.function.starts_with(name))?;
     Some(match success {
         Success::One => result == 1,
@@ -70,5 +73,7 @@ mod tests {
         check("gnutls_priority_init", -50, 1, Some(false));
         check("mbedtls_ssl_handshake", -0x7780, 1, Some(false));
         check("something_else", 0, 1, None);
+        let fixed = ApiCallFixed { result: -2, state: 1, level: ApiLevel::KERNEL.0, ..ApiCallFixed::default() };
+        assert_eq!(succeeded(&ApiCall { fixed, function: b"bind", ..ApiCall::default() }), Some(false));
     }
 }

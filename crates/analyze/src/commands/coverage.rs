@@ -49,6 +49,7 @@ struct CaptureReport {
     filters: Vec<String>,
     wire: String,
     library_calls: String,
+    kernel_crypto: String,
     library_handshakes: u64,
     library_handshakes_without_socket: u64,
     library_handshakes_not_on_wire: Option<u64>,
@@ -166,6 +167,7 @@ impl CaptureReport {
             filters: capture.meta.filters.iter().map(|filter| counted.shown(filter.as_bytes())).collect(),
             wire: completeness::wire_state(capture),
             library_calls: completeness::library_state(capture),
+            kernel_crypto: completeness::kernel_state(capture),
             library_handshakes: capture.calls.seen(),
             library_handshakes_without_socket: capture.calls.without_socket(),
             library_handshakes_not_on_wire: completeness::off_wire(capture),
@@ -232,7 +234,7 @@ impl Report {
         let paint = counted.paint;
         let mut out = String::new();
         let line = |out: &mut String, name: &str, text: &str| {
-            let _ = writeln!(out, "{}  {text}", paint.heading(&format!("{name:<12}")));
+            let _ = writeln!(out, "{}  {text}", paint.heading(&format!("{name:<13}")));
         };
         if let (Some(from), Some(to)) = (&self.from, &self.to) {
             line(&mut out, "Time", &format!("{from} to {to}"));
@@ -245,6 +247,7 @@ impl Report {
             }
             line(&mut out, "On the wire", &capture.wire);
             line(&mut out, "In libraries", &capture.library_calls);
+            line(&mut out, "In the kernel", &capture.kernel_crypto);
             if capture.missing.is_empty() {
                 line(&mut out, "Missing", "nothing was lost, nothing dropped, no probe failed");
             }
@@ -271,7 +274,7 @@ impl Report {
 
     fn handshakes(&self, counted: &Counted<'_>, out: &mut String) {
         let mut line = |name: &str, text: &str| {
-            let _ = writeln!(out, "{}  {text}", counted.paint.heading(&format!("{name:<12}")));
+            let _ = writeln!(out, "{}  {text}", counted.paint.heading(&format!("{name:<13}")));
         };
         if self.ends == 0 {
             line("Handshakes", &completeness::why_no_handshakes(&counted.captures));

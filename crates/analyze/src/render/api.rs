@@ -26,6 +26,9 @@ pub fn api_call(object: &mut Object<'_>, capture: &Capture, call: &ApiCall<'_>) 
         }
     }
     object.number_or_null(b",\"result\":", known(api::state::RESULT).then_some(fixed.result));
+    if fixed.level == ApiLevel::KERNEL.0 && known(api::state::RESULT) && fixed.result < 0 {
+        fields::error(object, u32::try_from(fixed.result.unsigned_abs()).unwrap_or(u32::MAX));
+    }
     yes_no_null(object, b",\"succeeded\":", succeeded(call));
     object.number(b",\"count\":", fixed.count);
     if fixed.calls != 0 {
@@ -70,8 +73,6 @@ fn argument(object: &mut Object<'_>, call: &ApiCall<'_>) {
             Ok(version) => object.formatted(b",\"argument\":", format_args!("{version}")),
             Err(_) => object.formatted(b",\"argument\":", format_args!("{number:#x}")),
         },
-        (ApiMeaning::KERNEL_TLS, _) if number == 1 => object.plain(b",\"argument\":", "sent"),
-        (ApiMeaning::KERNEL_TLS, _) if number == 2 => object.plain(b",\"argument\":", "received"),
         (ApiMeaning::MECHANISM, _) => object.formatted(b",\"argument\":", format_args!("{number:#x}")),
         _ => object.raw(b",\"argument\":null"),
     }

@@ -1,4 +1,4 @@
-//! The summary's part about calls of library functions.
+//! The summary's part about calls of library functions and of the kernel's own crypto.
 
 use super::print::{SummaryContext, TOP, others, tabulate};
 use super::totals::Totals;
@@ -37,7 +37,7 @@ pub(super) fn print(totals: &Totals, context: &SummaryContext<'_>, out: &mut Str
         let meaning = meaning.replace('_', " ");
         table.row(vec![grouped(*calls), grouped(*failed), library.clone(), meaning, function.clone()]);
     }
-    tabulate("Library calls", &table, context.paint, out);
+    tabulate("Calls of libraries and of the kernel's crypto", &table, context.paint, out);
     others(rows.len(), out);
 }
 

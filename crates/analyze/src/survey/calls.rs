@@ -36,14 +36,16 @@ pub struct CallRow {
 impl Survey {
     /// Adds calls of one program.
     pub fn add_calls(&mut self, key: CallKey, calls: &CallRow, program: Option<&[u8]>) {
-        // What the library does of itself, such as its random numbers, is not what the program asked for.
-        let own = calls.calls.saturating_sub(calls.internal);
+        // What the library does of itself, such as its random numbers, is not what the program asked for; and what was refused
+        // was not used.
+        let own = calls.calls.saturating_sub(calls.internal).saturating_sub(calls.failed);
         if let Some(name) = &key.algorithm
             && own > 0
             && let Some(row) = row(&mut self.algorithms, name.clone(), &mut self.overflowed)
         {
             row.calls += own;
-            row.places.insert(Place::LibraryCall);
+            let kernel = key.library == (0, 0);
+            row.places.insert(if kernel { Place::KernelCall } else { Place::LibraryCall });
             name_program(&mut row.programs, program);
         }
         let Some(row) = row(&mut self.calls, key, &mut self.overflowed) else { return };
@@ -73,7 +75,7 @@ mod tests {
         survey.add_calls(key("AES-128-CBC"), &calls, Some(b"/usr/bin/b"));
         survey.add_calls(key("AES-256-CTR"), &CallRow { calls: 4, internal: 4, ..CallRow::default() }, None);
         let row = &survey.algorithms["AES-128-CBC"];
-        assert_eq!((row.calls, row.handshakes, row.programs.len()), (12, 0, 2));
+        assert_eq!((row.calls, row.handshakes, row.programs.len()), (10, 0, 2));
         assert!(!survey.algorithms.contains_key("AES-256-CTR"));
         assert_eq!(survey.calls.values().map(|row| (row.calls, row.internal)).collect::<Vec<_>>(), [(20, 8), (4, 4)]);
     }

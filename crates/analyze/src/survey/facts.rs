@@ -28,6 +28,8 @@ pub enum Place {
     CertificateSignature,
     /// A call of a library function, for TLS or not.
     LibraryCall,
+    /// A system call of the kernel's own crypto.
+    KernelCall,
 }
 
 impl Place {
@@ -41,6 +43,7 @@ impl Place {
             Self::CertificateKey => "certificate_key",
             Self::CertificateSignature => "certificate_signature",
             Self::LibraryCall => "library_call",
+            Self::KernelCall => "kernel_call",
         }
     }
 }

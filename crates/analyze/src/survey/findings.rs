@@ -63,10 +63,10 @@ impl Finding {
 
 /// What the rules published by `as_of` say of an algorithm: those in force first, the strictest first among them.
 pub fn findings(name: &str, row: &AlgorithmRow, as_of: Date) -> Vec<Finding> {
-    let in_handshake =
-        row.places.iter().any(|place| !matches!(place, Place::CertificateSignature | Place::LibraryCall));
+    let is_call = |place: &Place| matches!(place, Place::LibraryCall | Place::KernelCall);
+    let in_handshake = row.places.iter().any(|place| !is_call(place) && *place != Place::CertificateSignature);
     // The IETF's rules here are about TLS; calls may be for anything.
-    let in_tls = row.places.iter().any(|place| *place != Place::LibraryCall);
+    let in_tls = row.places.iter().any(|place| !is_call(place));
     catalog::assess(name, as_of)
         .into_iter()
         .filter(|finding| in_handshake || !finding.rule.handshake_only)
