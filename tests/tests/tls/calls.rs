@@ -148,7 +148,8 @@ fn a_handshake_that_fails_is_told_with_its_result() {
     assert_eq!(run.said("client failed").len(), 1, "{}", run.text);
     let handshakes = run.of(ApiMeaning::HANDSHAKE);
     let failed: Vec<_> = handshakes.iter().filter(|(_, call)| call.fixed.result != 1).collect();
-    assert!(!failed.is_empty() && failed.iter().all(|(_, call)| call.fixed.state == RESULT), "{handshakes:#?}");
+    // The server, whose peer ended it by an alert, would still wait by what its library says.
+    assert!(failed.len() == 2 && failed.iter().all(|(_, call)| call.fixed.state == RESULT), "{handshakes:#?}");
     assert_eq!(run.texts(ApiMeaning::TRUST_FILE), ["other.crt"]);
 }
 
@@ -256,7 +257,8 @@ END
 fn library_calls_can_be_left_out() {
     let Some(_permit) = live() else { return };
     let run = run(&["--library-calls", "off"], "python3 -c 'from both import *; once()'");
-    assert_eq!((run.trace.calls().len(), run.trace.libraries().len()), (0, 0));
+    let of_libraries = |call: &Call| call.fixed.level != ApiLevel::KERNEL.0;
+    assert!(!run.trace.calls().iter().any(|(_, call)| of_libraries(call)) && run.trace.libraries().is_empty());
     assert!(!run.trace.hellos().is_empty());
 }
 

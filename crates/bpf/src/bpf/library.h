@@ -218,13 +218,6 @@ static __always_inline void remember_descriptor(__u32 tgid, const struct ct_call
 		bpf_map_update_elem(&objects, &key, &fresh, BPF_ANY);
 }
 
-static __always_inline void forget_object(__u32 tgid, __u64 object)
-{
-	struct ct_object_key key = { .object = object, .tgid = tgid };
-
-	bpf_map_delete_elem(&objects, &key);
-}
-
 /* A call of a handshake returned: is recorded when the handshake is over with it. */
 static __always_inline void end_handshake(struct task_struct *task, struct ct_told *told, __u64 hello_cookie)
 {
@@ -239,6 +232,8 @@ static __always_inline void end_handshake(struct task_struct *task, struct ct_to
 		if (hello_cookie)
 			known->cookie = hello_cookie;
 		known->calls++;
+		known->result = (__s32)told->result;
+		known->function = told->call->function;
 		told->fd = known->fd;
 		told->calls = known->calls;
 		told->cookie = known->cookie;
@@ -269,6 +264,31 @@ static __always_inline void end_handshake(struct task_struct *task, struct ct_to
 		known->cookie = 0;
 		known->calls = 0;
 	}
+}
+
+/* A connection is gone. A handshake that was begun and did not end has failed, whatever it waited for. */
+static __always_inline void forget_object(struct task_struct *task, const struct ct_call *call, __u32 library)
+{
+	struct ct_object_key key = { .object = call->object, .tgid = task->tgid };
+	struct ct_object *known = bpf_map_lookup_elem(&objects, &key);
+	struct ct_told told = { .call = call };
+	__u32 function;
+
+	if (!known)
+		return;
+	function = known->function;
+	told.f = bpf_map_lookup_elem(&functions, &function);
+	told.library = bpf_map_lookup_elem(&probed, &library);
+	if (known->first_ns && known->calls && told.f && told.library) {
+		told.result = known->result;
+		told.state = CT_API_RESULT;
+		told.fd = known->fd;
+		told.calls = known->calls;
+		told.since_ns = known->first_ns;
+		told.cookie = known->cookie ? known->cookie : cookie_of_fd(task, known->fd - 1);
+		tell_call(task, &told);
+	}
+	bpf_map_delete_elem(&objects, &key);
 }
 
 static __always_inline void tell(struct task_struct *task, struct ct_told *told, __u64 hello_cookie)
@@ -316,7 +336,7 @@ int library_enter(struct pt_regs *regs)
 		remember_descriptor(task->tgid, &call);
 		return 0;
 	case CT_DOES_FORGET:
-		forget_object(task->tgid, call.object);
+		forget_object(task, &call, library);
 		return 0;
 	case CT_DOES_HANDSHAKE:
 		begin_handshake(task->tgid, call.object);

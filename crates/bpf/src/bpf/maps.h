@@ -196,6 +196,8 @@ struct ct_object {
 	__s32 fd; /* plus one */
 	__u32 calls;
 	__u32 done;
+	__s32 result; /* of the last call */
+	__u32 function;
 	__u32 reserved;
 };
 

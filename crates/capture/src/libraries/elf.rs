@@ -169,6 +169,24 @@ impl<'a> Elf<'a> {
 
 fn version_text(data: &[u8]) -> Option<String> {
     let text = data.split(|byte| *byte == 0).next()?;
-    let is_version = text.first()?.is_ascii_digit() && text.iter().all(|byte| (b' '..=b'~').contains(byte));
+    // A number, a dot, a number.
+    let digits = text.iter().take_while(|byte| byte.is_ascii_digit()).count();
+    let is_dotted = digits > 0 && matches!(text.get(digits..), Some([b'.', minor, ..]) if minor.is_ascii_digit());
+    let is_version = is_dotted && text.iter().all(|byte| (b' '..=b'~').contains(byte));
     is_version.then(|| String::from_utf8_lossy(text).into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_version_is_a_number_with_a_dot() {
+        assert_eq!(version_text(b"4.0.3 29 Sep 2026\0more").as_deref(), Some("4.0.3 29 Sep 2026"));
+        assert_eq!(version_text(b"3.7.9").as_deref(), Some("3.7.9"));
+        // Of a message in a library that holds OpenSSL: "OpenSSL 3's legacy provider failed to load".
+        assert_eq!(version_text(b"3's legacy provider failed to load\0"), None);
+        assert_eq!(version_text(b"1.\x1b[31m\0"), None);
+        assert_eq!(version_text(b""), None);
+    }
 }
