@@ -16,6 +16,18 @@ const FORMATS: [(&str, &str); 4] = [
     ("summary", "summary.txt"),
 ];
 
+/// Reports of every capture, and the file that keeps what each says.
+const REPORTS: [(&[&str], &str); 2] = [(&["tls"], "tls.txt"), (&["coverage"], "coverage.txt")];
+
+/// Reports of captures with TLS; the last one as if rules of 2036 held.
+const TLS_REPORTS: [(&[&str], &str); 5] = [
+    (&["algorithms"], "algorithms.txt"),
+    (&["tls", "-f", "json"], "tls.json"),
+    (&["algorithms", "-f", "json"], "algorithms.json"),
+    (&["coverage", "-f", "json"], "coverage.json"),
+    (&["tls", "--as-of", "2036-01-01"], "tls-2036.txt"),
+];
+
 const UPDATE: &str = "UPDATE_GOLDENS";
 
 fn testdata() -> PathBuf {
@@ -30,12 +42,29 @@ fn captures() -> Vec<PathBuf> {
 }
 
 fn replay(capture: &Path, format: &str, threads: &str) -> Vec<u8> {
+    replay_as(capture, &["events", "--format", format], threads)
+}
+
+fn replay_as(capture: &Path, args: &[&str], threads: &str) -> Vec<u8> {
     let mut command = Command::new(analyze_binary());
     // From inside the directory, so that no path of this machine can get into the output.
-    command.current_dir(capture).args(["events", "capture.ctseg", "--format", format, "--threads", threads]);
+    command.current_dir(capture).args(args).args(["capture.ctseg", "--threads", threads]);
     let done = run(&mut command);
     assert_eq!(done.code(), 0, "{}: {}", capture.display(), done.stderr);
     done.stdout
+}
+
+/// Holds what `args` render to a golden.
+fn check(capture: &Path, args: &[&str], name: &str) {
+    let golden = capture.join(name);
+    let one = replay_as(capture, args, "1");
+    if std::env::var_os(UPDATE).is_some() {
+        std::fs::write(&golden, &one).unwrap();
+    }
+    let expected = std::fs::read(&golden)
+        .unwrap_or_else(|error| panic!("{}: {error}; `make goldens` writes it", golden.display()));
+    assert_same(&one, &expected, &golden.display().to_string());
+    assert_same(&replay_as(capture, args, "4"), &expected, &format!("{} with 4 threads", golden.display()));
 }
 
 /// Says where two outputs part, rather than printing both.
@@ -57,18 +86,19 @@ fn assert_same(found: &[u8], expected: &[u8], what: &str) {
 #[test]
 fn real_captures_replay_byte_for_byte() {
     let captures = captures();
-    assert!(captures.len() >= 5, "captures are missing from testdata/: {captures:?}");
+    assert!(captures.len() >= 8, "captures are missing from testdata/: {captures:?}");
     for capture in captures {
         for (format, name) in FORMATS {
-            let golden = capture.join(name);
-            let one = replay(&capture, format, "1");
-            if std::env::var_os(UPDATE).is_some() {
-                std::fs::write(&golden, &one).unwrap();
+            check(&capture, &["events", "--format", format], name);
+        }
+        for (args, name) in REPORTS {
+            check(&capture, args, name);
+        }
+        let name = capture.file_name().unwrap().to_str().unwrap();
+        if name.starts_with("tls-") || name == "algorithms" {
+            for (args, name) in TLS_REPORTS {
+                check(&capture, args, name);
             }
-            let expected = std::fs::read(&golden)
-                .unwrap_or_else(|error| panic!("{}: {error}; `make goldens` writes it", golden.display()));
-            assert_same(&one, &expected, &golden.display().to_string());
-            assert_same(&replay(&capture, format, "4"), &expected, &format!("{} with 4 threads", golden.display()));
         }
     }
 }
@@ -90,6 +120,12 @@ fn each_capture_shows_what_it_was_made_for() {
     assert_eq!(count(&wire, "event_type", "tls_handshake"), 20, "ten connections, each from both ends");
     assert_eq!(count(&wire, "resumption", "psk"), 2);
     assert_eq!(count(&wire, "alert", "protocol_version"), 2);
+    let calls = events("tls-libraries");
+    assert_eq!((count(&calls, "api_result", "ok"), count(&calls, "api_result", "failed")), (7, 1));
+    assert_eq!(count(&calls, "meaning", "private_key_file"), 1);
+    assert!(count(&calls, "library_version", "3.7.9") >= 4, "GnuTLS tells its version");
+    let counted = events("algorithms");
+    assert!(count(&counted, "algorithm", "3DES-EDE") >= 1 && count(&counted, "algorithm", "RSA") >= 1);
     let python = events("python-https");
     assert!(count(&python, "library", "libssl") >= 1 && count(&python, "file_type", "private_key") >= 1);
     let burst = events("burst");

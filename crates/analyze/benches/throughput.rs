@@ -12,7 +12,7 @@ use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use crypto_trace_analyze::faults::FaultLog;
 use crypto_trace_analyze::filter::Filter;
 use crypto_trace_analyze::input;
-use crypto_trace_analyze::pipeline::{OrderedOutput, Plan, read_captures, write_ordered};
+use crypto_trace_analyze::pipeline::{OrderedOutput, Plan, Wanted, read_captures, read_handshakes, write_ordered};
 use crypto_trace_analyze::render::{JsonStream, RenderOptions};
 use crypto_trace_analyze::summary;
 use crypto_trace_format::record::FileOpen;
@@ -72,7 +72,8 @@ fn throughput(criterion: &mut Criterion) {
         bencher.iter(|| {
             pool.install(|| {
                 let mut faults = FaultLog::default();
-                let captures = read_captures(&inputs, &mut faults);
+                let mut captures = read_captures(&inputs, &mut faults);
+                read_handshakes(&inputs, &mut captures, Wanted::All);
                 let plan = Plan::new(&inputs, &captures, &filter);
                 summary::summarize(&plan, &mut faults)
             })
@@ -82,7 +83,8 @@ fn throughput(criterion: &mut Criterion) {
         bencher.iter(|| {
             pool.install(|| {
                 let mut faults = FaultLog::default();
-                let captures = read_captures(&inputs, &mut faults);
+                let mut captures = read_captures(&inputs, &mut faults);
+                read_handshakes(&inputs, &mut captures, Wanted::All);
                 let plan = Plan::new(&inputs, &captures, &filter);
                 let output = OrderedOutput::new(&JsonStream, RenderOptions { redact: true }, Sink(0)).unwrap();
                 write_ordered(&plan, output, &mut faults).unwrap()

@@ -5,7 +5,7 @@ use crate::names::event_type;
 use crate::time_spec::TimeSpec;
 use clap::error::ErrorKind;
 use clap::{ArgAction, Args, CommandFactory, Parser, Subcommand, ValueEnum};
-use crypto_trace_format::record::{KINDS, Kind, LibLoad, TlsHello};
+use crypto_trace_format::record::{ApiCall, KINDS, Kind, LibLoad, TlsHello};
 use jiff::civil::Date;
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -162,7 +162,7 @@ enum Command {
     Events(Box<EventsArgs>),
     /// Count TLS handshakes: versions, suites, key exchange, peers, failures, weak findings, certificates
     Tls(Box<JudgedArgs>),
-    /// Tell which algorithms handshakes negotiated (not merely offered), and which rules speak of them
+    /// Tell which algorithms handshakes negotiated and library calls used (not merely offered), and which rules speak of them
     Algorithms(Box<JudgedArgs>),
     /// Tell what the capture could see of TLS, and what it could not
     Coverage(Box<SurveyArgs>),
@@ -198,12 +198,12 @@ struct EventsArgs {
 
 #[derive(Debug, Args)]
 struct JudgedArgs {
-    #[command(flatten)]
-    survey: SurveyArgs,
-
     /// Judge rules and certificates as of this day, such as 2031-01-01 [default: when the capture ended]
     #[arg(long, value_name = "DATE")]
     as_of: Option<Date>,
+
+    #[command(flatten)]
+    survey: SurveyArgs,
 }
 
 #[derive(Debug, Args)]
@@ -342,8 +342,9 @@ fn events(args: EventsArgs) -> Result<EventsTask, clap::Error> {
 fn survey(report: SurveyReport, args: SurveyArgs, as_of: Option<Date>) -> Result<SurveyTask, clap::Error> {
     let mut filter = who(args.filters)?;
     filter.kinds = match report {
-        SurveyReport::Coverage => vec![TlsHello::KIND, LibLoad::KIND],
-        _ => vec![TlsHello::KIND],
+        SurveyReport::Tls => vec![TlsHello::KIND],
+        SurveyReport::Algorithms => vec![TlsHello::KIND, ApiCall::KIND],
+        SurveyReport::Coverage => vec![TlsHello::KIND, ApiCall::KIND, LibLoad::KIND],
     };
     let input = input(args.inputs, &filter)?;
     let output = args.output;

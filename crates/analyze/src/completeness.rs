@@ -1,12 +1,15 @@
 //! What a capture does not contain, said in words: absence of events must not read as absence of crypto.
 
-use crate::capture::Capture;
+use crate::capture::{Capture, ProbeKey, ProbeRow};
 use crate::escape;
 use crate::filter::Filter;
+use crate::handshakes::Connection;
 use crate::names::errno_name;
-use crate::text::grouped;
+use crate::text::{grouped, plural};
 use crate::timestamp::timestamp;
-use crypto_trace_format::record::{Kind, ProbeState, TlsHello};
+use crypto_trace_format::record::{ApiCall, Kind, ProbeState, TlsHello};
+use std::collections::HashSet;
+use std::fmt::Write;
 
 /// Everything missing from a capture, one sentence each; none when it is complete. `name_host` for more than one capture.
 pub fn gaps(capture: &Capture, name_host: bool) -> Vec<String> {
@@ -32,6 +35,13 @@ pub fn gaps(capture: &Capture, name_host: bool) -> Vec<String> {
     if refused > 0 {
         gaps.push(format!("{} packets of TLS handshakes left out here: more connections than fit", grouped(refused)));
     }
+    for (count, what) in
+        [(capture.calls.refused(), "handshakes of libraries"), (capture.libraries.refused(), "records of libraries")]
+    {
+        if count > 0 {
+            gaps.push(format!("{} {what} left out here: more than fit", grouped(count)));
+        }
+    }
     for ((probe, target, _), row) in capture.broken_probes() {
         let text = |bytes: &[u8]| escape::for_people(bytes);
         let mut gap = format!("probe {} on {} {}", text(probe), text(target), row.state.name());
@@ -50,39 +60,113 @@ pub fn gaps(capture: &Capture, name_host: bool) -> Vec<String> {
     gaps
 }
 
-/// What became of the probes for TLS handshakes.
-pub fn tls_state(capture: &Capture) -> String {
-    let name = TlsHello::LAYOUT.name.as_bytes();
-    let mut probes = capture.probes.iter().filter(|((probe, ..), _)| probe == name);
+/// Options of the recording that select nothing, but say what is recorded of what is selected.
+const MANNERS: &[&str] = &["--api", "--tls ", "--library-calls ", "--privacy ", "--argv "];
+
+/// Whether an option was given to the recording.
+pub fn has_option(capture: &Capture, option: &str) -> bool {
+    capture.meta.filters.iter().any(|filter| filter.split(" --").next() == Some(option))
+}
+
+/// What the options of a recording, safe to show, say of it; nothing when there were none.
+pub fn recorded(options: &[String]) -> Option<String> {
+    let is_manner = |option: &&String| MANNERS.iter().any(|manner| option.starts_with(manner));
+    let (manners, filters): (Vec<&String>, Vec<&String>) = options.iter().partition(is_manner);
+    let joined = |texts: &[&String]| texts.iter().map(|text| text.as_str()).collect::<Vec<_>>().join(" ");
+    match (filters.as_slice(), manners.as_slice()) {
+        ([], []) => None,
+        (filters, []) => Some(format!("only {}", joined(filters))),
+        ([], manners) => Some(format!("with {}", joined(manners))),
+        (filters, manners) => Some(format!("with {}, and only {}", joined(manners), joined(filters))),
+    }
+}
+
+/// What was seen of TLS on the wire, and since when; or why nothing could be.
+pub fn wire_state(capture: &Capture) -> String {
     let seen = capture.handshakes.seen();
+    let about = if capture.handshakes.skipped { " about that time" } else { "" };
+    let sockets = format!("{} of connections with TLS seen{about}", plural(seen, "socket"));
+    let name = TlsHello::LAYOUT.name;
+    let attached = |row: &ProbeRow| row.state == ProbeState::ATTACHED;
     if capture.watches_tls() {
-        let whole = probes.all(|(_, row)| row.state == ProbeState::ATTACHED);
-        let whole = if whole { "" } else { ", but not all of them" };
-        return format!("probes for handshakes were attached{whole}; {} connections seen", grouped(seen));
+        let probes = || probes_of(capture, name);
+        let since_ns = probes().filter(|(_, row)| attached(row)).map(|(_, row)| row.since_ns).max().unwrap_or(0);
+        let whole = if probes().all(|(_, row)| attached(row)) { "" } else { ", but not by all of its probes" };
+        return format!("watched since {}{whole}; {sockets}", timestamp(capture.clock.wall(since_ns)));
     }
-    let broken = probes.find(|(_, row)| row.state != ProbeState::ATTACHED).map(|(_, row)| {
-        let why = if row.message.is_empty() {
-            errno_name(row.errno.unsigned_abs()).unwrap_or("no reason told").into()
-        } else {
-            escape::for_people(&row.message)
-        };
-        format!("no handshake can be seen: the probe for them {}: {why}", row.state.name())
-    });
-    match (broken, capture.probes.is_empty(), seen) {
-        (Some(broken), ..) => broken,
-        (None, _, 1..) => format!("which probes were attached is not recorded; {} connections seen", grouped(seen)),
-        (None, true, 0) => "which probes were attached is not recorded, and no connection was seen".to_owned(),
-        (None, false, 0) => "no handshake can be seen: no probe for them was attached".to_owned(),
+    if has_option(capture, "--tls off") {
+        return "not watched: recorded with --tls off".to_owned();
     }
+    match (why_unattached(capture, name), capture.probes.is_empty(), seen) {
+        (Some(why), ..) => format!("not watched: {why}"),
+        (None, _, 1..) => format!("which probes were attached is not recorded; {sockets}"),
+        (None, true, 0) => "nothing seen, and which probes were attached is not recorded".to_owned(),
+        (None, false, 0) => "not watched: no probe for it was attached".to_owned(),
+    }
+}
+
+/// What was seen of handshakes by probes in libraries; or why nothing could be.
+pub fn library_state(capture: &Capture) -> String {
+    let (calls, libraries) = (&capture.calls, &capture.libraries);
+    let seen = plural(calls.seen(), "handshake");
+    let probed = libraries.iter().filter(|(_, row)| row.is_probed()).count() as u64;
+    let all = libraries.iter().count() as u64;
+    let mut text = match (probed, all) {
+        (0, 0) if calls.seen() > 0 => format!("which libraries were probed is not recorded; {seen} seen"),
+        (0, 0) if has_option(capture, "--library-calls off") => {
+            "not watched: recorded with --library-calls off".to_owned()
+        }
+        (0, 0) => match why_unattached(capture, ApiCall::LAYOUT.name) {
+            Some(why) => format!("not watched: {why}"),
+            None => "not watched: no library was probed".to_owned(),
+        },
+        (0, _) => format!("not watched: none of {} could be probed", plural(all, "file")),
+        _ => format!("{} of {} probed; {seen} seen", grouped(probed), plural(all, "library file")),
+    };
+    if calls.without_socket() > 0 {
+        let _ = write!(text, ", {} of them with no known socket", grouped(calls.without_socket()));
+    }
+    if let Some(off_wire) = off_wire(capture).filter(|count| *count > 0) {
+        let _ = write!(text, ", {} of them not seen on the wire", grouped(off_wire));
+    }
+    text
+}
+
+/// Handshakes that libraries told of, of sockets that were not seen on the wire. None where that is not known any more.
+pub fn off_wire(capture: &Capture) -> Option<u64> {
+    let connections = capture.handshakes.connections();
+    if connections.len() as u64 != capture.handshakes.seen() {
+        return None;
+    }
+    let cookies: HashSet<u64> = connections.iter().map(Connection::cookie).collect();
+    Some(capture.calls.off_wire(|cookie| cookies.contains(&cookie)))
+}
+
+/// Probes for a kind of record: a probe that delivers several has all their names.
+fn probes_of<'a>(capture: &'a Capture, name: &'a str) -> impl Iterator<Item = (&'a ProbeKey, &'a ProbeRow)> {
+    let is = move |probe: &[u8]| probe.split(|byte| b", ".contains(byte)).any(|one| one == name.as_bytes());
+    capture.probes.iter().filter(move |((probe, ..), _)| is(probe))
+}
+
+/// Why the first probe for a kind that is not attached is not; None when there is none.
+fn why_unattached(capture: &Capture, name: &str) -> Option<String> {
+    let (_, row) = probes_of(capture, name).find(|(_, row)| row.state != ProbeState::ATTACHED)?;
+    let why = if row.message.is_empty() {
+        errno_name(row.errno.unsigned_abs()).unwrap_or("no reason told").to_owned()
+    } else {
+        escape::for_people(&row.message)
+    };
+    Some(format!("the probe for {name} {}: {why}", row.state.name()))
 }
 
 /// Why no handshake is shown.
 pub fn why_no_handshakes(captures: &[Capture]) -> String {
     let seen: u64 = captures.iter().map(|capture| capture.handshakes.seen()).sum();
     if seen > 0 {
-        return format!("no TLS handshakes: none of the {} that were seen passed the filters", grouped(seen));
+        let sockets = plural(seen, "socket");
+        return format!("no TLS handshakes shown: none of the {sockets} of connections with TLS passed the filters");
     }
-    let states: Vec<String> = captures.iter().map(tls_state).collect();
+    let states: Vec<String> = captures.iter().map(wire_state).collect();
     match states.as_slice() {
         [] => "no TLS handshakes: nothing was recorded".to_owned(),
         states => format!("no TLS handshakes: {}", states.join("; ")),
@@ -94,18 +178,52 @@ pub fn why_no_events(captures: &[Capture], filter: &Filter, processed: u64) -> S
     if filter.kinds == [TlsHello::KIND] {
         return why_no_handshakes(captures);
     }
-    let attached: usize = captures.iter().map(attached_probes).sum();
-    match (processed, attached) {
-        (0, _) => "no events: nothing was recorded".to_owned(),
-        (_, 0) => format!(
-            "no events: none of {} records passed the filters; that a probe was attached is not recorded",
-            grouped(processed)
-        ),
-        _ => format!("no events: none of {} records passed the filters", grouped(processed)),
+    if processed == 0 {
+        return "no events: nothing was recorded".to_owned();
     }
+    let mut text = format!("no events: none of {} passed the filters", plural(processed, "record"));
+    // What could not be there at all.
+    for kind in filter.kinds.iter().filter(|kind| (1..=15).contains(&kind.0)) {
+        let Some(name) = kind.name() else { continue };
+        let attached = |capture: &Capture| {
+            let by_probe = probes_of(capture, name).any(|(_, row)| row.state == ProbeState::ATTACHED);
+            by_probe || *kind == ApiCall::KIND && capture.libraries.any_probed()
+        };
+        for capture in captures.iter().filter(|capture| !attached(capture)) {
+            let why = why_unattached(capture, name);
+            let why = why.unwrap_or_else(|| match capture.probes.is_empty() {
+                true => format!("that a probe for {name} was attached is not recorded"),
+                false => format!("no probe for {name} was attached"),
+            });
+            let _ = write!(text, "; {why}");
+        }
+    }
+    text
 }
 
 /// How many probes are attached.
 pub fn attached_probes(capture: &Capture) -> usize {
     capture.probes.values().filter(|row| row.state == ProbeState::ATTACHED).count()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crypto_trace_format::segment::SegmentMeta;
+
+    #[test]
+    fn options_that_select_are_told_apart_from_those_that_do_not() {
+        let check = |options: &[&str], expected: Option<&str>| {
+            let options: Vec<String> = options.iter().map(|option| (*option).to_owned()).collect();
+            assert_eq!(recorded(&options).as_deref(), expected);
+        };
+        check(&[], None);
+        check(&["-n nginx", "-- ./x --tls off"], Some("only -n nginx -- ./x --tls off"));
+        check(&["--argv none"], Some("with --argv none"));
+        let api = ["--api --api-budget 1%", "-- ./x"];
+        check(&api, Some("with --api --api-budget 1%, and only -- ./x"));
+        let filters = api.iter().map(|option| (*option).to_owned()).collect();
+        let capture = Capture::new(SegmentMeta { filters, ..SegmentMeta::default() });
+        assert!(has_option(&capture, "--api") && !has_option(&capture, "--tls off"));
+    }
 }

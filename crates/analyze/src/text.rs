@@ -54,6 +54,11 @@ pub fn grouped(number: u64) -> String {
     out
 }
 
+/// `1 handshake`, `2 handshakes`
+pub fn plural(count: u64, what: &str) -> String {
+    format!("{} {what}{}", grouped(count), if count == 1 { "" } else { "s" })
+}
+
 /// `1h 02m 03s`, `4.5s`, `12ms`; for a duration in ns.
 pub fn duration(ns: u64) -> String {
     let seconds = ns / 1_000_000_000;
@@ -151,6 +156,7 @@ mod tests {
         assert_eq!(grouped(0), "0");
         assert_eq!(grouped(999), "999");
         assert_eq!(grouped(1_234_567), "1,234,567");
+        assert_eq!((plural(1, "end"), plural(1_000, "end")), ("1 end".to_owned(), "1,000 ends".to_owned()));
         assert_eq!(duration(12_345_678), "12ms");
         assert_eq!(duration(4_567_000_000), "4.5s");
         assert_eq!(duration(3_723_000_000_000), "1h 02m 03s");

@@ -114,3 +114,29 @@ fn a_socket_in_a_hundred_thousand_pieces_is_one_event_that_says_so() {
     let event: Value = serde_json::from_str(&shown).unwrap();
     assert_eq!(event["hello_notes"], serde_json::json!(["hello_cut"]));
 }
+
+#[test]
+fn a_narrow_time_shows_the_same_handshakes_as_all_of_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("long.ctseg");
+    let mut records = Vec::new();
+    for number in 0..200u64 {
+        // One every ten seconds, in blocks of their own.
+        let at = 10_000_000_000 * number;
+        let ends = ("10.0.0.1:5000", "10.0.0.9:443");
+        records.extend(handshake(header(7, "curl", at), "openssl12", number + 1, ends, true));
+    }
+    write_segment(&path, &meta("web1", 1, 0), &records, 2);
+    let all = events(&path, &[], None);
+    let (since, until) = ("2026-11-22T10:45:00.000000Z", "2026-11-22T10:46:40.000000Z");
+    let time = |line: &&str| {
+        let event: Value = serde_json::from_str(line).unwrap();
+        let time = event["timestamp"].as_str().unwrap().to_owned();
+        *since <= *time && *time < *until
+    };
+    let expected: Vec<&str> = all.lines().filter(time).collect();
+    let narrow = events(&path, &["--since", since, "--until", until], None);
+    assert_eq!((all.lines().count(), expected.len()), (200, 10));
+    assert_eq!(narrow.lines().collect::<Vec<_>>(), expected);
+    assert_eq!(events(&path, &["--since", "2026-11-23T00:00:00Z"], None), "");
+}

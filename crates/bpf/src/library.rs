@@ -91,6 +91,16 @@ impl FunctionRow {
     pub const MAX_AGAIN: usize = 2;
     /// Most accessors that are tried for one algorithm.
     pub const MAX_BY: usize = 2;
+
+    /// The arguments that are looked at.
+    pub fn arguments(&self) -> Vec<u8> {
+        let algorithm = match self.algorithm {
+            Algorithm::Own => None,
+            Algorithm::Text(n) | Algorithm::Number(n) | Algorithm::Pointer(n) | Algorithm::Object(n) => Some(n),
+        };
+        let (only, context) = (self.only.map(|(n, _)| n), self.context.as_ref().map(|(n, _)| *n));
+        [self.object, self.text, self.length, self.number, only, algorithm, context].into_iter().flatten().collect()
+    }
 }
 
 /// How to come from an object to a number in it: pointers at all offsets but the last are followed.
@@ -153,6 +163,8 @@ pub struct ProbeSite {
     pub offset: u64,
     /// Row of the function.
     pub function: u16,
+    /// How far below its place at the function's entry the stack pointer is there, in bytes; at most 32,767.
+    pub stack: u16,
 }
 
 /// Everything that is attached to one file.
@@ -421,7 +433,8 @@ fn attach_sites(
     retprobe: bool,
     pid: i32,
 ) -> libbpf_rs::Result<Vec<Link>> {
-    let cookie = |site: &ProbeSite| more | u64::from(slot) << 16 | u64::from(site.function);
+    let cookie =
+        |site: &ProbeSite| u64::from(site.stack) << 49 | more | u64::from(slot) << 16 | u64::from(site.function);
     let offset = |site: &ProbeSite| usize::try_from(site.offset).unwrap_or(0);
     let many = UprobeMultiOpts {
         offsets: sites.iter().map(offset).collect(),

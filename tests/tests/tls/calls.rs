@@ -1,7 +1,7 @@
 //! api_call and library_info: what TLS libraries were asked for and what they answered, against what the program itself reports.
 
 use crypto_trace_format::record::{ApiLevel, ApiMeaning, ProbeState};
-use crypto_trace_tests::{Call, Done, Event, Library, Trace, live};
+use crypto_trace_tests::{Call, Done, Event, Library, Trace, live, skip};
 
 use crate::support::trace_with;
 
@@ -77,6 +77,8 @@ impl Run {
 
 const RESULT: u16 = 1;
 const INTERNAL: u16 = 8;
+/// Of `library_info`.
+const EXECUTABLE: u16 = 8;
 
 fn version(code: u16) -> &'static str {
     match code {
@@ -335,4 +337,87 @@ print(\"done\")'",
     // What was counted before is there.
     assert!(counted(&run).values().any(|count| *count > 1000));
     assert!(run.done.stderr.contains("--api-budget"));
+}
+
+/// Libraries that number their algorithms, or name them by their functions.
+#[test]
+fn algorithms_of_other_libraries_are_counted() {
+    let Some(_permit) = live() else { return };
+    let run = run(
+        &["--api", "--api-budget", "100%"],
+        "python3 -c '
+import ctypes, ctypes.util
+def load(name):
+    try: return ctypes.CDLL(name)
+    except OSError: return None
+gcrypt, sodium, gnutls = load(\"libgcrypt.so.20\"), load(\"libsodium.so.23\"), load(\"libgnutls.so.30\")
+out = ctypes.create_string_buffer(64)
+if gcrypt:
+    gcrypt.gcry_check_version(None)
+    for i in range(5): gcrypt.gcry_md_hash_buffer(8, out, b\"x\", 1)
+if sodium:
+    sodium.sodium_init()
+    for i in range(7): sodium.crypto_generichash(out, 32, b\"x\", ctypes.c_ulonglong(1), None, 0)
+if gnutls:
+    for i in range(9): gnutls.gnutls_hash_fast(6, b\"x\", 1, out)
+print(\"there\", bool(gcrypt), bool(sodium), bool(gnutls))'",
+    );
+    let there = run.said("there");
+    let of = |function: &str, number: u64| -> u64 {
+        let calls = run.trace.calls();
+        let calls = calls.iter().filter(|(_, call)| call.function == function && call.fixed.state & INTERNAL == 0);
+        calls.filter(|(_, call)| call.fixed.number == number).map(|(_, call)| call.fixed.count).sum()
+    };
+    let expected = [("gcry_md_hash_buffer", 8, 5), ("crypto_generichash", 0, 7), ("gnutls_hash_fast", 6, 9)];
+    let mut any = false;
+    for ((function, number, count), there) in expected.into_iter().zip(&there[0][1..]) {
+        if *there == "True" {
+            any = true;
+            assert_eq!(of(function, number), count, "{function}: {:#?}", run.trace.calls());
+        }
+    }
+    assert!(any, "{}", run.text);
+}
+
+/// A program that holds the library, and lets its functions be seen.
+#[test]
+fn a_library_inside_of_a_program_is_probed() {
+    let Some(_permit) = live() else { return };
+    let run = run(
+        &["--library-calls", "on", "--flush-interval", "100ms"],
+        r#"cat > inside.c <<'END'
+#include <openssl/ssl.h>
+#include <stdlib.h>
+#include <unistd.h>
+int main(int argc, char **argv)
+{
+	SSL_CTX *context = SSL_CTX_new(TLS_client_method());
+	for (int i = 0; i < 2; i++) {
+		BIO *bio = BIO_new_ssl_connect(context);
+		BIO_set_conn_hostname(bio, argv[1]);
+		if (BIO_do_connect(bio) <= 0 || BIO_do_handshake(bio) <= 0)
+			return 1;
+		BIO_free_all(bio);
+		sleep(1);
+	}
+	return 0;
+}
+END
+         if cc -rdynamic -o inside inside.c -l:libssl.a -l:libcrypto.a -ldl -lpthread 2>cc.log; then
+             serve s openssl s_server -accept 127.0.0.1:21402 -cert server.crt -key server.key
+             ./inside 127.0.0.1:21402 && echo "connected twice"
+         else
+             echo "no static library"; cat cc.log >&2
+         fi"#,
+    );
+    if run.text.contains("no static library") {
+        return skip("there is no libssl.a (libssl-dev)");
+    }
+    assert!(run.text.contains("connected twice"), "{}", run.text);
+    let library = run.library("/inside");
+    assert_eq!(library.fixed.state, ProbeState::ATTACHED.0, "{}", library.message);
+    assert!(library.fixed.features & EXECUTABLE != 0 && library.family.contains("openssl"));
+    let handshakes = run.of(ApiMeaning::HANDSHAKE);
+    let inside: Vec<_> = handshakes.iter().filter(|(_, call)| call.fixed.ino == library.fixed.ino).collect();
+    assert!(!inside.is_empty() && inside.iter().all(|(_, call)| call.fixed.result == 1), "{handshakes:#?}");
 }

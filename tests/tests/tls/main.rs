@@ -5,5 +5,10 @@
 
 mod calls;
 mod handshakes;
+mod languages;
+mod libraries;
+mod mutual;
+mod peers;
 mod privacy;
 mod support;
+mod unharmed;

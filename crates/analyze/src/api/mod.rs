@@ -4,8 +4,10 @@
 //! handshakes are kept by their socket, so that a `tls_handshake` event can name the library that made it, and what came of
 //! it after the hellos, where the wire is blind.
 
+mod names;
 mod outcome;
 
+pub use names::{algorithm, uses_algorithm};
 pub use outcome::succeeded;
 
 use crypto_trace_format::record::{ApiCall, ApiMeaning, Header, LibraryInfo, ProbeState};
@@ -16,7 +18,18 @@ use std::collections::{BTreeMap, HashMap};
 const MAX_LIBRARIES: usize = 16_384;
 
 /// Calls of handshakes that are kept.
-const MAX_CALLS: usize = 1 << 20;
+const MAX_CALLS: usize = 1 << 19;
+
+/// Bytes that are kept of a path; the kernel allows no longer ones.
+const MAX_PATH: usize = 4_096;
+
+/// Bytes that are kept of other texts; a real capture has shorter ones.
+pub const MAX_TEXT: usize = 512;
+
+/// The beginning of a text that may be of any length.
+pub fn short(text: &[u8], max: usize) -> &[u8] {
+    text.get(..max).unwrap_or(text)
+}
 
 /// Bits of `state` of an `api_call`.
 pub mod state {
@@ -86,17 +99,18 @@ impl Libraries {
         let before = self.rows.get(&id);
         // Every segment tells it again.
         let since_ns = before.filter(|row| row.state == state).map_or(u64::MAX, |row| row.since_ns);
-        let path = before.map_or(info.path, |row| &row.path).to_vec();
+        let path = before.map_or(short(info.path, MAX_PATH), |row| &row.path).to_vec();
+        let text = |text| short(text, MAX_TEXT).to_vec();
         let row = LibraryRow {
             path,
-            family: info.family.to_vec(),
-            version: info.version.to_vec(),
-            build_id: info.build_id.to_vec(),
+            family: text(info.family),
+            version: text(info.version),
+            build_id: text(info.build_id),
             state,
             errno: info.fixed.errno,
             functions: info.fixed.functions,
             features: info.fixed.features,
-            message: info.message.to_vec(),
+            message: text(info.message),
             since_ns: since_ns.min(header.time_ns),
         };
         self.rows.insert(id, row);
@@ -176,7 +190,7 @@ impl HandshakeCalls {
         }
         let new = HandshakeCall {
             library: (fixed.dev, fixed.ino),
-            function: call.function.into(),
+            function: short(call.function, MAX_TEXT).into(),
             succeeded: succeeded(call),
             duration_ns: fixed.duration_ns,
             time_ns: header.time_ns,

@@ -5,15 +5,15 @@
 use super::rules::{self, Found};
 use super::survey::{Counted, head, json};
 use super::tls::few;
-use crate::catalog;
 use crate::escape;
 use crate::survey::{self, Finding};
 use crate::text::{Align, Table, grouped};
+use crate::{catalog, completeness};
 use anyhow::Result;
 use serde::Serialize;
 use std::fmt::Write;
 
-const COUNTED: &str = "only what handshakes negotiated is counted; what a client merely offers is not used";
+const COUNTED: &str = "what handshakes negotiated and what library calls used; what is merely offered is not used";
 
 #[derive(Serialize)]
 struct Report {
@@ -39,6 +39,7 @@ struct Algorithm {
     nist_level: Option<u8>,
     quantum_vulnerable: Option<bool>,
     handshakes: u64,
+    calls: u64,
     seen_in: Vec<&'static str>,
     programs: Vec<String>,
     findings: Vec<Finding>,
@@ -64,6 +65,7 @@ impl Report {
                     nist_level: known.and_then(|known| known.nist_level),
                     quantum_vulnerable: known.and_then(|known| known.quantum_vulnerable),
                     handshakes: row.handshakes,
+                    calls: row.calls,
                     seen_in: row.places.iter().map(|place| place.name()).collect(),
                     programs: row.programs.iter().map(|program| counted.shown(program)).collect(),
                     findings: survey::findings(name, row, counted.as_of.date),
@@ -88,21 +90,25 @@ impl Report {
         let mut out = String::new();
         head(counted, &mut out);
         let _ = writeln!(out, "{}  {COUNTED}", paint.heading("Counted   "));
+        if !counted.captures.iter().any(|capture| completeness::has_option(capture, "--api")) {
+            let _ = writeln!(out, "            calls of libraries were not counted: recorded without --api");
+        }
         let mut table = Table::new(&[
             ("algorithm", Align::Left),
             ("primitive", Align::Left),
             ("bits", Align::Right),
             ("NIST level", Align::Right),
-            ("quantum", Align::Left),
+            ("quantum-vulnerable", Align::Left),
             ("handshakes", Align::Right),
+            ("calls", Align::Right),
             ("judged", Align::Left),
             ("programs", Align::Left),
         ]);
         let number = |number: Option<u16>| number.map_or("-".to_owned(), |number| number.to_string());
         for row in &self.algorithms {
             let quantum = match row.quantum_vulnerable {
-                Some(true) => "vulnerable",
-                Some(false) => "safe so far",
+                Some(true) => "yes",
+                Some(false) => "no",
                 None => "-",
             };
             table.row(vec![
@@ -113,6 +119,7 @@ impl Report {
                     .map_or("-".to_owned(), |level| if level == 0 { "none".to_owned() } else { level.to_string() }),
                 quantum.to_owned(),
                 grouped(row.handshakes),
+                grouped(row.calls),
                 judged(&row.findings),
                 few(&row.programs),
             ]);

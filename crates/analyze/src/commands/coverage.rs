@@ -1,15 +1,17 @@
 //! `coverage`: what the capture could see and what it could not. Absence of events must not read as absence of crypto.
 
 use super::survey::{Counted, json};
+use crate::api::{FileId, LibraryRow};
 use crate::capture::{Capture, ProbeKey, ProbeRow};
 use crate::completeness;
 use crate::escape;
 use crate::names::errno_name;
-use crate::survey::in_short;
-use crate::text::{Align, Table, grouped};
+use crate::survey::{ProgramRow, in_short};
+use crate::text::{Align, Table, grouped, plural};
 use crate::timestamp::timestamp;
 use anyhow::Result;
-use crypto_trace_format::record::Tier;
+use crypto_trace_format::catalog::file_name;
+use crypto_trace_format::record::{ProbeState, Tier};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -17,14 +19,8 @@ use std::fmt::Write;
 /// Rows of a table that are shown to people.
 const TOP: usize = 20;
 
-/// What no capture of this version holds.
-const NEVER_SEEN: &[&str] = &[
-    "QUIC and DTLS: only TLS over TCP is looked at",
-    "what TLS encrypts: certificates and ALPN of TLS 1.3, alerts after the hellos, whether a handshake was completed",
-    "TLS inside of TLS or of another tunnel, and handshakes after the first of a connection",
-    "connections whose hellos passed before the capture began",
-    "cryptography without TLS: algorithms that a program calls by itself",
-];
+/// Why a library that is probed may not have told of a handshake.
+const ELSEWHERE: &str = "these may have been made within a read or write, or given up";
 
 #[derive(Serialize)]
 struct Report {
@@ -32,15 +28,18 @@ struct Report {
     to: Option<String>,
     captures: Vec<CaptureReport>,
     handshakes: u64,
+    /// Those of which a library told as well.
+    handshakes_told_by_libraries: u64,
     ends: u64,
     process_unknown: u64,
     connected_before_capture: u64,
     packets_missing: u64,
     hello_cut: u64,
     role_unknown: u64,
+    wire_only: Vec<WireOnly>,
     tls_library_without_handshake: Vec<Silent>,
-    handshake_without_library: Vec<Unlinked>,
-    never_seen: &'static [&'static str],
+    libraries_not_looked_into: Vec<Unknown>,
+    never_seen: Vec<&'static str>,
     damaged_records: u64,
 }
 
@@ -48,11 +47,16 @@ struct Report {
 struct CaptureReport {
     host: String,
     filters: Vec<String>,
-    tls: String,
+    wire: String,
+    library_calls: String,
+    library_handshakes: u64,
+    library_handshakes_without_socket: u64,
+    library_handshakes_not_on_wire: Option<u64>,
     lost: u64,
     dropped: u64,
     missing: Vec<String>,
     probes: Vec<Probe>,
+    libraries: Vec<Library>,
 }
 
 #[derive(Serialize)]
@@ -66,6 +70,28 @@ struct Probe {
     message: Option<String>,
 }
 
+/// A library, and what became of its probes.
+#[derive(Serialize)]
+struct Library {
+    library: String,
+    family: Option<String>,
+    version: Option<String>,
+    state: &'static str,
+    functions: u16,
+    since: String,
+    error: Option<String>,
+    message: Option<String>,
+}
+
+/// A program of whose ends of connections some were seen on the wire, and by no probe in a library.
+#[derive(Serialize)]
+struct WireOnly {
+    program: String,
+    ends: u64,
+    wire_only: u64,
+    why: Vec<String>,
+}
+
 /// A program of which more processes loaded a TLS library than had handshakes.
 #[derive(Serialize)]
 struct Silent {
@@ -75,16 +101,29 @@ struct Silent {
     libraries: Vec<&'static str>,
 }
 
-/// A program of which handshakes were seen, and no crypto library.
+/// A TLS library that was loaded, and that the capture says nothing more of.
 #[derive(Serialize)]
-struct Unlinked {
-    program: String,
-    ends: u64,
+struct Unknown {
+    library: String,
+    loads: u64,
 }
 
 pub(super) fn render(counted: &Counted<'_>) -> Result<String> {
     let report = Report::new(counted);
     if counted.task.json { json(&report) } else { Ok(report.text(counted)) }
+}
+
+fn some(text: &[u8]) -> Option<String> {
+    (!text.is_empty()).then(|| escape::for_people(text))
+}
+
+fn error(errno: i32) -> Option<String> {
+    errno_name(errno.unsigned_abs()).map(str::to_owned)
+}
+
+/// `EACCES: no uprobes here`
+fn reason(error: Option<&String>, message: Option<&String>) -> String {
+    [error, message].into_iter().flatten().cloned().collect::<Vec<_>>().join(": ")
 }
 
 impl Probe {
@@ -95,28 +134,72 @@ impl Probe {
             tier: Tier(*tier).name(),
             state: row.state.name(),
             since: timestamp(capture.clock.wall(row.since_ns)),
-            error: errno_name(row.errno.unsigned_abs()).map(str::to_owned),
-            message: (!row.message.is_empty()).then(|| escape::for_people(&row.message)),
+            error: error(row.errno),
+            message: some(&row.message),
         }
     }
+}
+
+impl Library {
+    fn new(counted: &Counted<'_>, capture: &Capture, row: &LibraryRow) -> Self {
+        Self {
+            library: counted.shown(&row.path),
+            family: some(&row.family),
+            version: some(&row.version),
+            state: row.state.name(),
+            functions: row.functions,
+            since: timestamp(capture.clock.wall(row.since_ns)),
+            error: error(row.errno),
+            message: (!row.message.is_empty()).then(|| counted.shown(&row.message)),
+        }
+    }
+}
+
+impl CaptureReport {
+    fn new(counted: &Counted<'_>, capture: &Capture) -> Self {
+        let (lost, dropped) = capture.missing();
+        let mut libraries: Vec<Library> =
+            capture.libraries.iter().map(|(_, row)| Library::new(counted, capture, row)).collect();
+        libraries.sort_by(|a, b| a.state.cmp(b.state).then_with(|| a.library.cmp(&b.library)));
+        Self {
+            host: escape::for_people(capture.meta.host.as_bytes()),
+            filters: capture.meta.filters.iter().map(|filter| counted.shown(filter.as_bytes())).collect(),
+            wire: completeness::wire_state(capture),
+            library_calls: completeness::library_state(capture),
+            library_handshakes: capture.calls.seen(),
+            library_handshakes_without_socket: capture.calls.without_socket(),
+            library_handshakes_not_on_wire: completeness::off_wire(capture),
+            lost,
+            dropped,
+            missing: completeness::gaps(capture, false),
+            probes: capture.probes.iter().map(|(key, row)| Probe::new(capture, key, row)).collect(),
+            libraries,
+        }
+    }
+}
+
+/// What this capture cannot hold, whatever happened.
+fn never_seen(counted: &Counted<'_>) -> Vec<&'static str> {
+    let probed = counted.captures.iter().any(|capture| capture.libraries.any_probed());
+    let algorithms = counted.captures.iter().all(|capture| completeness::has_option(capture, "--api"));
+    let mut texts = vec!["QUIC and DTLS on the wire: only TLS over TCP is looked at"];
+    texts.push(if probed {
+        "what TLS encrypts: certificates and ALPN of TLS 1.3, alerts after the hellos"
+    } else {
+        "what TLS encrypts: certificates and ALPN of TLS 1.3, alerts after the hellos, whether a handshake was completed"
+    });
+    texts.push("TLS inside of TLS or of another tunnel, and handshakes after the first of a connection");
+    texts.push("connections whose hellos passed before the capture began");
+    if !algorithms {
+        texts.push("cryptography without TLS: algorithms that a program calls by itself; record with --api");
+    }
+    texts
 }
 
 impl Report {
     fn new(counted: &Counted<'_>) -> Self {
         let survey = &counted.totals.survey;
         let range = counted.range.map(|(from, to)| (timestamp(from), timestamp(to)));
-        let captures = counted.captures.iter().map(|capture| {
-            let (lost, dropped) = capture.missing();
-            CaptureReport {
-                host: escape::for_people(capture.meta.host.as_bytes()),
-                filters: capture.meta.filters.iter().map(|filter| counted.shown(filter.as_bytes())).collect(),
-                tls: completeness::tls_state(capture),
-                lost,
-                dropped,
-                missing: completeness::gaps(capture, false),
-                probes: capture.probes.iter().map(|(key, row)| Probe::new(capture, key, row)).collect(),
-            }
-        });
         let silent = counted.totals.programs.iter().filter_map(|(name, row)| {
             let with_handshakes = survey.programs.get(&Some(name.clone())).map_or(0, |row| row.processes);
             let libraries = row.tls_libraries.iter().copied().collect();
@@ -125,31 +208,22 @@ impl Report {
         });
         let mut silent: Vec<Silent> = silent.collect();
         silent.sort_by(|a, b| b.processes.cmp(&a.processes).then_with(|| a.program.cmp(&b.program)));
-        let libraries_of = |name: &Vec<u8>| counted.totals.programs.get(name).map_or(0, |row| row.libraries.len());
-        let unlinked = survey.programs.iter().filter_map(|(name, row)| {
-            let name = name.as_ref().filter(|name| libraries_of(name) == 0)?;
-            Some((counted.shown(name), row.ends()))
-        });
-        // Names may be the same once they are redacted.
-        let mut by_name: BTreeMap<String, u64> = BTreeMap::new();
-        unlinked.for_each(|(program, ends)| *by_name.entry(program).or_default() += ends);
-        let mut unlinked: Vec<_> = by_name.into_iter().map(|(program, ends)| Unlinked { program, ends }).collect();
-        unlinked.sort_by_key(|row| std::cmp::Reverse(row.ends));
-        let captures = captures.collect();
         Self {
             from: range.as_ref().map(|(from, _)| from.clone()),
             to: range.map(|(_, to)| to),
-            captures,
+            captures: counted.captures.iter().map(|capture| CaptureReport::new(counted, capture)).collect(),
             handshakes: survey.outcomes.all(),
+            handshakes_told_by_libraries: survey.told.all(),
             ends: survey.ends,
-            process_unknown: survey.programs.get(&None).map_or(0, |row| row.ends()),
+            process_unknown: survey.programs.get(&None).map_or(0, ProgramRow::ends),
             connected_before_capture: survey.late,
             packets_missing: survey.gaps,
             hello_cut: survey.cut,
             role_unknown: survey.programs.values().map(|row| row.unknown_role).sum(),
+            wire_only: wire_only(counted),
             tls_library_without_handshake: silent,
-            handshake_without_library: unlinked,
-            never_seen: NEVER_SEEN,
+            libraries_not_looked_into: not_looked_into(counted),
+            never_seen: never_seen(counted),
             damaged_records: counted.faults.records_lost(),
         }
     }
@@ -158,51 +232,52 @@ impl Report {
         let paint = counted.paint;
         let mut out = String::new();
         let line = |out: &mut String, name: &str, text: &str| {
-            let _ = writeln!(out, "{}  {text}", paint.heading(&format!("{name:<10}")));
+            let _ = writeln!(out, "{}  {text}", paint.heading(&format!("{name:<12}")));
         };
         if let (Some(from), Some(to)) = (&self.from, &self.to) {
             line(&mut out, "Time", &format!("{from} to {to}"));
         }
         for capture in &self.captures {
             line(&mut out, "Host", &capture.host);
-            if !capture.filters.is_empty() {
-                let filters = capture.filters.join(" ");
-                line(&mut out, "Recorded", &format!("only {filters}: of the rest nothing is known"));
+            if let Some(recorded) = completeness::recorded(&capture.filters) {
+                let rest = if recorded.contains("only ") { ": of the rest nothing is known" } else { "" };
+                line(&mut out, "Recorded", &format!("{recorded}{rest}"));
             }
-            line(&mut out, "TLS", &capture.tls);
+            line(&mut out, "On the wire", &capture.wire);
+            line(&mut out, "In libraries", &capture.library_calls);
             if capture.missing.is_empty() {
                 line(&mut out, "Missing", "nothing was lost, nothing dropped, no probe failed");
             }
             for (index, gap) in capture.missing.iter().enumerate() {
                 line(&mut out, if index == 0 { "Missing" } else { "" }, &paint.bad(gap));
             }
-            let mut table = Table::new(&[
-                ("probe", Align::Left),
-                ("state", Align::Left),
-                ("since", Align::Left),
-                ("target", Align::Left),
-                ("why", Align::Left),
-            ]);
-            for probe in &capture.probes {
-                let why = [&probe.error, &probe.message].into_iter().flatten().cloned().collect::<Vec<_>>().join(": ");
-                let target = format!("{} [{}]", probe.target, probe.tier);
-                table.row(vec![probe.probe.clone(), probe.state.to_owned(), probe.since.clone(), target, why]);
-            }
-            section(&mut out, "Probes", &table, counted, 0);
+            section(&mut out, "Probes", &probe_table(&capture.probes), counted, 0);
+            let table = library_table(&capture.libraries);
+            section(&mut out, "Libraries", &table, counted, capture.libraries.len());
             out.push('\n');
         }
         if self.damaged_records > 0 {
-            line(
-                &mut out,
-                "Damaged",
-                &paint.bad(&format!("{} records known to be lost", grouped(self.damaged_records))),
-            );
+            let damaged = format!("{} known to be lost", plural(self.damaged_records, "record"));
+            line(&mut out, "Damaged", &paint.bad(&damaged));
         }
-        let handshakes = match self.ends {
-            0 => completeness::why_no_handshakes(&counted.captures),
-            _ => in_short(&counted.totals.survey),
+        self.handshakes(counted, &mut out);
+        self.programs(counted, &mut out);
+        let _ = writeln!(out, "\n{}", paint.heading("Never seen"));
+        self.never_seen.iter().for_each(|text| {
+            let _ = writeln!(out, "  {text}");
+        });
+        out
+    }
+
+    fn handshakes(&self, counted: &Counted<'_>, out: &mut String) {
+        let mut line = |name: &str, text: &str| {
+            let _ = writeln!(out, "{}  {text}", counted.paint.heading(&format!("{name:<12}")));
         };
-        line(&mut out, "Handshakes", &handshakes);
+        if self.ends == 0 {
+            line("Handshakes", &completeness::why_no_handshakes(&counted.captures));
+            return;
+        }
+        line("Handshakes", &in_short(&counted.totals.survey));
         for (count, what) in [
             (self.process_unknown, "whose process is not known"),
             (self.connected_before_capture, "of connections that were there before the capture"),
@@ -211,9 +286,23 @@ impl Report {
             (self.role_unknown, "of which neither hello was seen"),
         ] {
             if count > 0 {
-                line(&mut out, "", &format!("{} ends {what}", grouped(count)));
+                line("", &format!("{} {what}", plural(count, "end")));
             }
         }
+    }
+
+    fn programs(&self, counted: &Counted<'_>, out: &mut String) {
+        let mut table = Table::new(&[
+            ("program", Align::Left),
+            ("ends", Align::Right),
+            ("wire only", Align::Right),
+            ("why", Align::Left),
+        ]);
+        for row in self.wire_only.iter().take(TOP) {
+            let [ends, wire_only] = [row.ends, row.wire_only].map(grouped);
+            table.row(vec![row.program.clone(), ends, wire_only, row.why.join("; ")]);
+        }
+        section(out, "Seen on the wire, and by no probe in a library", &table, counted, self.wire_only.len());
         let mut table = Table::new(&[
             ("program", Align::Left),
             ("processes", Align::Right),
@@ -221,24 +310,136 @@ impl Report {
             ("libraries", Align::Left),
         ]);
         for row in self.tls_library_without_handshake.iter().take(TOP) {
-            let numbers = [row.processes, row.with_handshakes].map(grouped);
-            let [processes, with_handshakes] = numbers;
+            let [processes, with_handshakes] = [row.processes, row.with_handshakes].map(grouped);
             table.row(vec![row.program.clone(), processes, with_handshakes, row.libraries.join(", ")]);
         }
         let rows = self.tls_library_without_handshake.len();
-        section(&mut out, "Not every process that loaded a TLS library had a handshake", &table, counted, rows);
-        let mut table = Table::new(&[("program", Align::Left), ("ends", Align::Right)]);
-        for row in self.handshake_without_library.iter().take(TOP) {
-            table.row(vec![row.program.clone(), grouped(row.ends)]);
+        section(out, "Not every process that loaded a TLS library had a handshake", &table, counted, rows);
+        let mut table = Table::new(&[("loads", Align::Right), ("library", Align::Left)]);
+        for row in self.libraries_not_looked_into.iter().take(TOP) {
+            table.row(vec![grouped(row.loads), row.library.clone()]);
         }
-        let name = "Handshakes seen, no crypto library (static, Go, Java, or loaded before its probe)";
-        section(&mut out, name, &table, counted, self.handshake_without_library.len());
-        let _ = writeln!(out, "\n{}", paint.heading("Never seen"));
-        self.never_seen.iter().for_each(|text| {
-            let _ = writeln!(out, "  {text}");
-        });
-        out
+        let rows = self.libraries_not_looked_into.len();
+        section(out, "Loaded, and not looked into by the capture", &table, counted, rows);
     }
+}
+
+/// Programs of which ends of connections were seen on the wire only, and why.
+fn wire_only(counted: &Counted<'_>) -> Vec<WireOnly> {
+    let rows = counted.totals.survey.programs.iter().filter(|(_, row)| row.wire_only() > 0);
+    // Names may be the same once they are redacted.
+    let mut by_name: BTreeMap<String, WireOnly> = BTreeMap::new();
+    for (name, row) in rows {
+        let (program, why) = match name {
+            Some(name) => (counted.shown(name), why_wire_only(counted, name)),
+            None => ("(process not known)".to_owned(), Vec::new()),
+        };
+        let new = || WireOnly { program: program.clone(), ends: 0, wire_only: 0, why: Vec::new() };
+        let shown = by_name.entry(program.clone()).or_insert_with(new);
+        shown.ends += row.ends();
+        shown.wire_only += row.wire_only();
+        let new: Vec<String> = why.into_iter().filter(|why| !shown.why.contains(why)).collect();
+        shown.why.extend(new);
+    }
+    let mut rows: Vec<_> = by_name.into_values().collect();
+    rows.sort_by_key(|row| std::cmp::Reverse(row.wire_only));
+    rows
+}
+
+fn why_wire_only(counted: &Counted<'_>, program: &[u8]) -> Vec<String> {
+    let row = counted.totals.programs.get(program);
+    let library = |(capture, id): (u32, FileId)| counted.captures.get(capture as usize)?.libraries.get(id);
+    let mut why = Vec::new();
+    // The program itself may hold its library.
+    let own = counted.captures.iter().flat_map(|capture| capture.libraries.iter());
+    for (_, own) in own.filter(|(_, own)| own.path == program && !own.is_probed()) {
+        why.push(unprobed(counted, own));
+    }
+    let files: Vec<&LibraryRow> =
+        row.map(|row| row.tls_files.iter().filter_map(|file| library(*file)).collect()).unwrap_or_default();
+    let any_probed = files.iter().any(|row| row.is_probed());
+    for row in files {
+        if row.is_probed() {
+            let name = name_of(counted, &row.path);
+            why.push(format!("{name} is probed; {ELSEWHERE}"));
+        } else if !(any_probed && row.state == ProbeState::SKIPPED) {
+            // One that was skipped stands before the one that does the work.
+            why.push(unprobed(counted, row));
+        }
+    }
+    let none_loaded = row.is_none_or(|row| row.libraries.is_empty());
+    if why.is_empty() && none_loaded {
+        why.push("no crypto library seen: a static program, Go or Java, or loaded before its probe".to_owned());
+    }
+    if why.is_empty() {
+        why.push("its library was not probed".to_owned());
+    }
+    why
+}
+
+fn name_of(counted: &Counted<'_>, path: &[u8]) -> String {
+    counted.shown(file_name(path))
+}
+
+/// `libssl.so.3 is not probed: EACCES: no uprobes here`
+fn unprobed(counted: &Counted<'_>, row: &LibraryRow) -> String {
+    let message = (!row.message.is_empty()).then(|| counted.shown(&row.message));
+    let why = reason(error(row.errno).as_ref(), message.as_ref());
+    let why = if why.is_empty() { row.state.name().to_owned() } else { why };
+    format!("{} is not probed: {why}", name_of(counted, &row.path))
+}
+
+/// TLS libraries that were loaded and of which no library_info tells, in captures that have any.
+fn not_looked_into(counted: &Counted<'_>) -> Vec<Unknown> {
+    let rows = counted.totals.tls_files.iter().filter_map(|((number, id), (path, loads))| {
+        let capture = counted.captures.get(*number as usize)?;
+        let unknown = !capture.libraries.is_empty() && capture.libraries.get(*id).is_none();
+        unknown.then(|| Unknown { library: counted.shown(path), loads: *loads })
+    });
+    let mut rows: Vec<_> = rows.collect();
+    rows.sort_by(|a, b| b.loads.cmp(&a.loads).then_with(|| a.library.cmp(&b.library)));
+    rows
+}
+
+fn probe_table(probes: &[Probe]) -> Table {
+    let mut table = Table::new(&[
+        ("probe", Align::Left),
+        ("state", Align::Left),
+        ("since", Align::Left),
+        ("target", Align::Left),
+        ("why", Align::Left),
+    ]);
+    for probe in probes {
+        let why = reason(probe.error.as_ref(), probe.message.as_ref());
+        let target = format!("{} [{}]", probe.target, probe.tier);
+        table.row(vec![probe.probe.clone(), probe.state.to_owned(), probe.since.clone(), target, why]);
+    }
+    table
+}
+
+fn library_table(libraries: &[Library]) -> Table {
+    let mut table = Table::new(&[
+        ("kind", Align::Left),
+        ("version", Align::Left),
+        ("state", Align::Left),
+        ("since", Align::Left),
+        ("functions", Align::Right),
+        ("library", Align::Left),
+        ("why", Align::Left),
+    ]);
+    let known = |text: &Option<String>| text.clone().unwrap_or_else(|| "-".to_owned());
+    for row in libraries.iter().take(TOP) {
+        table.row(vec![
+            known(&row.family),
+            known(&row.version),
+            row.state.to_owned(),
+            row.since.clone(),
+            row.functions.to_string(),
+            row.library.clone(),
+            reason(row.error.as_ref(), row.message.as_ref()),
+        ]);
+    }
+    table
 }
 
 fn section(out: &mut String, name: &str, table: &Table, counted: &Counted<'_>, rows: usize) {

@@ -8,7 +8,7 @@ use crate::console::{Console, Output, stdin_is_terminal};
 use crate::faults::FaultLog;
 use crate::filter::Filter;
 use crate::input::{self, Inputs};
-use crate::pipeline::{OrderedOutput, Plan, Tally, read_captures, run_live, write_ordered};
+use crate::pipeline::{OrderedOutput, Plan, Tally, Wanted, read_captures, read_handshakes, run_live, write_ordered};
 use crate::render::{EventFormat, JsonArray, JsonPretty, JsonStream, RenderOptions};
 use crate::summary::{self, SummaryContext, Totals};
 use crate::text::{Paint, grouped};
@@ -46,7 +46,10 @@ fn files(task: &EventsTask, paths: &[PathBuf], console: Console) -> Result<Outco
     let names: Vec<PathBuf> = inputs.segments.iter().map(|segment| segment.reader.path().to_owned()).collect();
     super::refuse_overwriting(task.output.as_deref(), &names)?;
     let mut faults = FaultLog::default();
-    let captures = read_captures(&inputs, &mut faults);
+    let mut captures = read_captures(&inputs, &mut faults);
+    // The summary tells how many there are in all.
+    let wanted = if task.format == Format::Summary { Wanted::All } else { Wanted::Of(&task.filter) };
+    read_handshakes(&inputs, &mut captures, wanted);
     let plan = Plan::new(&inputs, &captures, &task.filter);
     let out = Output::open(task.output.as_deref())?;
     let (tally, out_of_order) = match format(task.format) {
@@ -56,7 +59,7 @@ fn files(task: &EventsTask, paths: &[PathBuf], console: Console) -> Result<Outco
         }
         None => {
             let totals = summary::summarize(&plan, &mut faults);
-            print_summary(&totals, &captures, inputs.segments.len(), &faults, task.redact, out)?;
+            print_summary(task, &totals, &captures, inputs.segments.len(), &faults, out)?;
             (totals.tally, false)
         }
     };
@@ -79,7 +82,7 @@ fn stream(task: &EventsTask, console: Console) -> Result<Outcome> {
         None => {
             let mut totals = Totals::default();
             let live = run_live(stdin, &task.filter, &mut totals, &mut faults).context("stdin")?;
-            print_summary(&totals, &live.captures, live.segments as usize, &faults, task.redact, out)?;
+            print_summary(task, &totals, &live.captures, live.segments as usize, &faults, out)?;
             (live, totals.tally)
         }
     };
@@ -104,11 +107,11 @@ fn format(format: Format) -> Option<&'static dyn EventFormat> {
 }
 
 fn print_summary(
+    task: &EventsTask,
     totals: &Totals,
     captures: &[Capture],
     segments: usize,
     faults: &FaultLog,
-    redact: bool,
     mut out: Output,
 ) -> Result<()> {
     let context = SummaryContext {
@@ -116,7 +119,8 @@ fn print_summary(
         segments,
         damaged_records: faults.records_lost(),
         damaged: faults.any_damage(),
-        redact,
+        why_none: completeness::why_no_events(captures, &task.filter, totals.tally.processed),
+        redact: task.redact,
         paint: Paint { colour: out.colour },
     };
     out.write_all(summary::print(totals, &context).as_bytes())?;

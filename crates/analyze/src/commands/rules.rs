@@ -5,8 +5,8 @@
 use super::survey::Counted;
 use super::tls::few;
 use crate::escape;
-use crate::survey::{self, Finding, plural};
-use crate::text::grouped;
+use crate::survey::{self, Finding};
+use crate::text::{grouped, plural};
 use serde::Serialize;
 use std::collections::BTreeSet;
 use std::fmt::Write;
@@ -20,6 +20,7 @@ pub(super) struct Found {
     algorithm: String,
     seen_in: Vec<&'static str>,
     handshakes: u64,
+    calls: u64,
     programs: Vec<String>,
     #[serde(flatten)]
     finding: Finding,
@@ -34,6 +35,7 @@ pub(super) fn found(counted: &Counted<'_>) -> Vec<Found> {
                 algorithm: escape::for_people(name.as_bytes()),
                 seen_in: row.places.iter().map(|place| place.name()).collect(),
                 handshakes: row.handshakes,
+                calls: row.calls,
                 programs: row.programs.iter().map(|program| counted.shown(program)).collect(),
                 finding,
             });
@@ -82,6 +84,7 @@ fn entries(rows: &[&Found], counted: &Counted<'_>, out: &mut String) {
             format!("{} from {} on", finding.status, finding.effective)
         };
         let names = rule.iter().enumerate().map(|(index, row)| match index {
+            _ if row.handshakes == 0 => format!("{} ({})", row.algorithm, plural(row.calls, "call")),
             0 => format!("{} ({})", row.algorithm, plural(row.handshakes, "handshake")),
             _ => format!("{} ({})", row.algorithm, grouped(row.handshakes)),
         });

@@ -8,10 +8,10 @@ use crate::completeness;
 use crate::console::{Console, Output, stdin_is_terminal};
 use crate::faults::FaultLog;
 use crate::input;
-use crate::pipeline::{Plan, read_captures, run_live};
+use crate::pipeline::{Plan, Wanted, read_captures, read_handshakes, run_live};
 use crate::redact;
 use crate::summary::{self, Totals};
-use crate::survey::{in_short, post_quantum};
+use crate::survey::{in_short, post_quantum, told_by_libraries};
 use crate::text::Paint;
 use anyhow::{Context, Result, bail};
 use jiff::civil::Date;
@@ -110,7 +110,8 @@ fn files<'a>(task: &'a SurveyTask, paths: &[PathBuf], console: Console) -> Resul
     let names: Vec<_> = inputs.segments.iter().map(|segment| segment.reader.path().to_owned()).collect();
     super::refuse_overwriting(task.output.as_deref(), &names)?;
     let mut faults = FaultLog::default();
-    let captures = read_captures(&inputs, &mut faults);
+    let mut captures = read_captures(&inputs, &mut faults);
+    read_handshakes(&inputs, &mut captures, Wanted::All);
     let plan = Plan::new(&inputs, &captures, &task.filter);
     let out = Output::open(task.output.as_deref())?;
     let (totals, range) = (summary::summarize(&plan, &mut faults), plan.range);
@@ -155,6 +156,9 @@ pub(super) fn head(counted: &Counted<'_>, out: &mut String) {
         None => {
             line("TLS", &in_short(survey));
             line("", &post_quantum(survey.quantum));
+            if let Some(told) = told_by_libraries(survey.told) {
+                line("", &told);
+            }
         }
     }
     line("As of", &counted.as_of.date.to_string());

@@ -5,7 +5,7 @@ use super::rules::{self, Found};
 use super::survey::{Counted, head, json};
 use crate::escape;
 use crate::handshakes::{CertificateFields, Role};
-use crate::survey::{CertificateRow, Exchange, Outcomes, Quantum, peer_name, percent, ranked};
+use crate::survey::{CertificateRow, Exchange, Outcomes, Quantum, Told, peer_name, percent, ranked};
 use crate::text::{Align, Table, grouped};
 use anyhow::Result;
 use serde::Serialize;
@@ -28,6 +28,7 @@ struct Report {
     #[serde(flatten)]
     outcomes: OutcomeFields,
     resumed: u64,
+    told_by_libraries: ToldFields,
     #[serde(flatten)]
     quantum: QuantumFields,
     post_quantum_share: Option<f64>,
@@ -48,6 +49,14 @@ struct OutcomeFields {
     answered: u64,
     failed: u64,
     unanswered: u64,
+}
+
+/// What libraries said of handshakes.
+#[derive(Serialize)]
+struct ToldFields {
+    completed: u64,
+    failed: u64,
+    result_unknown: u64,
 }
 
 #[derive(Serialize)]
@@ -95,6 +104,7 @@ struct Program {
     role_unknown: u64,
     #[serde(flatten)]
     outcomes: OutcomeFields,
+    told_by_libraries: ToldFields,
     versions: Vec<String>,
     #[serde(flatten)]
     quantum: QuantumFields,
@@ -133,6 +143,12 @@ impl From<Outcomes> for OutcomeFields {
     }
 }
 
+impl From<Told> for ToldFields {
+    fn from(told: Told) -> Self {
+        Self { completed: told.ok, failed: told.failed, result_unknown: told.unknown }
+    }
+}
+
 impl From<Quantum> for QuantumFields {
     fn from(quantum: Quantum) -> Self {
         Self { post_quantum: quantum.post_quantum, classical: quantum.classical }
@@ -164,6 +180,7 @@ impl Report {
                 as_server: row.server,
                 role_unknown: row.unknown_role,
                 outcomes: row.outcomes.into(),
+                told_by_libraries: row.told.into(),
                 versions: texts(&row.versions),
                 quantum: row.quantum.into(),
             })
@@ -203,6 +220,7 @@ impl Report {
             ends: survey.ends,
             outcomes: survey.outcomes.into(),
             resumed: survey.resumed,
+            told_by_libraries: survey.told.into(),
             quantum: quantum.into(),
             post_quantum_share: share(quantum),
             versions: versions.into_iter().map(|(version, count)| named(version.to_string(), None, count)).collect(),

@@ -87,6 +87,11 @@ impl Filter {
         }
     }
 
+    /// Whether TLS handshakes are among the kinds that are shown.
+    pub fn shows_handshakes(&self) -> bool {
+        self.kinds.is_empty() || self.kinds.contains(&TlsHello::KIND)
+    }
+
     /// Whether the end of the captures must be known to resolve the times.
     pub fn needs_end(&self) -> bool {
         self.since.is_some_and(TimeSpec::needs_end) || self.until.is_some_and(TimeSpec::needs_end)
@@ -107,6 +112,11 @@ impl<'a> ResolvedFilter<'a> {
         // A connection's process may be known only by another of its records.
         header.kinds & self.kind_bits & (capture_kind_bits() | TlsHello::KIND.bit()) != 0
             || selection.tgids().is_none_or(|tgids| tgids.iter().any(|tgid| header.tgids.may_contain(*tgid)))
+    }
+
+    /// Whether a range of time is within the one asked for, or not farther from it than `margin_ns`.
+    pub fn is_near(&self, range: (WallNs, WallNs), margin_ns: i64) -> bool {
+        range.1.0 >= self.since.0.saturating_sub(margin_ns) && range.0.0 <= self.until.0.saturating_add(margin_ns)
     }
 
     /// Whether a TLS handshake has the outcome asked for: one that an alert ended failed.

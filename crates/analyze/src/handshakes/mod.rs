@@ -128,6 +128,8 @@ pub struct Handshakes {
     max_bytes: usize,
     seen: u64,
     refused: u64,
+    /// Some were not read, because nobody asks for them.
+    pub skipped: bool,
 }
 
 impl Default for Handshakes {
@@ -149,6 +151,7 @@ impl Handshakes {
             max_bytes,
             seen: 0,
             refused: 0,
+            skipped: false,
         }
     }
 
@@ -269,24 +272,30 @@ impl Handshakes {
         self.refused
     }
 
-    /// The records that stand for connections which a live reader need not wait for; the n-th has number n.
-    /// `call_may_come` says of a socket that its library may yet tell of it.
+    /// The records that stand for connections which a live reader need not wait for; the n-th has number n. Both ends of a
+    /// connection are given together, so that they can name each other and are counted as one. `call_may_come` says of a
+    /// socket that its library may yet tell of it.
     pub fn take_ready(&mut self, now_ns: u64, at_end: bool, call_may_come: impl Fn(u64) -> bool) -> Vec<u8> {
         let mut records = Vec::new();
         self.by_record.clear();
-        for (index, connection) in (0u32..).zip(&mut self.list) {
-            let from_ns = match connection.ready_from_ns {
-                Some(from_ns) => from_ns,
-                None => connection.ready_from_ns(),
-            };
-            connection.ready_from_ns = Some(from_ns);
+        for connection in &mut self.list {
+            if connection.ready_from_ns.is_none() {
+                connection.ready_from_ns = Some(connection.ready_from_ns());
+            }
+        }
+        let is_ready = |connection: &Connection| {
             let patient_ns = connection.last_ns.saturating_add(LIVE_PATIENCE_NS);
-            let waits = now_ns < patient_ns && call_may_come(connection.key.cookie);
-            if at_end || now_ns >= from_ns && !waits {
-                self.by_record.insert((LIVE_SEGMENT, self.by_record.len() as u64), index);
+            connection.ready_from_ns.is_some_and(|from_ns| now_ns >= from_ns)
+                && (now_ns >= patient_ns || !call_may_come(connection.key.cookie))
+        };
+        let mut ready = Vec::new();
+        for connection in &self.list {
+            if at_end || is_ready(connection) && self.peer(connection).is_none_or(is_ready) {
+                ready.push(connection.index());
                 records.extend_from_slice(&connection.record);
             }
         }
+        self.by_record = (0u64..).zip(ready).map(|(number, index)| ((LIVE_SEGMENT, number), index)).collect();
         records
     }
 

@@ -272,3 +272,21 @@ fn what_capture_leaves_out_between_hellos_is_no_gap() {
     let all = gathered(&[at(20, 2, &b"second"[..]), at(0, 1, b"first")]);
     assert_eq!(all.connections()[0].sent.assemble(), (b"firstsecond".to_vec(), false));
 }
+
+#[test]
+fn a_live_run_shows_both_ends_together() {
+    let mut all = Handshakes::default();
+    let add = |all: &mut Handshakes, time_ns, fixed: TlsHelloFixed, data: &[u8]| {
+        all.add(&header(1, time_ns), &TlsHello { fixed, data, ..TlsHello::default() }, LIVE_SEGMENT, 0);
+    };
+    add(&mut all, 0, fixed(1, true, true), CLIENT);
+    add(&mut all, 0, fixed(2, false, false), CLIENT);
+    add(&mut all, 1, fixed(1, true, false), SERVER);
+    // One end has a later packet, and is waited for: TLS 1.2 may have more to say.
+    add(&mut all, 1, fixed(2, false, true), SERVER);
+    add(&mut all, LIVE_PATIENCE_NS, fixed(2, false, true), b"");
+    assert!(all.take_ready(LIVE_PATIENCE_NS + 1, false, |_| false).is_empty());
+    assert!(!all.take_ready(3 * LIVE_PATIENCE_NS, false, |_| false).is_empty());
+    let [one, two] = [0, 1].map(|number| all.shown_at(LIVE_SEGMENT, number).expect("shown"));
+    assert_eq!(all.peer(one).map(Connection::cookie), Some(two.cookie()));
+}

@@ -1,8 +1,10 @@
-//! Pass 1: lifecycle blocks alone, into one frozen [`Capture`] per capture.
+//! Pass 1: lifecycle blocks alone, into one [`Capture`] per capture; then the blocks with handshakes, as far as they are needed.
 
 use super::BATCH_BLOCKS;
+use super::plan::time_range;
 use crate::capture::Capture;
 use crate::faults::{FaultLog, Problem};
+use crate::filter::Filter;
 use crate::input::Inputs;
 use crypto_trace_format::record::{ApiCall, Records, TlsHello};
 use crypto_trace_format::segment::{BlockBuffer, BlockHeader, BlockType, Fault};
@@ -51,7 +53,6 @@ pub fn read_captures(inputs: &Inputs, faults: &mut FaultLog) -> Vec<Capture> {
             }
         }
     }
-    read_hellos(inputs, &mut captures);
     captures
 }
 
@@ -60,34 +61,97 @@ pub(super) fn has_handshakes(header: &BlockHeader) -> bool {
     header.kinds & (TlsHello::KIND.bit() | ApiCall::KIND.bit()) != 0
 }
 
-/// Reads the blocks with TLS hellos and library calls. What is wrong with them is told when pass 2 comes by.
-fn read_hellos(inputs: &Inputs, captures: &mut [Capture]) {
-    let mut buffer = BlockBuffer::default();
+/// How far from the time that is asked for pieces of a connection may be, and what a library says of it, ns.
+const MARGIN_NS: i64 = 300_000_000_000;
+
+/// Which handshakes are read.
+#[derive(Debug, Clone, Copy)]
+pub enum Wanted<'a> {
+    /// All of them.
+    All,
+    /// Those that events of this filter need.
+    Of(&'a Filter),
+}
+
+/// Reads the blocks with TLS hellos and library calls, after [`read_captures`]. What is wrong with them is told when pass 2
+/// comes by.
+pub fn read_handshakes(inputs: &Inputs, captures: &mut [Capture], wanted: Wanted<'_>) {
+    let mut tasks: Vec<(u32, usize)> = Vec::new();
+    let end = time_range(inputs, captures).map(|(_, end)| end);
     for (number, segment) in (0u32..).zip(&inputs.segments) {
         let Some(capture) = captures.get_mut(segment.capture as usize) else { continue };
         for (index, block) in segment.reader.blocks().iter().enumerate() {
             let header = &block.header;
-            if has_handshakes(header) && segment.reader.read_block(index, &mut buffer).is_ok() {
-                add_hellos(capture, buffer.raw(), number, header.first_record);
+            if !has_handshakes(header) {
+                continue;
+            }
+            let range = capture.clock.range(header.min_time_ns, header.max_time_ns);
+            let needed = match wanted {
+                Wanted::All => true,
+                Wanted::Of(filter) => filter.shows_handshakes() && filter.resolve(end).is_near(range, MARGIN_NS),
+            };
+            if needed {
+                tasks.push((number, index));
+            } else {
+                capture.handshakes.skipped = true;
+            }
+        }
+    }
+    let mut buffers: Vec<(BlockBuffer, Vec<(u64, usize)>)> = Vec::new();
+    buffers.resize_with(BATCH_BLOCKS, Default::default);
+    for batch in tasks.chunks(BATCH_BLOCKS) {
+        // Decompressing is most of the work; what is found is taken in by the order of the inputs.
+        batch.par_iter().zip(&mut buffers).for_each(|((segment, block), (buffer, found))| {
+            found.clear();
+            let Some(segment) = inputs.segments.get(*segment as usize) else { return };
+            let Some(entry) = segment.reader.blocks().get(*block) else { return };
+            if segment.reader.read_block(*block, buffer).is_ok() {
+                find_handshakes(buffer.raw(), entry.header.first_record, found);
+            }
+        });
+        for ((number, _), (buffer, found)) in batch.iter().zip(&buffers) {
+            let capture = inputs.segments.get(*number as usize).map(|segment| segment.capture as usize);
+            let Some(capture) = capture.and_then(|capture| captures.get_mut(capture)) else { continue };
+            for (record, at) in found {
+                add_handshake(capture, buffer.raw().get(*at..).unwrap_or_default(), *number, *record);
             }
         }
     }
     captures.iter_mut().for_each(|capture| capture.handshakes.finish());
 }
 
-/// Takes in the TLS hellos and the library calls of one block.
-pub(super) fn add_hellos(capture: &mut Capture, raw: &[u8], segment: u32, first_record: u64) {
+/// Numbers and places of the TLS hellos and library calls of one block.
+fn find_handshakes(raw: &[u8], first_record: u64, found: &mut Vec<(u64, usize)>) {
+    let mut at = 0;
     for (number, record) in (first_record..).zip(Records::new(raw)) {
         let Ok(record) = record else { return };
-        if record.kind() == TlsHello::KIND
-            && let Ok(hello) = TlsHello::decode(&record)
-        {
-            capture.handshakes.add(&record.header, &hello, segment, number);
-        } else if record.kind() == ApiCall::KIND
-            && let Ok(call) = ApiCall::decode(&record)
-        {
-            capture.calls.add(&record.header, &call);
+        if matches!(record.kind(), TlsHello::KIND | ApiCall::KIND) {
+            found.push((number, at));
         }
+        at += record.header.len as usize;
+    }
+}
+
+/// Takes in the TLS hellos and the library calls of one block.
+pub(super) fn add_handshakes(capture: &mut Capture, raw: &[u8], segment: u32, first_record: u64) {
+    let mut found = Vec::new();
+    find_handshakes(raw, first_record, &mut found);
+    for (number, at) in found {
+        add_handshake(capture, raw.get(at..).unwrap_or_default(), segment, number);
+    }
+}
+
+/// Takes in one record, at the beginning of `raw`.
+fn add_handshake(capture: &mut Capture, raw: &[u8], segment: u32, number: u64) {
+    let Some(Ok(record)) = Records::new(raw).next() else { return };
+    if record.kind() == TlsHello::KIND
+        && let Ok(hello) = TlsHello::decode(&record)
+    {
+        capture.handshakes.add(&record.header, &hello, segment, number);
+    } else if record.kind() == ApiCall::KIND
+        && let Ok(call) = ApiCall::decode(&record)
+    {
+        capture.calls.add(&record.header, &call);
     }
 }
 

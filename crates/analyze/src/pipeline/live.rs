@@ -112,7 +112,7 @@ pub fn run_live(
                     lifecycle::apply(of, buffer.raw());
                 }
                 if lifecycle::has_handshakes(&header) {
-                    lifecycle::add_hellos(of, buffer.raw(), LIVE_SEGMENT, header.first_record);
+                    lifecycle::add_handshakes(of, buffer.raw(), LIVE_SEGMENT, header.first_record);
                 }
                 let latest_ns = header.max_time_ns;
                 if header.record_count > 0 {

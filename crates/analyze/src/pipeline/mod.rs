@@ -20,7 +20,7 @@ mod ordered;
 mod plan;
 
 pub use block::{BlockSource, Match, Tally};
-pub use lifecycle::read_captures;
+pub use lifecycle::{Wanted, read_captures, read_handshakes};
 pub use live::{LiveBlock, LiveRun, LiveSink, run_live};
 pub use ordered::{OrderedOutput, write_ordered};
 pub use plan::{Plan, Task};

@@ -18,6 +18,13 @@ pub fn api_call(object: &mut Object<'_>, capture: &Capture, call: &ApiCall<'_>) 
     object.plain(b",\"meaning\":", ApiMeaning(fixed.meaning).name());
     library(object, capture, (fixed.dev, fixed.ino));
     argument(object, call);
+    if api::uses_algorithm(ApiMeaning(fixed.meaning)) {
+        let family = capture.libraries.get((fixed.dev, fixed.ino)).map_or(&[][..], |row| &row.family);
+        match api::algorithm(call, family) {
+            Some(name) => object.text(b",\"algorithm\":", "argument", name.as_bytes(), Redact::No),
+            None => object.raw(b",\"algorithm\":null"),
+        }
+    }
     object.number_or_null(b",\"result\":", known(api::state::RESULT).then_some(fixed.result));
     yes_no_null(object, b",\"succeeded\":", succeeded(call));
     object.number(b",\"count\":", fixed.count);

@@ -3,6 +3,8 @@
 //! Blocks are counted in parallel ([`partial`]) and added up in order ([`totals`]), so the result does not depend on the
 //! number of threads. Nothing is sorted by time, and nothing is kept per event.
 
+mod calls;
+mod coverage;
 pub mod histogram;
 mod partial;
 mod print;

@@ -1,13 +1,14 @@
 //! What a few blocks add to the summary: counted by cheap keys, in parallel with other blocks.
 
 use super::histogram::Histogram;
+use crate::api::{self, FileId, state};
 use crate::clock::WallNs;
 use crate::faults::Problem;
 use crate::filter::{ResolvedFilter, Selection};
 use crate::pipeline::{BlockSource, Match, Tally};
 use crate::timeline::ImageId;
 use crypto_trace_format::catalog::{FileType, file_type};
-use crypto_trace_format::record::{Comm, FileOpen, Kind, LibLoad, RecordError};
+use crypto_trace_format::record::{ApiCall, ApiMeaning, Comm, FileOpen, Kind, LibLoad, RecordError};
 use foldhash::fast::RandomState;
 use std::borrow::Borrow;
 use std::collections::{HashMap, HashSet};
@@ -49,6 +50,8 @@ pub struct FileUse {
 pub struct LibraryUse {
     /// Loads.
     pub loads: u64,
+    /// The file that was loaded first.
+    pub file: FileId,
     /// Images that loaded it, with a process id for those the timeline does not know.
     pub images: Vec<ImageKey>,
 }
@@ -76,8 +79,26 @@ pub struct Partial {
     pub libraries: Vec<(Vec<u8>, LibraryUse)>,
     /// TLS connections: number, process, thread name; no process where it is not known.
     pub connections: Vec<(u32, Option<(ImageId, Comm)>)>,
+    /// Calls of library functions.
+    pub calls: Vec<(ApiKey, ApiUse)>,
     /// What was wrong.
     pub problems: Vec<Problem>,
+}
+
+/// Calls that are counted together: library, purpose, function, algorithm by its name or number there, and who called.
+pub type ApiKey = (FileId, u16, Vec<u8>, (Vec<u8>, u64), ImageKey);
+
+/// Calls of one function by one image.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct ApiUse {
+    /// How many.
+    pub calls: u64,
+    /// Those of them that failed.
+    pub failed: u64,
+    /// Those of them that the library itself made.
+    pub internal: u64,
+    /// Some thread name.
+    pub comm: Comm,
 }
 
 /// Rows by key, in the order their keys came.
@@ -131,6 +152,7 @@ pub struct Counter {
     histogram: Histogram,
     range: Option<(WallNs, WallNs)>,
     connections: Vec<(u32, Option<(ImageId, Comm)>)>,
+    calls: Rows<ApiKey, ApiUse>,
     problems: Vec<Problem>,
 }
 
@@ -166,6 +188,7 @@ impl Counter {
             files: self.files.into_rows(),
             libraries: self.libraries.into_rows(),
             connections: self.connections,
+            calls: self.calls.into_rows(),
             problems: self.problems,
         }
     }
@@ -174,11 +197,13 @@ impl Counter {
     fn add(&mut self, found: &Match<'_>) -> Result<(), RecordError> {
         let record = &found.record;
         let kind = record.kind();
-        let (open, load) = match kind {
-            FileOpen::KIND => (Some(FileOpen::decode(record)?), None),
-            LibLoad::KIND => (None, Some(LibLoad::decode(record)?)),
-            _ => (None, None),
-        };
+        let (mut open, mut load, mut call) = (None, None, None);
+        match kind {
+            FileOpen::KIND => open = Some(FileOpen::decode(record)?),
+            LibLoad::KIND => load = Some(LibLoad::decode(record)?),
+            ApiCall::KIND => call = Some(ApiCall::decode(record)?),
+            _ => {}
+        }
         if let Some(count) = self.kinds.get_mut(usize::from(kind.0)) {
             *count += 1;
         }
@@ -203,14 +228,36 @@ impl Counter {
             image.loads += 1;
             let Some(library) = self.libraries.row(load.path, LibraryUse::default) else { return Ok(()) };
             library.loads += 1;
+            if library.file == (0, 0) {
+                library.file = (load.fixed.dev, load.fixed.ino);
+            }
             let number = self.libraries.index.get(load.path).copied().unwrap_or(0);
             if self.loaders.insert((number, key))
                 && let Some(library) = self.libraries.rows.get_mut(number)
             {
                 library.images.push(key);
             }
+        } else if let Some(call) = call {
+            self.add_call(&call, key, header.comm);
         }
         Ok(())
+    }
+
+    fn add_call(&mut self, call: &ApiCall<'_>, image: ImageKey, comm: Comm) {
+        let fixed = &call.fixed;
+        // Other texts and numbers are not counted apart.
+        let uses_algorithm = api::uses_algorithm(ApiMeaning(fixed.meaning));
+        let short = |text| api::short(text, api::MAX_TEXT).to_vec();
+        let (text, number) = if uses_algorithm { (short(call.text), fixed.number) } else { (Vec::new(), 0) };
+        let key = ((fixed.dev, fixed.ino), fixed.meaning, short(call.function), (text, number), image);
+        let Some(row) = self.calls.row(&key, || ApiUse { comm, ..ApiUse::default() }) else { return };
+        row.calls = row.calls.saturating_add(fixed.count);
+        if api::succeeded(call) == Some(false) {
+            row.failed = row.failed.saturating_add(fixed.count);
+        }
+        if fixed.state & state::INTERNAL != 0 {
+            row.internal = row.internal.saturating_add(fixed.count);
+        }
     }
 
     #[inline]

@@ -1,7 +1,7 @@
 //! The summary as text.
 
-use super::tls;
 use super::totals::{File, Program, Totals};
+use super::{calls, coverage, tls};
 use crate::capture::Capture;
 use crate::clock::WallNs;
 use crate::names::{self, errno_name};
@@ -31,6 +31,8 @@ pub struct SummaryContext<'a> {
     pub damaged_records: u64,
     /// Whether there is any damage.
     pub damaged: bool,
+    /// Why there are no events, when there are none.
+    pub why_none: String,
     /// Hide home directories.
     pub redact: bool,
     /// Colours.
@@ -48,6 +50,8 @@ pub fn print(totals: &Totals, context: &SummaryContext<'_>) -> String {
     files(totals, context, &mut out);
     libraries(totals, context.paint, &mut out);
     tls::print(totals, context, &mut out);
+    calls::print(totals, context, &mut out);
+    coverage::print(context, &mut out);
     if totals.overflowed {
         out.push_str("\nToo many distinct names: some rows are missing above, totals by type are complete.\n");
     }
@@ -64,7 +68,7 @@ fn head(totals: &Totals, context: &SummaryContext<'_>, out: &mut String) {
             let span = u64::try_from(to.0.saturating_sub(from.0)).unwrap_or(0);
             line("Time", &format!("{} to {} ({})", short(from), short(to), duration(span)));
         }
-        None => line("Time", "no events"),
+        None => line("Time", &context.why_none),
     }
     for capture in context.captures {
         let meta = &capture.meta;
@@ -72,9 +76,9 @@ fn head(totals: &Totals, context: &SummaryContext<'_>, out: &mut String) {
         let text = [&meta.host, &meta.kernel, &meta.arch].map(|text| escape::for_people(text.as_bytes()));
         let [host, kernel, arch] = text;
         line("Host", &format!("{host} (Linux {kernel} {arch}, capture {id}…)"));
-        if !meta.filters.is_empty() {
-            let filters = meta.filters.iter().map(|filter| redact::for_people(filter.as_bytes(), context.redact));
-            line("Recorded", &format!("only {}", filters.collect::<Vec<_>>().join(" ")));
+        let options = meta.filters.iter().map(|filter| redact::for_people(filter.as_bytes(), context.redact));
+        if let Some(recorded) = completeness::recorded(&options.collect::<Vec<_>>()) {
+            line("Recorded", &recorded);
         }
     }
     let missing: Vec<String> = context

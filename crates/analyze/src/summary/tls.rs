@@ -4,21 +4,15 @@
 
 use super::print::{SummaryContext, TOP, others, section, tabulate};
 use super::totals::Totals;
-use crate::capture::Capture;
-use crate::completeness;
 use crate::escape;
-use crate::survey::{Survey, post_quantum, ranked};
+use crate::survey::{Survey, post_quantum, ranked, told_by_libraries};
 use crate::text::{Align, Table, grouped};
 use std::fmt::Write;
 
-/// Appends the section; nothing when the capture has nothing to do with TLS.
+/// Appends the section; nothing when there are no handshakes. Why, tells [`super::coverage`].
 pub(super) fn print(totals: &Totals, context: &SummaryContext<'_>, out: &mut String) {
     let survey = &totals.survey;
     if survey.ends == 0 {
-        if context.captures.iter().any(Capture::watches_tls) {
-            section("TLS handshakes", context.paint, out);
-            let _ = writeln!(out, "  {}", completeness::why_no_handshakes(context.captures));
-        }
         return;
     }
     let mut table = Table::new(&[
@@ -55,6 +49,9 @@ pub(super) fn print(totals: &Totals, context: &SummaryContext<'_>, out: &mut Str
 fn shares(survey: &Survey, out: &mut String) {
     if survey.outcomes.answered > 0 {
         let _ = writeln!(out, "  {}", post_quantum(survey.quantum));
+    }
+    if let Some(told) = told_by_libraries(survey.told) {
+        let _ = writeln!(out, "  {told}");
     }
     if survey.resumed > 0 {
         let _ = writeln!(out, "  resumed: {}", grouped(survey.resumed));

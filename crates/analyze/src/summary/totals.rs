@@ -4,15 +4,16 @@
 
 use super::histogram::Histogram;
 use super::partial::{FileUse, ImageUse, LibraryUse, Partial, count_errno};
+use crate::api::{self, FileId};
 use crate::capture::Capture;
 use crate::clock::WallNs;
 use crate::faults::FaultLog;
 use crate::library;
 use crate::pipeline::Tally;
-use crate::survey::{Passed, Survey};
+use crate::survey::{CallKey, CallRow, Passed, Survey};
 use crate::timeline::ImageId;
 use crypto_trace_format::catalog::{self, FileType, file_name};
-use crypto_trace_format::record::{Kind, trim_comm};
+use crypto_trace_format::record::{ApiCall, ApiCallFixed, ApiMeaning, Kind, trim_comm};
 use foldhash::fast::RandomState;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
@@ -36,6 +37,8 @@ pub struct Program {
     pub libraries: BTreeSet<&'static str>,
     /// Those of them that speak TLS.
     pub tls_libraries: BTreeSet<&'static str>,
+    /// Their files, by capture.
+    pub tls_files: BTreeSet<(u32, FileId)>,
     /// Processes that loaded one of those.
     pub tls_processes: u64,
     /// Processes.
@@ -95,6 +98,8 @@ pub struct Totals {
     pub types: BTreeMap<FileType, TypeTotal>,
     /// By library.
     pub libraries: BTreeMap<LibraryKey, Library>,
+    /// Files of libraries that speak TLS: where, and how often they were loaded, by capture.
+    pub tls_files: BTreeMap<(u32, FileId), (Vec<u8>, u64)>,
     /// TLS handshakes.
     pub survey: Survey,
     /// A table was full: some rows are missing, some counts of distinct things are too low.
@@ -132,6 +137,22 @@ impl Totals {
         for (connection, process) in partial.connections {
             let program = process.map(|(image, comm)| program_name(capture, image, trim_comm(&comm)).to_vec());
             self.passed.push(Passed { capture: partial.capture, connection, program });
+        }
+        for ((library, meaning, function, (text, number), (image, _)), used) in partial.calls {
+            let fixed = ApiCallFixed { meaning, number, ..ApiCallFixed::default() };
+            let call = ApiCall { fixed, function: &function, text: &text, ..ApiCall::default() };
+            let family = capture.libraries.get(library).map_or(&[][..], |row| &row.family);
+            let algorithm = api::algorithm(&call, family);
+            let key = CallKey {
+                capture: partial.capture,
+                library,
+                meaning: ApiMeaning(meaning),
+                function: function.into(),
+                algorithm,
+            };
+            let row =
+                CallRow { calls: used.calls, failed: used.failed, internal: used.internal, programs: BTreeSet::new() };
+            self.survey.add_calls(key, &row, Some(program_name(capture, image, trim_comm(&used.comm))));
         }
     }
 
@@ -207,12 +228,20 @@ impl Totals {
         let library_number = *self.library_numbers.entry(key.clone()).or_insert(next);
         let library = self.libraries.entry(key).or_default();
         library.loads += used.loads;
+        let speaks_tls = library::speaks_tls(file);
+        let file_key = (number, used.file);
+        if speaks_tls && (self.tls_files.len() < MAX_ROWS || self.tls_files.contains_key(&file_key)) {
+            self.tls_files.entry(file_key).or_insert_with(|| (path.to_vec(), 0)).1 += used.loads;
+        }
         for (image, tgid) in &used.images {
             let process = capture.timeline.process_of(*image).map_or(u32::MAX, |process| process.number());
             if let Some(program) = capture.timeline.exe(*image).and_then(|exe| self.programs.get_mut(exe)) {
                 program.libraries.insert(name);
-                if library::speaks_tls(file) {
+                if speaks_tls {
                     program.tls_libraries.insert(name);
+                    if program.tls_files.len() < 100 {
+                        program.tls_files.insert(file_key);
+                    }
                     let room = self.seen_tls.len() < 8 * MAX_ROWS;
                     program.tls_processes += u64::from(room && self.seen_tls.insert((number, process, *tgid)));
                 }

@@ -2,10 +2,14 @@
 //!
 //! Only what was negotiated is told. What a client offers is not used by that, and not counted.
 
+use crate::api::short;
 use crate::catalog;
 use crate::handshakes::{Connection, Outcome, Role, View};
 use crate::registry::{AlertDescription, CipherSuite, Group, Version};
 use crate::tls::{Certificate, KeyExchange, Negotiated, Resumption};
+
+/// Bytes of a server name that are counted by; RFC 1035 allows no longer ones.
+const MAX_NAME: usize = 255;
 
 /// Where in a handshake an algorithm was used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -22,6 +26,8 @@ pub enum Place {
     CertificateKey,
     /// The signature of a certificate.
     CertificateSignature,
+    /// A call of a library function, for TLS or not.
+    LibraryCall,
 }
 
 impl Place {
@@ -34,6 +40,7 @@ impl Place {
             Self::CipherSuite => "cipher_suite",
             Self::CertificateKey => "certificate_key",
             Self::CertificateSignature => "certificate_signature",
+            Self::LibraryCall => "library_call",
         }
     }
 }
@@ -101,7 +108,7 @@ impl Facts {
             suite: negotiated.and_then(|agreed| agreed.cipher_suite),
             exchange: negotiated.map_or(Exchange::NotSeen, exchange),
             resumed: negotiated.is_some_and(is_resumed),
-            server_name: hello.and_then(|hello| hello.server_name.clone()),
+            server_name: hello.and_then(|hello| hello.server_name.as_deref()).map(|name| short(name, MAX_NAME).into()),
             algorithms: negotiated.map(|agreed| algorithms(agreed, &view, &certificates)).unwrap_or_default(),
             certificates,
             gap: view.gap,

@@ -59,10 +59,14 @@ impl Finding {
 
 /// What the rules published by `as_of` say of an algorithm: those in force first, the strictest first among them.
 pub fn findings(name: &str, row: &AlgorithmRow, as_of: Date) -> Vec<Finding> {
-    let in_handshake = row.places.iter().any(|place| *place != Place::CertificateSignature);
+    let in_handshake =
+        row.places.iter().any(|place| !matches!(place, Place::CertificateSignature | Place::LibraryCall));
+    // The IETF's rules here are about TLS; calls may be for anything.
+    let in_tls = row.places.iter().any(|place| *place != Place::LibraryCall);
     catalog::assess(name, as_of)
         .into_iter()
         .filter(|finding| in_handshake || !finding.rule.handshake_only)
+        .filter(|finding| in_tls || finding.document.authority != "IETF")
         .map(|finding| {
             let (rule, document) = (finding.rule, finding.document);
             Finding {
@@ -120,5 +124,6 @@ mod tests {
         assert!(documents(&row(&[Place::Authentication])).contains(&"RFC 9155"));
         assert!(!documents(&row(&[Place::CertificateSignature])).contains(&"RFC 9155"));
         assert!(!documents(&row(&[Place::CertificateSignature])).is_empty());
+        assert_eq!(documents(&row(&[Place::LibraryCall])), ["SP 800-131A"]);
     }
 }

@@ -3,14 +3,17 @@
 //! A connection that was seen from both ends is one handshake in every count, but of programs: there each end is its
 //! program's. Every table has a limit; what is beyond is told by [`Survey::overflowed`].
 
+mod calls;
 mod facts;
 mod findings;
 mod words;
 
+pub use calls::{CallKey, CallRow};
 pub use facts::{Exchange, Facts, Place};
 pub use findings::{Finding, findings};
-pub use words::{in_short, peer_name, percent, plural, post_quantum, ranked};
+pub use words::{in_short, peer_name, percent, post_quantum, ranked, told_by_libraries};
 
+use crate::api::{FileId, HandshakeCall};
 use crate::capture::Capture;
 use crate::handshakes::{Connection, Outcome, Role};
 use crate::registry::{AlertDescription, CipherSuite, Version};
@@ -119,6 +122,32 @@ impl PeerRow {
     }
 }
 
+/// Handshakes by what libraries said of them: also of those that the wire cannot tell the end of.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Told {
+    /// Completed.
+    pub ok: u64,
+    /// Failed.
+    pub failed: u64,
+    /// A call was seen, its result was not.
+    pub unknown: u64,
+}
+
+impl Told {
+    fn add(&mut self, call: &HandshakeCall) {
+        match call.succeeded {
+            Some(true) => self.ok += 1,
+            Some(false) => self.failed += 1,
+            None => self.unknown += 1,
+        }
+    }
+
+    /// All of them.
+    pub fn all(self) -> u64 {
+        self.ok + self.failed + self.unknown
+    }
+}
+
 /// Ends of one program.
 #[derive(Debug, Clone, Default)]
 pub struct ProgramRow {
@@ -136,6 +165,10 @@ pub struct ProgramRow {
     pub versions: BTreeSet<Version>,
     /// Key exchanges.
     pub quantum: Quantum,
+    /// What libraries said of them.
+    pub told: Told,
+    /// Those libraries: capture and file.
+    pub libraries: BTreeSet<(u32, FileId)>,
 }
 
 /// Uses of one algorithm.
@@ -143,7 +176,9 @@ pub struct ProgramRow {
 pub struct AlgorithmRow {
     /// Handshakes.
     pub handshakes: u64,
-    /// Where in them.
+    /// Calls of library functions that use it.
+    pub calls: u64,
+    /// Where.
     pub places: BTreeSet<Place>,
     /// Programs, the first few.
     pub programs: BTreeSet<Vec<u8>>,
@@ -181,6 +216,10 @@ pub struct Survey {
     pub exchanges: BTreeMap<Exchange, u64>,
     /// Key exchanges.
     pub quantum: Quantum,
+    /// What libraries said of handshakes.
+    pub told: Told,
+    /// Calls of library functions.
+    pub calls: BTreeMap<CallKey, CallRow>,
     /// Those that an alert ended, by alert and who sent it.
     pub alerts: BTreeMap<(AlertDescription, Role), u64>,
     /// By the host asked for.
@@ -210,6 +249,11 @@ impl ProgramRow {
     pub fn ends(&self) -> u64 {
         self.client + self.server + self.unknown_role
     }
+
+    /// Those that no library told of.
+    pub fn wire_only(&self) -> u64 {
+        self.ends().saturating_sub(self.told.all())
+    }
 }
 
 impl Survey {
@@ -220,26 +264,32 @@ impl Survey {
             let facts: Vec<_> = chunk
                 .par_iter()
                 .map(|one| {
-                    let handshakes = &captures.get(one.capture as usize)?.handshakes;
+                    let Capture { handshakes, calls, .. } = captures.get(one.capture as usize)?;
                     let connection = handshakes.connections().get(one.connection as usize)?;
                     let facts = Facts::new(connection);
                     let peer = handshakes.peer(connection).filter(|peer| known.contains(&(one.capture, peer.index())));
                     let counts = peer.is_none_or(|peer| counts_for_both(connection, facts.role, peer));
-                    Some((connection, facts, counts))
+                    let call = calls.of(connection.cookie());
+                    // Of a handshake that counts once, either end may tell.
+                    let of_either = call.or_else(|| calls.of(handshakes.peer(connection)?.cookie()));
+                    Some((connection, facts, counts, (call, of_either)))
                 })
                 .collect();
             for (one, facts) in chunk.iter().zip(facts) {
-                let Some((connection, facts, counts)) = facts else { continue };
-                self.add_end(one, connection, &facts);
+                let Some((connection, facts, counts, (call, of_either))) = facts else { continue };
+                self.add_end(one, connection, &facts, call);
                 self.add_names(one.program.as_deref(), &facts, counts);
                 if counts {
+                    if let Some(call) = of_either {
+                        self.told.add(call);
+                    }
                     self.add_handshake(connection, facts);
                 }
             }
         }
     }
 
-    fn add_end(&mut self, passed: &Passed, connection: &Connection, facts: &Facts) {
+    fn add_end(&mut self, passed: &Passed, connection: &Connection, facts: &Facts, call: Option<&HandshakeCall>) {
         self.ends += 1;
         self.late += u64::from(connection.late);
         self.gaps += u64::from(facts.gap);
@@ -257,17 +307,17 @@ impl Survey {
         row.outcomes.add(facts.outcome);
         row.versions.extend(facts.version);
         row.quantum.add(&facts.exchange);
+        if let Some(call) = call {
+            row.told.add(call);
+            if row.libraries.len() < MAX_PROGRAMS {
+                row.libraries.insert((passed.capture, call.library));
+            }
+        }
     }
 
     /// Algorithms and certificates: of both ends who used them, of one how often.
     fn add_names(&mut self, program: Option<&[u8]>, facts: &Facts, counts: bool) {
-        let name_in = |programs: &mut BTreeSet<Vec<u8>>| {
-            if let Some(program) = program
-                && programs.len() < MAX_PROGRAMS
-            {
-                programs.insert(program.to_vec());
-            }
-        };
+        let name_in = |programs: &mut BTreeSet<Vec<u8>>| name_program(programs, program);
         let mut before: Option<&str> = None;
         let mut algorithms: Vec<&(String, Place)> = facts.algorithms.iter().collect();
         algorithms.sort();
@@ -334,6 +384,14 @@ impl Survey {
         if let Some(count) = row(&mut self.exchanges, facts.exchange, &mut self.overflowed) {
             *count += 1;
         }
+    }
+}
+
+fn name_program(programs: &mut BTreeSet<Vec<u8>>, program: Option<&[u8]>) {
+    if let Some(program) = program
+        && programs.len() < MAX_PROGRAMS
+    {
+        programs.insert(program.to_vec());
     }
 }
 

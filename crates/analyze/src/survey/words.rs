@@ -1,9 +1,9 @@
 //! Counts as people read them, the same wherever they are told.
 
-use super::{PeerKey, Quantum, Survey};
+use super::{PeerKey, Quantum, Survey, Told};
 use crate::escape;
 use crate::handshakes::Role;
-use crate::text::grouped;
+use crate::text::{grouped, plural};
 use std::fmt::Write;
 
 /// How many there were, and how they ended.
@@ -21,9 +21,18 @@ pub fn in_short(survey: &Survey) -> String {
     text
 }
 
-/// `1 handshake`, `2 handshakes`
-pub fn plural(count: u64, what: &str) -> String {
-    format!("{} {what}{}", grouped(count), if count == 1 { "" } else { "s" })
+/// What libraries said of handshakes; nothing when they said nothing.
+pub fn told_by_libraries(told: Told) -> Option<String> {
+    if told.all() == 0 {
+        return None;
+    }
+    let mut text = format!("by their libraries: {} completed", grouped(told.ok));
+    for (count, what) in [(told.failed, "failed"), (told.unknown, "with a result that is not known")] {
+        if count > 0 {
+            let _ = write!(text, ", {} {what}", grouped(count));
+        }
+    }
+    Some(text)
 }
 
 /// The share of post-quantum key exchange.

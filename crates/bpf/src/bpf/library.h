@@ -11,11 +11,15 @@
 #ifndef CRYPTO_TRACE_LIBRARY_H
 #define CRYPTO_TRACE_LIBRARY_H
 
-/* Cookie of a probe: row, library, whether the return is probed as well, and, of those that count, its place in `hits`. */
+/*
+ * Cookie of a probe: row, library, whether the return is probed as well, of those that count its place in `hits`, and how
+ * far the stack pointer has moved since the entry.
+ */
 #define CT_COOKIE_FUNCTION(cookie) ((__u32)(cookie)&0xffff)
 #define CT_COOKIE_LIBRARY(cookie) ((__u32)((cookie) >> 16) & 0xffff)
 #define CT_COOKIE_RETURNS(cookie) ((cookie) >> 32 & 1)
 #define CT_COOKIE_HITS(cookie) ((__u32)((cookie) >> 33) & 0xffff)
+#define CT_COOKIE_STACK(cookie) ((cookie) >> 49)
 
 /* A number that stands for an object, so that no address of the process is recorded. */
 static __always_inline __u64 object_number(__u64 object)
@@ -453,7 +457,7 @@ int library_count(struct pt_regs *regs)
 			name_algorithm(call_argument(regs, f->context_arg), &key, f->context_by[0], f->context_by[1]);
 		break;
 	}
-	if (!bpf_find_vma(task, call_site(regs), is_of_library, &caller, 0))
+	if (!bpf_find_vma(task, call_site(regs, CT_COOKIE_STACK(cookie)), is_of_library, &caller, 0))
 		key.internal = caller.internal;
 
 	use = bpf_map_lookup_elem(&uses, &key);

@@ -167,12 +167,12 @@ static __always_inline __s64 call_result(struct pt_regs *regs)
 	return (__s64)BPF_CORE_READ(regs, ax);
 }
 
-/* Where a function that has just been entered returns to; 0: not known. */
-static __always_inline __u64 call_site(struct pt_regs *regs)
+/* Where a function returns to that has moved the stack pointer down by `stack` bytes since its entry; 0: not known. */
+static __always_inline __u64 call_site(struct pt_regs *regs, __u64 stack)
 {
 	__u64 site = 0;
 
-	bpf_probe_read_user(&site, sizeof(site), (void *)BPF_CORE_READ(regs, sp));
+	bpf_probe_read_user(&site, sizeof(site), (void *)(BPF_CORE_READ(regs, sp) + stack));
 	return site;
 }
 
@@ -280,7 +280,7 @@ static __always_inline __s64 call_result(struct pt_regs *regs)
 	return (__s64)BPF_CORE_READ(regs, regs[0]);
 }
 
-static __always_inline __u64 call_site(struct pt_regs *regs)
+static __always_inline __u64 call_site(struct pt_regs *regs, __u64 stack)
 {
 	return BPF_CORE_READ(regs, regs[30]);
 }

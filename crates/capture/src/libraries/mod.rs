@@ -23,7 +23,7 @@ use std::sync::{Arc, Mutex};
 use anyhow::Context as _;
 use crypto_trace_bpf::{FunctionRow, LibraryRow, LoadError, Programs};
 use crypto_trace_format::record::{
-    ApiCall, Header, LibLoad, LibraryInfo, LibraryInfoFixed, ProbeState, Record, Records, TlsHello,
+    ApiCall, ApiMeaning, Header, LibLoad, LibraryInfo, LibraryInfoFixed, ProbeState, Record, Records, TlsHello,
 };
 use rustix::event::{EventfdFlags, eventfd};
 
@@ -68,9 +68,12 @@ impl Notices {
         match record.kind() {
             LibLoad::KIND => self.see_library(record),
             TlsHello::KIND => self.see_process(&record.header),
-            // Its library is known.
             ApiCall::KIND => {
-                self.add_process(&record.header);
+                let is_handshake = |call: ApiCall<'_>| call.fixed.meaning == ApiMeaning::HANDSHAKE.0;
+                if ApiCall::decode(record).is_ok_and(is_handshake) {
+                    // Its library is known.
+                    self.add_process(&record.header);
+                }
             }
             _ => {}
         }

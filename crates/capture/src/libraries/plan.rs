@@ -9,7 +9,7 @@ use object::read::ReadCache;
 
 use super::accessor;
 use super::elf::{Elf, ElfError, Function};
-use super::site;
+use super::site::{self, Needs};
 use super::table::{Chain, Family, ProbeTable};
 
 /// Bits of `LibraryInfoFixed::features`.
@@ -172,23 +172,27 @@ fn plan_function(
     let Some(row) = table.functions.get(usize::from(index)) else { return };
     let Some(function) = elf.function(&row.name) else { return };
     let code = if cfg!(target_arch = "x86_64") { elf.code(function, site::MAX_CODE) } else { Vec::new() };
-    let at = |into: u64| ProbeSite { offset: function.offset + into, function: index };
-    let entry = at(site::entry(&code));
+    let arguments = row.arguments();
+    let entry = |stack: bool| {
+        let site = site::entry(&code, Needs { arguments: &arguments, stack });
+        ProbeSite { offset: function.offset + site.offset, function: index, stack: site.stack }
+    };
+    let at = |into: u64| ProbeSite { offset: function.offset + into, function: index, stack: 0 };
     plan.functions = plan.functions.saturating_add(1);
     if row.does == Does::Count {
-        plan.probes.counted.push(entry);
+        plan.probes.counted.push(entry(false));
         return;
     }
     let silent = matches!(row.does, Does::Descriptor | Does::Forget) || row.returns == Returns::Nothing;
     if silent {
-        plan.probes.entries.push(entry);
+        plan.probes.entries.push(entry(false));
     } else if returns == ReturnProbes::Kernel && !elf.is_go {
-        plan.probes.returning.push(entry);
+        plan.probes.returning.push(entry(true));
     } else if let Some(exits) = exits(function, &code) {
-        plan.probes.stepped.push(entry);
+        plan.probes.stepped.push(entry(false));
         plan.probes.exits.extend(exits.into_iter().map(at));
     } else {
-        plan.probes.entries.push(entry);
+        plan.probes.entries.push(entry(false));
         without_result.push(row.name.clone());
     }
 }

@@ -1,41 +1,84 @@
 //! Where to put a probe into a function, so that it costs the traced program little.
 //!
 //! The kernel emulates a few instructions of a probed place and must single-step all others, which takes about fifteen times as
-//! long. So a probe goes to the first instruction that is emulated, if nothing before it changes an argument or the stack:
-//! then all is as it was at the entry. Source: arch/x86/kernel/uprobes.c (branch_setup_insn, push_setup_insn).
+//! long. So a probe goes to the first instruction that is emulated, if nothing before it changes what the probe looks at. Source: arch/x86/kernel/uprobes.c (branch_setup_insn, push_setup_insn).
 
 use iced_x86::{
-    Decoder, DecoderOptions, FlowControl, Instruction, InstructionInfoFactory, Mnemonic, OpAccess, Register,
+    Decoder, DecoderOptions, FlowControl, Instruction, InstructionInfoFactory, Mnemonic, OpAccess, OpKind, Register,
 };
 
 /// Instructions looked at for a better place.
-const LOOK_AHEAD: usize = 4;
+const LOOK_AHEAD: usize = 8;
 
 /// Bytes of a function that are looked at.
 pub const MAX_CODE: usize = 128 << 10;
 
-/// The registers that arguments come in, and the stack.
-const KEPT: [Register; 7] =
-    [Register::RDI, Register::RSI, Register::RDX, Register::RCX, Register::R8, Register::R9, Register::RSP];
+/// The registers that arguments come in: System V AMD64 ABI, section 3.2.3.
+const ARGUMENTS: [Register; 6] =
+    [Register::RDI, Register::RSI, Register::RDX, Register::RCX, Register::R8, Register::R9];
 
-/// Offset from the function's begin where a probe for its entry goes.
-pub fn entry(code: &[u8]) -> u64 {
+/// What must be at a probe as it was at the entry of its function.
+#[derive(Debug, Clone, Copy)]
+pub struct Needs<'a> {
+    /// These arguments, counted from 0.
+    pub arguments: &'a [u8],
+    /// The stack pointer, as a uretprobe wants it; else it is told how far it moved.
+    pub stack: bool,
+}
+
+/// Where a probe goes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Site {
+    /// From the function's begin.
+    pub offset: u64,
+    /// How far below its place at the entry the stack pointer is, in bytes.
+    pub stack: u16,
+}
+
+/// Where a probe for the entry of a function goes.
+pub fn entry(code: &[u8], needs: Needs<'_>) -> Site {
+    cheaper(code, needs).unwrap_or_default()
+}
+
+fn cheaper(code: &[u8], needs: Needs<'_>) -> Option<Site> {
+    let arguments = needs.arguments.iter().filter_map(|n| ARGUMENTS.get(usize::from(*n)).copied());
+    let kept: Vec<Register> = arguments.collect();
     let mut decoder = Decoder::with_ip(64, code, 0, DecoderOptions::NONE);
     let mut factory = InstructionInfoFactory::new();
+    let mut stack: i32 = 0;
     for _ in 0..LOOK_AHEAD {
         let instruction = decoder.decode();
         if instruction.is_invalid() {
-            return 0;
+            return None;
         }
         if is_emulated(&instruction) {
-            let at = instruction.ip();
-            return if is_jumped_to(code, at) { 0 } else { at };
+            let offset = instruction.ip();
+            let stack = u16::try_from(stack).ok()?;
+            return (!is_jumped_to(code, offset)).then_some(Site { offset, stack });
         }
-        if instruction.flow_control() != FlowControl::Next || changes_state(&mut factory, &instruction) {
-            return 0;
+        if instruction.flow_control() != FlowControl::Next {
+            return None;
         }
+        let moved = stack_move(&instruction)?;
+        if (moved != 0 && needs.stack) || changes(&mut factory, &instruction, &kept, moved != 0) {
+            return None;
+        }
+        stack += moved;
     }
-    0
+    None
+}
+
+/// How far an instruction moves the stack pointer down; `None` when that cannot be told.
+fn stack_move(instruction: &Instruction) -> Option<i32> {
+    if instruction.mnemonic() == Mnemonic::Sub && instruction.op0_register() == Register::RSP {
+        let is_constant = matches!(instruction.op1_kind(), OpKind::Immediate8to64 | OpKind::Immediate32to64);
+        return is_constant.then(|| i32::try_from(instruction.immediate(1)).ok()).flatten();
+    }
+    match instruction.mnemonic() {
+        Mnemonic::Push => Some(8),
+        _ if instruction.op0_register() == Register::RSP && instruction.op0_kind() == OpKind::Register => None,
+        _ => Some(-instruction.stack_pointer_increment()),
+    }
 }
 
 fn is_emulated(instruction: &Instruction) -> bool {
@@ -51,17 +94,17 @@ fn is_emulated(instruction: &Instruction) -> bool {
     }
 }
 
-/// Whether an argument, the stack or memory is not afterwards as it was.
-fn changes_state(factory: &mut InstructionInfoFactory, instruction: &Instruction) -> bool {
+/// Whether one of these registers, or memory other than the stack's new part, is not afterwards as it was.
+fn changes(factory: &mut InstructionInfoFactory, instruction: &Instruction, kept: &[Register], pushes: bool) -> bool {
     let writes = |access: OpAccess| {
         !matches!(access, OpAccess::None | OpAccess::Read | OpAccess::CondRead | OpAccess::NoMemAccess)
     };
     let info = factory.info(instruction);
-    info.used_memory().iter().any(|memory| writes(memory.access()))
+    (!pushes && info.used_memory().iter().any(|memory| writes(memory.access())))
         || info
             .used_registers()
             .iter()
-            .any(|used| writes(used.access()) && KEPT.contains(&used.register().full_register()))
+            .any(|used| writes(used.access()) && kept.contains(&used.register().full_register()))
 }
 
 /// Whether the function jumps back to where the probe would be.
@@ -98,27 +141,46 @@ pub fn exits(code: &[u8]) -> Option<Vec<u64>> {
 mod tests {
     use super::*;
 
-    #[test]
-    fn a_probe_goes_where_it_is_cheap() {
-        // push %rbx; sub $0x30,%rsp
-        assert_eq!(entry(&[0x53, 0x48, 0x83, 0xec, 0x30]), 0);
-        // endbr64; push %rbp; ret
-        assert_eq!(entry(&[0xf3, 0x0f, 0x1e, 0xfa, 0x55, 0xc3]), 4);
-        // endbr64; push %r12; ret
-        assert_eq!(entry(&[0xf3, 0x0f, 0x1e, 0xfa, 0x41, 0x54, 0xc3]), 4);
-        // cmpq $0,0x30(%rdi); je +9; ret
-        assert_eq!(entry(&[0x48, 0x83, 0x7f, 0x30, 0x00, 0x74, 0x09, 0xc3]), 5);
+    fn at(code: &[u8], arguments: &[u8], stack: bool) -> (u64, u16) {
+        let site = entry(code, Needs { arguments, stack });
+        (site.offset, site.stack)
     }
 
     #[test]
-    fn never_where_an_argument_or_the_stack_has_changed() {
-        // mov %esi,%edi; push %rbp; ret
-        assert_eq!(entry(&[0x89, 0xf7, 0x55, 0xc3]), 0);
+    fn a_probe_goes_where_it_is_cheap() {
+        // push %rbx; sub $0x30,%rsp
+        assert_eq!(at(&[0x53, 0x48, 0x83, 0xec, 0x30], &[0, 1, 2], true), (0, 0));
+        // endbr64; push %rbp; ret
+        assert_eq!(at(&[0xf3, 0x0f, 0x1e, 0xfa, 0x55, 0xc3], &[0], true), (4, 0));
+        // endbr64; push %r12; ret
+        assert_eq!(at(&[0xf3, 0x0f, 0x1e, 0xfa, 0x41, 0x54, 0xc3], &[0], true), (4, 0));
+        // cmpq $0,0x30(%rdi); je +9; ret
+        assert_eq!(at(&[0x48, 0x83, 0x7f, 0x30, 0x00, 0x74, 0x09, 0xc3], &[0], true), (5, 0));
+        // mov %rdx,%rcx; xor %edx,%edx; jmp: good for the first two arguments
+        let digest_init = [0x48, 0x89, 0xd1, 0x31, 0xd2, 0xe9, 0xc6, 0xf8, 0xff, 0xff];
+        assert_eq!(at(&digest_init, &[0, 1], true), (5, 0));
+        assert_eq!(at(&digest_init, &[0, 2], true), (0, 0));
+    }
+
+    #[test]
+    fn the_stack_may_move_where_that_is_told() {
         // sub $0x10,%rsp; push $0; call
-        assert_eq!(entry(&[0x48, 0x83, 0xec, 0x10, 0x6a, 0x00]), 0);
+        let cipher_init = [0x48, 0x83, 0xec, 0x10, 0x6a, 0x00, 0xe8, 0, 0, 0, 0];
+        assert_eq!(at(&cipher_init, &[0, 1], false), (6, 0x18));
+        assert_eq!(at(&cipher_init, &[0, 1], true), (0, 0));
+        // lea -0x10(%rsp),%rsp; push %rbx: not followed
+        assert_eq!(at(&[0x48, 0x8d, 0x64, 0x24, 0xf0, 0x53], &[0], false), (0, 0));
+    }
+
+    #[test]
+    fn never_where_an_argument_has_changed() {
+        // mov %esi,%edi; push %rbp; ret
+        assert_eq!(at(&[0x89, 0xf7, 0x55, 0xc3], &[0], false), (0, 0));
+        // mov %rax,(%rsi); push %rbp: what an argument points to
+        assert_eq!(at(&[0x48, 0x89, 0x06, 0x55], &[0], false), (0, 0));
         // endbr64; push %rbp; jmp back to the push: it would be counted again
-        assert_eq!(entry(&[0xf3, 0x0f, 0x1e, 0xfa, 0x55, 0xeb, 0xfd]), 0);
-        assert_eq!(entry(&[]), 0);
+        assert_eq!(at(&[0xf3, 0x0f, 0x1e, 0xfa, 0x55, 0xeb, 0xfd], &[0], true), (0, 0));
+        assert_eq!(at(&[], &[0], true), (0, 0));
     }
 
     #[test]

@@ -1,0 +1,3 @@
+module crypto-trace-peer
+
+go 1.25
