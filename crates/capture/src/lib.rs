@@ -14,6 +14,7 @@ mod host;
 mod kernel_crypto;
 mod libraries;
 mod listeners;
+mod prepare;
 mod privacy;
 mod privileges;
 mod process_table;

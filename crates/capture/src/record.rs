@@ -1,7 +1,6 @@
 //! The `record` command: from arguments to sealed segments.
 
 use std::cell::RefCell;
-use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -9,16 +8,13 @@ use std::sync::mpsc::{Receiver, SyncSender, channel, sync_channel};
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
-use crypto_trace_bpf::{
-    CommFilter, FileSelection, LibrarySelection, ListenerOwner, LoadError, ProbeReport, Programs, Selection,
-};
-use crypto_trace_format::record::{Header, ProbeState};
+use crypto_trace_bpf::{ListenerOwner, LoadError, ProbeReport, Programs};
+use crypto_trace_format::record::Header;
 use crypto_trace_format::segment::{SegmentStore, SegmentWriter, StoreOptions};
 use rustix::event::epoll;
 use rustix::process::Signal;
 
-use crate::args::{PrivacyMode, RecordArgs, UsageError, When};
-use crate::cgroup;
+use crate::args::{PrivacyMode, RecordArgs, UsageError};
 use crate::child::{Child, ChildExit, CommandOutput};
 use crate::clock::{self, ClockWatch, boottime_ns, read_anchor};
 use crate::drain::{self, Blocks, Drained, drain, flush};
@@ -26,6 +22,7 @@ use crate::exit::Failure;
 use crate::filter::RecordFilter;
 use crate::host::segment_meta;
 use crate::libraries::{Libraries, Notices};
+use crate::prepare::{add_descendants, check_probes, libraries, load, selection, table_filter, tls_cgroups};
 use crate::privacy::Privacy;
 use crate::process_table::{Table, TableFilter};
 use crate::random::RandomTally;
@@ -163,173 +160,12 @@ pub fn run(args: &RecordArgs) -> Result<u8, Failure> {
     }
 }
 
-/// What the BPF programs are told.
-fn selection(args: &RecordArgs) -> Result<Selection, Failure> {
-    let comms = args.name.iter().map(|name| CommFilter::new(name)).collect::<Result<_, _>>();
-    let cgroups = args.cgroup.iter().map(|path| cgroup::open(path)).collect::<Result<_, _>>()?;
-    Ok(Selection {
-        self_tgid: std::process::id(),
-        only_targets: !args.pid.is_empty() || !args.command.is_empty(),
-        follow_children: args.follow_children || !args.command.is_empty(),
-        comms: comms.map_err(|error| UsageError(format!("-n: {error}")))?,
-        uids: args.uid.clone(),
-        cgroups,
-        files: match (args.file.is_empty(), args.library.is_empty()) {
-            (false, _) => FileSelection::Globs(args.file.clone()),
-            (true, true) => FileSelection::Catalog,
-            (true, false) => FileSelection::None,
-        },
-        libraries: if args.library.is_empty() && !args.file.is_empty() {
-            LibrarySelection::None
-        } else {
-            LibrarySelection::Catalog
-        },
-        argv: args.argv.selection(),
-        tls_cgroups: Vec::new(),
-        kernel_crypto: args.wants_kernel_crypto(),
-        library_calls: None,
-        algorithms: args.api,
-    })
-}
-
-/// The cgroups whose sockets are looked at: those selected, else all; none when no TLS is wanted or possible. What is not
-/// possible is told, and fails the capture only when it was asked for.
-fn tls_cgroups(args: &RecordArgs) -> Result<(Vec<OwnedFd>, Option<ProbeReport>), Failure> {
-    let wanted = match args.tls {
-        When::Off => false,
-        When::On => true,
-        When::Auto => args.file.is_empty() && args.library.is_empty(),
-    };
-    if !wanted {
-        return Ok((Vec::new(), None));
-    }
-    let found = if !privileges::may_load_network_programs() {
-        Err(Failure::privileges("CAP_NET_ADMIN is missing".into()))
-    } else if args.cgroup.is_empty() {
-        cgroup::open_root().map(|root| vec![root])
-    } else {
-        args.cgroup.iter().map(|path| cgroup::open(path)).collect()
-    };
-    match found {
-        Ok(cgroups) => Ok((cgroups, None)),
-        Err(failure) if args.tls == When::On => Err(failure),
-        Err(failure) => Ok((Vec::new(), Some(ProbeReport::failed_tls(format!("{:#}", failure.error))))),
-    }
-}
-
-/// What the process table is told of the same selection.
-fn table_filter(args: &RecordArgs, selection: &Selection) -> Result<TableFilter, Failure> {
-    let mut cgroups = Vec::new();
-    for path in &args.cgroup {
-        let directory = cgroup::directory(path)?;
-        let below = directory.strip_prefix(cgroup::root()?).unwrap_or(&directory).to_path_buf();
-        cgroups.push(Path::new("/").join(below));
-    }
-    Ok(TableFilter {
-        targets: None,
-        names: args.name.clone(),
-        uids: args.uid.clone(),
-        cgroups,
-        self_tgid: selection.self_tgid,
-        gate: None,
-        libraries: selection.libraries != LibrarySelection::None,
-        argv: selection.argv,
-    })
-}
-
 fn start_command(args: &RecordArgs) -> Result<Option<Child>, Failure> {
     if args.command.is_empty() {
         return Ok(None);
     }
     let output = if args.to_stdout() { CommandOutput::Stderr } else { CommandOutput::Inherit };
     Ok(Some(Child::start(&args.command, output).context("cannot start the command")?))
-}
-
-/// Selects the processes that descend from `pids` already. Those forked meanwhile are selected by the programs.
-fn add_descendants(programs: &Programs, pids: &[u32]) -> Result<(), Failure> {
-    let mut parents = std::collections::HashMap::new();
-    for process in procfs::process::all_processes().context("cannot read /proc")?.flatten() {
-        if let Ok(stat) = process.stat() {
-            parents.insert(stat.pid.unsigned_abs(), stat.ppid.unsigned_abs());
-        }
-    }
-    for pid in parents.keys().filter(|pid| !pids.contains(pid)) {
-        let mut ancestor = *pid;
-        // No chain of parents is longer than there are processes.
-        for _ in 0..parents.len() {
-            let Some(parent) = parents.get(&ancestor) else { break };
-            if pids.contains(parent) {
-                programs.add_target(*pid, true)?;
-                break;
-            }
-            ancestor = *parent;
-        }
-    }
-    Ok(())
-}
-
-/// The finder of libraries, when calls into them are wanted.
-fn libraries(args: &RecordArgs) -> Result<Option<Libraries>, Failure> {
-    if !args.wants_library_calls() {
-        return Ok(None);
-    }
-    // Processes that are there have loaded what they load.
-    let everywhere = args.pid.is_empty() || args.follow_children;
-    let only_pid = match args.pid.as_slice() {
-        [pid] if !args.follow_children => Some(*pid),
-        _ => None,
-    };
-    let budget = args.api.then_some(args.api_budget);
-    Ok(Some(Libraries::start(everywhere, only_pid, budget, args.verbose)?))
-}
-
-/// Loads the programs; those for TLS and for library calls are done without where the kernel refuses them, unless they were
-/// asked for.
-fn load(
-    args: &RecordArgs,
-    selection: &mut Selection,
-    libraries: &mut Option<Libraries>,
-    failures: &mut Vec<ProbeReport>,
-) -> Result<Programs, Failure> {
-    let sizes = args.ring_sizes()?;
-    if libraries.is_some() {
-        let mut key = [0; 8];
-        rustix::rand::getrandom(&mut key, rustix::rand::GetRandomFlags::empty()).context("no random bytes")?;
-        selection.library_calls = Some(u64::from_ne_bytes(key));
-    }
-    loop {
-        match Programs::load(selection, sizes) {
-            Err(error @ LoadError::Failed { .. }) if libraries.is_some() && args.may_lack("api_call") => {
-                *libraries = None;
-                selection.library_calls = None;
-                selection.algorithms = false;
-                failures.push(ProbeReport::failed_calls(error.to_string()));
-            }
-            Err(error @ LoadError::Failed { .. })
-                if !selection.tls_cgroups.is_empty() && args.may_lack("tls_hello") =>
-            {
-                selection.tls_cgroups.clear();
-                failures.push(ProbeReport::failed_tls(error.to_string()));
-            }
-            loaded => return Ok(loaded?),
-        }
-    }
-}
-
-/// A probe that failed would leave silence that looks like absence: then nothing is recorded at all, unless it is one that
-/// not every host can have and nobody asked for; that is told, and recorded.
-fn check_probes(args: &RecordArgs, probes: &[ProbeReport]) -> Result<(), Failure> {
-    let failed = probes.iter().filter(|probe| probe.state == ProbeState::FAILED);
-    let (optional, needed): (Vec<_>, Vec<_>) = failed.partition(|probe| args.may_lack(probe.probe));
-    for probe in optional {
-        say::warning(&format!("no {} on {}: {}", probe.probe, probe.target, probe.message));
-    }
-    if needed.is_empty() {
-        return Ok(());
-    }
-    let list: Vec<_> =
-        needed.iter().map(|probe| format!("{} on {}: {}", probe.probe, probe.target, probe.message)).collect();
-    Err(Failure::bpf(format!("cannot attach {}", list.join("; "))))
 }
 
 fn tell_probes(args: &RecordArgs, probes: &[ProbeReport]) {

@@ -1,0 +1,176 @@
+//! What a recording needs before it begins: the selection as the programs and the process table are told it, the programs
+//! themselves, and what is made of probes that failed.
+
+use std::os::fd::OwnedFd;
+use std::path::Path;
+
+use anyhow::Context as _;
+use crypto_trace_bpf::{CommFilter, FileSelection, LibrarySelection, LoadError, ProbeReport, Programs, Selection};
+use crypto_trace_format::record::ProbeState;
+
+use crate::args::{RecordArgs, UsageError, When};
+use crate::exit::Failure;
+use crate::libraries::Libraries;
+use crate::process_table::TableFilter;
+use crate::{cgroup, privileges, say};
+
+/// What the BPF programs are told.
+pub(crate) fn selection(args: &RecordArgs) -> Result<Selection, Failure> {
+    let comms = args.name.iter().map(|name| CommFilter::new(name)).collect::<Result<_, _>>();
+    let cgroups = args.cgroup.iter().map(|path| cgroup::open(path)).collect::<Result<_, _>>()?;
+    Ok(Selection {
+        self_tgid: std::process::id(),
+        only_targets: !args.pid.is_empty() || !args.command.is_empty(),
+        follow_children: args.follow_children || !args.command.is_empty(),
+        comms: comms.map_err(|error| UsageError(format!("-n: {error}")))?,
+        uids: args.uid.clone(),
+        cgroups,
+        files: match (args.file.is_empty(), args.library.is_empty()) {
+            (false, _) => FileSelection::Globs(args.file.clone()),
+            (true, true) => FileSelection::Catalog,
+            (true, false) => FileSelection::None,
+        },
+        libraries: if args.library.is_empty() && !args.file.is_empty() {
+            LibrarySelection::None
+        } else {
+            LibrarySelection::Catalog
+        },
+        argv: args.argv.selection(),
+        tls_cgroups: Vec::new(),
+        kernel_crypto: args.wants_kernel_crypto(),
+        library_calls: None,
+        algorithms: args.api,
+    })
+}
+
+/// The cgroups whose sockets are looked at: those selected, else all; none when no TLS is wanted or possible. What is not
+/// possible is told, and fails the capture only when it was asked for.
+pub(crate) fn tls_cgroups(args: &RecordArgs) -> Result<(Vec<OwnedFd>, Option<ProbeReport>), Failure> {
+    let wanted = match args.tls {
+        When::Off => false,
+        When::On => true,
+        When::Auto => args.file.is_empty() && args.library.is_empty(),
+    };
+    if !wanted {
+        return Ok((Vec::new(), None));
+    }
+    let found = if !privileges::may_load_network_programs() {
+        Err(Failure::privileges("CAP_NET_ADMIN is missing".into()))
+    } else if args.cgroup.is_empty() {
+        cgroup::open_root().map(|root| vec![root])
+    } else {
+        args.cgroup.iter().map(|path| cgroup::open(path)).collect()
+    };
+    match found {
+        Ok(cgroups) => Ok((cgroups, None)),
+        Err(failure) if args.tls == When::On => Err(failure),
+        Err(failure) => Ok((Vec::new(), Some(ProbeReport::failed_tls(format!("{:#}", failure.error))))),
+    }
+}
+
+/// What the process table is told of the same selection.
+pub(crate) fn table_filter(args: &RecordArgs, selection: &Selection) -> Result<TableFilter, Failure> {
+    let mut cgroups = Vec::new();
+    for path in &args.cgroup {
+        let directory = cgroup::directory(path)?;
+        let below = directory.strip_prefix(cgroup::root()?).unwrap_or(&directory).to_path_buf();
+        cgroups.push(Path::new("/").join(below));
+    }
+    Ok(TableFilter {
+        targets: None,
+        names: args.name.clone(),
+        uids: args.uid.clone(),
+        cgroups,
+        self_tgid: selection.self_tgid,
+        gate: None,
+        libraries: selection.libraries != LibrarySelection::None,
+        argv: selection.argv,
+    })
+}
+
+/// Selects the processes that descend from `pids` already. Those forked meanwhile are selected by the programs.
+pub(crate) fn add_descendants(programs: &Programs, pids: &[u32]) -> Result<(), Failure> {
+    let mut parents = std::collections::HashMap::new();
+    for process in procfs::process::all_processes().context("cannot read /proc")?.flatten() {
+        if let Ok(stat) = process.stat() {
+            parents.insert(stat.pid.unsigned_abs(), stat.ppid.unsigned_abs());
+        }
+    }
+    for pid in parents.keys().filter(|pid| !pids.contains(pid)) {
+        let mut ancestor = *pid;
+        // No chain of parents is longer than there are processes.
+        for _ in 0..parents.len() {
+            let Some(parent) = parents.get(&ancestor) else { break };
+            if pids.contains(parent) {
+                programs.add_target(*pid, true)?;
+                break;
+            }
+            ancestor = *parent;
+        }
+    }
+    Ok(())
+}
+
+/// The finder of libraries, when calls into them are wanted.
+pub(crate) fn libraries(args: &RecordArgs) -> Result<Option<Libraries>, Failure> {
+    if !args.wants_library_calls() {
+        return Ok(None);
+    }
+    // Processes that are there have loaded what they load.
+    let everywhere = args.pid.is_empty() || args.follow_children;
+    let only_pid = match args.pid.as_slice() {
+        [pid] if !args.follow_children => Some(*pid),
+        _ => None,
+    };
+    let budget = args.api.then_some(args.api_budget);
+    Ok(Some(Libraries::start(everywhere, only_pid, budget, args.verbose)?))
+}
+
+/// Loads the programs; those for TLS and for library calls are done without where the kernel refuses them, unless they were
+/// asked for.
+pub(crate) fn load(
+    args: &RecordArgs,
+    selection: &mut Selection,
+    libraries: &mut Option<Libraries>,
+    failures: &mut Vec<ProbeReport>,
+) -> Result<Programs, Failure> {
+    let sizes = args.ring_sizes()?;
+    if libraries.is_some() {
+        let mut key = [0; 8];
+        rustix::rand::getrandom(&mut key, rustix::rand::GetRandomFlags::empty()).context("no random bytes")?;
+        selection.library_calls = Some(u64::from_ne_bytes(key));
+    }
+    loop {
+        match Programs::load(selection, sizes) {
+            Err(error @ LoadError::Failed { .. }) if libraries.is_some() && args.may_lack("api_call") => {
+                *libraries = None;
+                selection.library_calls = None;
+                selection.algorithms = false;
+                failures.push(ProbeReport::failed_calls(error.to_string()));
+            }
+            Err(error @ LoadError::Failed { .. })
+                if !selection.tls_cgroups.is_empty() && args.may_lack("tls_hello") =>
+            {
+                selection.tls_cgroups.clear();
+                failures.push(ProbeReport::failed_tls(error.to_string()));
+            }
+            loaded => return Ok(loaded?),
+        }
+    }
+}
+
+/// A probe that failed would leave silence that looks like absence: then nothing is recorded at all, unless it is one that
+/// not every host can have and nobody asked for; that is told, and recorded.
+pub(crate) fn check_probes(args: &RecordArgs, probes: &[ProbeReport]) -> Result<(), Failure> {
+    let failed = probes.iter().filter(|probe| probe.state == ProbeState::FAILED);
+    let (optional, needed): (Vec<_>, Vec<_>) = failed.partition(|probe| args.may_lack(probe.probe));
+    for probe in optional {
+        say::warning(&format!("no {} on {}: {}", probe.probe, probe.target, probe.message));
+    }
+    if needed.is_empty() {
+        return Ok(());
+    }
+    let list: Vec<_> =
+        needed.iter().map(|probe| format!("{} on {}: {}", probe.probe, probe.target, probe.message)).collect();
+    Err(Failure::bpf(format!("cannot attach {}", list.join("; "))))
+}
