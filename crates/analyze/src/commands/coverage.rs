@@ -20,7 +20,7 @@ use std::fmt::Write;
 const TOP: usize = 20;
 
 /// Why a library that is probed may not have told of a handshake.
-const ELSEWHERE: &str = "these may have been made within a read or write, or given up";
+const ELSEWHERE: &str = "these may have been made within a read or write, which is not probed";
 
 #[derive(Serialize)]
 struct Report {
