@@ -95,7 +95,7 @@ static __always_inline void note_hello(__u64 cookie)
 	__u32 tid = (__u32)bpf_get_current_pid_tgid();
 	struct ct_thread *thread = bpf_map_lookup_elem(&threads, &tid);
 
-	if (thread)
+	if (thread && thread->depth)
 		thread->cookie = cookie;
 }
 
@@ -319,6 +319,7 @@ int library_enter(struct pt_regs *regs)
 	__u32 function = CT_COOKIE_FUNCTION(cookie);
 	__u32 library = CT_COOKIE_LIBRARY(cookie);
 	const struct ct_function *f = bpf_map_lookup_elem(&functions, &function);
+	struct ct_call_args args = {};
 	struct ct_call call = {};
 	struct ct_thread *thread;
 	__u32 tid = task->pid;
@@ -326,11 +327,12 @@ int library_enter(struct pt_regs *regs)
 
 	if (!f || !process_wanted(task))
 		return 0;
-	if (f->only_arg >= 0 && (__u32)call_argument(regs, f->only_arg) != f->only_value)
+	call_arguments(regs, &args);
+	if (f->only_arg >= 0 && (__u32)call_argument(&args, f->only_arg) != f->only_value)
 		return 0;
 	call.function = function;
-	call.object = call_argument(regs, f->object_arg);
-	call.number = (__u32)call_argument(regs, f->number_arg);
+	call.object = call_argument(&args, f->object_arg);
+	call.number = (__u32)call_argument(&args, f->number_arg);
 	switch (f->does) {
 	case CT_DOES_DESCRIPTOR:
 		remember_descriptor(task->tgid, &call);
@@ -342,8 +344,8 @@ int library_enter(struct pt_regs *regs)
 		begin_handshake(task->tgid, call.object);
 		break;
 	}
-	call.text = call_argument(regs, f->text_arg);
-	call.length = call_argument(regs, f->length_arg);
+	call.text = call_argument(&args, f->text_arg);
+	call.length = call_argument(&args, f->length_arg);
 	if (!CT_COOKIE_RETURNS(cookie)) {
 		struct ct_told told = {
 			.f = f,
@@ -378,6 +380,8 @@ int library_enter(struct pt_regs *regs)
 	/* What a library calls of itself is not what the program asked for. */
 	if (depth && thread->calls[(depth - 1) & (CT_CALL_DEPTH - 1)].library == library)
 		call.state = CT_API_INTERNAL;
+	if (!depth)
+		thread->cookie = 0;
 	call.library = (__u16)library;
 	thread->calls[depth] = call;
 	thread->depth = depth + 1;
@@ -439,6 +443,7 @@ int library_count(struct pt_regs *regs)
 	__u32 library = CT_COOKIE_LIBRARY(cookie);
 	__u32 hit = CT_COOKIE_HITS(cookie);
 	const struct ct_function *f;
+	struct ct_call_args args = {};
 	struct ct_caller caller = {};
 	struct ct_use_key key = {};
 	struct ct_use *use;
@@ -451,13 +456,14 @@ int library_count(struct pt_regs *regs)
 	caller.library = bpf_map_lookup_elem(&probed, &library);
 	if (!f || !caller.library || !process_wanted(task))
 		return 0;
-	if (f->only_arg >= 0 && (__u32)call_argument(regs, f->only_arg) != f->only_value)
+	call_arguments(regs, &args);
+	if (f->only_arg >= 0 && (__u32)call_argument(&args, f->only_arg) != f->only_value)
 		return 0;
 	key.tgid = task->tgid;
 	key.start_ns = BPF_CORE_READ(task, group_leader, start_boottime);
 	key.function = (__u16)function;
 	key.library = (__u16)library;
-	value = call_argument(regs, f->algorithm_arg);
+	value = call_argument(&args, f->algorithm_arg);
 	switch (f->algorithm) {
 	case CT_ALGORITHM_TEXT:
 		if (bpf_probe_read_user_str(key.text, CT_USE_TEXT, (void *)value) < 0)
@@ -474,7 +480,7 @@ int library_count(struct pt_regs *regs)
 			name_algorithm(value, &key, f->by[0], f->by[1]);
 		else if (f->context_arg >= 0)
 			/* It goes on with the algorithm it has. */
-			name_algorithm(call_argument(regs, f->context_arg), &key, f->context_by[0], f->context_by[1]);
+			name_algorithm(call_argument(&args, f->context_arg), &key, f->context_by[0], f->context_by[1]);
 		break;
 	}
 	if (!bpf_find_vma(task, call_site(regs, CT_COOKIE_STACK(cookie)), is_of_library, &caller, 0))
@@ -526,9 +532,8 @@ int library_return(struct pt_regs *regs)
 found:
 	call = thread->calls[i & (CT_CALL_DEPTH - 1)];
 	hello = thread->cookie;
+	/* The thread's entry stays: it will make more calls. */
 	thread->depth = i;
-	if (!i)
-		bpf_map_delete_elem(&threads, &tid);
 	told.f = bpf_map_lookup_elem(&functions, &function);
 	told.library = bpf_map_lookup_elem(&probed, &library);
 	if (!told.f || !told.library)

@@ -33,6 +33,22 @@ struct ct_args {
 	unsigned long a[6];
 };
 
+/* Of a function. Eight, so that a mask bounds the index; those after the sixth are zero. */
+struct ct_call_args {
+	__u64 a[8];
+};
+
+/* The n-th argument, counted from 0; 0 when there is none. */
+static __always_inline __u64 call_argument(const struct ct_call_args *args, __s8 n)
+{
+	__u32 i = (__u32)n;
+
+	if (n < 0)
+		return 0;
+	asm volatile("" : "+r"(i));
+	return args->a[i & 7];
+}
+
 #if defined(__TARGET_ARCH_x86)
 
 #define TS_COMPAT 0x0002	  /* arch/x86/include/asm/thread_info.h */
@@ -139,27 +155,23 @@ static __always_inline void syscall_args(struct pt_regs *regs, int compat, struc
 }
 
 /*
- * Arguments of a function, counted from 0: System V AMD64 ABI, section 3.2.3. By probe reads: the verifier wants constant
- * offsets into the registers, and compilers make one load of many.
+ * Arguments of a function: System V AMD64 ABI, section 3.2.3. One load after the other: the verifier wants constant offsets
+ * into the registers, and compilers like to make one load of many.
  */
-static __always_inline __u64 call_argument(struct pt_regs *regs, __s8 n)
+static __always_inline void call_arguments(struct pt_regs *regs, struct ct_call_args *args)
 {
-	switch (n) {
-	case 0:
-		return BPF_CORE_READ(regs, di);
-	case 1:
-		return BPF_CORE_READ(regs, si);
-	case 2:
-		return BPF_CORE_READ(regs, dx);
-	case 3:
-		return BPF_CORE_READ(regs, cx);
-	case 4:
-		return BPF_CORE_READ(regs, r8);
-	case 5:
-		return BPF_CORE_READ(regs, r9);
-	default:
-		return 0;
-	}
+	args->a[0] = regs->di;
+	barrier();
+	args->a[1] = regs->si;
+	barrier();
+	args->a[2] = regs->dx;
+	barrier();
+	args->a[3] = regs->cx;
+	barrier();
+	args->a[4] = regs->r8;
+	barrier();
+	args->a[5] = regs->r9;
+	barrier();
 }
 
 static __always_inline __s64 call_result(struct pt_regs *regs)
@@ -265,14 +277,10 @@ static __always_inline void syscall_args(struct pt_regs *regs, int compat, struc
 	args->a[5] = regs->regs[5];
 }
 
-/* Procedure Call Standard for the Arm 64-bit Architecture, section 6.8. By probe reads, as above. */
-static __always_inline __u64 call_argument(struct pt_regs *regs, __s8 n)
+/* Procedure Call Standard for the Arm 64-bit Architecture, section 6.8. */
+static __always_inline void call_arguments(struct pt_regs *regs, struct ct_call_args *args)
 {
-	__u64 value = 0;
-
-	if (n >= 0 && n < 6)
-		bpf_core_read(&value, sizeof(value), &regs->regs[n]);
-	return value;
+	bpf_core_read(args->a, 6 * sizeof(args->a[0]), &regs->regs[0]);
 }
 
 static __always_inline __s64 call_result(struct pt_regs *regs)
