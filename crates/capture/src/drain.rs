@@ -197,7 +197,9 @@ pub fn drain(rings: &Rings<'_>, blocks: &RefCell<Blocks>, queue: &SyncSender<Mes
         }
     };
     let accounting = &mut blocks.borrow_mut().accounting;
-    accounting.ring_peak_bytes = accounting.ring_peak_bytes.max(accounting.raw_bytes - before);
+    let taken = accounting.raw_bytes - before;
+    accounting.ring_peak_bytes = accounting.ring_peak_bytes.max(taken);
+    accounting.ring_fill_bytes = accounting.ring_fill_bytes.max(taken);
     result
 }
 

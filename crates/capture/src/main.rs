@@ -4,19 +4,21 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 use crypto_trace_capture::args::{Cli, Command};
-use crypto_trace_capture::{child, record, say};
+use crypto_trace_capture::{child, monitor, record, say};
 
 fn main() -> ExitCode {
-    let code = match Cli::parse().command {
-        Command::Gate { command } => child::run_gate(&command),
-        Command::Record(args) => match record::run(&args) {
-            Ok(code) => code,
-            Err(failure) if failure.is_broken_pipe() => 0,
-            Err(failure) => {
-                say::error(&format!("{:#}", failure.error));
-                failure.code
-            }
-        },
+    let done = match Cli::parse().command {
+        Command::Gate { command } => Ok(child::run_gate(&command)),
+        Command::Record(args) => record::run(&args),
+        Command::Monitor(args) => monitor::monitor(&args),
+        Command::Profile(args) => monitor::profile(*args),
     };
-    ExitCode::from(code)
+    ExitCode::from(match done {
+        Ok(code) => code,
+        Err(failure) if failure.is_broken_pipe() => 0,
+        Err(failure) => {
+            say::error(&format!("{:#}", failure.error));
+            failure.code
+        }
+    })
 }

@@ -8,14 +8,14 @@ use anyhow::Context as _;
 use crypto_trace_bpf::{CommFilter, FileSelection, LibrarySelection, LoadError, ProbeReport, Programs, Selection};
 use crypto_trace_format::record::ProbeState;
 
-use crate::args::{RecordArgs, UsageError, When};
+use crate::args::{CaptureArgs, UsageError, When};
 use crate::exit::Failure;
 use crate::libraries::Libraries;
 use crate::process_table::TableFilter;
 use crate::{cgroup, privileges, say};
 
 /// What the BPF programs are told.
-pub(crate) fn selection(args: &RecordArgs) -> Result<Selection, Failure> {
+pub(crate) fn selection(args: &CaptureArgs) -> Result<Selection, Failure> {
     let comms = args.name.iter().map(|name| CommFilter::new(name)).collect::<Result<_, _>>();
     let cgroups = args.cgroup.iter().map(|path| cgroup::open(path)).collect::<Result<_, _>>()?;
     Ok(Selection {
@@ -45,7 +45,7 @@ pub(crate) fn selection(args: &RecordArgs) -> Result<Selection, Failure> {
 
 /// The cgroups whose sockets are looked at: those selected, else all; none when no TLS is wanted or possible. What is not
 /// possible is told, and fails the capture only when it was asked for.
-pub(crate) fn tls_cgroups(args: &RecordArgs) -> Result<(Vec<OwnedFd>, Option<ProbeReport>), Failure> {
+pub(crate) fn tls_cgroups(args: &CaptureArgs) -> Result<(Vec<OwnedFd>, Option<ProbeReport>), Failure> {
     let wanted = match args.tls {
         When::Off => false,
         When::On => true,
@@ -69,7 +69,7 @@ pub(crate) fn tls_cgroups(args: &RecordArgs) -> Result<(Vec<OwnedFd>, Option<Pro
 }
 
 /// What the process table is told of the same selection.
-pub(crate) fn table_filter(args: &RecordArgs, selection: &Selection) -> Result<TableFilter, Failure> {
+pub(crate) fn table_filter(args: &CaptureArgs, selection: &Selection) -> Result<TableFilter, Failure> {
     let mut cgroups = Vec::new();
     for path in &args.cgroup {
         let directory = cgroup::directory(path)?;
@@ -112,7 +112,7 @@ pub(crate) fn add_descendants(programs: &Programs, pids: &[u32]) -> Result<(), F
 }
 
 /// The finder of libraries, when calls into them are wanted.
-pub(crate) fn libraries(args: &RecordArgs) -> Result<Option<Libraries>, Failure> {
+pub(crate) fn libraries(args: &CaptureArgs) -> Result<Option<Libraries>, Failure> {
     if !args.wants_library_calls() {
         return Ok(None);
     }
@@ -129,7 +129,7 @@ pub(crate) fn libraries(args: &RecordArgs) -> Result<Option<Libraries>, Failure>
 /// Loads the programs; those for TLS and for library calls are done without where the kernel refuses them, unless they were
 /// asked for.
 pub(crate) fn load(
-    args: &RecordArgs,
+    args: &CaptureArgs,
     selection: &mut Selection,
     libraries: &mut Option<Libraries>,
     failures: &mut Vec<ProbeReport>,
@@ -161,7 +161,7 @@ pub(crate) fn load(
 
 /// A probe that failed would leave silence that looks like absence: then nothing is recorded at all, unless it is one that
 /// not every host can have and nobody asked for; that is told, and recorded.
-pub(crate) fn check_probes(args: &RecordArgs, probes: &[ProbeReport]) -> Result<(), Failure> {
+pub(crate) fn check_probes(args: &CaptureArgs, probes: &[ProbeReport]) -> Result<(), Failure> {
     let failed = probes.iter().filter(|probe| probe.state == ProbeState::FAILED);
     let (optional, needed): (Vec<_>, Vec<_>) = failed.partition(|probe| args.may_lack(probe.probe));
     for probe in optional {

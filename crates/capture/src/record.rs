@@ -1,36 +1,39 @@
 //! The `record` command: from arguments to sealed segments.
 
 use std::cell::RefCell;
-use std::path::Path;
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, SyncSender, channel, sync_channel};
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
-use crypto_trace_bpf::{ListenerOwner, LoadError, ProbeReport, Programs};
-use crypto_trace_format::record::Header;
-use crypto_trace_format::segment::{SegmentStore, SegmentWriter, StoreOptions};
+use crypto_trace_bpf::{ListenerOwner, LoadError, Programs};
+use crypto_trace_format::record::{Header, ProbeState};
 use rustix::event::epoll;
 use rustix::process::Signal;
 
-use crate::args::{PrivacyMode, RecordArgs, UsageError};
-use crate::child::{Child, ChildExit, CommandOutput};
+use crate::args::{CaptureArgs, PrivacyMode, RecordArgs, UsageError};
+use crate::child::{Child, CommandOutput};
 use crate::clock::{self, ClockWatch, boottime_ns, read_anchor};
+use crate::destination::{Destination, Place};
 use crate::drain::{self, Blocks, Drained, drain, flush};
 use crate::exit::Failure;
 use crate::filter::RecordFilter;
 use crate::host::segment_meta;
 use crate::libraries::{Libraries, Notices};
+use crate::outcome::{Outcome, Stop, exit_code, tell_outcome, tell_probes};
 use crate::prepare::{add_descendants, check_probes, libraries, load, selection, table_filter, tls_cgroups};
 use crate::privacy::Privacy;
 use crate::process_table::{Table, TableFilter};
 use crate::random::RandomTally;
+use crate::renderer::{Renderer, RendererCommand};
+use crate::report::{Numbers, Reporter};
 use crate::signals::Signals;
 use crate::stats::Accounting;
-use crate::units::show_size;
-use crate::writer::{Message, Opening, Shared, Sink, Writer, Written};
-use crate::{kernel_crypto, listeners, privileges, say};
+use crate::watched::Watched;
+use crate::writer::{Message, Opening, Shared, Writer, Written};
+use crate::{kernel_crypto, listeners, privileges, stream};
 
 /// Blocks that may wait for the writer.
 const QUEUE_BLOCKS: usize = 6;
@@ -50,15 +53,6 @@ const DISCARD_PER_PASS: usize = 65_536;
 /// Nice value of our threads.
 const DRAIN_NICE: i32 = -10;
 
-/// Why a recording ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Stop {
-    Signal,
-    Duration,
-    Command(ChildExit),
-    PipeClosed,
-}
-
 /// Runs `record`. Returns the exit code.
 ///
 /// # Errors
@@ -67,10 +61,18 @@ pub fn run(args: &RecordArgs) -> Result<u8, Failure> {
     args.validate()?;
     if args.to_stdout() && rustix::termios::isatty(std::io::stdout()) {
         return Err(UsageError(
-            "standard output is a terminal: pipe it into crypto-trace-analyze, or give -o DIR".into(),
+            "standard output is a terminal: pipe it into crypto-trace-analyze, or give -o DIR; monitor shows events at once".into(),
         )
         .into());
     }
+    capture(&args.capture, &Destination::Record(args))
+}
+
+/// Records, once the arguments are checked. Returns the exit code.
+///
+/// # Errors
+/// [`Failure`] with the exit code that belongs to it.
+pub fn capture(args: &CaptureArgs, destination: &Destination<'_>) -> Result<u8, Failure> {
     if let Some(missing) = privileges::missing() {
         return Err(Failure::privileges(format!(
             "recording needs CAP_BPF and CAP_PERFMON, or root; missing: {missing} (try sudo)"
@@ -83,6 +85,12 @@ pub fn run(args: &RecordArgs) -> Result<u8, Failure> {
         ));
     }
     let signals = Signals::install().context("cannot install signal handlers")?;
+    // Before anything is attached: what cannot be shown need not be recorded.
+    let renderer = match destination {
+        Destination::Record(_) => None,
+        Destination::Renderer { words, output } => Some(RendererCommand::new(words.clone(), *output)?),
+    };
+    let reporter = Reporter::start(args.stats_interval, args.metrics_file.as_deref())?;
 
     let mut selection = selection(args)?;
     let table = table_filter(args, &selection)?;
@@ -92,14 +100,12 @@ pub fn run(args: &RecordArgs) -> Result<u8, Failure> {
     selection.tls_cgroups = tls_cgroups;
     let mut failures = Vec::from_iter(tls_failure);
     let mut programs = load(args, &mut selection, &mut libraries, &mut failures)?;
-    let command = start_command(args)?;
+    let command = start_command(args, destination.takes_stdout())?;
     if let Some(child) = &command {
         programs.add_target(child.tgid(), true)?;
     }
+    let watched = Watched::open(&args.pid)?;
     for pid in &args.pid {
-        if !Path::new(&format!("/proc/{pid}")).exists() {
-            return Err(anyhow::anyhow!("no process {pid}: it may have ended").into());
-        }
         programs.add_target(*pid, false)?;
     }
     if args.follow_children {
@@ -133,6 +139,7 @@ pub fn run(args: &RecordArgs) -> Result<u8, Failure> {
         programs.set_functions(libraries.functions())?;
         libraries.attach_first(&mut programs);
     }
+    let sink = destination.open(renderer)?;
     // The drain thread works seldom and briefly, but then at once: a ring that is not emptied in time loses records.
     // Without the privilege it does what it can.
     let _ = rustix::process::setpriority_process(None, DRAIN_NICE);
@@ -140,7 +147,12 @@ pub fn run(args: &RecordArgs) -> Result<u8, Failure> {
 
     let records = libraries.as_ref().map(|libraries| libraries.records.clone()).unwrap_or_default();
     let opening = Opening { table, before, probes, libraries: records };
-    let mut session = Session::start(args, programs, libraries, opening)?;
+    let (mut session, renderer) = Session::start(args, programs, libraries, opening, sink)?;
+    if !args.follow_children {
+        // Their descendants may live on.
+        session.watched = watched;
+    }
+    session.reporter = reporter;
     if let Some(child) = &command {
         // What the command does is not to be found in /proc as well.
         session.wait_for_table();
@@ -148,39 +160,18 @@ pub fn run(args: &RecordArgs) -> Result<u8, Failure> {
     }
     let stop = session.record(args, &signals, command.as_ref())?;
     let outcome = session.finish()?;
+    let rendered = renderer.map_or(Ok(()), |renderer| renderer.finish(&signals));
     tell_outcome(args, &outcome, stop);
-    match (stop, outcome.written.seal_error) {
-        (Stop::PipeClosed, _) => Ok(0),
-        (_, Some(error)) => Err(anyhow::anyhow!(
-            "cannot seal the last segment: {error}; what was written is readable, its name ends in .open"
-        )
-        .into()),
-        (Stop::Command(exit), None) => Ok(exit.code()),
-        _ => Ok(0),
-    }
+    rendered?;
+    exit_code(outcome, stop, destination.is_stream())
 }
 
-fn start_command(args: &RecordArgs) -> Result<Option<Child>, Failure> {
+fn start_command(args: &CaptureArgs, stdout_is_taken: bool) -> Result<Option<Child>, Failure> {
     if args.command.is_empty() {
         return Ok(None);
     }
-    let output = if args.to_stdout() { CommandOutput::Stderr } else { CommandOutput::Inherit };
+    let output = if stdout_is_taken { CommandOutput::Stderr } else { CommandOutput::Inherit };
     Ok(Some(Child::start(&args.command, output).context("cannot start the command")?))
-}
-
-fn tell_probes(args: &RecordArgs, probes: &[ProbeReport]) {
-    for probe in probes {
-        say::info(&format!("{}: {} ({}, {})", probe.probe, probe.state.name(), probe.tier.name(), probe.target));
-    }
-    for glob in &args.file {
-        for rule in crypto_trace_bpf::globs::kernel_rules(glob) {
-            say::info(&format!("filter -F {glob}: in the kernel {rule}; the glob itself in user space"));
-        }
-    }
-    for filter in args.filters().iter().filter(|filter| !filter.starts_with("--file")) {
-        let place = if filter.starts_with("--library") { "in user space" } else { "in the kernel" };
-        say::info(&format!("filter {filter}: {place}"));
-    }
 }
 
 /// A running capture.
@@ -196,46 +187,30 @@ struct Session {
     last_self_stats: Instant,
     table_read: Receiver<Vec<u8>>,
     libraries: Option<Libraries>,
-}
-
-/// How a capture went.
-struct Outcome {
-    written: Written,
-    recorded: u64,
-    lost: u64,
-    dropped: u64,
-    filtered: u64,
-    produced: u64,
+    watched: Watched,
+    reporter: Option<Reporter>,
+    /// Attached ones, and those that failed.
+    probes: (u64, u64),
+    flush_interval: Duration,
+    /// The stream, to notice that its reader is gone.
+    stream: Option<OwnedFd>,
 }
 
 impl Session {
     fn start(
-        args: &RecordArgs,
+        args: &CaptureArgs,
         programs: Programs,
         libraries: Option<Libraries>,
         opening: Opening,
-    ) -> Result<Self, Failure> {
+        place: Place<'_>,
+    ) -> Result<(Self, Option<Renderer>), Failure> {
         let (anchor, _) = read_anchor();
         let meta = segment_meta(args.filters(), anchor);
-        let options = StoreOptions {
-            segment_bytes: args.segment_size,
-            segment_age: Some(args.segment_age),
-            retain_bytes: args.retain_bytes,
-            retain_segments: args.retain_segments,
-            retain_age: args.retain_age,
-            compression_level: args.compression_level,
-        };
-        let output = &args.output;
-        let cannot = || format!("cannot write to {}", output.display());
-        let sink = if args.to_stdout() {
-            let out = std::io::BufWriter::with_capacity(256 << 10, std::io::stdout());
-            Sink::Stream(Box::new(SegmentWriter::create(out, &meta, options.compression_level).with_context(cannot)?))
-        } else if is_file(output) {
-            Sink::Store(Box::new(SegmentStore::single_file(output, meta, options).with_context(cannot)?))
-        } else {
-            Sink::Store(Box::new(SegmentStore::in_directory(output, meta, options).with_context(cannot)?))
-        };
         let shared = Arc::new(Shared::default());
+        let flush_interval = place.flush_interval();
+        let (sink, stream, renderer) = place.begin(meta, &shared)?;
+        let count = |state| opening.probes.iter().filter(|probe| probe.state == state).count() as u64;
+        let probes = (count(ProbeState::ATTACHED), count(ProbeState::FAILED));
         let (queue, messages) = sync_channel(QUEUE_BLOCKS);
         let (recycle, recycled) = channel();
         let (table, table_read) = channel();
@@ -248,7 +223,7 @@ impl Session {
         let random = args.wants_kernel_crypto().then(|| programs.random_counts()).transpose()?.map(RandomTally::new);
         let notices = libraries.is_some().then(Notices::default);
         let blocks = Blocks::new(filter, privacy(args)?, notices, recycled, Accounting::new(boottime_ns()));
-        Ok(Self {
+        let session = Self {
             ring_bytes: args.ring_sizes()?.total(),
             programs,
             libraries,
@@ -260,7 +235,13 @@ impl Session {
             random,
             last_self_stats: Instant::now(),
             table_read,
-        })
+            watched: Watched::default(),
+            reporter: None,
+            probes,
+            flush_interval,
+            stream,
+        };
+        Ok((session, renderer))
     }
 
     /// Waits until the processes that are there already are known.
@@ -279,21 +260,26 @@ impl Session {
     }
 
     /// Records until something says stop.
-    fn record(&mut self, args: &RecordArgs, signals: &Signals, command: Option<&Child>) -> Result<Stop, Failure> {
+    fn record(&mut self, args: &CaptureArgs, signals: &Signals, command: Option<&Child>) -> Result<Stop, Failure> {
         let Some(queue) = self.queue.clone() else { return Ok(Stop::Signal) };
         let epoll = self.wait_set(signals, command)?;
         let blocks = &self.blocks;
         let rings =
             self.programs.rings(|bytes| blocks.borrow_mut().push(bytes), |bytes| blocks.borrow_mut().push(bytes))?;
         let started = Instant::now();
-        let flush_interval = args.flush_interval();
+        let flush_interval = self.flush_interval;
         let mut next_flush = started + flush_interval;
         let mut next_check = started + CHECK_INTERVAL;
         let mut rotate = false;
         loop {
             let deadline = args.duration.map(|duration| started + duration);
             let drained = drain(&rings, blocks, &queue);
-            let wake = [Some(next_flush), Some(next_check), deadline].into_iter().flatten().min().unwrap_or(next_flush);
+            let next_report = self.reporter.as_ref().map(Reporter::next);
+            let wake = [Some(next_flush), Some(next_check), deadline, next_report]
+                .into_iter()
+                .flatten()
+                .min()
+                .unwrap_or(next_flush);
             let timeout = match drained {
                 Drained::All => wake.saturating_duration_since(Instant::now()),
                 // The queue is full: look again soon.
@@ -324,6 +310,9 @@ impl Session {
                     self.last_self_stats = now;
                     Self::push_self_stats(blocks, &self.shared, self.ring_bytes);
                 }
+            }
+            if next_report.is_some_and(|next| now >= next) {
+                Self::report(&mut self.reporter, blocks, &self.shared, self.ring_bytes, self.probes, now);
             }
             if now >= next_flush {
                 next_flush = now + flush_interval;
@@ -364,6 +353,14 @@ impl Session {
         if let Some(libraries) = &self.libraries {
             add(libraries.wake_fd(), epoll::EventFlags::IN)?;
         }
+        for process in self.watched.fds() {
+            // Once: that others go on is no reason to wake up again and again.
+            add(process, epoll::EventFlags::IN | epoll::EventFlags::ONESHOT)?;
+        }
+        if let Some(stream) = &self.stream {
+            // That its reader is gone is told whatever is asked for. A file cannot be waited for, and has no reader.
+            let _ = epoll::add(&epoll, stream, epoll::EventData::new_u64(0), epoll::EventFlags::empty());
+        }
         Ok(epoll)
     }
 
@@ -382,8 +379,11 @@ impl Session {
             Some(Stop::Signal)
         } else if time_is_up {
             Some(Stop::Duration)
-        } else if self.shared.pipe_closed.load(Ordering::Relaxed) {
+        } else if self.shared.pipe_closed.load(Ordering::Relaxed) || self.stream.as_ref().is_some_and(stream::is_closed)
+        {
             Some(Stop::PipeClosed)
+        } else if self.watched.all_gone() {
+            Some(Stop::ProcessesEnded)
         } else {
             None
         }
@@ -433,6 +433,30 @@ impl Session {
         blocks.push_own(&out);
     }
 
+    /// Tells how it goes.
+    fn report(
+        reporter: &mut Option<Reporter>,
+        blocks: &RefCell<Blocks>,
+        shared: &Shared,
+        ring_bytes: u64,
+        probes: (u64, u64),
+        now: Instant,
+    ) {
+        if let Some(reporter) = reporter {
+            reporter.tell(&Self::numbers(blocks, shared, ring_bytes, probes), now);
+        }
+    }
+
+    fn numbers(blocks: &RefCell<Blocks>, shared: &Shared, ring_bytes: u64, probes: (u64, u64)) -> Numbers {
+        let accounting = &mut blocks.borrow_mut().accounting;
+        Numbers {
+            stats: accounting.self_stats(&shared.stats, ring_bytes),
+            ring_fill_bytes: std::mem::take(&mut accounting.ring_fill_bytes),
+            segments: shared.stats.segments.load(Ordering::Relaxed),
+            probes,
+        }
+    }
+
     /// Detaches, drains what is left, accounts for all of it, seals.
     fn finish(mut self) -> Result<Outcome, Failure> {
         self.shared.stopping.store(true, Ordering::Relaxed);
@@ -462,6 +486,9 @@ impl Session {
         }
         let unwritten = drain::unwritten(blocks);
         let written = self.writer.take().and_then(|writer| writer.join().ok()).unwrap_or_default();
+        if let Some(reporter) = self.reporter.take() {
+            reporter.finish(&Self::numbers(&self.blocks, &self.shared, self.ring_bytes, self.probes));
+        }
         let accounting = &self.blocks.borrow().accounting;
         // These were taken from the rings, but never reached a segment.
         let unwritten = unwritten + self.shared.stats.dropped.load(Ordering::Relaxed);
@@ -484,7 +511,7 @@ fn own_listeners(programs: &Programs, table: &TableFilter) {
 }
 
 /// What becomes of names and addresses. The key of pseudonyms is of this run alone and is written nowhere.
-fn privacy(args: &RecordArgs) -> Result<Option<Privacy>, Failure> {
+fn privacy(args: &CaptureArgs) -> Result<Option<Privacy>, Failure> {
     Ok(match args.privacy {
         PrivacyMode::Off => None,
         PrivacyMode::Drop => Some(Privacy::Drop),
@@ -507,37 +534,6 @@ fn wait(epoll: &std::os::fd::OwnedFd, timeout: Duration) -> Result<(), Failure> 
     match epoll::wait(epoll, rustix::buffer::spare_capacity(&mut events), Some(&timeout)) {
         Ok(_) | Err(rustix::io::Errno::INTR) => Ok(()),
         Err(error) => Err(anyhow::Error::new(error).context("cannot wait for events").into()),
-    }
-}
-
-/// Whether the output names a file rather than a directory.
-fn is_file(output: &Path) -> bool {
-    !output.is_dir() && output.extension().is_some_and(|extension| extension == "ctseg")
-}
-
-fn tell_outcome(args: &RecordArgs, outcome: &Outcome, stop: Stop) {
-    if outcome.lost > 0 {
-        say::warning(&format!("Ring buffer backpressure detected, {} events dropped", outcome.lost));
-    }
-    if outcome.dropped > 0 {
-        say::warning(&format!("{} events could not be written", outcome.dropped));
-    }
-    if args.quiet {
-        return;
-    }
-    if let Stop::Command(exit) = stop {
-        say::info(&format!("command {exit}"));
-    }
-    say::info(&format!(
-        "Events recorded: {}, lost: {}, dropped: {}, bytes: {}, segments: {}",
-        outcome.recorded,
-        outcome.lost,
-        outcome.dropped,
-        show_size(outcome.written.totals.file_bytes),
-        outcome.written.segments
-    ));
-    if args.verbose {
-        say::info(&format!("produced: {}, left out by filters in user space: {}", outcome.produced, outcome.filtered));
     }
 }
 

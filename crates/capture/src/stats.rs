@@ -40,6 +40,8 @@ pub struct Accounting {
     pub raw_bytes: u64,
     /// Highest ring fill seen at a drain, bytes.
     pub ring_peak_bytes: u64,
+    /// The same since somebody looked.
+    pub ring_fill_bytes: u64,
     produced: u64,
     lost: u64,
     seen: BTreeMap<CounterKind, u64>,
@@ -107,9 +109,15 @@ impl Accounting {
 
     /// Appends a `self_stats` record.
     pub fn encode_self_stats(&self, writer: &WriterStats, ring_bytes: u64, now_ns: u64, out: &mut Vec<u8>) {
+        let fixed = self.self_stats(writer, ring_bytes);
+        SelfStats { fixed, ..SelfStats::default() }.encode(Header { time_ns: now_ns, ..Header::default() }, out);
+    }
+
+    /// What the capture did and cost so far.
+    pub fn self_stats(&self, writer: &WriterStats, ring_bytes: u64) -> SelfStatsFixed {
         let usage = host::usage();
         let ns = |time: std::time::Duration| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
-        let fixed = SelfStatsFixed {
+        SelfStatsFixed {
             cpu_user_ns: ns(usage.user),
             cpu_system_ns: ns(usage.system),
             rss_bytes: usage.rss_bytes,
@@ -124,8 +132,7 @@ impl Accounting {
             ring_bytes,
             ring_peak_bytes: self.ring_peak_bytes,
             missed_runs: self.seen.get(&CounterKind::MissedRun).copied().unwrap_or(0),
-        };
-        SelfStats { fixed, ..SelfStats::default() }.encode(Header { time_ns: now_ns, ..Header::default() }, out);
+        }
     }
 }
 

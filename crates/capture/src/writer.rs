@@ -18,6 +18,7 @@ use crate::libraries::LibraryRecords;
 use crate::process_table::{Table, TableFilter};
 use crate::say;
 use crate::stats::{WriterStats, from_rings};
+use crate::stream::StreamOutput;
 
 /// A block is closed at this size of raw records.
 pub const BLOCK_BYTES: usize = 256 << 10;
@@ -51,8 +52,8 @@ pub enum Message {
 pub enum Sink {
     /// Files.
     Store(Box<SegmentStore>),
-    /// Standard output.
-    Stream(Box<SegmentWriter<io::BufWriter<io::Stdout>>>),
+    /// Somebody who reads it at once.
+    Stream(Box<SegmentWriter<io::BufWriter<StreamOutput>>>),
 }
 
 /// What every segment opens with.

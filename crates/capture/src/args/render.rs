@@ -1,0 +1,164 @@
+//! What commands are told that record and render at once: `monitor` and `profile`.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, ValueEnum};
+
+use super::{CaptureArgs, UsageError};
+
+/// Event types, by the names that the analyzer gives them.
+pub const EVENT_TYPES: &[&str] = &[
+    "process_exec",
+    "process_fork",
+    "process_exit",
+    "file_open",
+    "lib_load",
+    "tls_handshake",
+    "api_call",
+    "process_info",
+    "loss",
+    "clock",
+    "probe_status",
+    "self_stats",
+    "library_info",
+];
+
+/// How long `profile` watches when it is not told.
+const PROFILE_DURATION: Duration = Duration::from_secs(30);
+
+/// How events are shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// One JSON object per line
+    JsonStream,
+    /// One JSON array, one event per line
+    JsonArray,
+    /// One JSON array, indented
+    JsonPretty,
+    /// Counts and tables for people, at the end
+    Summary,
+}
+
+impl Format {
+    /// Its name on a command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::JsonStream => "json-stream",
+            Self::JsonArray => "json-array",
+            Self::JsonPretty => "json-pretty",
+            Self::Summary => "summary",
+        }
+    }
+}
+
+/// `monitor`.
+#[derive(Debug, Args)]
+pub struct MonitorArgs {
+    /// Write what is shown to this file instead of standard output
+    #[arg(short, long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+
+    /// How to show events
+    #[arg(short, long, value_enum, default_value = "json-stream", value_name = "FORMAT")]
+    pub format: Format,
+
+    /// Show only events of these types
+    #[arg(long = "type", value_name = "TYPE,…", value_delimiter = ',', value_parser = clap::builder::PossibleValuesParser::new(EVENT_TYPES), hide_possible_values = true)]
+    pub kinds: Vec<String>,
+
+    /// Show names of home directories, which are hidden as /home/USER and /home/ROOT
+    #[arg(long)]
+    pub no_redact: bool,
+
+    /// What to record.
+    #[command(flatten)]
+    pub capture: CaptureArgs,
+}
+
+/// `profile`.
+#[derive(Debug, Args)]
+pub struct ProfileArgs {
+    /// Write the profile to this file instead of standard output
+    #[arg(short, long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+
+    /// How to show it
+    #[arg(short, long, value_enum, default_value = "json-pretty", value_name = "FORMAT")]
+    pub format: Format,
+
+    /// Show names of home directories, which are hidden as /home/USER and /home/ROOT
+    #[arg(long)]
+    pub no_redact: bool,
+
+    /// What to record.
+    #[command(flatten)]
+    pub capture: CaptureArgs,
+}
+
+impl MonitorArgs {
+    /// Checks what clap cannot.
+    ///
+    /// # Errors
+    /// [`UsageError`] with what to change.
+    pub fn validate(&self) -> Result<(), UsageError> {
+        self.capture.validate()
+    }
+
+    /// What the analyzer is told.
+    pub fn renderer(&self) -> Vec<OsString> {
+        let mut words = words("events", self.format, self.no_redact, &self.capture);
+        let mut add = |flag: &str, value: &str| words.push(format!("{flag}={value}").into());
+        self.kinds.iter().for_each(|kind| add("--type", kind));
+        // What the kernel cannot leave out of the capture: processes that come and go.
+        match (self.capture.file.is_empty(), self.capture.library.is_empty()) {
+            (false, true) => self.capture.file.iter().for_each(|glob| add("--file", glob)),
+            (true, false) => self.capture.library.iter().for_each(|name| add("--library", name)),
+            (false, false) if self.kinds.is_empty() => add("--type", "file_open,lib_load,loss"),
+            _ => {}
+        }
+        words.push("-".into());
+        words
+    }
+}
+
+impl ProfileArgs {
+    /// Checks what clap cannot.
+    ///
+    /// # Errors
+    /// [`UsageError`] with what to change.
+    pub fn validate(&self) -> Result<(), UsageError> {
+        let CaptureArgs { pid, name, command, .. } = &self.capture;
+        if pid.is_empty() && name.is_empty() && command.is_empty() {
+            return Err(UsageError("a profile of whom? Give -p PID, -n NAME, or a command after --".into()));
+        }
+        self.capture.validate()
+    }
+
+    /// How long to watch: as long as a command runs, else half a minute.
+    pub fn duration(&self) -> Option<Duration> {
+        let default = self.capture.command.is_empty().then_some(PROFILE_DURATION);
+        self.capture.duration.or(default)
+    }
+
+    /// What the analyzer is told.
+    pub fn renderer(&self) -> Vec<OsString> {
+        let mut words = words("profile", self.format, self.no_redact, &self.capture);
+        words.extend(self.capture.pid.iter().map(|pid| format!("--pid={pid}").into()));
+        words.extend(self.capture.name.iter().map(|name| format!("--name={name}").into()));
+        if self.capture.follow_children {
+            words.push("--follow-children".into());
+        }
+        words.push("-".into());
+        words
+    }
+}
+
+/// The beginning of the analyzer's command line. One thread: it runs on the host that is watched.
+fn words(command: &str, format: Format, no_redact: bool, capture: &CaptureArgs) -> Vec<OsString> {
+    let mut words = vec![command.into(), "--threads".into(), "1".into(), "--format".into(), format.name().into()];
+    let flags = [("--no-redact", no_redact), ("--verbose", capture.verbose), ("--quiet", capture.quiet)];
+    words.extend(flags.into_iter().filter(|(_, given)| *given).map(|(flag, _)| flag.into()));
+    words
+}

@@ -1,0 +1,97 @@
+//! How a recording went, told to people and as an exit code.
+
+use crypto_trace_bpf::ProbeReport;
+
+use crate::args::CaptureArgs;
+use crate::child::ChildExit;
+use crate::exit::Failure;
+use crate::say;
+use crate::units::show_size;
+use crate::writer::Written;
+
+/// Why a recording ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Stop {
+    /// A signal asked for it.
+    Signal,
+    /// Time was up.
+    Duration,
+    /// The command ended.
+    Command(ChildExit),
+    /// Nobody reads the stream any more.
+    PipeClosed,
+    /// There is nothing left to watch.
+    ProcessesEnded,
+}
+
+/// How a capture went.
+pub(crate) struct Outcome {
+    /// By the writer.
+    pub(crate) written: Written,
+    pub(crate) recorded: u64,
+    pub(crate) lost: u64,
+    pub(crate) dropped: u64,
+    pub(crate) filtered: u64,
+    pub(crate) produced: u64,
+}
+
+/// Tells what is attached, and which filter runs where.
+pub(crate) fn tell_probes(args: &CaptureArgs, probes: &[ProbeReport]) {
+    for probe in probes {
+        say::info(&format!("{}: {} ({}, {})", probe.probe, probe.state.name(), probe.tier.name(), probe.target));
+    }
+    for glob in &args.file {
+        for rule in crypto_trace_bpf::globs::kernel_rules(glob) {
+            say::info(&format!("filter -F {glob}: in the kernel {rule}; the glob itself in user space"));
+        }
+    }
+    for filter in args.filters().iter().filter(|filter| !filter.starts_with("--file")) {
+        let place = if filter.starts_with("--library") { "in user space" } else { "in the kernel" };
+        say::info(&format!("filter {filter}: {place}"));
+    }
+}
+
+/// Tells what there is at the end.
+pub(crate) fn tell_outcome(args: &CaptureArgs, outcome: &Outcome, stop: Stop) {
+    if outcome.lost > 0 {
+        say::warning(&format!("Ring buffer backpressure detected, {} events dropped", outcome.lost));
+    }
+    if outcome.dropped > 0 {
+        say::warning(&format!("{} events could not be written", outcome.dropped));
+    }
+    if args.quiet {
+        return;
+    }
+    match stop {
+        Stop::Command(exit) => say::info(&format!("command {exit}")),
+        Stop::ProcessesEnded => say::info("stopped: every process that -p names has ended"),
+        Stop::Signal | Stop::Duration | Stop::PipeClosed => {}
+    }
+    say::info(&format!(
+        "Events recorded: {}, lost: {}, dropped: {}, bytes: {}, segments: {}",
+        outcome.recorded,
+        outcome.lost,
+        outcome.dropped,
+        show_size(outcome.written.totals.file_bytes),
+        outcome.written.segments
+    ));
+    if args.verbose {
+        say::info(&format!("produced: {}, left out by filters in user space: {}", outcome.produced, outcome.filtered));
+    }
+}
+
+/// The exit code of a recording that went to its end. `is_stream`: into a pipe rather than into files.
+pub(crate) fn exit_code(outcome: Outcome, stop: Stop, is_stream: bool) -> Result<u8, Failure> {
+    match (stop, outcome.written.seal_error) {
+        (Stop::PipeClosed, _) => Ok(0),
+        (_, Some(error)) if is_stream => {
+            Err(anyhow::anyhow!("the end of the stream could not be written: {error}").into())
+        }
+        (_, Some(error)) => Err(anyhow::anyhow!(
+            "cannot seal the last segment: {error}; what was written is readable, its name ends in .open"
+        )
+        .into()),
+        (Stop::Command(exit), None) => Ok(exit.code()),
+        _ => Ok(0),
+    }
+}

@@ -1,0 +1,158 @@
+//! `crypto-trace-analyze` as a child without privileges: what renders on the host what is being captured there.
+//!
+//! What it reads was made by the traced processes, so it is run as somebody who may do nothing: the user behind sudo, else
+//! nobody, without capabilities, and with `no_new_privs` so that it cannot get any.
+
+use std::ffi::{OsStr, OsString};
+use std::fs::File;
+use std::io;
+use std::os::unix::process::CommandExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
+use std::time::Duration;
+
+use anyhow::Context as _;
+use rustix::thread::{CapabilitySet, CapabilitySets, set_capabilities, set_no_new_privs};
+
+use crate::exit::Failure;
+use crate::signals::Signals;
+
+/// The analyzer's name.
+const ANALYZER: &str = "crypto-trace-analyze";
+
+/// uid and gid of `nobody` on every Linux distribution (the kernel's overflowuid, `DEFAULT_OVERFLOWUID`).
+const NOBODY: u32 = 65_534;
+
+/// What of our environment the analyzer gets: what tells it how to show text.
+const KEPT_ENVIRONMENT: &[&str] = &[
+    "PATH",
+    "LANG",
+    "LC_ALL",
+    "LC_CTYPE",
+    "TERM",
+    "COLUMNS",
+    "NO_COLOR",
+    "CLICOLOR",
+    "CLICOLOR_FORCE",
+    "RUST_BACKTRACE",
+];
+
+/// How often a wait for its end looks for a signal to us.
+const LOOK_INTERVAL: Duration = Duration::from_millis(5);
+
+/// An analyzer to be started.
+#[derive(Debug)]
+pub struct RendererCommand {
+    program: PathBuf,
+    words: Vec<OsString>,
+    output: Option<File>,
+}
+
+/// A running analyzer.
+#[derive(Debug)]
+pub struct Renderer {
+    child: Child,
+}
+
+impl RendererCommand {
+    /// The analyzer that belongs to this program, with these arguments. `output` is opened here and now, as whoever runs us;
+    /// standard output without it.
+    ///
+    /// # Errors
+    /// When there is no analyzer, or the output cannot be written.
+    pub fn new(words: Vec<OsString>, output: Option<&Path>) -> Result<Self, Failure> {
+        let output =
+            output.map(|path| File::create(path).with_context(|| format!("{}: cannot be written", path.display())));
+        Ok(Self { program: find_analyzer()?, words, output: output.transpose()? })
+    }
+
+    /// Starts it. What is written into the pipe is what it reads.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub fn start(self) -> Result<(Renderer, ChildStdin), Failure> {
+        let program = self.program.display().to_string();
+        // What is given up here is given up by this thread and by what it starts.
+        let thread = std::thread::spawn(move || self.start_without_privileges());
+        let started = thread.join().unwrap_or_else(|_| Err(io::Error::other("the thread that starts it panicked")));
+        let mut child = started.with_context(|| format!("cannot start {program}"))?;
+        let pipe = child.stdin.take().context("the renderer has no standard input")?;
+        Ok((Renderer { child }, pipe))
+    }
+
+    fn start_without_privileges(self) -> io::Result<Child> {
+        set_no_new_privs(true)?;
+        // Ours is for the drain thread alone.
+        let _ = rustix::process::setpriority_process(None, 0);
+        let mut command = Command::new(&self.program);
+        command.args(&self.words).stdin(Stdio::piped()).env_clear();
+        command.envs(KEPT_ENVIRONMENT.iter().filter_map(|name| Some((name, std::env::var_os(name)?))));
+        // Ctrl-C is for us: it goes on to the end of what it gets.
+        command.process_group(0);
+        if let Some(output) = self.output {
+            command.stdout(output);
+        }
+        if rustix::process::geteuid().is_root() {
+            let (uid, gid) = user_behind_sudo().unwrap_or((NOBODY, NOBODY));
+            // Without supplementary groups; the capabilities go with the user id.
+            command.uid(uid).gid(gid);
+        } else {
+            let none = CapabilitySet::empty();
+            set_capabilities(None, CapabilitySets { effective: none, permitted: none, inheritable: none })?;
+        }
+        command.spawn()
+    }
+}
+
+impl Renderer {
+    /// Waits for its end, once the pipe is closed: as long as its reader takes, or until somebody asks to stop once more.
+    ///
+    /// # Errors
+    /// When it failed, or was cut short.
+    pub fn finish(mut self, signals: &Signals) -> Result<(), Failure> {
+        let status = loop {
+            if let Some(status) = self.child.try_wait().context("cannot wait for the renderer")? {
+                break status;
+            }
+            if signals.take_stop() {
+                let _ = self.child.kill();
+                let _ = self.child.wait();
+                return Err(anyhow::anyhow!("stopped before all was read of what there is to show").into());
+            }
+            std::thread::sleep(LOOK_INTERVAL);
+        };
+        if status.success() { Ok(()) } else { Err(anyhow::anyhow!("{ANALYZER} {}", ended(status)).into()) }
+    }
+}
+
+impl Drop for Renderer {
+    fn drop(&mut self) {
+        // Only when the recording failed: its pipe is closed, so it ends by itself; it is not left as a zombie.
+        let _ = self.child.try_wait();
+    }
+}
+
+fn ended(status: ExitStatus) -> String {
+    use std::os::unix::process::ExitStatusExt as _;
+    match (status.code(), status.signal()) {
+        (Some(code), _) => format!("failed with exit code {code}; what it said is above"),
+        (None, Some(signal)) => format!("was killed by signal {signal}"),
+        (None, None) => "failed".to_owned(),
+    }
+}
+
+/// Beside this program, else where programs are.
+fn find_analyzer() -> Result<PathBuf, Failure> {
+    let beside = std::env::current_exe().ok().map(|exe| exe.with_file_name(ANALYZER));
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let in_path = std::env::split_paths(&path).filter(|dir| dir.is_absolute()).map(|dir| dir.join(ANALYZER));
+    beside.into_iter().chain(in_path).find(|file| file.is_file()).ok_or_else(|| {
+        anyhow::anyhow!("{ANALYZER} is neither beside this program nor in PATH: install it, or use record").into()
+    })
+}
+
+/// User and group that sudo says it was called by.
+fn user_behind_sudo() -> Option<(u32, u32)> {
+    let id = |name: &str| std::env::var_os(name).as_deref().and_then(OsStr::to_str)?.parse().ok();
+    Some((id("SUDO_UID")?, id("SUDO_GID")?)).filter(|(uid, _)| *uid != 0)
+}
