@@ -65,6 +65,9 @@ pub(crate) fn tell_outcome(args: &CaptureArgs, outcome: &Outcome, stop: Stop) {
     match stop {
         Stop::Command(exit) => say::info(&format!("command {exit}")),
         Stop::ProcessesEnded => say::info("stopped: every process that -p names has ended"),
+        Stop::PipeClosed if !args.command.is_empty() => {
+            say::info("stopped: nobody reads what is recorded; the command goes on");
+        }
         Stop::Signal | Stop::Duration | Stop::PipeClosed => {}
     }
     say::info(&format!(
