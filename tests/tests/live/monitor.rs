@@ -107,6 +107,47 @@ fn filters_are_those_of_a_recording_and_of_the_analyzer() {
 }
 
 #[test]
+fn files_and_libs_show_those_alone() {
+    let Some(_permit) = live() else { return };
+    let (_keep, dir) = directory();
+    let [pem, key] = ["one.pem", "two.key"].map(|name| touch(&dir.join(name)));
+    let shown = |command: &str, options: &[&str]| {
+        let mut capture = Command::new(capture_binary());
+        capture.args([command, "-v", "--no-redact"]).args(options).args([
+            "--",
+            "sh",
+            "-c",
+            "openssl version && cat \"$@\"",
+            "sh",
+        ]);
+        capture.args([&pem, &key]);
+        let done = run(&mut capture);
+        assert_eq!(done.code(), 0, "{}", done.stderr);
+        for probe in ["tls_hello", "api_call"] {
+            assert!(!done.stderr.contains(probe), "what is not shown costs nothing: {}", done.stderr);
+        }
+        lines(&done)
+    };
+    let opened = |events: &[Value]| -> Vec<String> {
+        assert!(events.iter().all(|event| event["event_type"] == "file_open"), "{events:?}");
+        files(events).into_iter().map(str::to_owned).collect()
+    };
+    let [pem, key] = [&pem, &key].map(|path| path.to_str().unwrap().to_owned());
+    let all = opened(&shown("files", &[]));
+    assert!(all.contains(&pem) && all.contains(&key), "{all:?}");
+    assert_eq!(opened(&shown("files", &["-F", "*.key"])), [key]);
+    let loaded = |options: &[&str]| -> Vec<String> {
+        let events = shown("libs", options);
+        assert!(events.iter().all(|event| event["event_type"] == "lib_load"), "{events:?}");
+        events.iter().map(|event| event["library_file"].as_str().unwrap().to_owned()).collect()
+    };
+    let all = loaded(&[]);
+    assert!(["libcrypto.so", "libssl.so"].iter().all(|name| all.iter().any(|have| have.starts_with(name))), "{all:?}");
+    let [libssl] = &loaded(&["-l", "libssl"])[..] else { panic!("one libssl") };
+    assert!(libssl.starts_with("libssl.so"), "{libssl}");
+}
+
+#[test]
 fn the_analyzer_has_no_privileges() {
     let Some(_permit) = live() else { return };
     for (sudo, uid, gid) in
