@@ -16,6 +16,7 @@ test:
 bench:
 	scripts/setup --tests
 	scripts/bench
+	scripts/bench-commands
 
 goldens:
 	UPDATE_GOLDENS=1 cargo test --locked -p crypto-trace-tests --test golden

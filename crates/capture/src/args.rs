@@ -11,7 +11,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use crypto_trace_bpf::ArgvSelection;
 
 pub use capture::CaptureArgs;
-pub use render::{EVENT_TYPES, Format, MonitorArgs, ProfileArgs};
+pub use render::{EVENT_TYPES, Format, MonitorArgs, ProfileArgs, ShowArgs};
 
 use crate::units::{parse_duration, parse_size};
 
@@ -33,9 +33,17 @@ pub enum Command {
     /// Show events as they happen: record into a pipe, rendered by crypto-trace-analyze without privileges
     #[command(after_help = MONITOR_EXAMPLES)]
     Monitor(Box<MonitorArgs>),
+    /// Show opens of crypto files as they happen: monitor for file_open alone
+    #[command(after_help = FILES_EXAMPLES)]
+    Files(Box<ShowArgs>),
+    /// Show crypto libraries as processes load them: monitor for lib_load alone
+    #[command(after_help = LIBS_EXAMPLES)]
+    Libs(Box<ShowArgs>),
     /// Watch processes for a while, then tell what cryptography they used
     #[command(after_help = PROFILE_EXAMPLES)]
     Profile(Box<ProfileArgs>),
+    /// Print the version
+    Version,
     /// Stops itself until continued, then becomes the command: how `record -- CMD` sees it from its first instruction on
     #[command(name = crate::child::GATE_COMMAND, hide = true)]
     Gate {
@@ -53,6 +61,25 @@ Examples:
   crypto-trace-capture monitor --type tls_handshake | jq -r .server_name
 
 Exit codes: as of record; 1 also when what renders the events failed.";
+
+const FILES_EXAMPLES: &str = "\
+Examples:
+  crypto-trace-capture files                                     every crypto file that is opened, until Ctrl-C
+  crypto-trace-capture files -F '/etc/ssl/*' -d 5m -o opens.json what is opened below /etc/ssl
+  crypto-trace-capture files -f summary -- ./deploy.sh           counts, when the command has ended
+
+A table of files with who opened them: record, then crypto-trace-analyze files.
+Exit codes: as of monitor.";
+
+const LIBS_EXAMPLES: &str = "\
+Examples:
+  crypto-trace-capture libs                                      every crypto library that is loaded, until Ctrl-C
+  crypto-trace-capture libs -l libssl -n nginx -d 60             which libssl nginx loads
+  crypto-trace-capture libs -- python3 -c 'import ssl'           what a command loads
+
+Libraries that are loaded already come first. A table of libraries with who uses them: record, then
+crypto-trace-analyze libs.
+Exit codes: as of monitor.";
 
 const PROFILE_EXAMPLES: &str = "\
 Examples:

@@ -10,10 +10,13 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::process::CommandExt as _;
 use std::process::{Command, Stdio};
 
+use rustix::event::{PollFd, PollFlags, poll};
 use rustix::process::{
     Pid, PidfdFlags, Signal, WaitOptions, WaitStatus, kill_process, pidfd_open, set_parent_process_death_signal,
     waitpid,
 };
+
+use crate::signals::Signals;
 
 /// Name of the hidden command that is the gate.
 pub const GATE_COMMAND: &str = "__gate";
@@ -99,6 +102,27 @@ impl Child {
     pub fn signal(&self, signal: Signal) {
         // It may be gone already, which is as well.
         let _ = kill_process(self.pid, signal);
+    }
+
+    /// Waits for its end when nobody watches it any more: that its recording is not read is no reason to end it. A signal
+    /// that would stop the recording does end it.
+    ///
+    /// # Errors
+    /// When it cannot be waited for.
+    pub fn outlast(&self, signals: &Signals) -> io::Result<()> {
+        let [stop, rotate] = signals.fds();
+        while self.exit().is_none() {
+            let mut fds = [stop, rotate, self.pidfd()].map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN));
+            match poll(&mut fds, None) {
+                Ok(_) | Err(rustix::io::Errno::INTR) => {}
+                Err(error) => return Err(error.into()),
+            }
+            if signals.take_stop() {
+                self.signal(Signal::TERM);
+            }
+            signals.take_rotate();
+        }
+        Ok(())
     }
 
     /// How it ended, once it has.

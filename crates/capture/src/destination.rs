@@ -40,11 +40,12 @@ pub enum Destination<'a> {
 pub(crate) enum Place<'a> {
     Files(&'a RecordArgs),
     Stdout(&'a RecordArgs, OwnedFd),
-    Renderer(Renderer, OwnedFd),
+    /// With our standard output where it goes on writing there.
+    Renderer(Renderer, OwnedFd, Option<OwnedFd>),
 }
 
-/// What a recording writes to; the stream once more, to look whether it is closed; and who reads it.
-pub(crate) type Begun = (Sink, Option<OwnedFd>, Option<Renderer>);
+/// What a recording writes to; the streams once more, to look whether one is closed; and who reads it.
+pub(crate) type Begun = (Sink, Vec<OwnedFd>, Option<Renderer>);
 
 impl Destination<'_> {
     /// Whether standard output carries what is recorded.
@@ -66,14 +67,12 @@ impl Destination<'_> {
     /// Starts `renderer`, if there is one; needs the privileges to give them up.
     pub(crate) fn open(&self, renderer: Option<RendererCommand>) -> Result<Place<'_>, Failure> {
         if let Some(renderer) = renderer {
+            let stdout = self.takes_stdout().then(own_stdout).transpose()?;
             let (renderer, pipe) = renderer.start()?;
-            return Ok(Place::Renderer(renderer, pipe.into()));
+            return Ok(Place::Renderer(renderer, pipe.into(), stdout));
         }
         match self {
-            Self::Record(args) if args.to_stdout() => {
-                let stdout = std::io::stdout().as_fd().try_clone_to_owned().context("standard output is closed")?;
-                Ok(Place::Stdout(args, stdout))
-            }
+            Self::Record(args) if args.to_stdout() => Ok(Place::Stdout(args, own_stdout()?)),
             Self::Record(args) => Ok(Place::Files(args)),
             Self::Renderer { .. } => Err(anyhow::anyhow!("no analyzer was started").into()),
         }
@@ -91,24 +90,28 @@ impl Place<'_> {
 
     /// Begins the first segment.
     pub(crate) fn begin(self, meta: SegmentMeta, shared: &Arc<Shared>) -> Result<Begun, Failure> {
-        let stream = |fd: OwnedFd, name: &str, level: i32| -> Result<(Sink, Option<OwnedFd>), Failure> {
+        let stream = |fd: OwnedFd, name: &str, level: i32| -> Result<(Sink, OwnedFd), Failure> {
             let watch = fd.try_clone().with_context(|| format!("{name}: cannot be watched"))?;
             let out = BufWriter::with_capacity(STREAM_BUFFER_BYTES, StreamOutput::new(fd, Arc::clone(shared)));
             let writer = SegmentWriter::create(out, &meta, level).with_context(|| format!("cannot write to {name}"))?;
-            Ok((Sink::Stream(Box::new(writer)), Some(watch)))
+            Ok((Sink::Stream(Box::new(writer)), watch))
         };
         match self {
-            Self::Files(args) => Ok((files(args, meta)?, None, None)),
+            Self::Files(args) => Ok((files(args, meta)?, Vec::new(), None)),
             Self::Stdout(args, fd) => {
                 let (sink, watch) = stream(fd, "-", args.compression_level)?;
-                Ok((sink, watch, None))
+                Ok((sink, vec![watch], None))
             }
-            Self::Renderer(renderer, fd) => {
+            Self::Renderer(renderer, fd, stdout) => {
                 let (sink, watch) = stream(fd, "the analyzer", 1)?;
-                Ok((sink, watch, Some(renderer)))
+                Ok((sink, stdout.into_iter().chain([watch]).collect(), Some(renderer)))
             }
         }
     }
+}
+
+fn own_stdout() -> Result<OwnedFd, Failure> {
+    Ok(std::io::stdout().as_fd().try_clone_to_owned().context("standard output is closed")?)
 }
 
 fn files(args: &RecordArgs, meta: SegmentMeta) -> Result<Sink, Failure> {

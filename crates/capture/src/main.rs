@@ -1,16 +1,20 @@
 //! The crypto-trace-capture program: maps what `run` says to an exit code.
 
+use std::io::Write as _;
 use std::process::ExitCode;
 
-use clap::Parser as _;
+use clap::{CommandFactory as _, Parser as _};
 use crypto_trace_capture::args::{Cli, Command};
-use crypto_trace_capture::{child, monitor, record, say};
+use crypto_trace_capture::{child, exit, monitor, record, say};
 
 fn main() -> ExitCode {
     let done = match Cli::parse().command {
         Command::Gate { command } => Ok(child::run_gate(&command)),
+        Command::Version => print_version(),
         Command::Record(args) => record::run(&args),
-        Command::Monitor(args) => monitor::monitor(&args),
+        Command::Monitor(args) => monitor::monitor(*args),
+        Command::Files(args) => monitor::files(*args),
+        Command::Libs(args) => monitor::libs(*args),
         Command::Profile(args) => monitor::profile(*args),
     };
     ExitCode::from(match done {
@@ -21,4 +25,11 @@ fn main() -> ExitCode {
             failure.code
         }
     })
+}
+
+/// The same as `--version`.
+fn print_version() -> Result<u8, exit::Failure> {
+    writeln!(std::io::stdout(), "{}", Cli::command().render_version().trim_end())
+        .map(|()| 0)
+        .map_err(|error| exit::Failure::from(anyhow::Error::from(error)))
 }

@@ -45,8 +45,13 @@ pub(crate) fn tell_probes(args: &CaptureArgs, probes: &[ProbeReport]) {
             say::info(&format!("filter -F {glob}: in the kernel {rule}; the glob itself in user space"));
         }
     }
-    for filter in args.filters().iter().filter(|filter| !filter.starts_with("--file")) {
-        let place = if filter.starts_with("--library") { "in user space" } else { "in the kernel" };
+    for filter in args.filters() {
+        // The globs are told above; what else there is says what is recorded, not of whom.
+        let place = match filter.split_once(' ').map_or(filter.as_str(), |(flag, _)| flag) {
+            "--library" => "in user space",
+            "--pid" | "--name" | "--uid" | "--cgroup" | "--" => "in the kernel",
+            _ => continue,
+        };
         say::info(&format!("filter {filter}: {place}"));
     }
 }
@@ -65,6 +70,9 @@ pub(crate) fn tell_outcome(args: &CaptureArgs, outcome: &Outcome, stop: Stop) {
     match stop {
         Stop::Command(exit) => say::info(&format!("command {exit}")),
         Stop::ProcessesEnded => say::info("stopped: every process that -p names has ended"),
+        Stop::PipeClosed if !args.command.is_empty() => {
+            say::info("stopped: nobody reads what is recorded; the command goes on");
+        }
         Stop::Signal | Stop::Duration | Stop::PipeClosed => {}
     }
     say::info(&format!(

@@ -162,6 +162,9 @@ pub fn capture(args: &CaptureArgs, destination: &Destination<'_>) -> Result<u8, 
     let outcome = session.finish()?;
     let rendered = renderer.map_or(Ok(()), |renderer| renderer.finish(&signals));
     tell_outcome(args, &outcome, stop);
+    if let (Stop::PipeClosed, Some(child)) = (stop, &command) {
+        child.outlast(&signals).context("cannot wait for the command")?;
+    }
     rendered?;
     exit_code(outcome, stop, destination.is_stream())
 }
@@ -192,8 +195,8 @@ struct Session {
     /// Attached ones, and those that failed.
     probes: (u64, u64),
     flush_interval: Duration,
-    /// The stream, to notice that its reader is gone.
-    stream: Option<OwnedFd>,
+    /// What is written to, to notice that a reader is gone.
+    streams: Vec<OwnedFd>,
 }
 
 impl Session {
@@ -208,7 +211,7 @@ impl Session {
         let meta = segment_meta(args.filters(), anchor);
         let shared = Arc::new(Shared::default());
         let flush_interval = place.flush_interval();
-        let (sink, stream, renderer) = place.begin(meta, &shared)?;
+        let (sink, streams, renderer) = place.begin(meta, &shared)?;
         let count = |state| opening.probes.iter().filter(|probe| probe.state == state).count() as u64;
         let probes = (count(ProbeState::ATTACHED), count(ProbeState::FAILED));
         let (queue, messages) = sync_channel(QUEUE_BLOCKS);
@@ -239,7 +242,7 @@ impl Session {
             reporter: None,
             probes,
             flush_interval,
-            stream,
+            streams,
         };
         Ok((session, renderer))
     }
@@ -357,7 +360,7 @@ impl Session {
             // Once: that others go on is no reason to wake up again and again.
             add(process, epoll::EventFlags::IN | epoll::EventFlags::ONESHOT)?;
         }
-        if let Some(stream) = &self.stream {
+        for stream in &self.streams {
             // That its reader is gone is told whatever is asked for. A file cannot be waited for, and has no reader.
             let _ = epoll::add(&epoll, stream, epoll::EventData::new_u64(0), epoll::EventFlags::empty());
         }
@@ -370,7 +373,7 @@ impl Session {
         }
         let signalled = signals.take_stop();
         if signalled || time_is_up {
-            // The command is ours: it does not outlive the recording.
+            // The command is ours: what ends the recording on purpose ends it too.
             if let Some(child) = command {
                 child.signal(Signal::TERM);
             }
@@ -379,8 +382,7 @@ impl Session {
             Some(Stop::Signal)
         } else if time_is_up {
             Some(Stop::Duration)
-        } else if self.shared.pipe_closed.load(Ordering::Relaxed) || self.stream.as_ref().is_some_and(stream::is_closed)
-        {
+        } else if self.shared.pipe_closed.load(Ordering::Relaxed) || self.streams.iter().any(stream::is_closed) {
             Some(Stop::PipeClosed)
         } else if self.watched.all_gone() {
             Some(Stop::ProcessesEnded)

@@ -200,6 +200,11 @@ impl Writer {
     /// Writes a block, however often it takes; drops it, counted, only when stopping.
     fn write_with_patience(&mut self, block: &BlockBuilder, flush_end: bool) {
         loop {
+            // Once and for all: nothing can be written any more.
+            if self.shared.pipe_closed.load(Ordering::Relaxed) {
+                self.shared.stats.dropped.fetch_add(from_rings(block), Ordering::Relaxed);
+                return;
+            }
             let Err(error) = self.write(block, flush_end) else {
                 if let Some(since) = self.failing_since.take() {
                     say::warning(&format!("writing again after {:.1} s", since.elapsed().as_secs_f64()));
@@ -208,15 +213,14 @@ impl Writer {
             };
             if error.kind() == io::ErrorKind::BrokenPipe {
                 self.shared.pipe_closed.store(true, Ordering::Relaxed);
-            } else {
-                self.report_failure("write", &error);
+                continue;
             }
+            self.report_failure("write", &error);
             let stopping = self.shared.stopping.load(Ordering::Relaxed);
             if stopping && self.stopping_since.is_none() {
                 self.stopping_since = Some(Instant::now());
             }
-            let out_of_patience = self.stopping_since.is_some_and(|since| since.elapsed() > STOPPING_PATIENCE);
-            if out_of_patience || self.shared.pipe_closed.load(Ordering::Relaxed) {
+            if self.stopping_since.is_some_and(|since| since.elapsed() > STOPPING_PATIENCE) {
                 self.shared.stats.dropped.fetch_add(from_rings(block), Ordering::Relaxed);
                 return;
             }

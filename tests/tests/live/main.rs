@@ -7,6 +7,7 @@
 mod accounting;
 mod files;
 mod libraries;
+mod monitor;
 mod opens;
 mod output;
 mod processes;

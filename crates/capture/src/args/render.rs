@@ -1,4 +1,4 @@
-//! What commands are told that record and render at once: `monitor` and `profile`.
+//! What commands are told that record and render at once: `monitor`, `files`, `libs` and `profile`.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 
-use super::{CaptureArgs, UsageError};
+use super::{CaptureArgs, UsageError, When};
 
 /// Event types, by the names that the analyzer gives them.
 pub const EVENT_TYPES: &[&str] = &[
@@ -53,9 +53,9 @@ impl Format {
     }
 }
 
-/// `monitor`.
+/// What every command that shows events is told; with it alone, `files` and `libs`.
 #[derive(Debug, Args)]
-pub struct MonitorArgs {
+pub struct ShowArgs {
     /// Write what is shown to this file instead of standard output
     #[arg(short, long, value_name = "FILE")]
     pub output: Option<PathBuf>,
@@ -64,10 +64,6 @@ pub struct MonitorArgs {
     #[arg(short, long, value_enum, default_value = "json-stream", value_name = "FORMAT")]
     pub format: Format,
 
-    /// Show only events of these types
-    #[arg(long = "type", value_name = "TYPE,…", value_delimiter = ',', value_parser = clap::builder::PossibleValuesParser::new(EVENT_TYPES), hide_possible_values = true)]
-    pub kinds: Vec<String>,
-
     /// Show names of home directories, which are hidden as /home/USER and /home/ROOT
     #[arg(long)]
     pub no_redact: bool,
@@ -75,6 +71,18 @@ pub struct MonitorArgs {
     /// What to record.
     #[command(flatten)]
     pub capture: CaptureArgs,
+}
+
+/// `monitor`.
+#[derive(Debug, Args)]
+pub struct MonitorArgs {
+    /// Show only events of these types
+    #[arg(long = "type", value_name = "TYPE,…", value_delimiter = ',', value_parser = clap::builder::PossibleValuesParser::new(EVENT_TYPES), hide_possible_values = true)]
+    pub kinds: Vec<String>,
+
+    /// How to show them.
+    #[command(flatten)]
+    pub show: ShowArgs,
 }
 
 /// `profile`.
@@ -97,25 +105,33 @@ pub struct ProfileArgs {
     pub capture: CaptureArgs,
 }
 
-impl MonitorArgs {
-    /// Checks what clap cannot.
-    ///
-    /// # Errors
-    /// [`UsageError`] with what to change.
-    pub fn validate(&self) -> Result<(), UsageError> {
-        self.capture.validate()
+impl ShowArgs {
+    /// Leaves out of the recording what no event of these types tells of, unless it is asked for; all is wanted without types.
+    pub fn narrow(&mut self, kinds: &[&str]) {
+        let shows = |wanted: &[&str]| kinds.is_empty() || kinds.iter().any(|kind| wanted.contains(kind));
+        let capture = &mut self.capture;
+        // How probes fared is told of those that are wanted.
+        for (part, kinds) in [
+            (&mut capture.tls, &["tls_handshake", "probe_status"][..]),
+            (&mut capture.kernel_crypto, &["api_call", "probe_status"]),
+            (&mut capture.library_calls, &["tls_handshake", "api_call", "library_info", "probe_status"]),
+        ] {
+            if *part == When::Auto && !shows(kinds) {
+                *part = When::Off;
+            }
+        }
     }
 
-    /// What the analyzer is told.
-    pub fn renderer(&self) -> Vec<OsString> {
+    /// What the analyzer is told, to show events of these types; without any, of those that it shows without being asked.
+    pub fn renderer(&self, kinds: &[&str]) -> Vec<OsString> {
         let mut words = words("events", self.format, self.no_redact, &self.capture);
         let mut add = |flag: &str, value: &str| words.push(format!("{flag}={value}").into());
-        self.kinds.iter().for_each(|kind| add("--type", kind));
+        kinds.iter().for_each(|kind| add("--type", kind));
         // What the kernel cannot leave out of the capture: processes that come and go.
         match (self.capture.file.is_empty(), self.capture.library.is_empty()) {
             (false, true) => self.capture.file.iter().for_each(|glob| add("--file", glob)),
             (true, false) => self.capture.library.iter().for_each(|name| add("--library", name)),
-            (false, false) if self.kinds.is_empty() => add("--type", "file_open,lib_load,loss"),
+            (false, false) if kinds.is_empty() => add("--type", "file_open,lib_load,loss"),
             _ => {}
         }
         words.push("-".into());
@@ -161,4 +177,37 @@ fn words(command: &str, format: Format, no_redact: bool, capture: &CaptureArgs) 
     let flags = [("--no-redact", no_redact), ("--verbose", capture.verbose), ("--quiet", capture.quiet)];
     words.extend(flags.into_iter().filter(|(_, given)| *given).map(|(flag, _)| flag.into()));
     words
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser as _;
+
+    use super::*;
+    use crate::args::{Cli, Command};
+
+    fn show(line: &str) -> ShowArgs {
+        match Cli::try_parse_from(["crypto-trace-capture", "files"].into_iter().chain(line.split_whitespace())) {
+            Ok(Cli { command: Command::Files(args) }) => *args,
+            other => unreachable!("files was asked for, not {other:?}"),
+        }
+    }
+
+    #[test]
+    fn what_is_not_shown_is_not_recorded_unless_asked_for() {
+        use When::{Auto, Off, On};
+        for (line, kinds, expected) in [
+            ("", &[][..], [Auto, Auto, Auto]),
+            ("", &["file_open", "loss"], [Off, Off, Off]),
+            ("", &["tls_handshake"], [Auto, Off, Auto]),
+            ("", &["file_open", "api_call"], [Off, Auto, Auto]),
+            ("", &["probe_status"], [Auto, Auto, Auto]),
+            ("--tls on", &["file_open"], [On, Off, Off]),
+        ] {
+            let mut show = show(line);
+            show.narrow(kinds);
+            let CaptureArgs { tls, kernel_crypto, library_calls, .. } = show.capture;
+            assert_eq!([tls, kernel_crypto, library_calls], expected, "{line} {kinds:?}");
+        }
+    }
 }
