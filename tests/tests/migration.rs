@@ -130,11 +130,15 @@ fn check(line: &str, text: &str) {
     }
     let format = words.iter().position(|word| ["-f", "--format"].contains(word)).map(|at| words[at + 1]);
     let streams = words[0] == "crypto-trace-capture" || words[1] == "events";
-    let default = if streams && !["profile", "snapshot"].contains(&words[1]) { "json-stream" } else { "json-pretty" };
+    let default = match (words[1], streams) {
+        ("profile" | "snapshot", _) => "json-pretty",
+        (_, true) => "json-stream",
+        (_, false) => "summary",
+    };
     let may_be_empty = line.contains("/etc/ssl") || (line.contains("libssl") && words[0] == "crypto-trace-capture");
     match (words.contains(&"uniq"), format.unwrap_or(default)) {
         (true, _) => assert!(text.contains("server.crt"), "{line}: {text}"),
-        (_, "summary") => assert!(text.lines().count() > 3, "{line}: {text}"),
+        (_, "summary") => assert!(text.lines().count() > 1, "{line}: {text}"),
         (_, "json-stream") => {
             let events: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
             assert!(may_be_empty || !events.is_empty(), "{line} shows nothing");
@@ -142,7 +146,10 @@ fn check(line: &str, text: &str) {
         }
         _ => {
             let value: Value = serde_json::from_str(text).unwrap_or_else(|error| panic!("{line}: {error}: {text}"));
-            assert!(may_be_empty || !matches!(&value, Value::Array(events) if events.is_empty()), "{line} shows nothing");
+            assert!(
+                may_be_empty || !matches!(&value, Value::Array(events) if events.is_empty()),
+                "{line} shows nothing"
+            );
         }
     }
 }

@@ -1,6 +1,7 @@
 //! `profile`, `snapshot`, `files` and `libs`: what was used and by whom, gathered and then told in four ways.
 
-use super::{Outcome, files, libs, profile, report, snapshot};
+use super::paths::{self, Paths};
+use super::{Outcome, profile, report, snapshot};
 use crate::args::{Input, InventoryReport, InventoryTask, Style};
 use crate::capture::Capture;
 use crate::clock::WallNs;
@@ -9,7 +10,6 @@ use crate::console::{Console, Output, stdin_is_terminal};
 use crate::faults::FaultLog;
 use crate::input;
 use crate::inventory::{ByPath, Gather, Gathered};
-use crate::nearest;
 use crate::pipeline::{Plan, Tally, Wanted, read_captures, read_handshakes, run_live, time_ranges};
 use crate::render::{self, Reveal};
 use crate::text::{Paint, grouped, plural};
@@ -72,7 +72,8 @@ impl Read<'_> {
             format!("files are damaged: {lost} records known to be lost (see verify)")
         });
         let refused = grouped(self.refused);
-        let full = (self.refused > 0).then(|| format!("too many rows: {refused} did not fit in memory and are left out"));
+        let full =
+            (self.refused > 0).then(|| format!("too many rows: {refused} did not fit in memory and are left out"));
         let unknown = self.tally.unknown;
         let unknown = (unknown > 0)
             .then(|| format!("{} are of kinds that this version does not know", plural(unknown, "record")));
@@ -91,9 +92,14 @@ impl Read<'_> {
         completeness::why_nothing(what, &self.captures, &self.task.filter, self.tally.processed)
     }
 
-    /// How many records passed the filters.
-    pub fn passed(&self) -> u64 {
-        self.tally.output
+    /// Until when was asked for; exclusive.
+    pub fn until(&self) -> Option<WallNs> {
+        self.asked.1
+    }
+
+    /// Whether certain processes were asked for.
+    pub fn selects_processes(&self) -> bool {
+        !self.task.filter.pids.is_empty() || !self.task.filter.names.is_empty()
     }
 
     /// With which colours.
@@ -118,19 +124,19 @@ pub(super) fn run(task: &InventoryTask, console: Console) -> Result<Outcome> {
             let read = read(task, &mut gathered, console)?;
             snapshot::run(&read, &gathered, console)
         }
-        InventoryReport::Files => paths(task, files::TABLE, console),
-        InventoryReport::Libs => paths(task, libs::TABLE, console),
+        InventoryReport::Files => by_path(task, Paths::Files, console),
+        InventoryReport::Libs => by_path(task, Paths::Libraries, console),
     }
 }
 
-fn paths(task: &InventoryTask, table: &'static dyn super::paths::PathReport, console: Console) -> Result<Outcome> {
+fn by_path(task: &InventoryTask, table: Paths, console: Console) -> Result<Outcome> {
     if task.follow {
-        return super::paths::follow(task, table, std::io::stdin().lock(), console);
+        return paths::follow(task, table, std::io::stdin().lock(), console);
     }
     let mut gathered = ByPath::default();
     let read = read(task, &mut gathered, console)?;
     let mut out = Output::open(task.output.as_deref())?;
-    let text = super::paths::render(&read, &gathered, table, read.paint(&out))?;
+    let text = paths::render(&read, &gathered, table, read.paint(&out))?;
     out.write_all(text.as_bytes())?;
     finish(&read, console)
 }

@@ -3,10 +3,11 @@
 mod algorithms;
 mod coverage;
 mod events;
-mod files;
 mod info;
 mod inventory;
-mod libs;
+mod parts;
+mod paths;
+mod processes;
 mod profile;
 mod report;
 mod rules;

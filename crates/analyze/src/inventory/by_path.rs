@@ -357,11 +357,6 @@ impl ByPath {
         self.hosts.iter().flat_map(|host| host.files.changed(&host.name, &self.programs))
     }
 
-    /// Libraries that are new or have changed since [`Self::forget_changes`].
-    pub fn changed_libraries(&self) -> impl Iterator<Item = Shown<'_, LibraryUse>> {
-        self.hosts.iter().flat_map(|host| host.libraries.changed(&host.name, &self.programs))
-    }
-
     /// What has changed is told.
     pub fn forget_changes(&mut self) {
         for host in &mut self.hosts {

@@ -119,8 +119,8 @@ mod tests {
         let reveal = Reveal { redact: true };
         assert_eq!(reveal.path(b"/home/alice/\xff.pem", "path", &mut escaped), r"/home/USER/\xff.pem");
         assert_eq!(
-            reveal.cmdline(b"x\0--password=a\0/root/k\0", "cmdline", &mut escaped),
-            "x --password=*** /home/ROOT/k"
+            reveal.cmdline(b"x\0--password=a\0/home/bob/k\0", "cmdline", &mut escaped),
+            "x --password=*** /home/USER/k"
         );
         assert_eq!(escaped, ["path"]);
         assert_eq!(Reveal { redact: false }.path(b"/home/alice/a", "path", &mut escaped), "/home/alice/a");
