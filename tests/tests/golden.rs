@@ -17,7 +17,20 @@ const FORMATS: [(&str, &str); 4] = [
 ];
 
 /// Reports of every capture, and the file that keeps what each says.
-const REPORTS: [(&[&str], &str); 2] = [(&["tls"], "tls.txt"), (&["coverage"], "coverage.txt")];
+const REPORTS: [(&[&str], &str); 4] =
+    [(&["tls"], "tls.txt"), (&["coverage"], "coverage.txt"), (&["files"], "files.txt"), (&["libs"], "libs.txt")];
+
+/// Captures of which there are goldens of documents.
+const DOCUMENTED: [&str; 4] = ["failed-opens", "python-https", "tls-nginx", "tls-wheels"];
+
+/// Documents of those.
+const DOCUMENTS: [(&[&str], &str); 5] = [
+    (&["profile", "-f", "summary"], "profile.txt"),
+    (&["profile"], "profile.json"),
+    (&["files", "-f", "json"], "files.json"),
+    (&["libs", "-f", "json"], "libs.json"),
+    (&["libs", "-f", "json-stream"], "libs.jsonl"),
+];
 
 /// Reports of captures with TLS; the last one as if rules of 2036 held.
 const TLS_REPORTS: [(&[&str], &str); 5] = [
@@ -26,6 +39,12 @@ const TLS_REPORTS: [(&[&str], &str); 5] = [
     (&["algorithms", "-f", "json"], "algorithms.json"),
     (&["coverage", "-f", "json"], "coverage.json"),
     (&["tls", "--as-of", "2036-01-01"], "tls-2036.txt"),
+];
+
+/// Documents of the longer ones of those: of a moment at which their processes are there, or all have ended.
+const SNAPSHOTS: [(&[&str], &str); 2] = [
+    (&["snapshot", "--at", "-100ms"], "snapshot.json"),
+    (&["snapshot", "--at", "-100ms", "-f", "summary"], "snapshot.txt"),
 ];
 
 const UPDATE: &str = "UPDATE_GOLDENS";
@@ -95,6 +114,12 @@ fn real_captures_replay_byte_for_byte() {
             check(&capture, args, name);
         }
         let name = capture.file_name().unwrap().to_str().unwrap();
+        if DOCUMENTED.contains(&name) {
+            let snapshots = if name == "failed-opens" { &[][..] } else { &SNAPSHOTS };
+            for (args, name) in DOCUMENTS.iter().chain(snapshots) {
+                check(&capture, args, name);
+            }
+        }
         if name.starts_with("tls-") || name == "algorithms" {
             for (args, name) in TLS_REPORTS {
                 check(&capture, args, name);

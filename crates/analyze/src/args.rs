@@ -1,5 +1,9 @@
 //! The command line: parsed and checked here, in one place and without side effects, into a [`Job`] that does the work.
 
+mod inventory;
+
+pub use inventory::{InventoryReport, InventoryTask, Style};
+
 use crate::filter::{Filter, Globs, Outcome};
 use crate::names::event_type;
 use crate::time_spec::TimeSpec;
@@ -33,8 +37,10 @@ pub enum Task {
     Verify(ReportTask),
     /// Count TLS handshakes.
     Survey(Box<SurveyTask>),
-    /// Print the JSON Schema of events.
-    Schema,
+    /// Tell what was used, and by whom.
+    Inventory(Box<InventoryTask>),
+    /// Print a JSON Schema.
+    Schema(SchemaOf),
 }
 
 /// Count TLS handshakes.
@@ -126,6 +132,21 @@ pub enum Format {
     Summary,
 }
 
+/// What a JSON Schema is of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum SchemaOf {
+    /// One event
+    Events,
+    /// A document of `profile`
+    Profile,
+    /// A document of `snapshot`
+    Snapshot,
+    /// The document of `files`
+    Files,
+    /// The document of `libs`
+    Libs,
+}
+
 /// How reports are shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum ReportFormat {
@@ -170,8 +191,20 @@ enum Command {
     Info(ReportArgs),
     /// Check every byte of segments; exit code 6 when they are damaged
     Verify(ReportArgs),
-    /// Print the JSON Schema of events
-    Schema,
+    /// Tell everything that was recorded of a process: libraries, files, calls, TLS handshakes
+    Profile(Box<inventory::ProfileArgs>),
+    /// Tell which processes have crypto libraries mapped or crypto files open at a moment
+    Snapshot(Box<inventory::SnapshotArgs>),
+    /// Tell which crypto files were opened, how, how often and by which programs
+    Files(Box<inventory::FilesArgs>),
+    /// Tell which crypto libraries were loaded, which versions, how often and by which programs
+    Libs(Box<inventory::LibsArgs>),
+    /// Print the JSON Schema of events, or of a report
+    Schema {
+        /// Of what
+        #[arg(value_enum, default_value = "events", value_name = "WHAT")]
+        of: SchemaOf,
+    },
 }
 
 #[derive(Debug, Args)]
@@ -323,7 +356,11 @@ pub fn parse(args: impl IntoIterator<Item = impl Into<OsString> + Clone>) -> Res
         Command::Coverage(args) => Task::Survey(Box::new(survey(SurveyReport::Coverage, *args, None)?)),
         Command::Info(args) => Task::Info(report(args)?),
         Command::Verify(args) => Task::Verify(report(args)?),
-        Command::Schema => Task::Schema,
+        Command::Profile(args) => Task::Inventory(Box::new(inventory::profile(*args)?)),
+        Command::Snapshot(args) => Task::Inventory(Box::new(inventory::snapshot(*args)?)),
+        Command::Files(args) => Task::Inventory(Box::new(inventory::files(*args)?)),
+        Command::Libs(args) => Task::Inventory(Box::new(inventory::libs(*args)?)),
+        Command::Schema { of } => Task::Schema(of),
     };
     Ok(Job { task, verbosity, threads: cli.threads.map_or(0, usize::from) })
 }
@@ -368,8 +405,6 @@ fn input(inputs: Vec<PathBuf>, filter: &Filter) -> Result<Input, clap::Error> {
 }
 
 fn filter(args: FilterArgs) -> Result<Filter, clap::Error> {
-    let globs =
-        |globs: &[String]| Globs::new(globs).map_err(|error| usage(ErrorKind::ValueValidation, &error.to_string()));
     Ok(Filter {
         files: if args.files.is_empty() { None } else { Some(globs(&args.files)?) },
         libraries: args.libraries,
@@ -377,6 +412,10 @@ fn filter(args: FilterArgs) -> Result<Filter, clap::Error> {
         outcome: args.result,
         ..who(args.who)?
     })
+}
+
+fn globs(globs: &[String]) -> Result<Globs, clap::Error> {
+    Globs::new(globs).map_err(|error| usage(ErrorKind::ValueValidation, &error.to_string()))
 }
 
 fn who(args: WhoArgs) -> Result<Filter, clap::Error> {
@@ -482,6 +521,20 @@ mod tests {
             "algorithms a -f json-stream",
             "coverage - --since -10m",
             "coverage a --as-of 2031-01-01",
+            "profile a -f text-ish",
+            "profile a -F *.pem",
+            "profile - --since -10m",
+            "snapshot a --at yesterday",
+            "snapshot - --at 10:30",
+            "snapshot a --since -10m",
+            "snapshot a --at 10:30 --until 10:31",
+            "files a --follow",
+            "files - --follow -f json",
+            "files a -F {",
+            "files a -l ssl",
+            "libs a -l=",
+            "libs a --result ok",
+            "schema nonsense",
             "info",
             "info -",
             "verify",

@@ -203,12 +203,25 @@ pub fn why_no_events(captures: &[Capture], filter: &Filter, processed: u64) -> S
     if filter.kinds == [TlsHello::KIND] {
         return why_no_handshakes(captures);
     }
+    why_nothing("events", captures, filter, processed)
+}
+
+/// Why nothing of `what` is shown, when of `processed` records none passed `filter`.
+pub fn why_nothing(what: &str, captures: &[Capture], filter: &Filter, processed: u64) -> String {
     if processed == 0 {
-        return "no events: nothing was recorded".to_owned();
+        return format!("no {what}: nothing was recorded");
     }
-    let mut text = format!("no events: none of {} passed the filters", plural(processed, "record"));
-    // What could not be there at all.
-    for kind in filter.kinds.iter().filter(|kind| (1..=15).contains(&kind.0)) {
+    let mut text = format!("no {what}: none of {} passed the filters", plural(processed, "record"));
+    for why in unwatched(captures, &filter.kinds) {
+        let _ = write!(text, "; {why}");
+    }
+    text
+}
+
+/// Of kinds that could not be there at all, why, a sentence each.
+pub fn unwatched(captures: &[Capture], kinds: &[Kind]) -> Vec<String> {
+    let mut told = Vec::new();
+    for kind in kinds.iter().filter(|kind| (1..=15).contains(&kind.0)) {
         let Some(name) = kind.name() else { continue };
         let attached = |capture: &Capture| {
             let by_probe = probes_of(capture, name).any(|(_, row)| row.state == ProbeState::ATTACHED);
@@ -220,10 +233,12 @@ pub fn why_no_events(captures: &[Capture], filter: &Filter, processed: u64) -> S
                 true => format!("that a probe for {name} was attached is not recorded"),
                 false => format!("no probe for {name} was attached"),
             });
-            let _ = write!(text, "; {why}");
+            if !told.contains(&why) {
+                told.push(why);
+            }
         }
     }
-    text
+    told
 }
 
 /// How many probes are attached.

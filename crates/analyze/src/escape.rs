@@ -85,6 +85,19 @@ pub fn for_people(bytes: &[u8]) -> String {
     out
 }
 
+/// Text that can be turned back, and whether it holds `\xHH` escapes. What is unsafe to show is left to [`write_json`].
+pub fn reversible(bytes: &[u8]) -> (String, bool) {
+    if let Ok(text) = std::str::from_utf8(bytes) {
+        return (text.to_owned(), false);
+    }
+    let mut out = String::with_capacity(bytes.len() + 16);
+    for chunk in bytes.utf8_chunks() {
+        out.push_str(&chunk.valid().replace('\\', r"\\"));
+        chunk.invalid().iter().for_each(|byte| out.push_str(&format!("\\x{byte:02x}")));
+    }
+    (out, true)
+}
+
 /// The bytes that a string named in `escaped` stands for.
 pub fn unescape(text: &str) -> Vec<u8> {
     let bytes = text.as_bytes();
@@ -140,6 +153,8 @@ mod tests {
     proptest! {
         #[test]
         fn every_byte_string_comes_back(bytes in proptest::collection::vec(any::<u8>(), 0..64)) {
+            let (text, escaped) = reversible(&bytes);
+            prop_assert_eq!(if escaped { unescape(&text) } else { text.into_bytes() }, bytes.clone());
             let (text, escaped) = json(&bytes);
             prop_assert!(text.chars().all(|c| !is_unsafe(c)));
             let parsed: String = serde_json::from_str(&text).expect("valid JSON");

@@ -59,6 +59,11 @@ pub fn plural(count: u64, what: &str) -> String {
     format!("{} {what}{}", grouped(count), if count == 1 { "" } else { "s" })
 }
 
+/// `1 process`, `2 processes`
+pub fn counted(count: u64, one: &str, many: &str) -> String {
+    format!("{} {}", grouped(count), if count == 1 { one } else { many })
+}
+
 /// `1h 02m 03s`, `4.5s`, `12ms`; for a duration in ns.
 pub fn duration(ns: u64) -> String {
     let seconds = ns / 1_000_000_000;

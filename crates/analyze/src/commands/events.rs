@@ -145,6 +145,7 @@ fn finish(ending: &Ending<'_>, console: Console) -> Result<()> {
     console.verbose(&format!("Events filtered: {}", tally.processed.saturating_sub(tally.output)));
     console.verbose(&format!("Events output: {}", tally.output));
     console.verbose(&format!("Rate: {rate:.0} events/s"));
+    report::unmatched(ending.filter, ending.captures, tally.output > 0, console);
     if tally.output == 0 {
         console.note(&completeness::why_no_events(ending.captures, ending.filter, tally.processed));
     }

@@ -4,9 +4,15 @@ mod algorithms;
 mod coverage;
 mod events;
 mod info;
+mod inventory;
+mod parts;
+mod paths;
+mod processes;
+mod profile;
 mod report;
 mod rules;
 mod schema;
+mod snapshot;
 mod survey;
 mod tls;
 mod verify;
@@ -45,7 +51,8 @@ pub fn run(job: &Job) -> Result<Outcome> {
         Task::Info(task) => info::run(task, console),
         Task::Verify(task) => verify::run(task, console),
         Task::Survey(task) => survey::run(task, console),
-        Task::Schema => schema::run(),
+        Task::Inventory(task) => inventory::run(task, console),
+        Task::Schema(of) => schema::run(*of),
     })
 }
 

@@ -4,6 +4,8 @@ use crate::capture::Capture;
 use crate::completeness;
 use crate::console::Console;
 use crate::faults::FaultLog;
+use crate::filter::Filter;
+use crate::nearest;
 use crate::text::grouped;
 use std::path::PathBuf;
 
@@ -46,4 +48,10 @@ pub(super) fn completeness(captures: &[Capture], console: Console) {
             console.warn(&format!("{refused} process records did not fit in memory: some events lack exe and cmdline"));
         }
     }
+}
+
+/// Processes that were asked for and are not there, with what comes near.
+pub(super) fn unmatched(filter: &Filter, captures: &[Capture], shown: bool, console: Console) {
+    let told = nearest::unmatched(filter, captures, shown);
+    told.iter().take(MAX_LINES).for_each(|line| console.note(line));
 }

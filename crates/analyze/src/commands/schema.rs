@@ -1,6 +1,7 @@
-//! `schema`: the JSON Schema of events.
+//! `schema`: the JSON Schema of events, and of reports.
 
 use super::Outcome;
+use crate::args::SchemaOf;
 use crate::console::Output;
 use anyhow::Result;
 use std::io::Write;
@@ -8,8 +9,20 @@ use std::io::Write;
 /// JSON Schema (draft 2020-12) of one event. Tests hold the output and `docs/events.md` to it.
 pub const SCHEMA: &str = include_str!("schema.json");
 
-pub(super) fn run() -> Result<Outcome> {
-    let mut out = Output::open(None)?;
-    out.write_all(SCHEMA.as_bytes())?;
+/// The same of reports.
+const PROFILE: &str = include_str!("schema/profile.json");
+const SNAPSHOT: &str = include_str!("schema/snapshot.json");
+const FILES: &str = include_str!("schema/files.json");
+const LIBS: &str = include_str!("schema/libs.json");
+
+pub(super) fn run(of: SchemaOf) -> Result<Outcome> {
+    let schema = match of {
+        SchemaOf::Events => SCHEMA,
+        SchemaOf::Profile => PROFILE,
+        SchemaOf::Snapshot => SNAPSHOT,
+        SchemaOf::Files => FILES,
+        SchemaOf::Libs => LIBS,
+    };
+    Output::open(None)?.write_all(schema.as_bytes())?;
     Ok(Outcome::Done)
 }

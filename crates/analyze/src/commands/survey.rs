@@ -98,6 +98,7 @@ pub(super) fn run(task: &SurveyTask, console: Console) -> Result<Outcome> {
     out.write_all(text.as_bytes())?;
     report::faults(&counted.faults, &counted.names, console);
     report::completeness(&counted.captures, console);
+    report::unmatched(&task.filter, &counted.captures, counted.totals.tally.output > 0, console);
     if counted.totals.tally.processed == 0 && counted.faults.any_damage() {
         bail!("nothing could be read: every block is damaged");
     }

@@ -104,6 +104,12 @@ impl<'a> ResolvedFilter<'a> {
         self.filter
     }
 
+    /// The times asked for: since when, and until when, exclusive.
+    pub fn times(&self) -> (Option<WallNs>, Option<WallNs>) {
+        let since = Some(self.since).filter(|since| since.0 != i64::MIN);
+        (since, Some(self.until).filter(|until| until.0 != i64::MAX))
+    }
+
     /// Whether a block can have events that pass, by its header alone.
     pub fn block_may_match(&self, header: &BlockHeader, range: (WallNs, WallNs), selection: &Selection<'_>) -> bool {
         if header.kinds & self.kind_bits == 0 || range.1 < self.since || !self.before_until(range.0) {

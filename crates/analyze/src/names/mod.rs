@@ -7,7 +7,7 @@ mod open_flags;
 mod signal;
 
 pub use errno::errno_name;
-pub use open_flags::{OpenFlags, takes_mode};
+pub use open_flags::{OpenFlags, access, closes_on_exec, takes_mode};
 pub use signal::signal_name;
 
 use crypto_trace_format::record::{Kind, TlsHello};

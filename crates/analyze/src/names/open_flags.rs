@@ -33,6 +33,24 @@ pub fn takes_mode(flags: u32) -> bool {
     flags & (O_CREAT | O_TMPFILE_BIT) != 0
 }
 
+/// What an open asked for: to read, to write, or neither (`O_PATH`, or access mode 3 of some drivers).
+pub fn access(flags: u32) -> (bool, bool) {
+    const O_PATH: u32 = 0o10000000;
+    match flags & O_ACCMODE {
+        _ if flags & O_PATH != 0 => (false, false),
+        0 => (true, false),
+        1 => (false, true),
+        2 => (true, true),
+        _ => (false, false),
+    }
+}
+
+/// Whether the descriptor is closed by the next exec.
+pub fn closes_on_exec(flags: u32) -> bool {
+    const O_CLOEXEC: u32 = 0o2000000;
+    flags & O_CLOEXEC != 0
+}
+
 /// Names the flags of one architecture.
 #[derive(Debug, Clone, Copy)]
 pub struct OpenFlags {
@@ -82,6 +100,15 @@ impl OpenFlags {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_opens_ask_for() {
+        assert_eq!(
+            [0, 1, 2, 3, 0o101, 0o10000000].map(access),
+            [(true, false), (false, true), (true, true), (false, false), (false, true), (false, false)]
+        );
+        assert!(closes_on_exec(0o2000000) && !closes_on_exec(0o1000000));
+    }
 
     #[test]
     fn flags_are_named_and_unknown_bits_kept() {

@@ -14,16 +14,18 @@
 //! grow with the inputs: a batch is decoded while the one before is written.
 
 mod block;
+mod gather;
 mod lifecycle;
 mod live;
 mod ordered;
 mod plan;
 
 pub use block::{BlockSource, Match, Tally};
+pub use gather::{Count, Origin, count_blocks, count_live};
 pub use lifecycle::{Wanted, read_captures, read_handshakes};
 pub use live::{LiveBlock, LiveRun, LiveSink, run_live};
 pub use ordered::{OrderedOutput, write_ordered};
-pub use plan::{Plan, Task};
+pub use plan::{Plan, Task, time_ranges};
 
 /// Blocks that are decoded together.
 pub const BATCH_BLOCKS: usize = 16;

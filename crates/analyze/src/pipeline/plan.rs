@@ -63,15 +63,26 @@ impl<'a> Plan<'a> {
 
 /// Earliest and latest time that any block's header tells.
 pub fn time_range(inputs: &Inputs, captures: &[Capture]) -> Option<(WallNs, WallNs)> {
-    let ranges = inputs.segments.iter().filter_map(|segment| {
-        let clock = &captures.get(segment.capture as usize)?.clock;
-        let blocks = segment.reader.blocks().iter().map(|block| &block.header);
-        blocks
+    time_ranges(inputs, captures).into_iter().flatten().reduce(wider)
+}
+
+/// The same of each capture.
+pub fn time_ranges(inputs: &Inputs, captures: &[Capture]) -> Vec<Option<(WallNs, WallNs)>> {
+    let mut ranges: Vec<Option<(WallNs, WallNs)>> = vec![None; captures.len()];
+    for segment in &inputs.segments {
+        let index = segment.capture as usize;
+        let (Some(capture), Some(range)) = (captures.get(index), ranges.get_mut(index)) else { continue };
+        let headers = segment.reader.blocks().iter().map(|block| &block.header);
+        let told = headers
             .filter(|header| header.record_count > 0)
-            .map(|header| clock.range(header.min_time_ns, header.max_time_ns))
-            .reduce(|a, b| (a.0.min(b.0), a.1.max(b.1)))
-    });
-    ranges.reduce(|a, b| (a.0.min(b.0), a.1.max(b.1)))
+            .map(|header| capture.clock.range(header.min_time_ns, header.max_time_ns));
+        *range = (*range).into_iter().chain(told).reduce(wider);
+    }
+    ranges
+}
+
+fn wider(a: (WallNs, WallNs), b: (WallNs, WallNs)) -> (WallNs, WallNs) {
+    (a.0.min(b.0), a.1.max(b.1))
 }
 
 fn as_number(index: usize) -> u32 {

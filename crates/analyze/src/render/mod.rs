@@ -10,14 +10,17 @@ mod json_array;
 mod json_pretty;
 mod json_stream;
 mod object;
+mod report;
 
 #[cfg(test)]
 mod tests;
 
 pub use event::{Event, EventWriter, RenderOptions};
+pub(crate) use fields::cmdline;
 pub use json_array::JsonArray;
 pub use json_pretty::JsonPretty;
 pub use json_stream::JsonStream;
+pub use report::{Escaped, Reveal, line, pretty};
 
 use crypto_trace_format::record::RecordError;
 

@@ -5,14 +5,13 @@ use crate::api::{self, FileId, state};
 use crate::clock::WallNs;
 use crate::faults::Problem;
 use crate::filter::{ResolvedFilter, Selection};
-use crate::pipeline::{BlockSource, Match, Tally};
+use crate::pipeline::{BlockSource, Count, Match, Origin, Tally};
+use crate::rows::Rows;
 use crate::timeline::ImageId;
 use crypto_trace_format::catalog::{FileType, file_type};
 use crypto_trace_format::record::{ApiCall, ApiMeaning, Comm, FileOpen, Kind, LibLoad, RecordError};
 use foldhash::fast::RandomState;
-use std::borrow::Borrow;
-use std::collections::{HashMap, HashSet};
-use std::hash::Hash;
+use std::collections::HashSet;
 
 /// An image, and a process id where the image is unknown.
 pub type ImageKey = (ImageId, u32);
@@ -101,43 +100,6 @@ pub struct ApiUse {
     pub comm: Comm,
 }
 
-/// Rows by key, in the order their keys came.
-struct Rows<K, V> {
-    index: HashMap<K, usize, RandomState>,
-    rows: Vec<V>,
-}
-
-impl<K, V> Default for Rows<K, V> {
-    fn default() -> Self {
-        Self { index: HashMap::default(), rows: Vec::new() }
-    }
-}
-
-impl<K: Hash + Eq, V> Rows<K, V> {
-    /// The row of a key, made when it is new. The key is only copied then.
-    #[inline]
-    fn row<Q: Hash + Eq + ToOwned<Owned = K> + ?Sized>(&mut self, key: &Q, make: impl FnOnce() -> V) -> Option<&mut V>
-    where
-        K: Borrow<Q>,
-    {
-        let at = match self.index.get(key) {
-            Some(at) => *at,
-            None => {
-                self.index.insert(key.to_owned(), self.rows.len());
-                self.rows.push(make());
-                self.rows.len() - 1
-            }
-        };
-        self.rows.get_mut(at)
-    }
-
-    fn into_rows(self) -> Vec<(K, V)> {
-        let mut keys: Vec<(K, usize)> = self.index.into_iter().collect();
-        keys.sort_unstable_by_key(|(_, at)| *at);
-        keys.into_iter().map(|(key, _)| key).zip(self.rows).collect()
-    }
-}
-
 /// Counts the events of some blocks of one segment.
 #[derive(Default)]
 pub struct Counter {
@@ -156,9 +118,10 @@ pub struct Counter {
     problems: Vec<Problem>,
 }
 
-impl Counter {
-    /// Counts one block.
-    pub fn count(&mut self, source: BlockSource<'_>, filter: &ResolvedFilter<'_>, selection: &Selection<'_>) {
+impl Count for Counter {
+    type Counted = Partial;
+
+    fn count(&mut self, source: BlockSource<'_>, filter: &ResolvedFilter<'_>, selection: &Selection<'_>) {
         self.kinds.resize(64, 0);
         let mut problems = Vec::new();
         let mut bodies = Vec::new();
@@ -173,14 +136,13 @@ impl Counter {
         self.flush_millisecond();
     }
 
-    /// Ends counting.
-    pub fn finish(mut self, segment: u32, capture: u32) -> Partial {
+    fn finish(mut self, origin: Origin) -> Partial {
         self.tally.output = self.kinds.iter().sum();
         let kinds = self.kinds.iter().zip(0u16..).filter(|(count, _)| **count > 0);
         Partial {
-            tally: self.tally,
-            capture,
-            segment,
+            tally: origin.tally(self.tally),
+            capture: origin.capture,
+            segment: origin.segment,
             kinds: kinds.map(|(count, kind)| (Kind(kind), *count)).collect(),
             histogram: self.histogram,
             range: self.range,
@@ -192,7 +154,9 @@ impl Counter {
             problems: self.problems,
         }
     }
+}
 
+impl Counter {
     #[inline]
     fn add(&mut self, found: &Match<'_>) -> Result<(), RecordError> {
         let record = &found.record;
@@ -231,9 +195,9 @@ impl Counter {
             if library.file == (0, 0) {
                 library.file = (load.fixed.dev, load.fixed.ino);
             }
-            let number = self.libraries.index.get(load.path).copied().unwrap_or(0);
+            let number = self.libraries.number(load.path).unwrap_or(0);
             if self.loaders.insert((number, key))
-                && let Some(library) = self.libraries.rows.get_mut(number)
+                && let Some(library) = self.libraries.get_mut(number)
             {
                 library.images.push(key);
             }

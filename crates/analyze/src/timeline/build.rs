@@ -82,6 +82,7 @@ impl Timeline {
             ppid: Some(fork.fixed.ppid),
             parent,
             inherits: base.as_ref().is_none_or(|base| base.exe.is_none()),
+            forked: true,
             ..base.unwrap_or_else(|| blank(child))
         };
         self.add_image(image)
@@ -106,8 +107,8 @@ impl Timeline {
             return self.add_image(image);
         };
         if known.inherits {
-            let (from_ns, parent) = (known.from_ns, known.parent);
-            *known = Image { from_ns, parent, ..image };
+            let (from_ns, parent, forked) = (known.from_ns, known.parent, known.forked);
+            *known = Image { from_ns, parent, forked, ..image };
             return Ok(());
         }
         if (known.exe, known.argv) == (image.exe, image.argv) || image.exe.is_none() {
@@ -233,5 +234,6 @@ fn blank(process: u32) -> Image {
         parent: NONE,
         argv_cut: false,
         inherits: false,
+        forked: false,
     }
 }

@@ -98,6 +98,8 @@ struct Image {
     argv_cut: bool,
     /// Made by a fork whose parent's image was not known then.
     inherits: bool,
+    /// Made by a fork: what its parent had mapped, it has.
+    forked: bool,
 }
 
 /// What is known of a process at a time.
@@ -250,6 +252,22 @@ impl Timeline {
         let process = self.processes.get(index(process.0))?;
         let known = Some(process.parent).filter(|parent| *parent != NONE);
         known.or_else(|| self.latest_before(process.ppid?, process.start_ns)).map(ProcessId)
+    }
+
+    /// When a process started, boot time, and whether that is rounded down to a clock tick.
+    pub fn start_ns(&self, process: ProcessId) -> Option<(u64, bool)> {
+        self.processes.get(index(process.0)).map(|process| (process.start_ns, process.tick))
+    }
+
+    /// Since when an image was run, boot time; 0 when it was when the process was first heard of.
+    pub fn image_from_ns(&self, id: ImageId) -> Option<u64> {
+        self.images.get(index(id.0)).map(|image| image.from_ns)
+    }
+
+    /// Of an image that a fork made: the image of the parent, and the boot time of the fork.
+    pub fn forked_from(&self, id: ImageId) -> Option<(ImageId, u64)> {
+        let image = self.images.get(index(id.0)).filter(|image| image.forked && image.parent != NONE)?;
+        Some((self.image_at(ProcessId(image.parent), image.from_ns), image.from_ns))
     }
 
     /// When a process ended, boot time.

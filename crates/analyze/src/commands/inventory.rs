@@ -1,0 +1,226 @@
+//! `profile`, `snapshot`, `files` and `libs`: what was used and by whom, gathered and then told in four ways.
+
+use super::paths::{self, Paths};
+use super::{Outcome, profile, report, snapshot};
+use crate::args::{Input, InventoryReport, InventoryTask, Style};
+use crate::capture::Capture;
+use crate::clock::WallNs;
+use crate::completeness;
+use crate::console::{Console, Output, stdin_is_terminal};
+use crate::faults::FaultLog;
+use crate::input;
+use crate::inventory::{ByPath, Gather, Gathered};
+use crate::pipeline::{Plan, Tally, Wanted, read_captures, read_handshakes, run_live, time_ranges};
+use crate::render::{self, Reveal};
+use crate::text::{Paint, grouped, plural};
+use crate::timestamp::timestamp;
+use anyhow::{Context, Result, bail};
+use crypto_trace_format::record::{FileOpen, TlsHello};
+use serde::Serialize;
+use std::io::Write;
+use std::path::PathBuf;
+
+/// What was read, and how to tell it.
+pub(super) struct Read<'a> {
+    pub task: &'a InventoryTask,
+    pub captures: Vec<Capture>,
+    /// Of each capture, times of the first and the last record.
+    ranges: Vec<Option<(WallNs, WallNs)>>,
+    /// Times that were asked for.
+    asked: (Option<WallNs>, Option<WallNs>),
+    faults: FaultLog,
+    names: Vec<PathBuf>,
+    tally: Tally,
+    refused: u64,
+}
+
+impl Read<'_> {
+    /// How text of the traced host is shown.
+    pub fn reveal(&self) -> Reveal {
+        Reveal { redact: self.task.redact }
+    }
+
+    /// What of a capture was looked at: from its first to its last record, within the times that were asked for.
+    pub fn window(&self, capture: u32) -> (WallNs, WallNs) {
+        let begun = || self.captures.get(capture as usize).map(|capture| WallNs(capture.meta.clock.realtime_ns));
+        let known = self.ranges.get(capture as usize).copied().flatten();
+        let (from, to) = known.or_else(|| begun().map(|at| (at, at))).unwrap_or_default();
+        let (since, until) = self.asked;
+        let from = since.map_or(from, |since| since.max(from));
+        (from, until.map_or(to, |until| until.min(to)).max(from))
+    }
+
+    /// The same of all captures together.
+    pub fn whole_window(&self) -> (WallNs, WallNs) {
+        let windows = (0u32..).zip(&self.captures).map(|(number, _)| self.window(number));
+        windows.reduce(|a, b| (a.0.min(b.0), a.1.max(b.1))).unwrap_or_default()
+    }
+
+    /// From the first to the last record of all captures.
+    fn covered(&self) -> Option<(WallNs, WallNs)> {
+        self.ranges.iter().flatten().copied().reduce(|a, b| (a.0.min(b.0), a.1.max(b.1)))
+    }
+
+    /// Everything that is missing of one capture, or of all, a sentence each.
+    pub fn gaps(&self, only: Option<u32>) -> Vec<String> {
+        let of = |number: u32| only.is_none_or(|only| only == number);
+        let captures = (0u32..).zip(&self.captures).filter(|(number, _)| of(*number)).map(|(_, capture)| capture);
+        let name_host = only.is_none() && self.captures.len() > 1;
+        let gaps = captures.flat_map(|capture| completeness::gaps(capture, name_host));
+        let damage = self.faults.any_damage().then(|| {
+            let lost = grouped(self.faults.records_lost());
+            format!("files are damaged: {lost} records known to be lost (see verify)")
+        });
+        let refused = grouped(self.refused);
+        let full =
+            (self.refused > 0).then(|| format!("too many rows: {refused} did not fit in memory and are left out"));
+        let unknown = self.tally.unknown;
+        let unknown = (unknown > 0)
+            .then(|| format!("{} are of kinds that this version does not know", plural(unknown, "record")));
+        gaps.chain(damage).chain(full).chain(unknown).collect()
+    }
+
+    /// Why nothing of `what` is there.
+    pub fn why_none(&self, what: &str) -> String {
+        let (since, until) = self.asked;
+        if let Some((from, to)) = self.covered()
+            && (since.is_some_and(|since| since > to) || until.is_some_and(|until| until <= from))
+        {
+            let (from, to) = (timestamp(from), timestamp(to));
+            return format!("no {what}: the time asked for is outside of the capture, which covers {from} to {to}");
+        }
+        completeness::why_nothing(what, &self.captures, &self.task.filter, self.tally.processed)
+    }
+
+    /// Until when was asked for; exclusive.
+    pub fn until(&self) -> Option<WallNs> {
+        self.asked.1
+    }
+
+    /// Whether certain processes were asked for.
+    pub fn selects_processes(&self) -> bool {
+        !self.task.filter.pids.is_empty() || !self.task.filter.names.is_empty()
+    }
+
+    /// With which colours.
+    pub fn paint(&self, out: &Output) -> Paint {
+        Paint { colour: out.colour && self.task.style == Style::Text }
+    }
+}
+
+pub(super) fn run(task: &InventoryTask, console: Console) -> Result<Outcome> {
+    if task.input == Input::Stdin && stdin_is_terminal() {
+        console.error("no input: name segments or a directory of them, or pipe a capture in");
+        return Ok(Outcome::Usage);
+    }
+    match task.report {
+        InventoryReport::Profile => {
+            let mut gathered = Gathered::new(&[]);
+            let read = read(task, &mut gathered, console)?;
+            profile::run(&read, &gathered, console)
+        }
+        InventoryReport::Snapshot => {
+            let mut gathered = Gathered::new(&[FileOpen::KIND]);
+            let read = read(task, &mut gathered, console)?;
+            snapshot::run(&read, &gathered, console)
+        }
+        InventoryReport::Files => by_path(task, Paths::Files, console),
+        InventoryReport::Libs => by_path(task, Paths::Libraries, console),
+    }
+}
+
+fn by_path(task: &InventoryTask, table: Paths, console: Console) -> Result<Outcome> {
+    if task.follow {
+        return paths::follow(task, table, std::io::stdin().lock(), console);
+    }
+    let mut gathered = ByPath::default();
+    let read = read(task, &mut gathered, console)?;
+    let mut out = Output::open(task.output.as_deref())?;
+    let text = paths::render(&read, &gathered, table, read.paint(&out))?;
+    out.write_all(text.as_bytes())?;
+    finish(&read, console)
+}
+
+/// Reads everything.
+fn read<'a>(task: &'a InventoryTask, gathered: &mut impl Gather, console: Console) -> Result<Read<'a>> {
+    match &task.input {
+        Input::Paths(paths) => files_of(task, paths, gathered, console),
+        Input::Stdin => {
+            let stdin = std::io::stdin().lock();
+            stream(task, stdin, gathered)
+        }
+    }
+}
+
+fn files_of<'a>(
+    task: &'a InventoryTask,
+    paths: &[PathBuf],
+    gathered: &mut impl Gather,
+    console: Console,
+) -> Result<Read<'a>> {
+    let inputs = input::open(paths)?;
+    inputs.notes.iter().for_each(|note| console.note(note));
+    let names: Vec<_> = inputs.segments.iter().map(|segment| segment.reader.path().to_owned()).collect();
+    super::refuse_overwriting(task.output.as_deref(), &names)?;
+    let mut faults = FaultLog::default();
+    let mut captures = read_captures(&inputs, &mut faults);
+    if task.filter.kinds.contains(&TlsHello::KIND) {
+        read_handshakes(&inputs, &mut captures, Wanted::Of(&task.filter));
+    }
+    let ranges = time_ranges(&inputs, &captures);
+    let plan = Plan::new(&inputs, &captures, &task.filter);
+    let asked = plan.filter.times();
+    gathered.read(&plan, &mut faults);
+    let (tally, refused) = (gathered.tally(), gathered.refused());
+    Ok(Read { task, captures, ranges, asked, faults, names, tally, refused })
+}
+
+/// Reads a stream to its end.
+pub(super) fn stream<'a>(
+    task: &'a InventoryTask,
+    input: impl std::io::Read,
+    gathered: &mut impl Gather,
+) -> Result<Read<'a>> {
+    let mut faults = FaultLog::default();
+    let live = run_live(input, &task.filter, gathered, &mut faults).context("stdin")?;
+    if live.segments == 0 {
+        bail!("stdin: not a crypto-trace segment");
+    }
+    let names = vec![PathBuf::from("stdin"); live.segments as usize];
+    let ranges = vec![live.range; live.captures.len()];
+    let asked = task.filter.resolve(None).times();
+    let (tally, refused) = (gathered.tally(), gathered.refused());
+    Ok(Read { task, captures: live.captures, ranges, asked, faults, names, tally, refused })
+}
+
+/// What is told on stderr at the end.
+pub(super) fn finish(read: &Read<'_>, console: Console) -> Result<Outcome> {
+    report::faults(&read.faults, &read.names, console);
+    report::completeness(&read.captures, console);
+    if read.refused > 0 {
+        console.warn(&format!("too many rows: {} did not fit in memory and are left out", grouped(read.refused)));
+    }
+    if read.tally.unknown > 0 {
+        let count = plural(read.tally.unknown, "record");
+        console.warn(&format!("{count} of kinds that this version does not know were left out"));
+    }
+    report::unmatched(&read.task.filter, &read.captures, read.tally.output > 0, console);
+    console.verbose(&format!("Events processed: {}", read.tally.processed));
+    console.verbose(&format!("Events counted: {}", read.tally.output));
+    if read.tally.processed == 0 && read.faults.any_damage() {
+        bail!("nothing could be read: every block is damaged");
+    }
+    Ok(Outcome::Done)
+}
+
+/// Documents in the style that was asked for: one of them, or all.
+pub(super) fn documents<T: Serialize>(documents: &[T], style: Style) -> Result<String> {
+    let lines = || documents.iter().map(render::line).collect::<Result<Vec<_>, _>>();
+    Ok(match (style, documents) {
+        (Style::JsonPretty, [one]) => render::pretty(one)? + "\n",
+        (Style::JsonPretty, several) => render::pretty(&several)? + "\n",
+        (Style::JsonArray, []) => "[]\n".to_owned(),
+        (Style::JsonArray, _) => format!("[\n{}\n]\n", lines()?.join(",\n")),
+        (Style::JsonStream | Style::Text, _) => lines()?.into_iter().map(|line| line + "\n").collect(),
+    })
+}

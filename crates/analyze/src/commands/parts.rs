@@ -1,0 +1,83 @@
+//! What documents about processes, files and libraries are made of, as JSON.
+
+use crate::api::FileId;
+use crate::capture::Capture;
+use crate::library;
+use crate::names::errno_name;
+use crate::render::{Escaped, Reveal};
+use crypto_trace_format::catalog::{self, file_name};
+use serde::Serialize;
+
+/// What a library is.
+#[derive(Debug, Serialize)]
+pub(super) struct LibraryPart {
+    /// Its file name up to the first dot, `libssl`.
+    pub name: String,
+    pub path: String,
+    /// Name in the catalog, or what its functions say; none when neither is known.
+    pub library_name: Option<String>,
+    /// The version in its file name.
+    pub version: Option<String>,
+    /// The version it tells of itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub library_version: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub build_id: Option<String>,
+}
+
+impl LibraryPart {
+    pub fn new(capture: Option<&Capture>, id: FileId, path: &[u8], reveal: Reveal, escaped: &mut Escaped) -> Self {
+        let file = file_name(path);
+        let stem = file.split(|byte| *byte == b'.').next().unwrap_or(file);
+        let looked_into = capture.and_then(|capture| capture.libraries.get(id));
+        let mut some = |text: &[u8], name| (!text.is_empty()).then(|| reveal.plain(text, name, escaped));
+        let family = looked_into.and_then(|row| some(&row.family, "library_name"));
+        Self {
+            library_name: catalog::library(path).map(str::to_owned).or(family),
+            version: library::version(file).and_then(|version| some(version, "version")),
+            library_version: looked_into.and_then(|row| some(&row.version, "library_version")),
+            build_id: looked_into.map(|row| hex(&row.build_id)).filter(|id| !id.is_empty()),
+            name: reveal.plain(stem, "name", escaped),
+            path: reveal.path(path, "path", escaped),
+        }
+    }
+
+    /// Version for people: what the library says, or its file name.
+    pub fn told_version(&self) -> &str {
+        self.library_version.as_deref().or(self.version.as_deref()).unwrap_or("-")
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Opens that failed for one reason.
+#[derive(Debug, Serialize)]
+pub(super) struct Failures {
+    /// Name of the errno, or its number.
+    pub error: String,
+    pub count: u64,
+}
+
+/// The reasons why opens failed, the most frequent first.
+pub(super) fn failures(by_errno: &[(u32, u64)]) -> Vec<Failures> {
+    let mut sorted = by_errno.to_vec();
+    sorted.sort_by(|a, b| b.1.cmp(&a.1).then(a.0.cmp(&b.0)));
+    let name = |errno: u32| errno_name(errno).map_or_else(|| errno.to_string(), str::to_owned);
+    sorted.into_iter().map(|(errno, count)| Failures { error: name(errno), count }).collect()
+}
+
+/// The same for people: `EACCES 3, ENOENT`
+pub(super) fn failures_in_short(failures: &[Failures]) -> String {
+    let one = |failure: &Failures| match failure.count {
+        1 => failure.error.clone(),
+        count => format!("{} {count}", failure.error),
+    };
+    failures.iter().map(one).collect::<Vec<_>>().join(", ")
+}
+
+/// Date and time of a timestamp, to the second, for people: `2026-11-22 10:30:45`
+pub(super) fn second(time: &str) -> String {
+    time.get(..19).unwrap_or(time).replace('T', " ")
+}

@@ -1,0 +1,400 @@
+//! `files` and `libs`: one row for each path, with the programs that used it.
+
+use super::Outcome;
+use super::inventory::{Read, finish, stream};
+use super::parts::{Failures, LibraryPart, failures, failures_in_short, second};
+use crate::args::{InventoryTask, Style};
+use crate::capture::Capture;
+use crate::console::{Console, Output};
+use crate::faults::FaultLog;
+use crate::filter::Filter;
+use crate::inventory::{ByPath, FileUse, Gather, LibraryUse, ProgramUse, Shown, library_of};
+use crate::pipeline::{LiveBlock, LiveSink, Plan, Tally};
+use crate::redact;
+use crate::render::{self, Escaped, Reveal};
+use crate::text::{Align, Paint, Table, grouped};
+use crate::timestamp::timestamp;
+use anyhow::Result;
+use serde::Serialize;
+use std::collections::HashMap;
+use std::fmt::Write as _;
+use std::io::{self, Write};
+
+/// Rows that are shown to people.
+const TOP: usize = 200;
+
+/// Programs that are named in a row for people.
+const TOP_PROGRAMS: usize = 3;
+
+/// Files, or libraries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Paths {
+    Files,
+    Libraries,
+}
+
+/// Everything that was gathered.
+#[derive(Serialize)]
+struct Report<'a> {
+    from: Option<String>,
+    to: Option<String>,
+    /// Why there are none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    why_none: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    files: Option<&'a [Row]>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    libraries: Option<&'a [Row]>,
+    missing: Vec<String>,
+}
+
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Row {
+    File(Box<FileRow>),
+    Library(Box<LibraryRow>),
+}
+
+#[derive(Serialize)]
+struct FileRow {
+    host: String,
+    path: String,
+    #[serde(rename = "type")]
+    file_type: &'static str,
+    opens: u64,
+    failed: u64,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    failures: Vec<Failures>,
+    /// Found open already when the capture looked; no opens.
+    already_open: u64,
+    mode: &'static str,
+    processes: u64,
+    programs: Vec<Program>,
+    first: String,
+    last: String,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    escaped: Escaped,
+}
+
+#[derive(Serialize)]
+struct LibraryRow {
+    host: String,
+    #[serde(flatten)]
+    library: LibraryPart,
+    /// Device and inode: a library that is replaced is another one.
+    device: String,
+    inode: u64,
+    loads: u64,
+    /// Found mapped already when the capture looked; no loads.
+    already_mapped: u64,
+    processes: u64,
+    programs: Vec<Program>,
+    first: String,
+    last: String,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    escaped: Escaped,
+}
+
+/// One program that used it.
+#[derive(Serialize)]
+struct Program {
+    program: String,
+    processes: u64,
+    uses: u64,
+    #[serde(skip_serializing_if = "is_zero")]
+    failed: u64,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "as serde calls it")]
+fn is_zero(number: &u64) -> bool {
+    *number == 0
+}
+
+impl Paths {
+    /// What is counted, as in "no opens of files".
+    fn what(self) -> &'static str {
+        match self {
+            Self::Files => "opens of crypto files",
+            Self::Libraries => "crypto libraries",
+        }
+    }
+
+    fn rows(self, gathered: &ByPath, captures: &[Capture], reveal: Reveal) -> Vec<Row> {
+        match self {
+            Self::Files => gathered.files().map(|shown| Row::file(&shown, reveal)).collect(),
+            Self::Libraries => gathered.libraries().map(|shown| Row::library(&shown, captures, reveal)).collect(),
+        }
+    }
+
+    /// Rows that may have changed: what a library tells of itself may come at any time, so all of them.
+    fn changed(self, gathered: &ByPath, captures: &[Capture], reveal: Reveal) -> Vec<Row> {
+        match self {
+            Self::Files => gathered.changed_files().map(|shown| Row::file(&shown, reveal)).collect(),
+            Self::Libraries => self.rows(gathered, captures, reveal),
+        }
+    }
+}
+
+fn programs(of: &[(&[u8], ProgramUse)], reveal: Reveal, escaped: &mut Escaped) -> Vec<Program> {
+    let one = |(name, used): &(&[u8], ProgramUse)| Program {
+        program: reveal.path(name, "program", escaped),
+        processes: used.processes,
+        uses: used.uses,
+        failed: used.failed,
+    };
+    of.iter().map(one).collect()
+}
+
+impl Row {
+    fn file(shown: &Shown<'_, FileUse>, reveal: Reveal) -> Self {
+        let mut escaped = Escaped::new();
+        let used = shown.used;
+        Self::File(Box::new(FileRow {
+            host: shown.host.to_owned(),
+            path: reveal.path(shown.key, "path", &mut escaped),
+            file_type: used.file_type.name(),
+            opens: used.opens,
+            failed: used.failed(),
+            failures: failures(&used.failures),
+            already_open: used.already_open,
+            mode: used.mode(),
+            processes: shown.processes(),
+            programs: programs(&shown.programs, reveal, &mut escaped),
+            first: timestamp(used.span.first),
+            last: timestamp(used.span.last),
+            escaped,
+        }))
+    }
+
+    fn library(shown: &Shown<'_, LibraryUse>, captures: &[Capture], reveal: Reveal) -> Self {
+        let mut escaped = Escaped::new();
+        let (used, (id, path)) = (shown.used, library_of(shown.key));
+        // Of several captures of a host, the one that looked into it.
+        let capture =
+            captures.iter().find(|capture| capture.meta.host == shown.host && capture.libraries.get(id).is_some());
+        Self::Library(Box::new(LibraryRow {
+            host: shown.host.to_owned(),
+            library: LibraryPart::new(capture, id, path, reveal, &mut escaped),
+            device: format!("{}:{}", id.0 >> 20, id.0 & 0xf_ffff),
+            inode: id.1,
+            loads: used.loads,
+            already_mapped: used.already_mapped,
+            processes: shown.processes(),
+            programs: programs(&shown.programs, reveal, &mut escaped),
+            first: timestamp(used.span.first),
+            last: timestamp(used.span.last),
+            escaped,
+        }))
+    }
+
+    /// For people, below [`columns`].
+    fn cells(&self, reveal: Reveal) -> Vec<String> {
+        let shown = |text: &str| redact::for_people(text.as_bytes(), reveal.redact);
+        match self {
+            Self::File(row) => {
+                vec![
+                    grouped(row.opens),
+                    grouped(row.failed),
+                    grouped(row.processes),
+                    row.file_type.to_owned(),
+                    row.mode.to_owned(),
+                    second(&row.first),
+                    second(&row.last),
+                    shown(&row.path),
+                    [few(&row.programs, reveal), failures_in_short(&row.failures)].join("  ").trim_end().to_owned(),
+                ]
+            }
+            Self::Library(row) => {
+                vec![
+                    grouped(row.loads + row.already_mapped),
+                    grouped(row.processes),
+                    row.library.library_name.as_deref().map_or("-".to_owned(), shown),
+                    shown(row.library.told_version()),
+                    second(&row.first),
+                    second(&row.last),
+                    shown(&row.library.path),
+                    few(&row.programs, reveal),
+                ]
+            }
+        }
+    }
+
+    fn host(&self) -> &str {
+        match self {
+            Self::File(row) => &row.host,
+            Self::Library(row) => &row.host,
+        }
+    }
+}
+
+fn few(programs: &[Program], reveal: Reveal) -> String {
+    let names = programs.iter().take(TOP_PROGRAMS);
+    let mut text: Vec<String> =
+        names.map(|program| redact::for_people(program.program.as_bytes(), reveal.redact)).collect();
+    if programs.len() > TOP_PROGRAMS {
+        text.push(format!("and {} more", programs.len() - TOP_PROGRAMS));
+    }
+    text.join(", ")
+}
+
+fn columns(paths: Paths) -> Vec<(&'static str, Align)> {
+    use Align::{Left, Right};
+    match paths {
+        Paths::Files => vec![
+            ("opens", Right),
+            ("failed", Right),
+            ("processes", Right),
+            ("type", Left),
+            ("mode", Left),
+            ("first (UTC)", Left),
+            ("last (UTC)", Left),
+            ("file", Left),
+            ("programs", Left),
+        ],
+        Paths::Libraries => vec![
+            ("loads", Right),
+            ("processes", Right),
+            ("library", Left),
+            ("version", Left),
+            ("first (UTC)", Left),
+            ("last (UTC)", Left),
+            ("file", Left),
+            ("programs", Left),
+        ],
+    }
+}
+
+/// All rows, in the style that was asked for.
+pub(super) fn render(read: &Read<'_>, gathered: &ByPath, paths: Paths, paint: Paint) -> Result<String> {
+    let reveal = read.reveal();
+    let rows = paths.rows(gathered, &read.captures, reveal);
+    let why_none = rows.is_empty().then(|| read.why_none(paths.what()));
+    let lines = || rows.iter().map(render::line).collect::<Result<Vec<_>, _>>();
+    Ok(match read.task.style {
+        Style::Text => text(read, rows, why_none, paths, paint),
+        Style::JsonStream => lines()?.into_iter().map(|line| line + "\n").collect(),
+        Style::JsonArray if rows.is_empty() => "[]\n".to_owned(),
+        Style::JsonArray => format!("[\n{}\n]\n", lines()?.join(",\n")),
+        Style::JsonPretty => {
+            let covered = (!read.captures.is_empty()).then(|| read.whole_window());
+            let report = Report {
+                from: covered.map(|(from, _)| timestamp(from)),
+                to: covered.map(|(_, to)| timestamp(to)),
+                why_none,
+                files: (paths == Paths::Files).then_some(&rows[..]),
+                libraries: (paths == Paths::Libraries).then_some(&rows[..]),
+                missing: read.gaps(None),
+            };
+            render::pretty(&report)? + "\n"
+        }
+    })
+}
+
+fn text(read: &Read<'_>, mut rows: Vec<Row>, why_none: Option<String>, paths: Paths, paint: Paint) -> String {
+    let mut out = String::new();
+    if let Some(why) = why_none {
+        let _ = writeln!(out, "{why}");
+        return out;
+    }
+    // Those that were used most come first; among equals by path, which is their order already.
+    rows.sort_by_key(|row| {
+        std::cmp::Reverse(match row {
+            Row::File(row) => (row.opens, row.processes),
+            Row::Library(row) => (row.processes, row.loads + row.already_mapped),
+        })
+    });
+    let mut hosts: Vec<&str> = rows.iter().map(Row::host).collect();
+    hosts.sort_unstable();
+    hosts.dedup();
+    for host in &hosts {
+        if hosts.len() > 1 {
+            let _ = writeln!(out, "{}", paint.heading(&redact::for_people(host.as_bytes(), false)));
+        }
+        let of_host = || rows.iter().filter(|row| row.host() == *host);
+        let mut table = Table::new(&columns(paths));
+        of_host().take(TOP).for_each(|row| table.row(row.cells(read.reveal())));
+        table.write(paint, &mut out);
+        let more = of_host().count().saturating_sub(TOP);
+        if more > 0 {
+            let _ = writeln!(out, "  and {} more; all are in --format json", grouped(more as u64));
+        }
+    }
+    out
+}
+
+/// Shows what is new or has changed each time that something comes.
+struct Follower {
+    gathered: ByPath,
+    paths: Paths,
+    reveal: Reveal,
+    json: bool,
+    out: Output,
+    /// Lines of libraries, by host, path, device and inode.
+    shown: HashMap<(String, String, String, u64), String>,
+}
+
+impl Follower {
+    /// Whether a line says what was said last of the same library.
+    fn is_known(&mut self, row: &Row, line: &str) -> bool {
+        let Row::Library(row) = row else { return false };
+        let key = (row.host.clone(), row.library.path.clone(), row.device.clone(), row.inode);
+        match self.shown.get_mut(&key) {
+            Some(known) if known == line => return true,
+            Some(known) => line.clone_into(known),
+            None => {
+                self.shown.insert(key, line.to_owned());
+            }
+        }
+        false
+    }
+}
+
+impl LiveSink for Follower {
+    fn batch(
+        &mut self,
+        blocks: Vec<LiveBlock>,
+        captures: &[Capture],
+        filter: &Filter,
+        faults: &mut FaultLog,
+    ) -> io::Result<()> {
+        self.gathered.batch(blocks, captures, filter, faults)?;
+        let mut text = String::new();
+        for row in self.paths.changed(&self.gathered, captures, self.reveal) {
+            let line = if self.json { render::line(&row)? } else { row.cells(self.reveal).join("  ") };
+            if !self.is_known(&row, &line) {
+                text.push_str(&line);
+                text.push('\n');
+            }
+        }
+        self.gathered.forget_changes();
+        self.out.write_all(text.as_bytes())
+    }
+}
+
+impl Gather for Follower {
+    fn read(&mut self, plan: &Plan<'_>, faults: &mut FaultLog) {
+        self.gathered.read(plan, faults);
+    }
+
+    fn tally(&self) -> Tally {
+        self.gathered.tally()
+    }
+
+    fn refused(&self) -> u64 {
+        self.gathered.refused()
+    }
+}
+
+/// Follows a stream to its end.
+pub(super) fn follow(task: &InventoryTask, paths: Paths, input: impl io::Read, console: Console) -> Result<Outcome> {
+    let mut out = Output::open(task.output.as_deref())?;
+    let json = task.style == Style::JsonStream;
+    if !json {
+        let names: Vec<&str> = columns(paths).into_iter().map(|(name, _)| name).collect();
+        writeln!(out, "{}", names.join("  "))?;
+    }
+    let reveal = Reveal { redact: task.redact };
+    let mut follower = Follower { gathered: ByPath::default(), paths, reveal, json, out, shown: HashMap::new() };
+    let read = stream(task, input, &mut follower)?;
+    finish(&read, console)
+}

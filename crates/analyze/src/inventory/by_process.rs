@@ -1,0 +1,293 @@
+//! What each process did, by the image it ran then.
+//!
+//! An image and not a process is what is counted by, because libraries are gone after an exec: only so can it be told what
+//! was mapped at a moment.
+
+use super::Budget;
+use super::uses::{CallKey, CallUse, FileUse, HandshakeKey, LibraryUse, Span, path_of};
+use crate::api::{self, FileId, state};
+use crate::capture::Capture;
+use crate::faults::{FaultLog, Problem};
+use crate::filter::{ResolvedFilter, Selection};
+use crate::pipeline::{BlockSource, Count, Match, Origin, Tally};
+use crate::rows::Rows;
+use crate::survey::Facts;
+use crate::timeline::ImageId;
+use crypto_trace_format::record::{
+    ApiCall, ApiMeaning, Comm, FileOpen, Header, Kind, LibLoad, ProcessExit, ProcessFork, ProcessInfo, RecordError,
+    TlsHello,
+};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// User ids of one process that are kept.
+const MAX_UIDS: usize = 16;
+
+/// Whose: an image; of a process that no lifecycle record tells of, its id and start, and no image.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Who {
+    /// The image.
+    pub image: ImageId,
+    /// Process id, when there is no image; else 0.
+    pub tgid: u32,
+    /// Start of the process, boot time, when there is no image; else 0.
+    pub start_ns: u64,
+}
+
+impl Who {
+    /// This image.
+    pub fn of_image(image: ImageId) -> Self {
+        Self { image, tgid: 0, start_ns: 0 }
+    }
+
+    fn new(image: ImageId, header: &Header) -> Self {
+        if image == ImageId::UNKNOWN {
+            Self { image, tgid: header.tgid, start_ns: header.start_ns }
+        } else {
+            Self::of_image(image)
+        }
+    }
+}
+
+/// Who a process was at its latest record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Ids {
+    /// When that was, boot time.
+    pub time_ns: u64,
+    /// Real user id.
+    pub uid: u32,
+    /// Real group id.
+    pub gid: u32,
+    /// Name of the thread.
+    pub comm: Comm,
+}
+
+/// What a process did while it ran one image.
+#[derive(Debug, Clone, Default)]
+pub struct Doings {
+    /// Process id.
+    pub tgid: u32,
+    /// As the latest record has it.
+    pub ids: Option<Ids>,
+    /// All user ids, the first few.
+    pub uids: BTreeSet<u32>,
+    /// Events by type; looks at /proc and forks are none.
+    pub events: BTreeMap<Kind, u64>,
+    /// When, and wait status.
+    pub exit: Option<(crate::clock::WallNs, u32)>,
+    /// By path.
+    pub files: Rows<Vec<u8>, FileUse>,
+    /// By file and path.
+    pub libraries: Rows<(FileId, Vec<u8>), LibraryUse>,
+    /// Calls.
+    pub calls: Rows<CallKey, CallUse>,
+    /// Ends of TLS connections.
+    pub handshakes: BTreeMap<HandshakeKey, (u64, Span)>,
+}
+
+/// Counts some blocks.
+#[derive(Default)]
+pub struct ProcessCounter {
+    tally: Tally,
+    doings: Rows<Who, Doings>,
+    problems: Vec<Problem>,
+}
+
+/// What some blocks add.
+pub struct Counted {
+    tally: Tally,
+    origin: Origin,
+    doings: Vec<(Who, Doings)>,
+    problems: Vec<Problem>,
+}
+
+impl Count for ProcessCounter {
+    type Counted = Counted;
+
+    fn count(&mut self, source: BlockSource<'_>, filter: &ResolvedFilter<'_>, selection: &Selection<'_>) {
+        let (mut problems, mut bodies) = (Vec::new(), Vec::new());
+        let mut output = 0;
+        let tally = source.for_each_match(filter, selection, &mut problems, |found| {
+            output += 1;
+            if let Err(error) = self.add(source.capture, found) {
+                bodies.push(Problem::Body { record: found.number, error });
+            }
+        });
+        self.tally += Tally { output, ..tally };
+        self.problems.append(&mut problems);
+        self.problems.append(&mut bodies);
+    }
+
+    fn finish(self, origin: Origin) -> Counted {
+        let tally = origin.tally(self.tally);
+        Counted { tally, origin, doings: self.doings.into_rows(), problems: self.problems }
+    }
+}
+
+impl ProcessCounter {
+    fn add(&mut self, capture: &Capture, found: &Match<'_>) -> Result<(), RecordError> {
+        let record = &found.record;
+        let header = &record.header;
+        if header.tgid == 0 {
+            return Ok(());
+        }
+        // What is malformed leaves no trace: bodies are read first.
+        let (mut open, mut load, mut call, mut exit) = (None, None, None, None);
+        match record.kind() {
+            FileOpen::KIND => open = Some(FileOpen::decode(record)?),
+            LibLoad::KIND => load = Some(LibLoad::decode(record)?),
+            ApiCall::KIND => call = Some(ApiCall::decode(record)?),
+            ProcessExit::KIND => exit = Some(ProcessExit::decode(record)?.fixed.status),
+            _ => {}
+        }
+        let who = Who::new(found.image, header);
+        let Some(doings) = self.doings.row(&who, Doings::default) else { return Ok(()) };
+        doings.meet(header);
+        if !matches!(record.kind(), ProcessInfo::KIND | ProcessFork::KIND) {
+            *doings.events.entry(record.kind()).or_default() += 1;
+        }
+        if let Some(status) = exit {
+            doings.exit = Some((found.time, status));
+        }
+        if let Some(open) = open {
+            let path = path_of(&open);
+            if let Some(file) = doings.files.row(&*path, || FileUse::new(&path, open.given, found.time)) {
+                file.count(header, &open, found.time);
+            }
+        }
+        if let Some(load) = load {
+            let key = ((load.fixed.dev, load.fixed.ino), load.path.to_vec());
+            if let Some(library) = doings.libraries.row(&key, || LibraryUse::new(found.time)) {
+                library.count(header, &load, found.time);
+            }
+        }
+        if let Some(call) = call {
+            doings.call(&call);
+        }
+        if let Some(connection) = found.connection.filter(|_| record.kind() == TlsHello::KIND) {
+            let told = capture.calls.of(connection.cookie()).map(|call| call.succeeded);
+            let key = HandshakeKey::new(Facts::new(connection), connection.remote(), told);
+            let once = Span::at(found.time);
+            let row = doings.handshakes.entry(key).or_insert((0, once));
+            row.0 += 1;
+            row.1.add(once);
+        }
+        Ok(())
+    }
+}
+
+impl Doings {
+    fn meet(&mut self, header: &Header) {
+        self.tgid = header.tgid;
+        let ids = Ids { time_ns: header.time_ns, uid: header.uid, gid: header.gid, comm: header.comm };
+        self.ids = self.ids.max(Some(ids));
+        if self.uids.len() < MAX_UIDS {
+            self.uids.insert(header.uid);
+        }
+    }
+
+    fn call(&mut self, call: &ApiCall<'_>) {
+        let fixed = &call.fixed;
+        let short = |text| api::short(text, api::MAX_TEXT).into();
+        // Other texts and numbers are not counted apart.
+        let uses_algorithm = api::uses_algorithm(ApiMeaning(fixed.meaning));
+        let (text, number) = if uses_algorithm { (short(call.text), fixed.number) } else { (Box::default(), 0) };
+        let library = (fixed.dev, fixed.ino);
+        let key = CallKey { library, meaning: fixed.meaning, function: short(call.function), text, number };
+        let Some(row) = self.calls.row(&key, CallUse::default) else { return };
+        let of = |holds: bool| if holds { fixed.count } else { 0 };
+        row.add(CallUse {
+            calls: fixed.count,
+            failed: of(api::succeeded(call) == Some(false)),
+            internal: of(fixed.state & state::INTERNAL != 0),
+        });
+    }
+
+    /// Whether anything happened, beyond that it was there.
+    pub fn did_anything(&self) -> bool {
+        !self.events.is_empty()
+    }
+
+    /// Adds what another part of the capture tells of the same image.
+    pub fn add(&mut self, other: Self, budget: &mut Budget) {
+        self.tgid = other.tgid;
+        self.ids = self.ids.max(other.ids);
+        self.uids.extend(other.uids.into_iter().take(MAX_UIDS.saturating_sub(self.uids.len())));
+        self.exit = self.exit.max(other.exit);
+        for (kind, count) in other.events {
+            *self.events.entry(kind).or_default() += count;
+        }
+        merge(&mut self.files, other.files, budget, |path| path.len(), |file, more| file.add(&more));
+        merge(&mut self.libraries, other.libraries, budget, |key| key.1.len(), |library, more| library.add(&more));
+        let len = |key: &CallKey| key.function.len() + key.text.len();
+        merge(&mut self.calls, other.calls, budget, len, |row, more| row.add(more));
+        for (key, (count, span)) in other.handshakes {
+            match self.handshakes.get_mut(&key) {
+                Some(row) => {
+                    row.0 += count;
+                    row.1.add(span);
+                }
+                None if budget.take(key.server_name.as_ref().map_or(0, |name| name.len())) => {
+                    self.handshakes.insert(key, (count, span));
+                }
+                None => {}
+            }
+        }
+    }
+}
+
+/// Adds rows to rows, as far as there is room for new ones.
+fn merge<K: std::hash::Hash + Eq + Clone, V>(
+    into: &mut Rows<K, V>,
+    from: Rows<K, V>,
+    budget: &mut Budget,
+    len: impl Fn(&K) -> usize,
+    add: impl Fn(&mut V, V),
+) {
+    for (key, value) in from.into_rows() {
+        match into.number(&key).and_then(|number| into.get_mut(number)) {
+            Some(row) => add(row, value),
+            None if budget.take(len(&key)) => {
+                into.row(&key, || value);
+            }
+            None => {}
+        }
+    }
+}
+
+/// Everything that was gathered, by capture and image.
+#[derive(Debug, Default)]
+pub struct Inventory {
+    /// What was done, by capture and who.
+    pub doings: BTreeMap<(u32, Who), Doings>,
+    /// Records.
+    pub tally: Tally,
+    /// Room for rows.
+    pub budget: Budget,
+}
+
+impl Inventory {
+    /// Adds what some blocks add. What is wrong with them goes to `faults`.
+    pub fn add(&mut self, counted: Counted, faults: &mut FaultLog) {
+        self.tally += counted.tally;
+        let origin = counted.origin;
+        counted.problems.into_iter().for_each(|problem| faults.add(origin.segment, problem));
+        for (who, doings) in counted.doings {
+            let key = (origin.capture, who);
+            if !self.doings.contains_key(&key) {
+                // An empty row is much larger than one of a table.
+                if !self.budget.take(2 * super::ROW_BYTES) {
+                    continue;
+                }
+                self.doings.insert(key, Doings::default());
+            }
+            if let Some(row) = self.doings.get_mut(&key) {
+                row.add(doings, &mut self.budget);
+            }
+        }
+    }
+
+    /// What an image did.
+    pub fn of(&self, capture: u32, who: Who) -> Option<&Doings> {
+        self.doings.get(&(capture, who))
+    }
+}

@@ -1,0 +1,340 @@
+//! What is counted of a file, a library, a call and a handshake: the parts that every report is made of.
+
+use crate::api::FileId;
+use crate::clock::WallNs;
+use crate::handshakes::{Outcome, Role};
+use crate::names::{access, closes_on_exec};
+use crate::registry::{AlertDescription, CipherSuite, Version};
+use crate::summary::count_errno;
+use crate::survey::{Exchange, Facts};
+use crypto_trace_format::catalog::{FileType, file_type};
+use crypto_trace_format::record::{FileOpen, Header, LibLoad, Tier, flags};
+use std::borrow::Cow;
+use std::net::IpAddr;
+
+/// When something happened first and last.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Span {
+    /// First.
+    pub first: WallNs,
+    /// Last.
+    pub last: WallNs,
+}
+
+impl Span {
+    /// It happened once.
+    pub fn at(time: WallNs) -> Self {
+        Self { first: time, last: time }
+    }
+
+    /// Also then.
+    pub fn add(&mut self, other: Self) {
+        self.first = self.first.min(other.first);
+        self.last = self.last.max(other.last);
+    }
+}
+
+/// What opens asked for.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Access {
+    /// To read only.
+    pub reads: u64,
+    /// To write only.
+    pub writes: u64,
+    /// To read and to write.
+    pub both: u64,
+    /// Neither: `O_PATH`.
+    pub neither: u64,
+}
+
+impl Access {
+    fn count(&mut self, flags: u32) {
+        let count = match access(flags) {
+            (true, false) => &mut self.reads,
+            (false, true) => &mut self.writes,
+            (true, true) => &mut self.both,
+            (false, false) => &mut self.neither,
+        };
+        *count += 1;
+    }
+
+    fn add(&mut self, other: Self) {
+        self.reads += other.reads;
+        self.writes += other.writes;
+        self.both += other.both;
+        self.neither += other.neither;
+    }
+
+    /// All of them together, as users of the reference tool know it; none when there were none.
+    pub fn mode(self) -> Option<&'static str> {
+        let (reads, writes) = (self.reads + self.both > 0, self.writes + self.both > 0);
+        match (reads, writes) {
+            (true, true) => Some("read-write"),
+            (true, false) => Some("read"),
+            (false, true) => Some("write"),
+            (false, false) if self.neither > 0 => Some("none"),
+            (false, false) => None,
+        }
+    }
+}
+
+/// What was done with a file.
+#[derive(Debug, Clone)]
+pub struct FileUse {
+    /// What it holds, by its name.
+    pub file_type: FileType,
+    /// Opens that were seen, well or not.
+    pub opens: u64,
+    /// Opens by a process that had it open already when the capture looked.
+    pub already_open: u64,
+    /// What the opens that succeeded asked for.
+    pub granted: Access,
+    /// What those that failed asked for.
+    pub refused: Access,
+    /// Failures by errno.
+    pub failures: Vec<(u32, u64)>,
+    /// A descriptor stays over an exec.
+    pub survives_exec: bool,
+    /// When.
+    pub span: Span,
+}
+
+impl FileUse {
+    /// Nothing yet, of this path. `given`: as it was passed, where that made it worth recording.
+    pub fn new(path: &[u8], given: &[u8], time: WallNs) -> Self {
+        Self {
+            file_type: file_type(path).or_else(|| file_type(given)).unwrap_or(FileType::Unknown),
+            opens: 0,
+            already_open: 0,
+            granted: Access::default(),
+            refused: Access::default(),
+            failures: Vec::new(),
+            survives_exec: false,
+            span: Span::at(time),
+        }
+    }
+
+    /// Counts one open.
+    pub fn count(&mut self, header: &Header, open: &FileOpen<'_>, time: WallNs) {
+        self.span.add(Span::at(time));
+        let fixed = &open.fixed;
+        if is_from_proc(header, fixed.tier) {
+            self.already_open += 1
+        } else {
+            self.opens += 1
+        }
+        if fixed.result < 0 {
+            self.refused.count(fixed.flags);
+            count_errno(&mut self.failures, fixed.result.unsigned_abs(), 1);
+        } else {
+            self.granted.count(fixed.flags);
+            self.survives_exec |= !closes_on_exec(fixed.flags);
+        }
+    }
+
+    /// Adds other opens of the same file.
+    pub fn add(&mut self, other: &Self) {
+        self.opens += other.opens;
+        self.already_open += other.already_open;
+        self.granted.add(other.granted);
+        self.refused.add(other.refused);
+        other.failures.iter().for_each(|(errno, count)| count_errno(&mut self.failures, *errno, *count));
+        self.survives_exec |= other.survives_exec;
+        self.span.add(other.span);
+    }
+
+    /// Opens that failed.
+    pub fn failed(&self) -> u64 {
+        self.refused.reads + self.refused.writes + self.refused.both + self.refused.neither
+    }
+
+    /// Whether any open succeeded.
+    pub fn was_opened(&self) -> bool {
+        self.opens + self.already_open > self.failed()
+    }
+
+    /// What it was opened for; when that never succeeded, what was asked for.
+    pub fn mode(&self) -> &'static str {
+        self.granted.mode().or(self.refused.mode()).unwrap_or("none")
+    }
+}
+
+/// How often a library was mapped.
+#[derive(Debug, Clone)]
+pub struct LibraryUse {
+    /// Seen happening.
+    pub loads: u64,
+    /// Found mapped when the capture looked.
+    pub already_mapped: u64,
+    /// When.
+    pub span: Span,
+}
+
+impl LibraryUse {
+    /// Never, so far.
+    pub fn new(time: WallNs) -> Self {
+        Self { loads: 0, already_mapped: 0, span: Span::at(time) }
+    }
+
+    /// Counts one.
+    pub fn count(&mut self, header: &Header, load: &LibLoad<'_>, time: WallNs) {
+        self.span.add(Span::at(time));
+        if is_from_proc(header, load.fixed.tier) { self.already_mapped += 1 } else { self.loads += 1 }
+    }
+
+    /// Adds others of the same library.
+    pub fn add(&mut self, other: &Self) {
+        self.loads += other.loads;
+        self.already_mapped += other.already_mapped;
+        self.span.add(other.span);
+    }
+}
+
+fn is_from_proc(header: &Header, tier: u16) -> bool {
+    header.flags & flags::FROM_PROC != 0 || tier == Tier::PROC.0
+}
+
+/// The path of an open, as events show it: a relative one that failed, joined to its directory.
+pub fn path_of<'a>(open: &FileOpen<'a>) -> Cow<'a, [u8]> {
+    if open.dir.is_empty() || open.path.first() == Some(&b'/') {
+        return open.path.into();
+    }
+    let mut joined = open.dir.to_vec();
+    if joined.last() != Some(&b'/') {
+        joined.push(b'/');
+    }
+    joined.extend_from_slice(open.path);
+    joined.into()
+}
+
+/// Calls that are counted together.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct CallKey {
+    /// The library; (0, 0) is the kernel.
+    pub library: FileId,
+    /// What it is for, by its number.
+    pub meaning: u16,
+    /// Name of the function.
+    pub function: Box<[u8]>,
+    /// The algorithm's name, where the call uses one and tells it so.
+    pub text: Box<[u8]>,
+    /// The algorithm's number, likewise.
+    pub number: u64,
+}
+
+/// Calls of one function.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct CallUse {
+    /// How many.
+    pub calls: u64,
+    /// Those of them that failed.
+    pub failed: u64,
+    /// Those of them that the library itself made.
+    pub internal: u64,
+}
+
+impl CallUse {
+    /// Adds other calls.
+    pub fn add(&mut self, other: Self) {
+        self.calls = self.calls.saturating_add(other.calls);
+        self.failed = self.failed.saturating_add(other.failed);
+        self.internal = self.internal.saturating_add(other.internal);
+    }
+}
+
+/// Handshakes that are counted together.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct HandshakeKey {
+    /// Which side it is.
+    pub role: Option<Role>,
+    /// Address of the other end.
+    pub address: IpAddr,
+    /// Its port; none of clients, whose are new each time.
+    pub port: Option<u16>,
+    /// The host that was asked for: bytes of the peer.
+    pub server_name: Option<Box<[u8]>>,
+    /// How far it came.
+    pub outcome: Outcome,
+    /// The alert that ended it, and who sent it.
+    pub alert: Option<(AlertDescription, Role)>,
+    /// Version that was agreed on.
+    pub version: Option<Version>,
+    /// Suite that was agreed on.
+    pub suite: Option<CipherSuite>,
+    /// How keys were agreed on.
+    pub exchange: Exchange,
+    /// An earlier session went on.
+    pub resumed: bool,
+    /// What a library said came of it: `Some(None)` when it did not say.
+    pub told: Option<Option<bool>>,
+}
+
+impl HandshakeKey {
+    /// Of what a connection tells.
+    pub fn new(facts: Facts, remote: std::net::SocketAddr, told: Option<Option<bool>>) -> Self {
+        Self {
+            role: facts.role,
+            address: remote.ip(),
+            port: (facts.role != Some(Role::Server)).then_some(remote.port()),
+            server_name: facts.server_name,
+            outcome: facts.outcome,
+            alert: facts.alert,
+            version: facts.version,
+            suite: facts.suite,
+            exchange: facts.exchange,
+            resumed: facts.resumed,
+            told,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crypto_trace_format::record::FileOpenFixed;
+
+    fn open(flags: u32, result: i32) -> FileOpen<'static> {
+        FileOpen { fixed: FileOpenFixed { flags, result, ..FileOpenFixed::default() }, ..FileOpen::default() }
+    }
+
+    #[test]
+    fn the_mode_of_a_file_is_what_was_granted_and_else_what_was_asked() {
+        let check = |opens: &[(u32, i32)], mode: &str, opened: bool| {
+            let mut file = FileUse::new(b"/a.key", b"", WallNs(0));
+            for (flags, result) in opens {
+                file.count(&Header::default(), &open(*flags, *result), WallNs(5));
+            }
+            assert_eq!((file.mode(), file.was_opened()), (mode, opened), "{opens:?}");
+        };
+        check(&[(0, 3)], "read", true);
+        check(&[(1, 3)], "write", true);
+        check(&[(0, 3), (1, 3)], "read-write", true);
+        check(&[(2, 3)], "read-write", true);
+        check(&[(0, 3), (2, -13)], "read", true);
+        check(&[(1, -13)], "write", false);
+        check(&[(0o10000000, 3)], "none", true);
+    }
+
+    #[test]
+    fn what_proc_told_is_no_open_that_was_seen() {
+        let header = Header { flags: flags::FROM_PROC, ..Header::default() };
+        let mut file = FileUse::new(b"/a.key", b"", WallNs(9));
+        file.count(&header, &open(0, 3), WallNs(9));
+        file.count(&Header::default(), &open(0o2000000, -2), WallNs(4));
+        assert_eq!((file.opens, file.already_open, file.failed()), (1, 1, 1));
+        assert_eq!(file.failures, [(2, 1)]);
+        assert_eq!((file.span, file.survives_exec), (Span { first: WallNs(4), last: WallNs(9) }, true));
+    }
+
+    #[test]
+    fn relative_paths_are_joined_to_their_directory() {
+        let check = |dir: &[u8], path: &[u8], expected: &[u8]| {
+            let open = FileOpen { path, dir, ..FileOpen::default() };
+            assert_eq!(&*path_of(&open), expected);
+        };
+        check(b"/etc", b"a.key", b"/etc/a.key");
+        check(b"/", b"a.key", b"/a.key");
+        check(b"/etc", b"/a.key", b"/a.key");
+        check(b"", b"a.key", b"a.key");
+    }
+}

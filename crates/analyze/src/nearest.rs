@@ -1,0 +1,194 @@
+//! Processes that were asked for and are not there: said at the end, with what is there that comes near.
+
+use crate::capture::Capture;
+use crate::escape;
+use crate::filter::Filter;
+use crypto_trace_format::catalog::file_name;
+use memchr::memmem::find;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// How many names or process ids are told.
+const MAX_TOLD: usize = 5;
+
+/// Longer names are not compared letter by letter; the kernel's have at most 15 bytes, file names 255.
+const MAX_COMPARED: usize = 64;
+
+/// A sentence for each `--pid` and `--name` of a filter that no process has. `shown`: whether anything passed.
+pub fn unmatched(filter: &Filter, captures: &[Capture], shown: bool) -> Vec<String> {
+    let asked = filter.pids.len() + filter.names.len();
+    if asked == 0 || (shown && asked == 1) {
+        return Vec::new();
+    }
+    let seen = Seen::new(captures);
+    let pids = filter.pids.iter().filter(|pid| !seen.pids.contains_key(pid)).map(|pid| seen.no_pid(*pid));
+    let is_known = |name: &str| seen.names.keys().any(|known| find(known, name.as_bytes()).is_some());
+    let unknown = filter.names.iter().filter(|name| !is_known(name));
+    let names = unknown.map(|name| {
+        let mut text = seen.no_name(name);
+        if shown {
+            // Threads may name themselves at any time.
+            text.push_str(" (a thread may have had that name)");
+        }
+        text
+    });
+    pids.chain(names).collect()
+}
+
+/// The processes of all captures.
+#[derive(Default)]
+struct Seen {
+    /// Names, by comm and by the executable's file name, and how many processes have them.
+    names: BTreeMap<Vec<u8>, u64>,
+    /// Process ids, and some name of theirs.
+    pids: BTreeMap<u32, Vec<u8>>,
+}
+
+impl Seen {
+    fn new(captures: &[Capture]) -> Self {
+        let mut seen = Self::default();
+        for timeline in captures.iter().map(|capture| &capture.timeline) {
+            for process in timeline.processes() {
+                let mut names = BTreeSet::new();
+                for image in timeline.images(process) {
+                    names.extend([timeline.comm(image), file_name(timeline.exe(image).unwrap_or_default())]);
+                }
+                names.remove(&b""[..]);
+                if let Some(tgid) = timeline.tgid(process).filter(|_| !names.is_empty()) {
+                    let last = timeline.images(process).last().map(|image| timeline.comm(image));
+                    seen.pids.insert(tgid, last.unwrap_or_default().to_vec());
+                }
+                for name in names {
+                    match seen.names.get_mut(name) {
+                        Some(count) => *count += 1,
+                        None => {
+                            seen.names.insert(name.to_vec(), 1);
+                        }
+                    }
+                }
+            }
+        }
+        seen
+    }
+
+    fn no_name(&self, wanted: &str) -> String {
+        let mut rows: Vec<(usize, u64, &Vec<u8>)> =
+            self.names.iter().map(|(name, count)| (distance(wanted.as_bytes(), name), *count, name)).collect();
+        rows.sort_by(|a, b| a.0.cmp(&b.0).then(b.1.cmp(&a.1)).then_with(|| a.2.cmp(b.2)));
+        let told = rows.iter().take(MAX_TOLD).map(|(_, count, name)| format!("{} ({count})", escape::for_people(name)));
+        sentence(format!("no process named \"{}\"", escape::for_people(wanted.as_bytes())), told.collect(), rows.len())
+    }
+
+    fn no_pid(&self, wanted: u32) -> String {
+        let mut rows: Vec<(&u32, &Vec<u8>)> = self.pids.iter().collect();
+        rows.sort_by_key(|(pid, _)| (pid.abs_diff(wanted), **pid));
+        let told = rows.iter().take(MAX_TOLD).map(|(pid, name)| format!("{pid} ({})", escape::for_people(name)));
+        sentence(format!("no process {wanted}"), told.collect(), rows.len())
+    }
+}
+
+fn sentence(mut text: String, told: Vec<String>, all: usize) -> String {
+    if told.is_empty() {
+        text.push_str(": no process was seen at all");
+    } else {
+        text.push_str(": seen were ");
+        text.push_str(&told.join(", "));
+        if all > told.len() {
+            text.push_str(&format!(" and {} more", all - told.len()));
+        }
+    }
+    text
+}
+
+/// How far a name is from the one that was asked for: letters to change, and less when one holds the other.
+fn distance(wanted: &[u8], name: &[u8]) -> usize {
+    let lower = |text: &[u8]| text.iter().take(MAX_COMPARED).map(u8::to_ascii_lowercase).collect::<Vec<u8>>();
+    let (wanted, name) = (lower(wanted), lower(name));
+    let holds = |a: &[u8], b: &[u8]| b.len() >= 3 && find(a, b).is_some();
+    if holds(&name, &wanted) || holds(&wanted, &name) { 0 } else { edits(&wanted, &name) }
+}
+
+/// Letters to insert, delete, replace or swap with their neighbour (optimal string alignment distance).
+fn edits(a: &[u8], b: &[u8]) -> usize {
+    let mut before: Vec<usize> = Vec::new();
+    let mut last: Vec<usize> = (0..=b.len()).collect();
+    for (i, from) in a.iter().enumerate() {
+        let mut row = vec![i + 1];
+        for (j, to) in b.iter().enumerate() {
+            let cost = |row: &[usize], at: usize| row.get(at).copied().unwrap_or(usize::MAX / 2);
+            let mut best =
+                (cost(&row, j) + 1).min(cost(&last, j + 1) + 1).min(cost(&last, j) + usize::from(from != to));
+            let swapped = i > 0 && j > 0 && a.get(i - 1) == Some(to) && b.get(j - 1) == Some(from);
+            if swapped {
+                best = best.min(cost(&before, j - 1) + 1);
+            }
+            row.push(best);
+        }
+        before = std::mem::replace(&mut last, row);
+    }
+    last.last().copied().unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crypto_trace_format::record::{Header, ProcessExec, Record};
+    use crypto_trace_format::segment::SegmentMeta;
+
+    fn capture(processes: &[(u32, &str)]) -> Capture {
+        let mut capture = Capture::new(SegmentMeta::default());
+        for (tgid, name) in processes {
+            let mut comm = [0; 16];
+            comm.iter_mut().zip(name.bytes().take(15)).for_each(|(to, from)| *to = from);
+            let header = Header { tgid: *tgid, start_ns: u64::from(*tgid), time_ns: 5, comm, ..Header::default() };
+            let exe = format!("/usr/bin/{name}");
+            let mut bytes = Vec::new();
+            ProcessExec { exe: exe.as_bytes(), ..ProcessExec::default() }.encode(header, &mut bytes);
+            capture.apply(&Record::parse(&bytes).expect("a record")).expect("well formed");
+        }
+        capture
+    }
+
+    fn told(pids: &[u32], names: &[&str], shown: bool) -> Vec<String> {
+        let names = names.iter().map(|name| (*name).to_owned()).collect();
+        let filter = Filter { pids: pids.to_vec(), names, ..Filter::default() };
+        let host =
+            [(10, "nginx"), (11, "nginx"), (12, "nginx"), (20, "openssl"), (30, "python3"), (31, "a"), (32, "b")];
+        unmatched(&filter, &[capture(&host)], shown)
+    }
+
+    #[test]
+    fn what_comes_nearest_is_told_first() {
+        let seen = "seen were nginx (3), openssl (1), a (1), b (1), python3 (1)";
+        let found = told(&[], &["ngnix"], false);
+        assert_eq!(found.len(), 1);
+        assert!(found[0].starts_with("no process named \"ngnix\": seen were nginx (3), "), "{found:?}");
+        assert_eq!(found[0].len(), format!("no process named \"ngnix\": {seen}").len());
+        assert!(told(&[], &["OpenSSL-server"], false)[0].contains("seen were openssl (1), "));
+        assert_eq!(
+            told(&[13], &[], false),
+            ["no process 13: seen were 12 (nginx), 11 (nginx), 10 (nginx), 20 (openssl), 30 (python3) and 2 more"]
+        );
+    }
+
+    #[test]
+    fn what_is_there_is_not_told() {
+        assert!(told(&[10], &["nginx"], false).is_empty());
+        assert!(told(&[], &["thread"], true).is_empty(), "it was a thread's name");
+        assert!(told(&[], &[], false).is_empty());
+        let found = told(&[], &["nginx", "nobody"], true);
+        assert_eq!(found.len(), 1);
+        assert!(found[0].ends_with("(a thread may have had that name)"));
+        let nothing = unmatched(&Filter { pids: vec![1], ..Filter::default() }, &[], false);
+        assert_eq!(nothing, ["no process 1: no process was seen at all"]);
+    }
+
+    #[test]
+    fn edit_distances() {
+        for (a, b, expected) in
+            [("", "", 0), ("a", "", 1), ("ngnix", "nginx", 1), ("opensl", "openssl", 1), ("ab", "cd", 2)]
+        {
+            assert_eq!(edits(a.as_bytes(), b.as_bytes()), expected, "{a} {b}");
+        }
+        assert_eq!(distance(b"SSL", b"openssl"), 0);
+    }
+}
