@@ -8,8 +8,8 @@ use crate::handshakes::Handshakes;
 use crate::names::OpenFlags;
 use crate::timeline::Timeline;
 use crypto_trace_format::record::{
-    Clock, Header, Kind, LibraryInfo, Loss, LossCause, ProbeState, ProbeStatus, Record, RecordError, SelfStats,
-    SelfStatsFixed, TlsHello,
+    Clock, Header, Inventory, InventoryFixed, Kind, LibraryInfo, Loss, LossCause, ProbeState, ProbeStatus, Record,
+    RecordError, SelfStats, SelfStatsFixed, TlsHello,
 };
 use crypto_trace_format::segment::{ClockAnchor, SegmentMeta};
 use std::collections::BTreeMap;
@@ -70,6 +70,8 @@ pub struct Capture {
     pub probes: BTreeMap<ProbeKey, ProbeRow>,
     /// Latest self_stats record.
     pub self_stats: Option<SelfStatsFixed>,
+    /// The latest look at /proc that is recorded.
+    pub inventory: Option<InventoryFixed>,
     anchors: usize,
     self_stats_ns: u64,
     /// Cumulative (lost, dropped) of block headers: of the first block, and the highest.
@@ -97,6 +99,7 @@ impl Capture {
             loss: BTreeMap::new(),
             probes: BTreeMap::new(),
             self_stats: None,
+            inventory: None,
             anchors: 1,
             self_stats_ns: 0,
             counters: None,
@@ -130,6 +133,7 @@ impl Capture {
             Loss::KIND => self.add_loss(&Loss::decode(record)?),
             ProbeStatus::KIND => self.add_probe(&record.header, &ProbeStatus::decode(record)?),
             LibraryInfo::KIND => self.libraries.add(&record.header, &LibraryInfo::decode(record)?),
+            Inventory::KIND => self.inventory = Some(Inventory::decode(record)?.fixed),
             SelfStats::KIND => self.add_self_stats(&record.header, SelfStats::decode(record)?.fixed),
             _ => self.timeline.apply(record)?,
         }
@@ -148,6 +152,11 @@ impl Capture {
             .map_or((0, 0), |c| (c.highest.0.saturating_sub(c.base.0), c.highest.1.saturating_sub(c.base.1)));
         // Counters run ahead of records when the end of a capture is missing, and behind when only counters are.
         (told.0.max(counted.0), told.1.max(counted.1))
+    }
+
+    /// What looked at /proc once and attached nothing, if it is that: a snapshot.
+    pub fn snapshot(&self) -> Option<InventoryFixed> {
+        self.inventory.filter(|_| self.probes.is_empty())
     }
 
     /// Whether a probe for TLS handshakes was attached.

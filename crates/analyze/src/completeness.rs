@@ -5,7 +5,7 @@ use crate::escape;
 use crate::filter::Filter;
 use crate::handshakes::Connection;
 use crate::names::errno_name;
-use crate::text::{grouped, plural};
+use crate::text::{counted, grouped, plural};
 use crate::timestamp::timestamp;
 use crypto_trace_format::record::{ApiCall, Kind, ProbeState, TlsHello};
 use std::collections::HashSet;
@@ -41,6 +41,18 @@ pub fn gaps(capture: &Capture, name_host: bool) -> Vec<String> {
         if count > 0 {
             gaps.push(format!("{} {what} left out here: more than fit", grouped(count)));
         }
+    }
+    if let Some(look) = capture.inventory.filter(|look| look.maps_denied != 0 || look.files_denied != 0) {
+        let denied = |count: u32, what| {
+            (count > 0).then(|| format!("{what} of {}", counted(count.into(), "process", "processes")))
+        };
+        let what = [denied(look.maps_denied, "the libraries"), denied(look.files_denied, "the open files")];
+        let what: Vec<String> = what.into_iter().flatten().collect();
+        gaps.push(format!(
+            "not allowed to see {} (of {} in /proc)",
+            what.join(" and "),
+            grouped(look.processes.into())
+        ));
     }
     for ((probe, target, _), row) in capture.broken_probes() {
         let text = |bytes: &[u8]| escape::for_people(bytes);
@@ -210,6 +222,11 @@ pub fn why_no_events(captures: &[Capture], filter: &Filter, processed: u64) -> S
 pub fn why_nothing(what: &str, captures: &[Capture], filter: &Filter, processed: u64) -> String {
     if processed == 0 {
         return format!("no {what}: nothing was recorded");
+    }
+    let looks: Vec<_> = captures.iter().filter_map(Capture::snapshot).collect();
+    if !looks.is_empty() && looks.len() == captures.len() {
+        let processes = looks.iter().map(|look| u64::from(look.processes)).sum();
+        return format!("no {what}: none in {} that were looked at", counted(processes, "process", "processes"));
     }
     let mut text = format!("no {what}: none of {} passed the filters", plural(processed, "record"));
     for why in unwatched(captures, &filter.kinds) {

@@ -75,6 +75,7 @@ fn one_of_everything() -> Vec<Vec<u8>> {
         given,
         loss(7_000, Kind(4), 1, 12),
         self_stats(7_500),
+        inventory(7_600),
         exit(child(8_000), 9 | 0x80),
         exit(nginx(9_000), 3 << 8),
     ]
@@ -149,7 +150,7 @@ fn everything_in(dir: &Path) -> PathBuf {
 }
 
 const ALL: &str = "process_exec,process_fork,process_exit,process_info,file_open,lib_load,tls_handshake,api_call,loss,\
-    clock,probe_status,self_stats,library_info";
+    clock,probe_status,self_stats,library_info,inventory";
 
 #[test]
 fn every_kind_keeps_to_the_schema_and_the_schema_to_the_docs() {
@@ -448,7 +449,7 @@ fn verbose_tells_counts() {
     let dir = tempfile::tempdir().unwrap();
     let path = everything_in(dir.path());
     let told = stderr(&run(&["events", path.to_str().unwrap(), "-v", "--type", "lib_load"]));
-    for line in ["Events processed: 17", "Events filtered: 15", "Events output: 2", "Rate: "] {
+    for line in ["Events processed: 18", "Events filtered: 15", "Events output: 2", "Rate: "] {
         assert!(told.contains(line), "{line} not in {told}");
     }
 }

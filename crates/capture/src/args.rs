@@ -2,6 +2,7 @@
 
 mod capture;
 mod render;
+mod snapshot;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -12,6 +13,7 @@ use crypto_trace_bpf::ArgvSelection;
 
 pub use capture::CaptureArgs;
 pub use render::{EVENT_TYPES, Format, MonitorArgs, ProfileArgs, ShowArgs};
+pub use snapshot::SnapshotArgs;
 
 use crate::units::{parse_duration, parse_size};
 
@@ -42,6 +44,9 @@ pub enum Command {
     /// Watch processes for a while, then tell what cryptography they used
     #[command(after_help = PROFILE_EXAMPLES)]
     Profile(Box<ProfileArgs>),
+    /// Tell who has crypto libraries mapped and crypto files open now, from /proc: no privileges, no eBPF
+    #[command(after_help = SNAPSHOT_EXAMPLES)]
+    Snapshot(Box<SnapshotArgs>),
     /// Print the version
     Version,
     /// Stops itself until continued, then becomes the command: how `record -- CMD` sees it from its first instruction on
@@ -88,6 +93,16 @@ Examples:
   crypto-trace-capture profile -f summary -- curl https://localhost
 
 Exit codes: as of record; 1 also when what renders the profile failed.";
+
+const SNAPSHOT_EXAMPLES: &str = "\
+Examples:
+  crypto-trace-capture snapshot                                  all processes, as JSON
+  sudo crypto-trace-capture snapshot -f summary                  those of other users too, for people
+  crypto-trace-capture snapshot -n nginx -o nginx.json
+  crypto-trace-capture snapshot -o inventory.ctseg && crypto-trace-analyze snapshot inventory.ctseg
+
+What it was not allowed to see is counted and told.
+Exit codes: 0 ok, 1 failure, 2 usage.";
 
 const RECORD_EXAMPLES: &str = "\
 Examples:

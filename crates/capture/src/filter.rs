@@ -53,7 +53,8 @@ impl RecordFilter {
         }
     }
 
-    fn keeps_open(&self, open: &FileOpen<'_>) -> bool {
+    /// Whether to keep an open.
+    pub fn keeps_open(&self, open: &FileOpen<'_>) -> bool {
         if self.by_name.is_none() && self.by_path.is_none() {
             return true;
         }
@@ -69,7 +70,8 @@ impl RecordFilter {
         is_match(&self.by_name, file_name(path)) || is_match(&self.by_path, path)
     }
 
-    fn keeps_library(&self, path: &[u8]) -> bool {
+    /// Whether to keep a library with this path.
+    pub fn keeps_library(&self, path: &[u8]) -> bool {
         let name = file_name(path);
         self.libraries.is_empty()
             || self.libraries.iter().any(|part| name.windows(part.len()).any(|window| window == part.as_bytes()))

@@ -27,6 +27,7 @@ mod renderer;
 mod report;
 pub mod say;
 mod signals;
+pub mod snapshot;
 mod stats;
 mod stream;
 pub mod units;

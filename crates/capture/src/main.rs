@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory as _, Parser as _};
 use crypto_trace_capture::args::{Cli, Command};
-use crypto_trace_capture::{child, exit, monitor, record, say};
+use crypto_trace_capture::{child, exit, monitor, record, say, snapshot};
 
 fn main() -> ExitCode {
     let done = match Cli::parse().command {
@@ -15,6 +15,7 @@ fn main() -> ExitCode {
         Command::Monitor(args) => monitor::monitor(*args),
         Command::Files(args) => monitor::files(*args),
         Command::Libs(args) => monitor::libs(*args),
+        Command::Snapshot(args) => snapshot::run(&args),
         Command::Profile(args) => monitor::profile(*args),
     };
     ExitCode::from(match done {

@@ -9,6 +9,9 @@ use crate::say;
 use crate::units::show_size;
 use crate::writer::Written;
 
+/// How many names are told that come near one that was asked for.
+const NEAREST: usize = 5;
+
 /// Why a recording ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Stop {
@@ -67,6 +70,9 @@ pub(crate) fn tell_outcome(args: &CaptureArgs, outcome: &Outcome, stop: Stop) {
     if args.quiet {
         return;
     }
+    if outcome.recorded == 0 {
+        args.name.iter().for_each(|name| tell_nearest(name));
+    }
     match stop {
         Stop::Command(exit) => say::info(&format!("command {exit}")),
         Stop::ProcessesEnded => say::info("stopped: every process that -p names has ended"),
@@ -86,6 +92,29 @@ pub(crate) fn tell_outcome(args: &CaptureArgs, outcome: &Outcome, stop: Stop) {
     if args.verbose {
         say::info(&format!("produced: {}, left out by filters in user space: {}", outcome.produced, outcome.filtered));
     }
+}
+
+/// Tells which processes there are whose names come near one that nothing was recorded of.
+fn tell_nearest(wanted: &str) {
+    let Ok(processes) = procfs::process::all_processes() else { return };
+    let names = processes.flatten().filter_map(|process| process.stat().ok()).map(|stat| stat.comm);
+    let mut names: Vec<(usize, String)> = names.map(|name| (distance(wanted, &name), name)).collect();
+    names.sort();
+    names.dedup();
+    let near: Vec<String> = names.iter().take(NEAREST).map(|(_, name)| name.escape_debug().to_string()).collect();
+    if names.iter().any(|(_, name)| name.contains(wanted)) {
+        say::info(&format!(
+            "nothing was recorded of processes named {wanted:?}; they are there, and did nothing of what is recorded"
+        ));
+    } else {
+        say::info(&format!("no process is named {wanted:?}; there are, nearest first: {}", near.join(", ")));
+    }
+}
+
+/// How far a name is from the one that was asked for.
+fn distance(wanted: &str, name: &str) -> usize {
+    let [wanted, name] = [wanted, name].map(str::to_lowercase);
+    if name.contains(&wanted) { 0 } else { strsim::osa_distance(&wanted, &name) }
 }
 
 /// The exit code of a recording that went to its end. `is_stream`: into a pipe rather than into files.

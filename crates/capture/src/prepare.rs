@@ -10,6 +10,7 @@ use crypto_trace_format::record::ProbeState;
 
 use crate::args::{CaptureArgs, UsageError, When};
 use crate::exit::Failure;
+use crate::filter::RecordFilter;
 use crate::libraries::Libraries;
 use crate::process_table::TableFilter;
 use crate::{cgroup, privileges, say};
@@ -78,12 +79,17 @@ pub(crate) fn table_filter(args: &CaptureArgs, selection: &Selection) -> Result<
     }
     Ok(TableFilter {
         targets: None,
+        pids: Vec::new(),
         names: args.name.clone(),
         uids: args.uid.clone(),
         cgroups,
         self_tgid: selection.self_tgid,
         gate: None,
         libraries: selection.libraries != LibrarySelection::None,
+        // With -l alone no opens are recorded either.
+        files: args.library.is_empty() || !args.file.is_empty(),
+        by_globs: !args.file.is_empty(),
+        records: RecordFilter::new(&args.file, &args.library).map_err(|error| UsageError(error.to_string()))?,
         argv: selection.argv,
     })
 }

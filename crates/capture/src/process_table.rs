@@ -1,4 +1,5 @@
-//! The processes that are there already when a segment begins, and the crypto libraries they have mapped, from /proc.
+//! The processes that are there already when a segment begins, the crypto libraries they have mapped and the crypto files they
+//! have open, from /proc.
 //!
 //! Processes come and go while /proc is read: one that vanishes half-way is left out, for its exit is in the ring.
 
@@ -10,12 +11,14 @@ use std::path::PathBuf;
 use crypto_trace_bpf::{ArgvSelection, Targets};
 use crypto_trace_format::catalog;
 use crypto_trace_format::record::{
-    Comm, Header, LibLoad, LibLoadFixed, ProcessInfo, ProcessInfoFixed, Records, Tier, flags, trim_comm,
+    Comm, FileOpen, FileOpenFixed, Header, Inventory, InventoryFixed, LibLoad, LibLoadFixed, ProcessInfo,
+    ProcessInfoFixed, Records, Tier, flags, trim_comm,
 };
-use procfs::ProcResult;
-use procfs::process::{MMPermissions, MMapPath, Process};
+use procfs::process::{FDTarget, MMPermissions, MMapPath, Process};
+use procfs::{ProcError, ProcResult};
 
 use crate::clock::boottime_ns;
+use crate::filter::RecordFilter;
 
 /// Longest argv that is recorded, as in the BPF programs.
 const ARGV_MAX: usize = 4096;
@@ -27,6 +30,8 @@ const ARGV_EXE_MAX: usize = 256;
 pub struct TableFilter {
     /// Only these, when the selection is by process.
     pub targets: Option<Targets>,
+    /// Only these process ids; any, if empty.
+    pub pids: Vec<u32>,
     /// Only names that contain one of these.
     pub names: Vec<String>,
     /// Only these user ids.
@@ -39,6 +44,12 @@ pub struct TableFilter {
     pub gate: Option<u32>,
     /// Whether mapped libraries are wanted.
     pub libraries: bool,
+    /// Whether open files are wanted.
+    pub files: bool,
+    /// Globs instead of the catalog were given for files.
+    pub by_globs: bool,
+    /// Which libraries and files.
+    pub records: RecordFilter,
     /// How much of the arguments.
     pub argv: ArgvSelection,
 }
@@ -48,8 +59,45 @@ pub struct TableFilter {
 pub struct Table {
     /// `process_info`.
     pub lifecycle: Vec<u8>,
-    /// `lib_load`.
+    /// `lib_load` and `file_open`.
     pub events: Vec<u8>,
+    /// What there was to see.
+    pub tally: Tally,
+}
+
+/// How a look at /proc went.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// Processes that were looked at.
+    pub processes: u32,
+    /// Those of them whose libraries it was not allowed to see.
+    pub maps_denied: u32,
+    /// Those of them whose open files it was not allowed to see.
+    pub files_denied: u32,
+    /// Processes that ended meanwhile.
+    pub vanished: u32,
+}
+
+impl Tally {
+    /// Whether something was there that it was not allowed to see.
+    pub fn is_denied(&self) -> bool {
+        self.maps_denied > 0 || self.files_denied > 0
+    }
+
+    /// Appends an `inventory` record of a look that began at this boot time and ends now.
+    pub fn encode(&self, began_ns: u64, out: &mut Vec<u8>) {
+        let Self { processes, maps_denied, files_denied, vanished } = *self;
+        let fixed = InventoryFixed { began_ns, processes, maps_denied, files_denied, vanished };
+        Inventory { fixed, ..Inventory::default() }.encode(Header { time_ns: boottime_ns(), ..Header::default() }, out);
+    }
+
+    /// Counts a failure to see something of a process: not allowed, or the process is gone.
+    fn failed(&mut self, error: &ProcError, denied: impl FnOnce(&mut Self) -> &mut u32) {
+        match error {
+            ProcError::PermissionDenied(_) => *denied(self) += 1,
+            _ => self.vanished += 1,
+        }
+    }
 }
 
 impl Table {
@@ -76,9 +124,17 @@ impl TableFilter {
     pub fn encode(&self, table: &mut Table) {
         self.for_each(|process, found| {
             found.info().encode(found.header, &mut table.lifecycle);
-            if self.libraries {
-                // Not ours to read, or gone: the process itself is told.
-                let _ = encode_libraries(process, found.header, &mut table.events);
+            table.tally.processes += 1;
+            // Of what is not ours to read, or gone, the process itself is told.
+            if self.libraries
+                && let Err(error) = self.encode_libraries(process, found.header, &mut table.events)
+            {
+                table.tally.failed(&error, |tally| &mut tally.maps_denied);
+            }
+            if self.files
+                && let Err(error) = self.encode_files(process, found.header, &mut table.events)
+            {
+                table.tally.failed(&error, |tally| &mut tally.files_denied);
             }
         });
     }
@@ -98,6 +154,7 @@ impl TableFilter {
             if tgid == self.self_tgid
                 || self.gate == Some(tgid)
                 || targets.as_ref().is_some_and(|targets| !targets.contains(&tgid))
+                || !(self.pids.is_empty() || self.pids.contains(&tgid))
             {
                 continue;
             }
@@ -201,24 +258,76 @@ impl Found {
     }
 }
 
-fn encode_libraries(process: &Process, header: Header, out: &mut Vec<u8>) -> ProcResult<()> {
-    for map in process.maps()? {
-        let MMapPath::Path(path) = &map.pathname else { continue };
-        let bytes = path.as_os_str().as_bytes();
-        if !map.perms.contains(MMPermissions::EXECUTE) || catalog::library(bytes).is_none() {
-            continue;
+impl TableFilter {
+    fn encode_libraries(&self, process: &Process, header: Header, out: &mut Vec<u8>) -> ProcResult<()> {
+        for map in process.maps()? {
+            let MMapPath::Path(path) = &map.pathname else { continue };
+            let bytes = path.as_os_str().as_bytes();
+            if !map.perms.contains(MMPermissions::EXECUTE)
+                || catalog::library(bytes).is_none()
+                || !self.records.keeps_library(bytes)
+            {
+                continue;
+            }
+            let (major, minor) = map.dev;
+            let fixed = LibLoadFixed {
+                dev: u64::from(major.unsigned_abs()) << 20 | u64::from(minor.unsigned_abs()),
+                ino: map.inode,
+                address: map.address.0,
+                offset: map.offset,
+                size: 0,
+                tier: Tier::PROC.0,
+                ..LibLoadFixed::default()
+            };
+            LibLoad { fixed, path: bytes, ..LibLoad::default() }.encode(header, out);
         }
-        let (major, minor) = map.dev;
-        let fixed = LibLoadFixed {
-            dev: u64::from(major.unsigned_abs()) << 20 | u64::from(minor.unsigned_abs()),
-            ino: map.inode,
-            address: map.address.0,
-            offset: map.offset,
-            size: 0,
-            tier: Tier::PROC.0,
-            ..LibLoadFixed::default()
-        };
-        LibLoad { fixed, path: bytes, ..LibLoad::default() }.encode(header, out);
+        Ok(())
     }
-    Ok(())
+
+    fn encode_files(&self, process: &Process, header: Header, out: &mut Vec<u8>) -> ProcResult<()> {
+        for descriptor in process.fd()? {
+            // Closed meanwhile.
+            let Ok(descriptor) = descriptor else { continue };
+            let FDTarget::Path(path) = &descriptor.target else { continue };
+            let path = path.as_os_str().as_bytes();
+            let (path, unlinked) = match path.strip_suffix(b" (deleted)") {
+                Some(path) => (path, flags::UNLINKED),
+                None => (path, 0),
+            };
+            let is_known = self.by_globs || catalog::file_type(path).is_some();
+            let open = FileOpen { path, ..FileOpen::default() };
+            if !is_known || !self.records.keeps_open(&open) {
+                continue;
+            }
+            let Ok(number) = u32::try_from(descriptor.fd) else { continue };
+            let told = std::fs::read_to_string(format!("/proc/{}/fdinfo/{number}", process.pid)).unwrap_or_default();
+            let fixed = FileOpenFixed {
+                result: descriptor.fd,
+                flags: open_flags(&told),
+                tier: Tier::PROC.0,
+                ..FileOpenFixed::default()
+            };
+            FileOpen { fixed, ..open }.encode(Header { flags: header.flags | unlinked, ..header }, out);
+        }
+        Ok(())
+    }
+}
+
+/// `O_*` flags of a descriptor: octal, in proc_pid_fdinfo(5).
+fn open_flags(fdinfo: &str) -> u32 {
+    /// What the kernel adds for 64-bit processes, and does not take from them.
+    const O_LARGEFILE: u32 = 0o100_000;
+    let octal = fdinfo.lines().find_map(|line| line.strip_prefix("flags:"));
+    octal.and_then(|octal| u32::from_str_radix(octal.trim(), 8).ok()).unwrap_or(0) & !O_LARGEFILE
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn flags_of_a_descriptor() {
+        assert_eq!(open_flags("pos:\t0\nflags:\t02100000\nmnt_id:\t29\n"), 0o2_000_000);
+        assert_eq!((open_flags(""), open_flags("flags:\tnonsense")), (0, 0));
+    }
 }

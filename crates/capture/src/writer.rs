@@ -167,10 +167,13 @@ impl Writer {
         for probe in &self.opening.probes {
             encode_probe(probe, &mut lifecycle);
         }
-        let mut table = Table::default();
+        let (mut table, began_ns) = (Table::default(), boottime_ns());
         self.opening.table.encode(&mut table);
         table.complete(std::mem::take(&mut self.opening.before));
         lifecycle.append(&mut table.lifecycle);
+        if table.tally.is_denied() {
+            table.tally.encode(began_ns, &mut lifecycle);
+        }
         lifecycle.append(&mut self.opening.libraries.bytes());
         let events = table.events;
         self.opening.table.gate = None;
@@ -184,16 +187,9 @@ impl Writer {
     }
 
     fn write_records(&mut self, block_type: BlockType, bytes: &[u8], flush_end: bool) {
-        let mut block = BlockBuilder::new(block_type, bytes.len().min(BLOCK_BYTES));
-        for record in Records::new(bytes).flatten() {
-            if block.len_bytes() + record.bytes().len() > BLOCK_BYTES {
-                self.write_with_patience(&block, false);
-                block.clear();
-            }
-            block.push(&record.header, record.bytes());
-        }
-        if !block.is_empty() {
-            self.write_with_patience(&block, flush_end);
+        let blocks = in_blocks(block_type, bytes);
+        for (index, block) in blocks.iter().enumerate() {
+            self.write_with_patience(block, flush_end && index + 1 == blocks.len());
         }
     }
 
@@ -272,6 +268,21 @@ impl Writer {
             },
         }
     }
+}
+
+/// Records as blocks; none when there are none.
+pub fn in_blocks(block_type: BlockType, bytes: &[u8]) -> Vec<BlockBuilder> {
+    let mut blocks: Vec<BlockBuilder> = Vec::new();
+    for record in Records::new(bytes).flatten() {
+        let fits = |block: &BlockBuilder| block.len_bytes() + record.bytes().len() <= BLOCK_BYTES;
+        if !blocks.last().is_some_and(fits) {
+            blocks.push(BlockBuilder::new(block_type, bytes.len().min(BLOCK_BYTES)));
+        }
+        if let Some(block) = blocks.last_mut() {
+            block.push(&record.header, record.bytes());
+        }
+    }
+    blocks
 }
 
 fn encode_probe(report: &ProbeReport, out: &mut Vec<u8>) {

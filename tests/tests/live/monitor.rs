@@ -314,6 +314,20 @@ fn processes_that_are_not_there_are_told() {
 }
 
 #[test]
+fn a_name_that_never_matches_is_told_with_what_comes_near() {
+    let Some(_permit) = live() else { return };
+    let (_keep, dir) = directory();
+    put_program(&workload(), &dir.join("ct-nearby"));
+    let there = Process::spawn(Command::new(dir.join("ct-nearby")).arg("wait").stdin(Stdio::piped()));
+    let mut command = monitor();
+    let done = run(command.args(["-n", "ct-naerby", "-d", "300ms", "--tls", "off", "--library-calls", "off"]));
+    assert_eq!(done.code(), 0, "{}", done.stderr);
+    let told = "no process is named \"ct-naerby\"; there are, nearest first: ct-nearby, ";
+    assert!(done.stderr.contains(told), "{}", done.stderr);
+    assert_eq!(there.finish().code(), 0);
+}
+
+#[test]
 fn without_an_analyzer_it_says_what_to_do() {
     let Some(_permit) = live() else { return };
     let (_keep, dir) = directory();

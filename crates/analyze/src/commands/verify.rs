@@ -9,8 +9,8 @@ use crate::input::{self, Inputs};
 use crate::text::grouped;
 use anyhow::Result;
 use crypto_trace_format::record::{
-    Clock, FileOpen, Kind, LibLoad, Loss, ProbeStatus, ProcessExec, ProcessExit, ProcessFork, ProcessInfo, Record,
-    RecordError, Records, SelfStats, TlsHello,
+    ApiCall, Clock, FileOpen, Inventory, Kind, LibLoad, LibraryInfo, Loss, ProbeStatus, ProcessExec, ProcessExit,
+    ProcessFork, ProcessInfo, Record, RecordError, Records, SelfStats, TlsHello,
 };
 use crypto_trace_format::segment::{BlockBuffer, BlockEntry, BlockType};
 use rayon::prelude::*;
@@ -147,6 +147,9 @@ fn check_body(record: &Record<'_>) -> Result<(), RecordError> {
         Clock::KIND => Clock::decode(record).map(drop),
         ProbeStatus::KIND => ProbeStatus::decode(record).map(drop),
         SelfStats::KIND => SelfStats::decode(record).map(drop),
+        ApiCall::KIND => ApiCall::decode(record).map(drop),
+        LibraryInfo::KIND => LibraryInfo::decode(record).map(drop),
+        Inventory::KIND => Inventory::decode(record).map(drop),
         _ => Ok(()),
     }
 }

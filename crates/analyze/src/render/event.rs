@@ -13,8 +13,8 @@ use crate::timeline::{Identity, ImageId};
 use crate::timestamp::TimestampWriter;
 use crypto_trace_format::catalog::{self, FileType};
 use crypto_trace_format::record::{
-    ApiCall, Clock, Comm, FileOpen, LibLoad, LibraryInfo, Loss, ProbeStatus, ProcessExec, ProcessExit, ProcessFork,
-    ProcessInfo, Record, RecordError, SelfStats, TlsHello, flags,
+    ApiCall, Clock, Comm, FileOpen, Inventory, LibLoad, LibraryInfo, Loss, ProbeStatus, ProcessExec, ProcessExit,
+    ProcessFork, ProcessInfo, Record, RecordError, SelfStats, TlsHello, flags,
 };
 use foldhash::fast::RandomState;
 use std::collections::HashMap;
@@ -211,6 +211,7 @@ impl EventWriter {
             Clock::KIND => b"{\"event_type\":\"clock\",\"timestamp\":\"",
             ProbeStatus::KIND => b"{\"event_type\":\"probe_status\",\"timestamp\":\"",
             SelfStats::KIND => b"{\"event_type\":\"self_stats\",\"timestamp\":\"",
+            Inventory::KIND => b"{\"event_type\":\"inventory\",\"timestamp\":\"",
             _ => return Err(unknown(record)),
         };
         self.head(open, event, out);
@@ -221,6 +222,9 @@ impl EventWriter {
                 Loss::KIND => Loss::decode(&record).map(|loss| fields::loss(object, event.capture, &loss)),
                 Clock::KIND => Clock::decode(&record).map(|clock| fields::clock(object, &clock)),
                 ProbeStatus::KIND => ProbeStatus::decode(&record).map(|status| fields::probe_status(object, &status)),
+                Inventory::KIND => {
+                    Inventory::decode(&record).map(|look| fields::inventory(object, event.capture, &look))
+                }
                 _ => SelfStats::decode(&record).map(|stats| fields::self_stats(object, &stats)),
             };
         });

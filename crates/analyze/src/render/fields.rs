@@ -11,8 +11,8 @@ use crate::secrets;
 use crate::timeline::Identity;
 use crypto_trace_format::catalog::{self, FileType, file_name};
 use crypto_trace_format::record::{
-    Clock, FileOpen, Header, Kind, LibLoad, Loss, LossCause, ProbeState, ProbeStatus, ProcessExec, ProcessExit,
-    ProcessFork, ProcessInfo, SelfStats, Tier, flags,
+    Clock, FileOpen, Header, Inventory, Kind, LibLoad, Loss, LossCause, ProbeState, ProbeStatus, ProcessExec,
+    ProcessExit, ProcessFork, ProcessInfo, SelfStats, Tier, flags,
 };
 
 /// In a set of escapes: the command line is longer than what was recorded.
@@ -189,7 +189,11 @@ pub fn file_open(object: &mut Object<'_>, event: &Event<'_>, open: &FileOpen<'_>
     if fixed.inode_mode != 0 {
         octal(object, b",\"inode_mode\":\"", fixed.inode_mode);
     }
-    object.plain(b",\"syscall\":", call_name(fixed.call));
+    if event.record.header.flags & flags::FROM_PROC != 0 {
+        object.plain(b",\"source\":", "already open");
+    } else {
+        object.plain(b",\"syscall\":", call_name(fixed.call));
+    }
     if fixed.resolve != 0 {
         object.formatted(b",\"resolve\":", format_args!("{:#x}", fixed.resolve));
     }
@@ -330,6 +334,15 @@ pub fn probe_status(object: &mut Object<'_>, status: &ProbeStatus<'_>) {
     if !status.message.is_empty() {
         object.text(b",\"message\":", "message", status.message, Redact::Text);
     }
+}
+
+/// Members of an inventory.
+pub fn inventory(object: &mut Object<'_>, capture: &Capture, look: &Inventory<'_>) {
+    object.time(b",\"began\":", capture.clock.wall(look.fixed.began_ns));
+    object.number(b",\"processes\":", look.fixed.processes);
+    object.number(b",\"maps_denied\":", look.fixed.maps_denied);
+    object.number(b",\"files_denied\":", look.fixed.files_denied);
+    object.number(b",\"vanished\":", look.fixed.vanished);
 }
 
 /// Members of a self_stats.

@@ -9,7 +9,7 @@ use crate::pipeline::{BlockSource, Count, Match, Origin, Tally};
 use crate::rows::Rows;
 use crate::timeline::ImageId;
 use crypto_trace_format::catalog::{FileType, file_type};
-use crypto_trace_format::record::{ApiCall, ApiMeaning, Comm, FileOpen, Kind, LibLoad, RecordError};
+use crypto_trace_format::record::{ApiCall, ApiMeaning, Comm, FileOpen, Kind, LibLoad, RecordError, flags};
 use foldhash::fast::RandomState;
 use std::collections::HashSet;
 
@@ -163,7 +163,11 @@ impl Counter {
         let kind = record.kind();
         let (mut open, mut load, mut call) = (None, None, None);
         match kind {
-            FileOpen::KIND => open = Some(FileOpen::decode(record)?),
+            FileOpen::KIND => {
+                let decoded = FileOpen::decode(record)?;
+                // What was open already is no open that happened.
+                open = Some(decoded).filter(|_| record.header.flags & flags::FROM_PROC == 0);
+            }
             LibLoad::KIND => load = Some(LibLoad::decode(record)?),
             ApiCall::KIND => call = Some(ApiCall::decode(record)?),
             _ => {}

@@ -2,10 +2,10 @@
 #![allow(dead_code, clippy::unwrap_used, clippy::cast_possible_truncation, clippy::cast_sign_loss)]
 
 use crypto_trace_format::record::{
-    ApiCall, ApiCallFixed, ApiMeaning, Clock, ClockFixed, Comm, FileOpen, FileOpenFixed, Header, Kind, LibLoad,
-    LibLoadFixed, LibraryInfo, LibraryInfoFixed, Loss, LossFixed, ProbeStatus, ProbeStatusFixed, ProcessExec,
-    ProcessExecFixed, ProcessExit, ProcessExitFixed, ProcessFork, ProcessForkFixed, ProcessInfo, ProcessInfoFixed,
-    Record, SelfStats, SelfStatsFixed, TlsHello, TlsHelloFixed, flags,
+    ApiCall, ApiCallFixed, ApiMeaning, Clock, ClockFixed, Comm, FileOpen, FileOpenFixed, Header, Inventory,
+    InventoryFixed, Kind, LibLoad, LibLoadFixed, LibraryInfo, LibraryInfoFixed, Loss, LossFixed, ProbeStatus,
+    ProbeStatusFixed, ProcessExec, ProcessExecFixed, ProcessExit, ProcessExitFixed, ProcessFork, ProcessForkFixed,
+    ProcessInfo, ProcessInfoFixed, Record, SelfStats, SelfStatsFixed, TlsHello, TlsHelloFixed, flags,
 };
 use crypto_trace_format::segment::{BlockBuilder, BlockType, ClockAnchor, SegmentMeta, SegmentWriter};
 use std::net::{IpAddr, SocketAddr};
@@ -159,6 +159,14 @@ pub fn probe(offset_ns: u64, name: &[u8], state: u32, errno: i32, message: &[u8]
     let fixed = ProbeStatusFixed { state, errno, tier: 3, ..Default::default() };
     ProbeStatus { fixed, probe: name, target: b"raw_tp:sys_exit", message, ..Default::default() }
         .encode(about_capture(offset_ns), &mut out);
+    out
+}
+
+/// A look at /proc that was not allowed to see everything.
+pub fn inventory(offset_ns: u64) -> Vec<u8> {
+    let mut out = Vec::new();
+    let fixed = InventoryFixed { began_ns: BOOT_NS, processes: 40, maps_denied: 3, files_denied: 4, vanished: 1 };
+    Inventory { fixed, ..Default::default() }.encode(about_capture(offset_ns), &mut out);
     out
 }
 

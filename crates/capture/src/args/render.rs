@@ -23,6 +23,7 @@ pub const EVENT_TYPES: &[&str] = &[
     "probe_status",
     "self_stats",
     "library_info",
+    "inventory",
 ];
 
 /// How long `profile` watches when it is not told.

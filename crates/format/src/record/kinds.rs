@@ -455,3 +455,20 @@ record! {
         message [message_len],
     }
 }
+
+record! {
+    /// What a look at /proc found, and what it was not allowed to see. The header has only a time, the end of the look.
+    kind 22 "inventory" as Inventory, fixed InventoryFixed = "ct_inventory" {
+        /// When the look began, `CLOCK_BOOTTIME` ns.
+        began_ns: u64,
+        /// Processes that were looked at.
+        processes: u32,
+        /// Those of them whose libraries it was not allowed to see.
+        maps_denied: u32,
+        /// Those of them whose open files it was not allowed to see.
+        files_denied: u32,
+        /// Processes that ended while they were looked at.
+        vanished: u32,
+    }
+    strings {}
+}

@@ -69,6 +69,7 @@ pub const KINDS: &[KindLayout] = &[
     ProbeStatus::LAYOUT,
     SelfStats::LAYOUT,
     LibraryInfo::LAYOUT,
+    Inventory::LAYOUT,
 ];
 
 /// Bits of [`Header::flags`].

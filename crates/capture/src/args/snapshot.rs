@@ -1,0 +1,97 @@
+//! What `snapshot` is told.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::{Format, UsageError};
+
+/// `snapshot`.
+#[derive(Debug, Args)]
+pub struct SnapshotArgs {
+    /// Write to this file instead of standard output; a new one ending in .ctseg is written as a recording, to be archived and
+    /// rendered later by crypto-trace-analyze
+    #[arg(short, long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+
+    /// How to show it
+    #[arg(short, long, value_enum, default_value = "json-pretty", value_name = "FORMAT")]
+    pub format: Format,
+
+    /// Only this process (repeatable)
+    #[arg(short, long, value_name = "PID")]
+    pub pid: Vec<u32>,
+
+    /// Only processes whose name contains this, case-sensitive (repeatable)
+    #[arg(short, long, value_name = "NAME")]
+    pub name: Vec<String>,
+
+    /// Only files that match this glob instead of those the catalog knows; without a slash it is the file name that must
+    /// match, with one the whole path (repeatable)
+    #[arg(short = 'F', long, value_name = "GLOB")]
+    pub file: Vec<String>,
+
+    /// Only libraries whose file name contains this (repeatable); with -F but without -l no libraries are told
+    #[arg(short, long, value_name = "NAME")]
+    pub library: Vec<String>,
+
+    /// Only processes of this numeric user id (repeatable)
+    #[arg(long, value_name = "UID")]
+    pub uid: Vec<u32>,
+
+    /// Show names of home directories, which are hidden as /home/USER and /home/ROOT
+    #[arg(long)]
+    pub no_redact: bool,
+
+    /// Say how many processes were looked at, and how long it took
+    #[arg(short, long, conflicts_with = "quiet")]
+    pub verbose: bool,
+
+    /// Say nothing but errors and what could not be seen
+    #[arg(short, long)]
+    pub quiet: bool,
+}
+
+impl SnapshotArgs {
+    /// Checks what clap cannot.
+    ///
+    /// # Errors
+    /// [`UsageError`] with what to change.
+    pub fn validate(&self) -> Result<(), UsageError> {
+        if self.name.iter().any(String::is_empty) || self.library.iter().any(String::is_empty) {
+            return Err(UsageError("an empty name matches nothing: give at least one character".into()));
+        }
+        for glob in &self.file {
+            globset::Glob::new(glob).map_err(|error| UsageError(format!("-F {glob}: {}", error.kind())))?;
+        }
+        Ok(())
+    }
+
+    /// Whether it is written as a recording.
+    pub fn is_recording(&self) -> bool {
+        self.output.as_ref().is_some_and(|output| output.extension().is_some_and(|extension| extension == "ctseg"))
+    }
+
+    /// The filters in force, as the user gave them, for the segment header.
+    pub fn filters(&self) -> Vec<String> {
+        let mut filters = Vec::new();
+        let mut add = |flag: &str, value: &dyn std::fmt::Display| filters.push(format!("{flag} {value}"));
+        self.pid.iter().for_each(|pid| add("--pid", pid));
+        self.name.iter().for_each(|name| add("--name", name));
+        self.file.iter().for_each(|glob| add("--file", glob));
+        self.library.iter().for_each(|name| add("--library", name));
+        self.uid.iter().for_each(|uid| add("--uid", uid));
+        filters
+    }
+
+    /// What the analyzer is told.
+    pub fn renderer(&self) -> Vec<OsString> {
+        let mut words: Vec<OsString> =
+            ["snapshot", "--threads", "1", "--format", self.format.name()].map(Into::into).to_vec();
+        let flags = [("--no-redact", self.no_redact), ("--quiet", self.quiet)];
+        words.extend(flags.into_iter().filter(|(_, given)| *given).map(|(flag, _)| flag.into()));
+        words.push("-".into());
+        words
+    }
+}

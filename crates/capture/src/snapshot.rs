@@ -1,0 +1,118 @@
+//! `snapshot`: who has crypto libraries mapped and crypto files open, from /proc. Needs no privileges and no eBPF.
+//!
+//! What was found is a recording of one moment, so that it is archived, compared and rendered as recordings are.
+
+use std::io::BufWriter;
+use std::path::Path;
+use std::time::Instant;
+
+use anyhow::Context as _;
+use crypto_trace_bpf::ArgvSelection;
+use crypto_trace_format::segment::{BlockBuilder, BlockType, SegmentMeta, SegmentStore, SegmentWriter, StoreOptions};
+
+use crate::args::SnapshotArgs;
+use crate::clock::{self, Reason, boottime_ns, read_anchor};
+use crate::exit::Failure;
+use crate::filter::RecordFilter;
+use crate::host::segment_meta;
+use crate::process_table::{Table, TableFilter, Tally};
+use crate::renderer::RendererCommand;
+use crate::say;
+use crate::signals::Signals;
+use crate::writer::in_blocks;
+
+/// zstd level: once and for all, so it may take its time.
+const COMPRESSION_LEVEL: i32 = 3;
+
+/// Runs `snapshot`. Returns the exit code.
+///
+/// # Errors
+/// [`Failure`] with the exit code that belongs to it.
+pub fn run(args: &SnapshotArgs) -> Result<u8, Failure> {
+    args.validate()?;
+    let signals = Signals::install().context("cannot install signal handlers")?;
+    let output = args.output.as_deref();
+    let renderer = if args.is_recording() { None } else { Some(RendererCommand::new(args.renderer(), output)?) };
+    let (meta, blocks, tally) = look(args)?;
+    match (renderer, output) {
+        (Some(renderer), _) => {
+            let (renderer, pipe) = renderer.start()?;
+            // An analyzer that fails says why, and its end is looked at below.
+            let _ = write(BufWriter::new(pipe), &meta, &blocks);
+            renderer.finish(&signals)?;
+        }
+        (None, Some(path)) => {
+            save(path, meta, &blocks).with_context(|| format!("cannot write to {}", path.display()))?;
+            tell_denied(tally);
+        }
+        (None, None) => {}
+    }
+    Ok(0)
+}
+
+/// Looks at /proc.
+fn look(args: &SnapshotArgs) -> Result<(SegmentMeta, Vec<BlockBuilder>, Tally), Failure> {
+    let (started, began_ns) = (Instant::now(), boottime_ns());
+    for pid in &args.pid {
+        if !Path::new(&format!("/proc/{pid}")).exists() {
+            return Err(anyhow::anyhow!("there is no process {pid}; it may have ended").into());
+        }
+    }
+    let filter = TableFilter {
+        targets: None,
+        pids: args.pid.clone(),
+        names: args.name.clone(),
+        uids: args.uid.clone(),
+        cgroups: Vec::new(),
+        self_tgid: std::process::id(),
+        gate: None,
+        libraries: args.file.is_empty() || !args.library.is_empty(),
+        files: args.library.is_empty() || !args.file.is_empty(),
+        by_globs: !args.file.is_empty(),
+        records: RecordFilter::new(&args.file, &args.library).map_err(anyhow::Error::from)?,
+        argv: ArgvSelection::Full,
+    };
+    let mut table = Table::default();
+    filter.encode(&mut table);
+    let (anchor, error_ns) = read_anchor();
+    let mut lifecycle = Vec::new();
+    clock::encode(anchor, error_ns, Reason::Start, &mut lifecycle);
+    lifecycle.append(&mut table.lifecycle);
+    table.tally.encode(began_ns, &mut lifecycle);
+    if args.verbose {
+        let Tally { processes, vanished, .. } = table.tally;
+        let took = started.elapsed().as_secs_f64() * 1e3;
+        say::info(&format!("{processes} processes looked at in {took:.0} ms, {vanished} ended meanwhile"));
+    }
+    let mut blocks = in_blocks(BlockType::Lifecycle, &lifecycle);
+    blocks.extend(in_blocks(BlockType::Events, &table.events));
+    Ok((segment_meta(args.filters(), anchor), blocks, table.tally))
+}
+
+fn write(out: impl std::io::Write, meta: &SegmentMeta, blocks: &[BlockBuilder]) -> std::io::Result<()> {
+    let mut writer = SegmentWriter::create(out, meta, 1)?;
+    for (index, block) in blocks.iter().enumerate() {
+        writer.write_block(block, 0, 0, index + 1 == blocks.len())?;
+    }
+    let (mut out, _) = writer.finish()?;
+    out.flush()
+}
+
+fn save(path: &Path, meta: SegmentMeta, blocks: &[BlockBuilder]) -> std::io::Result<()> {
+    let options = StoreOptions { compression_level: COMPRESSION_LEVEL, ..StoreOptions::default() };
+    let mut store = SegmentStore::single_file(path, meta, options)?;
+    for block in blocks {
+        store.write_block(block, 0, 0, true)?;
+    }
+    store.seal().map(drop)
+}
+
+/// The analyzer tells the same of what it renders.
+fn tell_denied(tally: Tally) {
+    if tally.is_denied() {
+        say::warning(&format!(
+            "not allowed to see the libraries of {} and the open files of {} of {} processes: run it as root, or with CAP_SYS_PTRACE",
+            tally.maps_denied, tally.files_denied, tally.processes
+        ));
+    }
+}

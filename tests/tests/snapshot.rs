@@ -1,0 +1,183 @@
+//! `crypto-trace-capture snapshot`: what is found in /proc is what is there, and what may not be seen is said.
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use crypto_trace_tests::{Finished, Process, analyze_binary, capture_binary, put_program, run, skip, workload};
+use serde_json::Value;
+
+/// Nobody on every Linux distribution.
+const NOBODY: u32 = 65_534;
+
+struct Scene {
+    directory: tempfile::TempDir,
+    library: PathBuf,
+    key: PathBuf,
+    process: Process,
+}
+
+/// The libssl that the `openssl` of this machine uses.
+fn libssl() -> Option<PathBuf> {
+    let openssl = std::env::split_paths(&std::env::var_os("PATH")?).map(|dir| dir.join("openssl")).find(|p| p.exists());
+    let list = run(Command::new("ldd").arg(openssl?));
+    let text = list.text();
+    text.split_whitespace().find(|word| word.starts_with('/') && word.contains("libssl.so")).map(PathBuf::from)
+}
+
+impl Scene {
+    /// A process that has a library mapped and a key open, and waits.
+    fn new() -> Option<Self> {
+        let Some(library) = libssl() else {
+            skip("there is no openssl, or it is not linked to a libssl.so");
+            return None;
+        };
+        let directory = tempfile::Builder::new().prefix("crypto-trace-test-").tempdir().unwrap();
+        let [key, text] = ["open.key", "open.txt"].map(|name| directory.path().join(name));
+        [&key, &text].into_iter().for_each(|file| std::fs::write(file, "").unwrap());
+        let script = "exec 8< \"$1\" 9>> \"$2\"; exec \"$3\" dlopen \"$4\" complain ready wait";
+        let mut command = Command::new("sh");
+        command.args(["-c", script, "sh"]).args([&key, &text]).arg(workload()).arg(&library).stdin(Stdio::piped());
+        let process = Process::spawn(&mut command);
+        process.wait_for("ready");
+        Some(Self { directory, library: library.canonicalize().unwrap(), key, process })
+    }
+
+    fn snapshot(&self, options: &[&str]) -> Finished {
+        let pid = self.process.pid().to_string();
+        run(Command::new(capture_binary()).args(["snapshot", "--no-redact", "-p", &pid]).args(options))
+    }
+}
+
+fn json(done: &Finished) -> Value {
+    assert_eq!(done.code(), 0, "{}", done.stderr);
+    serde_json::from_str(&done.text()).unwrap()
+}
+
+#[test]
+fn libraries_and_open_files_of_a_process() {
+    let Some(scene) = Scene::new() else { return };
+    let found = json(&scene.snapshot(&["-v"]));
+    let [row] = &found["processes"].as_array().unwrap()[..] else { panic!("one process: {found:#}") };
+    assert_eq!(row["pid"], scene.process.pid());
+    assert_eq!(row["open_crypto_files"], serde_json::json!([scene.key]), "the text file is no crypto file");
+    let libraries: Vec<&str> = row["libraries"].as_array().unwrap().iter().map(|path| path.as_str().unwrap()).collect();
+    assert!(libraries.contains(&scene.library.to_str().unwrap()), "{libraries:?}");
+    assert_eq!(row["opened_crypto_files"], serde_json::json!([]));
+    let kernel = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap();
+    assert_eq!(found["kernel"], kernel.trim());
+    assert_eq!(found["summary"]["total_processes"], 1);
+    assert_eq!(found["summary"]["total_files"], 1);
+
+    // With filters of its own.
+    let of = |options: &[&str]| json(&scene.snapshot(options))["processes"][0].clone();
+    let text = of(&["-F", "*.txt"]);
+    assert!(text["open_crypto_files"][0].as_str().unwrap().ends_with("/open.txt"), "{text:#}");
+    assert_eq!(text["libraries"], serde_json::json!([]));
+    let library = of(&["-l", "libssl"]);
+    assert_eq!(library["libraries"].as_array().unwrap().len(), 1, "{library:#}");
+    assert_eq!(of(&["-n", "nosuchname"]), Value::Null);
+    assert_eq!(of(&["--uid", "4711"]), Value::Null);
+}
+
+#[test]
+fn formats_and_a_recording_tell_the_same() {
+    let Some(scene) = Scene::new() else { return };
+    let without_time = |mut value: Value| {
+        value["generated_at"].take();
+        value
+    };
+    let pretty = without_time(json(&scene.snapshot(&[])));
+    assert_eq!(without_time(json(&scene.snapshot(&["-f", "json-stream"]))), pretty);
+    let array = json(&scene.snapshot(&["-f", "json-array"]));
+    assert_eq!(without_time(array[0].clone()), pretty);
+    assert!(scene.snapshot(&["-f", "summary"]).text().contains("open.key"));
+
+    let recording = scene.directory.path().join("archived.ctseg");
+    let saved = scene.snapshot(&["-o", recording.to_str().unwrap()]);
+    assert_eq!((saved.code(), saved.stdout.len()), (0, 0), "{}", saved.stderr);
+    let analyze = |args: &[&str]| run(Command::new(analyze_binary()).args(args).arg(&recording));
+    assert_eq!(analyze(&["verify"]).code(), 0);
+    assert_eq!(without_time(json(&analyze(&["snapshot", "--no-redact"]))), pretty);
+    let events = analyze(&["events", "--type", "file_open,inventory", "--no-redact"]);
+    let events: Vec<Value> = events.text().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let [open, look] = &events[..] else { panic!("{events:#?}") };
+    assert_eq!((&open["source"], &open["result"], &open["tier"]), (&"already open".into(), &8.into(), &"proc".into()));
+    assert_eq!((&look["processes"], &look["maps_denied"]), (&1.into(), &0.into()));
+    let again = scene.snapshot(&["-o", recording.to_str().unwrap()]);
+    assert_eq!(again.code(), 1, "an archive is not overwritten: {}", again.stderr);
+
+    let file = scene.directory.path().join("shown.json");
+    assert_eq!(scene.snapshot(&["-o", file.to_str().unwrap()]).code(), 0);
+    let shown: Value = serde_json::from_str(&std::fs::read_to_string(file).unwrap()).unwrap();
+    assert_eq!(without_time(shown), pretty);
+}
+
+/// Anybody may look; what is not theirs is counted, and said wherever the snapshot is shown.
+#[test]
+fn what_may_not_be_seen_is_said() {
+    if !rustix::process::geteuid().is_root() {
+        return skip("another user is needed to look as");
+    }
+    let Some(scene) = Scene::new() else { return };
+    let directory = tempfile::Builder::new().prefix("crypto-trace-test-").tempdir().unwrap();
+    // Where nobody can get at it.
+    for (program, name) in [(capture_binary(), "crypto-trace-capture"), (analyze_binary(), "crypto-trace-analyze")] {
+        put_program(&program, &directory.path().join(name));
+    }
+    std::os::unix::fs::chown(directory.path(), Some(NOBODY), Some(NOBODY)).unwrap();
+    let pid = scene.process.pid().to_string();
+    let as_nobody = |options: &[&str]| {
+        let nobody = NOBODY.to_string();
+        let mut command = Command::new("setpriv");
+        command.args(["--reuid", &nobody, "--regid", &nobody, "--clear-groups"]);
+        run(command.arg(directory.path().join("crypto-trace-capture")).args(["snapshot", "-p", &pid]).args(options))
+    };
+    let done = as_nobody(&[]);
+    let found = json(&done);
+    assert_eq!(found["processes"], serde_json::json!([]));
+    let told = "not allowed to see the libraries of 1 process and the open files of 1 process (of 1 in /proc)";
+    assert_eq!(found["missing"], serde_json::json!([told]));
+    assert!(done.stderr.contains(told), "{}", done.stderr);
+    let recording = directory.path().join("denied.ctseg");
+    let done = as_nobody(&["-o", recording.to_str().unwrap()]);
+    assert!(done.stderr.contains("run it as root, or with CAP_SYS_PTRACE"), "{}", done.stderr);
+    let info = run(Command::new(analyze_binary()).args(["events", "-f", "summary"]).arg(&recording));
+    assert!(info.text().contains(told) || info.stderr.contains(told), "{}{}", info.text(), info.stderr);
+}
+
+/// Processes come and go all the time while /proc is read.
+#[test]
+fn processes_that_vanish_meanwhile_are_no_error() {
+    let directory = tempfile::Builder::new().prefix("crypto-trace-test-").tempdir().unwrap();
+    let program = directory.path().join("ct-vanishing");
+    put_program(Path::new("/bin/sleep"), &program);
+    let script = "while :; do \"$0\" 0.001 & \"$0\" 0.002 & \"$0\" 0.001; done";
+    let mut command = Command::new("sh");
+    let churn = Process::spawn(command.args(["-c", script]).arg(&program).stdin(Stdio::null()));
+    let mut seen = 0;
+    for _ in 0..20 {
+        let done = run(Command::new(capture_binary()).args(["snapshot", "-v", "-n", "ct-vanishing"]));
+        let found = json(&done);
+        assert_eq!(found["missing"], serde_json::json!([]), "gone is not denied");
+        seen += found["processes"].as_array().unwrap().len();
+        assert!(done.stderr.contains(" processes looked at in "), "{}", done.stderr);
+    }
+    assert_eq!(seen, 0, "they use no crypto");
+    drop(churn);
+}
+
+#[test]
+fn bad_arguments_are_refused() {
+    let refused = |options: &[&str], code: i32, why: &str| {
+        let done = run(Command::new(capture_binary()).arg("snapshot").args(options));
+        assert_eq!(done.code(), code, "{options:?}: {}", done.stderr);
+        assert!(done.stderr.contains(why), "{options:?}: {}", done.stderr);
+    };
+    refused(&["-p", "4194305"], 1, "there is no process 4194305");
+    refused(&["-F", "["], 2, "-F [");
+    refused(&["-n", ""], 2, "empty name");
+    refused(&["-p", "1", "-o", "/nonexistent/x.json"], 1, "/nonexistent/x.json: cannot be written");
+    refused(&["-p", "1", "-o", "/nonexistent/x.ctseg"], 1, "cannot write to /nonexistent/x.ctseg");
+    refused(&["-d", "5"], 2, "unexpected argument");
+}
