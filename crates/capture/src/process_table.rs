@@ -1,5 +1,5 @@
-//! The processes that are there already when a segment begins, the crypto libraries they have mapped and the crypto files they
-//! have open, from /proc.
+//! The processes that are there already when a segment begins, the crypto libraries they have mapped and, when the capture
+//! begins, the crypto files they have open, from /proc.
 //!
 //! Processes come and go while /proc is read: one that vanishes half-way is left out, for its exit is in the ring.
 

@@ -177,6 +177,8 @@ impl Writer {
         lifecycle.append(&mut self.opening.libraries.bytes());
         let events = table.events;
         self.opening.table.gate = None;
+        // Those of later segments have been told when they were opened.
+        self.opening.table.files = false;
         if let Some(table_read) = self.table_read.take() {
             // Nobody may be waiting.
             let _ = table_read.send(events.clone());

@@ -1,0 +1,179 @@
+//! A profile, for people.
+
+use super::super::inventory::Read;
+use super::super::parts::{failures_in_short, second};
+use super::{Call, File, Handshake, Library, Profile, Relative};
+use crate::redact;
+use crate::text::{Align, Paint, Table, counted, duration, grouped, plural};
+use std::fmt::Write as _;
+
+/// Rows of a table that are shown to people.
+const TOP: usize = 50;
+
+/// All profiles, for people.
+pub(super) fn text(profiles: &[Profile], read: &Read<'_>, without: u64, paint: Paint) -> String {
+    let mut out = String::new();
+    for (index, profile) in profiles.iter().enumerate() {
+        if index > 0 {
+            out.push('\n');
+        }
+        profile.text(read, paint, &mut out);
+    }
+    if profiles.is_empty() {
+        let _ = writeln!(out, "{}", read.why_none("processes that used crypto"));
+    }
+    if without > 0 {
+        let _ = writeln!(out, "\n{} that used no crypto not shown", counted(without, "process", "processes"));
+    }
+    out
+}
+
+impl Profile {
+    fn text(&self, read: &Read<'_>, paint: Paint, out: &mut String) {
+        let shown = |text: &str| redact::for_people(text.as_bytes(), read.task.redact);
+        let optional = |text: &Option<String>| text.as_deref().map_or("?".to_owned(), shown);
+        let mut line = |name: &str, text: &str| {
+            let _ = writeln!(out, "{}  {text}", paint.heading(&format!("{name:<10}")));
+        };
+        let process = &self.process;
+        line("Process", &format!("{} ({}), {}", shown(&process.name), process.pid, optional(&process.exe)));
+        line("", &optional(&process.cmdline));
+        let user = process.running_as.as_deref().map_or("?".to_owned(), |user| format!("as user {user}"));
+        let container =
+            process.container.as_ref().map(|id| format!(", in container {}", shown(id.get(..12).unwrap_or(id))));
+        line("", &format!("{user} on {}{}", shown(&self.host), container.unwrap_or_default()));
+        let relative = |relative: &Relative| format!("{} ({})", shown(&relative.name), relative.pid);
+        if let Some(parent) = &process.parent {
+            line("Parent", &relative(parent));
+        }
+        if !process.children.is_empty() {
+            let named: Vec<String> = process.children.iter().take(10).map(relative).collect();
+            let more = process.children.len().saturating_sub(10);
+            let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+            line("Children", &(named.join(", ") + &more));
+        }
+        let end = match (&process.end_time, process.exit_code, &process.signal) {
+            (None, ..) => "still there at the end".to_owned(),
+            (Some(at), Some(code), _) => format!("ended {at} with code {code}"),
+            (Some(at), None, Some(signal)) => format!("ended {at} by {signal}"),
+            (Some(at), None, None) => format!("ended {at}"),
+        };
+        line("Ran", &format!("from {}, {end}", optional(&process.start_time)));
+        for program in &process.programs {
+            line(
+                "Program",
+                &format!("{} from {}: {}", optional(&program.exe), optional(&program.from), optional(&program.cmdline)),
+            );
+        }
+        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a duration for people")]
+        let looked = duration((self.duration_seconds.max(0.0) * 1e9) as u64);
+        line("Looked at", &format!("{} to {} ({looked})", self.from, self.to));
+        for (index, gap) in self.missing.iter().enumerate() {
+            line(if index == 0 { "Missing" } else { "" }, &paint.bad(gap));
+        }
+        let statistics = &self.statistics;
+        let counts = [
+            plural(statistics.total_events, "event"),
+            counted(statistics.libraries_loaded, "library", "libraries"),
+            format!(
+                "{} ({} failed)",
+                plural(statistics.file_opens, "file open"),
+                grouped(statistics.file_opens_failed)
+            ),
+            plural(statistics.tls_handshakes, "TLS handshake"),
+            plural(statistics.api_calls_made, "call"),
+        ];
+        line("Counts", &counts.join(", "));
+        self.tables(read, paint, out);
+    }
+
+    fn tables(&self, read: &Read<'_>, paint: Paint, out: &mut String) {
+        use Align::{Left, Right};
+        let shown = |text: &str| redact::for_people(text.as_bytes(), read.task.redact);
+        let mut write = |heading: &str, columns: &[(&str, Align)], rows: Vec<Vec<String>>| {
+            if rows.is_empty() {
+                return;
+            }
+            let _ = writeln!(out, "\n{}", paint.heading(heading));
+            let (mut table, all) = (Table::new(columns), rows.len());
+            rows.into_iter().take(TOP).for_each(|row| table.row(row));
+            table.write(paint, out);
+            if all > TOP {
+                let _ = writeln!(out, "  and {} more; all are in JSON", grouped((all - TOP) as u64));
+            }
+        };
+        let library = |row: &Library| {
+            let how = match (row.inherited, row.already_mapped) {
+                (true, _) => "inherited by a fork",
+                (false, true) => "mapped already",
+                (false, false) => "",
+            };
+            let part = &row.library;
+            let name = part.library_name.as_deref().map_or("-".to_owned(), shown);
+            vec![name, shown(part.told_version()), second(&row.load_time), shown(&part.path), how.to_owned()]
+        };
+        let columns = [("library", Left), ("version", Left), ("loaded (UTC)", Left), ("file", Left), ("", Left)];
+        write("Libraries", &columns, self.libraries.iter().map(library).collect());
+        let file = |row: &File| {
+            vec![
+                grouped(row.access_count),
+                grouped(row.failed),
+                row.file_type.to_owned(),
+                row.mode.to_owned(),
+                second(&row.first_access),
+                second(&row.last_access),
+                shown(&row.path),
+                failures_in_short(&row.failures),
+            ]
+        };
+        let columns = [
+            ("opens", Right),
+            ("failed", Right),
+            ("type", Left),
+            ("mode", Left),
+            ("first (UTC)", Left),
+            ("last (UTC)", Left),
+            ("file", Left),
+            ("why", Left),
+        ];
+        write("Files", &columns, self.files_accessed.iter().map(file).collect());
+        let handshake = |row: &Handshake| {
+            let port = row.remote_port.map_or(String::new(), |port| format!(":{port}"));
+            let outcome = row.alert.as_deref().or(row.api_result).unwrap_or(row.outcome);
+            vec![
+                grouped(row.count),
+                row.role.unwrap_or("?").to_owned(),
+                format!("{}{port}", row.remote_address),
+                row.server_name.as_deref().map_or("-".to_owned(), shown),
+                row.tls_version.clone().unwrap_or("-".to_owned()),
+                row.cipher_suite.clone().unwrap_or("-".to_owned()),
+                row.key_exchange.clone(),
+                outcome.to_owned(),
+            ]
+        };
+        let columns = [
+            ("count", Right),
+            ("as", Left),
+            ("with", Left),
+            ("server name", Left),
+            ("version", Left),
+            ("cipher suite", Left),
+            ("key exchange", Left),
+            ("outcome", Left),
+        ];
+        write("TLS handshakes", &columns, self.tls_handshakes.iter().map(handshake).collect());
+        let call = |row: &Call| {
+            vec![
+                grouped(row.count),
+                grouped(row.failed),
+                shown(&row.function_name),
+                row.meaning.to_owned(),
+                row.algorithm.as_deref().map_or("-".to_owned(), shown),
+                row.library.as_deref().map_or("the kernel".to_owned(), shown),
+            ]
+        };
+        let columns =
+            [("calls", Right), ("failed", Right), ("function", Left), ("for", Left), ("algorithm", Left), ("of", Left)];
+        write("Calls", &columns, self.api_calls.iter().map(call).collect());
+    }
+}
