@@ -1,7 +1,9 @@
 //! The command line: parsed and checked here, in one place and without side effects, into a [`Job`] that does the work.
 
+mod follow;
 mod inventory;
 
+pub use follow::{Speed, from_now};
 pub use inventory::{InventoryReport, InventoryTask, Style};
 
 use crate::filter::{Filter, Globs, Outcome};
@@ -13,6 +15,7 @@ use crypto_trace_format::record::{ApiCall, KINDS, Kind, LibLoad, TlsHello};
 use jiff::civil::Date;
 use std::ffi::OsString;
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// What to do.
 #[derive(Debug, Clone)]
@@ -86,6 +89,8 @@ pub struct EventsTask {
     pub output: Option<PathBuf>,
     /// Hide home directories.
     pub redact: bool,
+    /// Show each event when it is due, rather than at once.
+    pub speed: Speed,
 }
 
 /// Report on files.
@@ -106,6 +111,13 @@ pub enum Input {
     Stdin,
     /// Files and directories.
     Paths(Vec<PathBuf>),
+    /// A directory that is being recorded into, from now on, and for this long.
+    Follow {
+        /// The directory.
+        directory: PathBuf,
+        /// For ever when `None`.
+        duration: Option<Duration>,
+    },
 }
 
 /// How much to say on stderr.
@@ -224,6 +236,13 @@ struct EventsArgs {
     /// Show names of home directories, which are hidden as /home/USER and /home/ROOT
     #[arg(long)]
     no_redact: bool,
+
+    #[command(flatten)]
+    follow: follow::FollowArgs,
+
+    /// Replay in the capture's own time: 1, or faster (10) or slower (0.5); max is at once
+    #[arg(long, value_name = "SPEED", value_parser = follow::speed, default_value = "max", conflicts_with = "follow")]
+    replay_speed: Speed,
 
     #[command(flatten)]
     filters: FilterArgs,
@@ -372,8 +391,21 @@ pub fn command() -> clap::Command {
 
 fn events(args: EventsArgs) -> Result<EventsTask, clap::Error> {
     let filter = filter(args.filters)?;
-    let input = input(args.inputs, &filter)?;
-    Ok(EventsTask { input, format: args.format, filter, output: args.output, redact: !args.no_redact })
+    let speed = args.replay_speed;
+    let input = read_or_follow(args.inputs, &args.follow, &filter)?;
+    if speed != Speed::Max && (input == Input::Stdin || args.format == Format::Summary) {
+        let message = "--replay-speed shows the events of files one by one: neither of a stream nor as a summary";
+        return Err(usage(ErrorKind::ArgumentConflict, message));
+    }
+    Ok(EventsTask { input, format: args.format, filter, output: args.output, redact: !args.no_redact, speed })
+}
+
+/// What to read, and whether to go on with it.
+fn read_or_follow(inputs: Vec<PathBuf>, args: &follow::FollowArgs, filter: &Filter) -> Result<Input, clap::Error> {
+    // Times are before now then, which is known.
+    let any = Filter::default();
+    let read = input(inputs, if args.follow { &any } else { filter })?;
+    follow::input(args, read, filter)
 }
 
 fn survey(report: SurveyReport, args: SurveyArgs, as_of: Option<Date>) -> Result<SurveyTask, clap::Error> {
@@ -528,7 +560,8 @@ mod tests {
             "snapshot - --at 10:30",
             "snapshot a --since -10m",
             "snapshot a --at 10:30 --until 10:31",
-            "files a --follow",
+            "files a b --follow",
+            "files a --follow -f json-array",
             "files - --follow -f json",
             "files a -F {",
             "files a -l ssl",

@@ -135,6 +135,12 @@ impl FaultLog {
         self.kept.entry(key).or_insert(problem);
     }
 
+    /// Forgets that a stream ended within a segment: it was left, and goes on.
+    pub fn forget_unsealed(&mut self) {
+        self.kept
+            .retain(|_, problem| !matches!(problem, Problem::Segment(Fault::Unsealed { .. } | Fault::TornTail { .. })));
+    }
+
     /// Problems with the number of their segment, in order.
     pub fn iter(&self) -> impl Iterator<Item = (u32, &Problem)> {
         self.kept.iter().map(|((segment, _), problem)| (*segment, problem))

@@ -13,6 +13,7 @@ pub mod console;
 pub mod escape;
 pub mod faults;
 pub mod filter;
+mod follow;
 pub mod handshakes;
 pub mod input;
 pub mod inventory;

@@ -63,7 +63,7 @@ impl FromStr for TimeSpec {
 }
 
 /// `10m`, `1h30m`, `1.5s` is not: whole numbers of d, h, m, s, ms.
-fn parse_duration(text: &str) -> Option<i64> {
+pub fn parse_duration(text: &str) -> Option<i64> {
     let mut total = 0i64;
     let mut rest = text;
     while !rest.is_empty() {

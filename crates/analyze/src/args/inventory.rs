@@ -1,5 +1,6 @@
 //! Arguments of `profile`, `snapshot`, `files` and `libs`.
 
+use super::follow::{self, FollowArgs};
 use super::{Input, WhoArgs, glob, globs, input, not_empty, usage, who};
 use crate::filter::{Filter, Outcome};
 use crate::time_spec::TimeSpec;
@@ -155,9 +156,8 @@ pub(super) struct FilesArgs {
     #[arg(short, long, value_enum, default_value = "text", value_name = "FORMAT")]
     format: TableFormat,
 
-    /// From a stream: show what is new or has changed as it comes
-    #[arg(long)]
-    follow: bool,
+    #[command(flatten)]
+    follow: FollowArgs,
 
     #[command(flatten)]
     common: Common,
@@ -179,9 +179,8 @@ pub(super) struct LibsArgs {
     #[arg(short, long, value_enum, default_value = "text", value_name = "FORMAT")]
     format: TableFormat,
 
-    /// From a stream: show what is new or has changed as it comes
-    #[arg(long)]
-    follow: bool,
+    #[command(flatten)]
+    follow: FollowArgs,
 
     #[command(flatten)]
     common: Common,
@@ -228,7 +227,7 @@ pub(super) fn files(args: FilesArgs) -> Result<InventoryTask, clap::Error> {
     let files = if args.files.is_empty() { None } else { Some(globs(&args.files)?) };
     let narrowed = Filter { files, outcome: args.result, kinds: vec![FileOpen::KIND], ..Filter::default() };
     let task = args.common.task(InventoryReport::Files, args.format.into(), narrowed)?;
-    following(task, args.follow)
+    following(task, &args.follow)
 }
 
 pub(super) fn libs(args: LibsArgs) -> Result<InventoryTask, clap::Error> {
@@ -236,7 +235,7 @@ pub(super) fn libs(args: LibsArgs) -> Result<InventoryTask, clap::Error> {
     let kinds = vec![LibLoad::KIND];
     let narrowed = Filter { files, libraries: args.libraries, kinds, ..Filter::default() };
     let task = args.common.task(InventoryReport::Libs, args.format.into(), narrowed)?;
-    following(task, args.follow)
+    following(task, &args.follow)
 }
 
 impl Common {
@@ -252,13 +251,11 @@ impl Common {
     }
 }
 
-fn following(task: InventoryTask, follow: bool) -> Result<InventoryTask, clap::Error> {
-    if follow && task.input != Input::Stdin {
-        return Err(usage(ErrorKind::ArgumentConflict, "--follow reads a stream on stdin: give - as the input"));
-    }
-    if follow && !matches!(task.style, Style::Text | Style::JsonStream) {
+fn following(task: InventoryTask, args: &FollowArgs) -> Result<InventoryTask, clap::Error> {
+    if args.follow && !matches!(task.style, Style::Text | Style::JsonStream) {
         let message = "--follow goes on for ever: give --format text or json-stream";
         return Err(usage(ErrorKind::ArgumentConflict, message));
     }
-    Ok(InventoryTask { follow, ..task })
+    let input = follow::input(args, task.input, &task.filter)?;
+    Ok(InventoryTask { follow: args.follow, input, ..task })
 }

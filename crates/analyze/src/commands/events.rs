@@ -1,21 +1,25 @@
 //! `events`: single events, or a summary of them.
 
 use super::{Outcome, report};
-use crate::args::{EventsTask, Format, Input};
+use crate::args::{EventsTask, Format, Input, Speed, from_now};
 use crate::capture::Capture;
 use crate::completeness;
 use crate::console::{Console, Output, stdin_is_terminal};
 use crate::faults::FaultLog;
 use crate::filter::Filter;
+use crate::follow::{self, Follower, Stop};
 use crate::input::{self, Inputs};
-use crate::pipeline::{OrderedOutput, Plan, Tally, Wanted, read_captures, read_handshakes, run_live, write_ordered};
+use crate::pipeline::{
+    LiveRun, LiveSink, OrderedOutput, Pace, Plan, Tally, Wanted, read_captures, read_handshakes, run_live,
+    write_ordered,
+};
 use crate::render::{EventFormat, JsonArray, JsonPretty, JsonStream, RenderOptions};
 use crate::summary::{self, SummaryContext, Totals};
 use crate::text::{Paint, grouped};
 use anyhow::{Context, Result, bail};
-use std::io::Write;
-use std::path::PathBuf;
-use std::time::Instant;
+use std::io::{Read, Write};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 /// What a run is told at its end.
 struct Ending<'a> {
@@ -35,8 +39,30 @@ pub(super) fn run(task: &EventsTask, console: Console) -> Result<Outcome> {
             console.error("no input: name segments or a directory of them, or pipe a capture in");
             Ok(Outcome::Usage)
         }
-        Input::Stdin => stream(task, console),
+        Input::Stdin => {
+            let stream = Stream { input: std::io::stdin().lock(), name: "stdin".into(), filter: &task.filter };
+            live(task, stream, console)
+        }
+        Input::Follow { directory, duration } => follow(task, directory, *duration, console),
     }
+}
+
+/// Goes on with a directory until asked to stop.
+fn follow(task: &EventsTask, directory: &Path, duration: Option<Duration>, console: Console) -> Result<Outcome> {
+    let stop = Stop::install(duration).context("cannot install signal handlers")?;
+    let now = follow::now();
+    // Without --since only what is new is of interest, and so is only the segment that is written.
+    let filter = from_now(&task.filter, now);
+    let from = task.filter.since.and_then(|since| since.resolve(Some(now)));
+    let input = Follower::open(directory, from, stop, console)?;
+    live(task, Stream { input, name: directory.to_owned(), filter: &filter }, console)
+}
+
+/// Segments that come one after the other.
+struct Stream<'a, R> {
+    input: R,
+    name: PathBuf,
+    filter: &'a Filter,
 }
 
 fn files(task: &EventsTask, paths: &[PathBuf], console: Console) -> Result<Outcome> {
@@ -54,7 +80,11 @@ fn files(task: &EventsTask, paths: &[PathBuf], console: Console) -> Result<Outco
     let out = Output::open(task.output.as_deref())?;
     let (tally, out_of_order) = match format(task.format) {
         Some(format) => {
-            let ordered = OrderedOutput::new(format, RenderOptions { redact: task.redact }, out)?;
+            let mut ordered = OrderedOutput::new(format, RenderOptions { redact: task.redact }, out)?;
+            if let Speed::Times(speed) = task.speed {
+                let stop = Stop::install(None).context("cannot install signal handlers")?;
+                ordered = ordered.paced(Pace::new(speed, stop));
+            }
             write_ordered(&plan, ordered, &mut faults)?
         }
         None => {
@@ -68,33 +98,49 @@ fn files(task: &EventsTask, paths: &[PathBuf], console: Console) -> Result<Outco
     Ok(Outcome::Done)
 }
 
-fn stream(task: &EventsTask, console: Console) -> Result<Outcome> {
+fn live(task: &EventsTask, stream: Stream<'_, impl Read>, console: Console) -> Result<Outcome> {
     let since = Instant::now();
     let mut faults = FaultLog::default();
-    let stdin = std::io::stdin().lock();
+    let Stream { input, name, filter } = stream;
+    let followed = matches!(task.input, Input::Follow { .. });
+    let context = name.display().to_string();
     let out = Output::open(task.output.as_deref())?;
     let (live, tally) = match format(task.format) {
         Some(format) => {
             let mut ordered = OrderedOutput::new(format, RenderOptions { redact: task.redact }, out)?;
-            let live = run_live(stdin, &task.filter, &mut ordered, &mut faults).context("stdin")?;
+            let live = read_live(input, filter, &mut ordered, &mut faults, followed).context(context)?;
             (live, ordered.finish()?.0)
         }
         None => {
             let mut totals = Totals::default();
-            let live = run_live(stdin, &task.filter, &mut totals, &mut faults).context("stdin")?;
+            let live = read_live(input, filter, &mut totals, &mut faults, followed).context(context)?;
             print_summary(task, &totals, &live.captures, live.segments as usize, &faults, out)?;
             (live, totals.tally)
         }
     };
-    if live.segments == 0 {
+    if live.segments == 0 && !followed {
         bail!("stdin: not a crypto-trace segment");
     }
-    let names = vec![PathBuf::from("stdin"); live.segments as usize];
-    finish(
-        &Ending { filter: &task.filter, captures: &live.captures, names, faults, tally, out_of_order: false, since },
-        console,
-    )?;
+    if followed {
+        faults.forget_unsealed();
+    }
+    let names = vec![name; live.segments as usize];
+    finish(&Ending { filter, captures: &live.captures, names, faults, tally, out_of_order: false, since }, console)?;
     Ok(Outcome::Done)
+}
+
+/// The same as [`run_live`]; a directory that was followed may have had nothing to read.
+fn read_live(
+    input: impl Read,
+    filter: &Filter,
+    sink: &mut dyn LiveSink,
+    faults: &mut FaultLog,
+    followed: bool,
+) -> std::io::Result<LiveRun> {
+    match run_live(input, filter, sink, faults) {
+        Err(error) if followed && error.kind() == std::io::ErrorKind::InvalidData => Ok(LiveRun::default()),
+        done => done,
+    }
 }
 
 fn format(format: Format) -> Option<&'static dyn EventFormat> {

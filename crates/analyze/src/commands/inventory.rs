@@ -2,15 +2,16 @@
 
 use super::paths::{self, Paths};
 use super::{Outcome, profile, report, snapshot};
-use crate::args::{Input, InventoryReport, InventoryTask, Style};
+use crate::args::{Input, InventoryReport, InventoryTask, Style, from_now};
 use crate::capture::Capture;
 use crate::clock::WallNs;
 use crate::completeness;
 use crate::console::{Console, Output, stdin_is_terminal};
 use crate::faults::FaultLog;
+use crate::follow::{self, Follower, Stop};
 use crate::input;
 use crate::inventory::{ByPath, Gather, Gathered};
-use crate::pipeline::{Plan, Tally, Wanted, read_captures, read_handshakes, run_live, time_ranges};
+use crate::pipeline::{LiveRun, Plan, Tally, Wanted, read_captures, read_handshakes, run_live, time_ranges};
 use crate::render::{self, Reveal};
 use crate::text::{Paint, grouped, plural};
 use crate::timestamp::timestamp;
@@ -131,7 +132,7 @@ pub(super) fn run(task: &InventoryTask, console: Console) -> Result<Outcome> {
 
 fn by_path(task: &InventoryTask, table: Paths, console: Console) -> Result<Outcome> {
     if task.follow {
-        return paths::follow(task, table, std::io::stdin().lock(), console);
+        return follow_paths(task, table, console);
     }
     let mut gathered = ByPath::default();
     let read = read(task, &mut gathered, console)?;
@@ -141,11 +142,24 @@ fn by_path(task: &InventoryTask, table: Paths, console: Console) -> Result<Outco
     finish(&read, console)
 }
 
+/// Shows what is new or has changed as it comes.
+fn follow_paths(task: &InventoryTask, table: Paths, console: Console) -> Result<Outcome> {
+    let Input::Follow { directory, duration } = &task.input else {
+        return paths::follow(task, table, std::io::stdin().lock(), console);
+    };
+    let stop = Stop::install(*duration).context("cannot install signal handlers")?;
+    let now = follow::now();
+    let task = &InventoryTask { filter: from_now(&task.filter, now), ..task.clone() };
+    let from = task.filter.since.and_then(|since| since.resolve(Some(now))).filter(|since| *since < now);
+    let input = Follower::open(directory, from, stop, console)?;
+    paths::follow(task, table, input, console)
+}
+
 /// Reads everything.
 fn read<'a>(task: &'a InventoryTask, gathered: &mut impl Gather, console: Console) -> Result<Read<'a>> {
     match &task.input {
         Input::Paths(paths) => files_of(task, paths, gathered, console),
-        Input::Stdin => {
+        Input::Stdin | Input::Follow { .. } => {
             let stdin = std::io::stdin().lock();
             stream(task, stdin, gathered)
         }
@@ -182,11 +196,21 @@ pub(super) fn stream<'a>(
     gathered: &mut impl Gather,
 ) -> Result<Read<'a>> {
     let mut faults = FaultLog::default();
-    let live = run_live(input, &task.filter, gathered, &mut faults).context("stdin")?;
-    if live.segments == 0 {
+    let (name, followed) = match &task.input {
+        Input::Follow { directory, .. } => (directory.clone(), true),
+        _ => (PathBuf::from("stdin"), false),
+    };
+    let live = match run_live(input, &task.filter, gathered, &mut faults) {
+        // There was nothing to read.
+        Err(error) if followed && error.kind() == std::io::ErrorKind::InvalidData => LiveRun::default(),
+        done => done.with_context(|| name.display().to_string())?,
+    };
+    if followed {
+        faults.forget_unsealed();
+    } else if live.segments == 0 {
         bail!("stdin: not a crypto-trace segment");
     }
-    let names = vec![PathBuf::from("stdin"); live.segments as usize];
+    let names = vec![name; live.segments as usize];
     let ranges = vec![live.range; live.captures.len()];
     let asked = task.filter.resolve(None).times();
     let (tally, refused) = (gathered.tally(), gathered.refused());

@@ -88,7 +88,7 @@ pub(super) fn run(task: &SurveyTask, console: Console) -> Result<Outcome> {
     }
     let (counted, mut out) = match &task.input {
         Input::Paths(paths) => files(task, paths, console)?,
-        Input::Stdin => stream(task)?,
+        Input::Stdin | Input::Follow { .. } => stream(task)?,
     };
     let text = match task.report {
         SurveyReport::Tls => tls::render(&counted)?,

@@ -70,6 +70,7 @@ fn retire(captures: &mut [Capture], floor: &mut Vec<usize>, latest_ns: u64) {
 }
 
 /// What a stream held.
+#[derive(Default)]
 pub struct LiveRun {
     /// Captures in the order they came.
     pub captures: Vec<Capture>,

@@ -18,6 +18,7 @@ mod gather;
 mod lifecycle;
 mod live;
 mod ordered;
+mod pace;
 mod plan;
 
 pub use block::{BlockSource, Match, Tally};
@@ -25,6 +26,7 @@ pub use gather::{Count, Origin, count_blocks, count_live};
 pub use lifecycle::{Wanted, read_captures, read_handshakes};
 pub use live::{LiveBlock, LiveRun, LiveSink, run_live};
 pub use ordered::{OrderedOutput, write_ordered};
+pub use pace::Pace;
 pub use plan::{Plan, Task, time_ranges};
 
 /// Blocks that are decoded together.

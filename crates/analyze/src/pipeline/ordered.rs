@@ -6,6 +6,7 @@
 
 use super::BATCH_BLOCKS;
 use super::block::{BlockSource, Tally};
+use super::pace::Pace;
 use super::plan::{Plan, Task};
 use crate::capture::Capture;
 use crate::clock::WallNs;
@@ -149,6 +150,7 @@ pub struct OrderedOutput<'a, W> {
     any: bool,
     out_of_order: bool,
     tally: Tally,
+    pace: Option<Pace>,
 }
 
 impl Blocks {
@@ -242,7 +244,14 @@ impl<'a, W: Write + Send> OrderedOutput<'a, W> {
             any: false,
             out_of_order: false,
             tally: Tally::default(),
+            pace: None,
         })
+    }
+
+    /// Shows each event when it is due.
+    pub fn paced(mut self, pace: Pace) -> Self {
+        self.pace = Some(pace);
+        self
     }
 
     /// Lets less than [`PENDING_BYTES`] wait to be written.
@@ -283,8 +292,30 @@ impl<'a, W: Write + Send> OrderedOutput<'a, W> {
         std::mem::replace(&mut self.entries, rest)
     }
 
-    /// Renders and writes events.
+    /// Renders and writes events, each when it is due.
     fn write(&mut self, entries: &[Entry], captures: &[Capture], faults: &mut FaultLog) -> io::Result<()> {
+        let Some(mut pace) = self.pace.take() else { return self.write_now(entries, captures, faults) };
+        let mut rest = entries;
+        while let Some(first) = rest.first() {
+            if !pace.wait_for(first.time) {
+                break;
+            }
+            let due = pace.due();
+            let (now, later) = rest.split_at(rest.partition_point(|entry| entry.time <= due).max(1));
+            self.write_now(now, captures, faults)?;
+            self.out.flush()?;
+            rest = later;
+        }
+        // Asked to stop: the rest is not shown.
+        for entry in rest {
+            self.blocks.release(entry);
+        }
+        self.pace = Some(pace);
+        Ok(())
+    }
+
+    /// Renders and writes events.
+    fn write_now(&mut self, entries: &[Entry], captures: &[Capture], faults: &mut FaultLog) -> io::Result<()> {
         for group in entries.chunks(CHUNK_EVENTS * CHUNKS_IN_FLIGHT) {
             let mut chunks = std::mem::take(&mut self.chunks);
             let count = group.len().div_ceil(CHUNK_EVENTS);

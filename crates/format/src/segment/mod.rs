@@ -53,6 +53,7 @@ mod source;
 mod store;
 mod stream;
 mod tgids;
+mod unit;
 mod window;
 mod writer;
 
@@ -66,6 +67,7 @@ pub use reader::{BlockEntry, SegmentReader};
 pub use store::{SegmentStore, StoreOptions};
 pub use stream::{StreamItem, StreamReader};
 pub use tgids::TgidSummary;
+pub use unit::{Unit, unit_at};
 pub use writer::SegmentWriter;
 
 /// Major version of the format. A reader refuses any other.
