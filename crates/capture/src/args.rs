@@ -1,6 +1,7 @@
 //! The command line: what can be asked, checked in one place, without side effects.
 
 mod capture;
+mod doctor;
 mod render;
 mod snapshot;
 
@@ -11,7 +12,8 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use crypto_trace_bpf::ArgvSelection;
 
-pub use capture::CaptureArgs;
+pub use capture::{CaptureArgs, EVENT_RING_BYTES};
+pub use doctor::{DoctorArgs, DoctorFormat};
 pub use render::{EVENT_TYPES, Format, MonitorArgs, ProfileArgs, ShowArgs};
 pub use snapshot::SnapshotArgs;
 
@@ -47,6 +49,9 @@ pub enum Command {
     /// Tell who has crypto libraries mapped and crypto files open now, from /proc: no privileges, no eBPF
     #[command(after_help = SNAPSHOT_EXAMPLES)]
     Snapshot(Box<SnapshotArgs>),
+    /// Tell what can be recorded here, found out by trying, and what to do about the rest
+    #[command(after_help = DOCTOR_EXAMPLES)]
+    Doctor(Box<DoctorArgs>),
     /// Print the version
     Version,
     /// Stops itself until continued, then becomes the command: how `record -- CMD` sees it from its first instruction on
@@ -103,6 +108,16 @@ Examples:
 
 What it was not allowed to see is counted and told.
 Exit codes: 0 ok, 1 failure, 2 usage.";
+
+const DOCTOR_EXAMPLES: &str = "\
+Examples:
+  sudo crypto-trace-capture doctor                               everything that was looked at
+  sudo crypto-trace-capture doctor -q                            only what something can be done about
+  sudo crypto-trace-capture doctor -f json -o /data/crypto-trace
+
+The probes are attached for a moment, in this process alone.
+Exit codes: 0 usable, 8 usable but not all of it, else that of a recording: 3 privileges missing, 4 the kernel lacks
+something, 5 the BPF programs could not be loaded or attached.";
 
 const RECORD_EXAMPLES: &str = "\
 Examples:

@@ -8,6 +8,7 @@ pub mod cgroup;
 pub mod child;
 mod clock;
 mod destination;
+pub mod doctor;
 mod drain;
 pub mod exit;
 mod filter;

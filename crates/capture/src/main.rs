@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory as _, Parser as _};
 use crypto_trace_capture::args::{Cli, Command};
-use crypto_trace_capture::{child, exit, monitor, record, say, snapshot};
+use crypto_trace_capture::{child, doctor, exit, monitor, record, say, snapshot};
 
 fn main() -> ExitCode {
     let done = match Cli::parse().command {
@@ -15,6 +15,7 @@ fn main() -> ExitCode {
         Command::Monitor(args) => monitor::monitor(*args),
         Command::Files(args) => monitor::files(*args),
         Command::Libs(args) => monitor::libs(*args),
+        Command::Doctor(args) => doctor::run(&args),
         Command::Snapshot(args) => snapshot::run(&args),
         Command::Profile(args) => monitor::profile(*args),
     };
@@ -23,6 +24,9 @@ fn main() -> ExitCode {
         Err(failure) if failure.is_broken_pipe() => 0,
         Err(failure) => {
             say::error(&format!("{:#}", failure.error));
+            if matches!(failure.code, exit::PRIVILEGES | exit::UNSUPPORTED | exit::BPF) {
+                say::info("crypto-trace-capture doctor tells what this host allows, and what to do about the rest");
+            }
             failure.code
         }
     })

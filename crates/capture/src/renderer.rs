@@ -142,7 +142,7 @@ fn ended(status: ExitStatus) -> String {
 }
 
 /// Beside this program, else where programs are.
-fn find_analyzer() -> Result<PathBuf, Failure> {
+pub(crate) fn find_analyzer() -> Result<PathBuf, Failure> {
     let beside = std::env::current_exe().ok().map(|exe| exe.with_file_name(ANALYZER));
     let path = std::env::var_os("PATH").unwrap_or_default();
     let in_path = std::env::split_paths(&path).filter(|dir| dir.is_absolute()).map(|dir| dir.join(ANALYZER));

@@ -10,6 +10,9 @@ use crypto_trace_bpf::{CommFilter, RingSizes, Selection};
 use super::{Argv, PrivacyMode, UsageError, When, not_zero};
 use crate::units::{parse_duration, parse_percent, parse_size};
 
+/// Size of the event ring when none is given: `--ring-size 2MiB`.
+pub const EVENT_RING_BYTES: u64 = 2 << 20;
+
 /// What to record, of whom, and how much to say of it: the same for every command that records.
 #[derive(Debug, Args)]
 pub struct CaptureArgs {

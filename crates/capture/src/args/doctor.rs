@@ -1,0 +1,31 @@
+//! What `doctor` is told.
+
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+
+/// How findings are shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum DoctorFormat {
+    /// For people
+    Text,
+    /// One JSON document, indented
+    #[value(alias = "json-pretty")]
+    Json,
+}
+
+/// `doctor`.
+#[derive(Debug, Args)]
+pub struct DoctorArgs {
+    /// The directory that is to be recorded into: how much room there is
+    #[arg(short, long, value_name = "DIR", default_value = "/var/log/crypto-trace")]
+    pub output: PathBuf,
+
+    /// How to show it
+    #[arg(short, long, value_enum, default_value = "text", value_name = "FORMAT")]
+    pub format: DoctorFormat,
+
+    /// Only findings that something can be done about
+    #[arg(short, long)]
+    pub quiet: bool,
+}
