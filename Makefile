@@ -1,5 +1,5 @@
 # Thin: what a developer types. The work is in cargo and in scripts/.
-.PHONY: build demo test bench goldens lint clean
+.PHONY: build demo test bench goldens lint package clean
 
 build:
 	scripts/setup
@@ -25,6 +25,10 @@ lint:
 	cargo fmt --all --check
 	cargo clippy --locked --workspace --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps
+
+package:
+	scripts/setup
+	scripts/package
 
 clean:
 	cargo clean

@@ -6,7 +6,7 @@ mod render;
 mod snapshot;
 
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -125,6 +125,7 @@ Examples:
   crypto-trace-capture record -o out -- curl https://localhost  one command and all it starts
   crypto-trace-capture record -o out -d 60 -n nginx -F '*.pem'  nginx's certificates for a minute
   crypto-trace-capture record -o - -p 1234 | crypto-trace-analyze events -
+  crypto-trace-capture record --config /etc/crypto-trace/capture.toml --check
 
 Exit codes: 0 ok (with a command: the command's own), 1 failure, 2 usage, 3 privileges missing,
 4 the kernel lacks something, 5 the BPF programs could not be loaded or attached.";
@@ -177,8 +178,16 @@ impl Argv {
 #[derive(Debug, Args)]
 pub struct RecordArgs {
     /// Where to: a directory (created if missing), a new file ending in .ctseg, or - for standard output
-    #[arg(short, long, value_name = "DIR|FILE|-")]
-    pub output: PathBuf,
+    #[arg(short, long, value_name = "DIR|FILE|-", required_unless_present = "config")]
+    pub output: Option<PathBuf>,
+
+    /// Read options from this TOML file: keys are the long options; what is given here takes the place of the file's
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+
+    /// With --config: only say whether the file is right
+    #[arg(long, requires = "config")]
+    pub check: bool,
 
     /// What to record.
     #[command(flatten)]
@@ -233,15 +242,23 @@ impl RecordArgs {
     /// [`UsageError`] with what to change.
     pub fn validate(&self) -> Result<(), UsageError> {
         not_zero("--flush-interval", self.flush_interval)?;
+        if self.output.is_none() {
+            return Err(UsageError("where to? Give -o, or output in the file of --config".into()));
+        }
         if self.segment_size < 64 << 10 {
             return Err(UsageError("--segment-size must be at least 64KiB".into()));
         }
         self.capture.validate()
     }
 
+    /// Where to; [`Self::validate`] sees to it that it is told.
+    pub fn output(&self) -> &Path {
+        self.output.as_deref().unwrap_or(Path::new("-"))
+    }
+
     /// Whether segments go to standard output.
     pub fn to_stdout(&self) -> bool {
-        self.output.as_os_str() == "-"
+        self.output().as_os_str() == "-"
     }
 
     /// How often to write out.

@@ -123,7 +123,7 @@ fn files(args: &RecordArgs, meta: SegmentMeta) -> Result<Sink, Failure> {
         retain_age: args.retain_age,
         compression_level: args.compression_level,
     };
-    let output = &args.output;
+    let output = args.output();
     let store = if is_file(output) {
         SegmentStore::single_file(output, meta, options)
     } else {

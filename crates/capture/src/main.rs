@@ -3,22 +3,12 @@
 use std::io::Write as _;
 use std::process::ExitCode;
 
-use clap::{CommandFactory as _, Parser as _};
+use clap::CommandFactory as _;
 use crypto_trace_capture::args::{Cli, Command};
-use crypto_trace_capture::{child, doctor, exit, monitor, record, say, snapshot};
+use crypto_trace_capture::{child, config, doctor, exit, monitor, record, say, snapshot};
 
 fn main() -> ExitCode {
-    let done = match Cli::parse().command {
-        Command::Gate { command } => Ok(child::run_gate(&command)),
-        Command::Version => print_version(),
-        Command::Record(args) => record::run(&args),
-        Command::Monitor(args) => monitor::monitor(*args),
-        Command::Files(args) => monitor::files(*args),
-        Command::Libs(args) => monitor::libs(*args),
-        Command::Doctor(args) => doctor::run(&args),
-        Command::Snapshot(args) => snapshot::run(&args),
-        Command::Profile(args) => monitor::profile(*args),
-    };
+    let done = config::complete(std::env::args_os().collect()).and_then(|cli| run(cli.command));
     ExitCode::from(match done {
         Ok(code) => code,
         Err(failure) if failure.is_broken_pipe() => 0,
@@ -30,6 +20,20 @@ fn main() -> ExitCode {
             failure.code
         }
     })
+}
+
+fn run(command: Command) -> Result<u8, exit::Failure> {
+    match command {
+        Command::Gate { command } => Ok(child::run_gate(&command)),
+        Command::Version => print_version(),
+        Command::Record(args) => record::run(&args),
+        Command::Monitor(args) => monitor::monitor(*args),
+        Command::Files(args) => monitor::files(*args),
+        Command::Libs(args) => monitor::libs(*args),
+        Command::Profile(args) => monitor::profile(*args),
+        Command::Snapshot(args) => snapshot::run(&args),
+        Command::Doctor(args) => doctor::run(&args),
+    }
 }
 
 /// The same as `--version`.

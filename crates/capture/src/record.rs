@@ -29,11 +29,12 @@ use crate::process_table::{Table, TableFilter};
 use crate::random::RandomTally;
 use crate::renderer::{Renderer, RendererCommand};
 use crate::report::{Numbers, Reporter};
+use crate::service::Notifier;
 use crate::signals::Signals;
 use crate::stats::Accounting;
 use crate::watched::Watched;
 use crate::writer::{Message, Opening, Shared, Writer, Written};
-use crate::{kernel_crypto, listeners, privileges, stream};
+use crate::{kernel_crypto, listeners, privileges, say, stream};
 
 /// Blocks that may wait for the writer.
 const QUEUE_BLOCKS: usize = 6;
@@ -59,6 +60,11 @@ const DRAIN_NICE: i32 = -10;
 /// [`Failure`] with the exit code that belongs to it.
 pub fn run(args: &RecordArgs) -> Result<u8, Failure> {
     args.validate()?;
+    if let (Some(config), true) = (&args.config, args.check) {
+        RecordFilter::new(&args.capture.file, &args.capture.library).map_err(|error| UsageError(error.to_string()))?;
+        say::info(&format!("{}: ok", config.display()));
+        return Ok(0);
+    }
     if args.to_stdout() && rustix::termios::isatty(std::io::stdout()) {
         return Err(UsageError(
             "standard output is a terminal: pipe it into crypto-trace-analyze, or give -o DIR; monitor shows events at once".into(),
@@ -159,6 +165,9 @@ pub fn capture(args: &CaptureArgs, destination: &Destination<'_>) -> Result<u8, 
         child.release().context("cannot start the command")?;
     }
     let stop = session.record(args, &signals, command.as_ref())?;
+    if let Some(notifier) = &session.notifier {
+        notifier.stopping();
+    }
     let outcome = session.finish()?;
     let rendered = renderer.map_or(Ok(()), |renderer| renderer.finish(&signals));
     tell_outcome(args, &outcome, stop);
@@ -192,6 +201,7 @@ struct Session {
     libraries: Option<Libraries>,
     watched: Watched,
     reporter: Option<Reporter>,
+    notifier: Option<Notifier>,
     /// Attached ones, and those that failed.
     probes: (u64, u64),
     flush_interval: Duration,
@@ -240,6 +250,7 @@ impl Session {
             table_read,
             watched: Watched::default(),
             reporter: None,
+            notifier: Notifier::new(),
             probes,
             flush_interval,
             streams,
@@ -274,11 +285,15 @@ impl Session {
         let mut next_flush = started + flush_interval;
         let mut next_check = started + CHECK_INTERVAL;
         let mut rotate = false;
+        if let Some(notifier) = &self.notifier {
+            notifier.ready();
+        }
         loop {
             let deadline = args.duration.map(|duration| started + duration);
             let drained = drain(&rings, blocks, &queue);
             let next_report = self.reporter.as_ref().map(Reporter::next);
-            let wake = [Some(next_flush), Some(next_check), deadline, next_report]
+            let next_notice = self.notifier.as_ref().map(Notifier::next);
+            let wake = [Some(next_flush), Some(next_check), deadline, next_report, next_notice]
                 .into_iter()
                 .flatten()
                 .min()
@@ -316,6 +331,10 @@ impl Session {
             }
             if next_report.is_some_and(|next| now >= next) {
                 Self::report(&mut self.reporter, blocks, &self.shared, self.ring_bytes, self.probes, now);
+            }
+            if let Some(notifier) = &mut self.notifier {
+                let recorded = || blocks.borrow().accounting.recorded;
+                notifier.goes_on(now, || format!("recording: {} events so far", recorded()));
             }
             if now >= next_flush {
                 next_flush = now + flush_interval;

@@ -1,0 +1,199 @@
+//! Recording as a service: what the unit, the manifest and the configuration promise is true of the program.
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+use std::collections::BTreeSet;
+use std::os::unix::net::UnixDatagram;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use crypto_trace_tests::{Finished, Process, capture_binary, live, run, skip, workload};
+use rustix::process::Signal;
+use serde_json::Value;
+
+const UNIT: &str = include_str!("../../packaging/systemd/crypto-trace-capture.service");
+const DAEMON_SET: &str = include_str!("../../packaging/kubernetes/daemonset.yaml");
+const EXAMPLE: &str = include_str!("../../packaging/capture.toml");
+
+/// Capabilities that the unit leaves, in setpriv's words: `bpf`.
+fn of_unit() -> BTreeSet<String> {
+    let line = UNIT.lines().find_map(|line| line.strip_prefix("CapabilityBoundingSet=")).unwrap();
+    line.split_whitespace().map(|name| name.strip_prefix("CAP_").unwrap().to_lowercase()).collect()
+}
+
+/// Root with these capabilities and no others, without new privileges, as the service runs.
+fn with(capabilities: &BTreeSet<String>) -> Command {
+    let set = capabilities.iter().fold("-all".to_owned(), |set, name| format!("{set},+{name}"));
+    let mut command = Command::new("setpriv");
+    command.args(["--no-new-privs", "--bounding-set", &set, "--inh-caps=-all"]).arg(capture_binary());
+    command
+}
+
+fn directory() -> tempfile::TempDir {
+    tempfile::Builder::new().prefix("crypto-trace-test-").tempdir().unwrap()
+}
+
+#[test]
+fn the_capabilities_of_the_unit_are_all_that_is_needed() {
+    let Some(_permit) = live() else { return };
+    let keep = directory();
+    let doctor = |capabilities: &BTreeSet<String>| -> (Finished, Value) {
+        let done = run(with(capabilities).args(["doctor", "-f", "json", "-o", "/tmp"]));
+        let report = serde_json::from_str(&done.text()).unwrap();
+        (done, report)
+    };
+    let bad = |report: &Value| -> Vec<String> {
+        let findings = report["findings"].as_array().unwrap().iter();
+        let bad = findings.filter(|finding| ["degraded", "unusable"].contains(&finding["state"].as_str().unwrap()));
+        bad.map(|finding| finding["name"].as_str().unwrap().to_owned()).collect()
+    };
+    let all = of_unit();
+    let (_, whole) = doctor(&all);
+    assert!(bad(&whole).iter().all(|name| name.starts_with("library ")), "{whole:#}");
+    let output = keep.path().join("rec");
+    let recorded = run(with(&all).args(["record", "-o"]).arg(&output).arg("--").arg(workload()));
+    assert_eq!(recorded.code(), 0, "{}", recorded.stderr);
+    assert!(!recorded.stderr.contains("WARNING"), "{}", recorded.stderr);
+    // And each of them is needed.
+    for name in &all {
+        let mut fewer = all.clone();
+        fewer.remove(name);
+        let (done, report) = doctor(&fewer);
+        let expected = if ["bpf", "perfmon"].contains(&name.as_str()) { 3 } else { 8 };
+        assert_eq!(done.code(), expected, "without {name}: {report:#}");
+        assert!(bad(&report).contains(&format!("CAP_{}", name.to_uppercase())), "without {name}: {report:#}");
+    }
+}
+
+#[test]
+fn the_manifest_has_the_capabilities_of_the_unit_and_is_not_privileged() {
+    let line = DAEMON_SET.lines().find_map(|line| line.trim().strip_prefix("add: [")).unwrap();
+    let listed: BTreeSet<String> =
+        line.trim_end_matches(']').split(", ").map(|name| name.trim_matches('"').to_lowercase()).collect();
+    assert_eq!(listed, of_unit());
+    assert!(DAEMON_SET.contains("privileged: false") && DAEMON_SET.contains("drop: [\"ALL\"]"));
+    let parse = "import sys, yaml; print(yaml.safe_load(sys.stdin)['kind'])";
+    let mut command = Command::new("python3");
+    let python = command.args(["-c", parse]).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = python.spawn().unwrap();
+    std::io::Write::write_all(&mut child.stdin.take().unwrap(), DAEMON_SET.as_bytes()).unwrap();
+    let done = child.wait_with_output().unwrap();
+    if String::from_utf8_lossy(&done.stderr).contains("No module named") {
+        return skip("python3 has no yaml module");
+    }
+    assert_eq!(String::from_utf8_lossy(&done.stdout).trim(), "DaemonSet", "{}", String::from_utf8_lossy(&done.stderr));
+}
+
+#[test]
+fn the_unit_is_one_that_systemd_takes() {
+    let directory = directory();
+    let unit = directory.path().join("crypto-trace-capture.service");
+    // The program is not installed where tests run.
+    let text = UNIT.replace("/usr/bin/crypto-trace-capture", capture_binary().to_str().unwrap());
+    std::fs::write(&unit, text).unwrap();
+    let Ok(_) = Command::new("systemd-analyze").arg("--version").output() else {
+        return skip("there is no systemd-analyze");
+    };
+    let done = run(Command::new("systemd-analyze").args(["verify", "--man=no"]).arg(&unit));
+    let about = |line: &&str| line.contains("crypto-trace-capture.service");
+    let said: Vec<&str> = done.stderr.lines().filter(about).collect();
+    assert!(said.is_empty(), "{said:#?}");
+}
+
+/// What systemd is told, in its own protocol: sd_notify(3).
+#[test]
+fn a_service_manager_is_told_of_begin_life_and_end() {
+    let Some(_permit) = live() else { return };
+    let directory = directory();
+    let path = directory.path().join("notify");
+    let socket = UnixDatagram::bind(&path).unwrap();
+    socket.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+    let receive = || {
+        let mut bytes = [0; 4096];
+        let length = socket.recv(&mut bytes).expect("a message within 10 s");
+        String::from_utf8(bytes[..length].to_vec()).unwrap()
+    };
+    let traced = Process::spawn(Command::new(workload()).arg("wait").stdin(Stdio::piped()));
+    let mut command = Command::new(capture_binary());
+    command.args(["record", "-q", "-p", &traced.pid().to_string(), "-o"]).arg(directory.path().join("rec"));
+    command.env("NOTIFY_SOCKET", &path).env("WATCHDOG_USEC", "400000").env_remove("WATCHDOG_PID");
+    let capture = Process::spawn(&mut command);
+    let ready = receive();
+    assert!(ready.lines().any(|line| line == "READY=1") && ready.contains("STATUS=recording"), "{ready}");
+    let begun = Instant::now();
+    let mut beats = 0;
+    while begun.elapsed() < Duration::from_millis(1_500) {
+        beats += u32::from(receive().contains("WATCHDOG=1"));
+    }
+    assert!((5..=12).contains(&beats), "{beats} signs of life in 1.5 s, one is due every 200 ms");
+    // SIGHUP begins a segment, and nothing ends.
+    capture.signal(Signal::HUP);
+    receive();
+    capture.signal(Signal::TERM);
+    let ending = std::iter::repeat_with(receive).find(|message| !message.contains("WATCHDOG=1")).unwrap();
+    assert_eq!(ending.trim(), "STOPPING=1");
+    let done = capture.finish();
+    assert_eq!(done.code(), 0, "{}", done.stderr);
+    assert_eq!(std::fs::read_dir(directory.path().join("rec")).unwrap().count(), 2, "one more by SIGHUP");
+    drop(traced);
+}
+
+#[test]
+fn a_configuration_records_as_the_same_options_do() {
+    let Some(_permit) = live() else { return };
+    let directory = directory();
+    let [config, output] = ["capture.toml", "rec"].map(|name| directory.path().join(name));
+    let text = format!("output = {output:?}\nfile = [\"*.pem\"]\nsegment-age = \"10m\"\nquiet = true\n");
+    std::fs::write(&config, text).unwrap();
+    let pem = directory.path().join("some.pem");
+    std::fs::write(&pem, "").unwrap();
+    let record = |options: &[&str]| {
+        let mut command = Command::new(capture_binary());
+        run(command.args(["record", "--config"]).arg(&config).args(options).args(["--", "cat"]).arg(&pem))
+    };
+    let done = record(&[]);
+    assert_eq!(done.code(), 0, "{}", done.stderr);
+    let shown = run(Command::new(crypto_trace_tests::analyze_binary()).args(["info", "-f", "json"]).arg(&output));
+    let info: Value = serde_json::from_str(&shown.text()).unwrap();
+    assert!(info.to_string().contains("--file *.pem"), "{info:#}");
+    let other = directory.path().join("other");
+    assert_eq!(record(&["-o", other.to_str().unwrap()]).code(), 0);
+    assert!(other.is_dir(), "the command line comes first");
+}
+
+#[test]
+fn a_configuration_that_is_wrong_is_refused_with_line_and_key() {
+    let directory = directory();
+    let config = directory.path().join("capture.toml");
+    let check = |text: &str| {
+        std::fs::write(&config, text).unwrap();
+        run(Command::new(capture_binary()).args(["record", "--check", "--config"]).arg(&config))
+    };
+    let right = check(EXAMPLE);
+    assert_eq!(right.code(), 0, "{}", right.stderr);
+    assert!(right.stderr.contains(": ok"), "{}", right.stderr);
+    // Each key of the example, as it would be without its comment sign.
+    for line in EXAMPLE.lines().filter_map(|line| line.strip_prefix('#')).filter(|line| !line.starts_with(' ')) {
+        let with = match line.split_once(' ').unwrap().0 {
+            "follow-children" => "pid = [1]\n",
+            "api-budget" => "api = true\n",
+            _ => "",
+        };
+        let done = check(&format!("output = \"x\"\n{with}{line}\n"));
+        assert_eq!(done.code(), 0, "{line}: {}", done.stderr);
+    }
+    for (text, told) in [
+        ("output = \"x\"\nsegmnt-age = \"1h\"\n", ":2: segmnt-age: is no option of record; did you mean segment-age?"),
+        ("output = \"x\"\nfile = [\"[\"]\n", "-F ["),
+        ("quiet = true\n", "where to?"),
+        ("output = \n", "TOML parse error"),
+    ] {
+        let done = check(text);
+        assert_eq!(done.code(), 2, "{text}: {}", done.stderr);
+        assert!(done.stderr.contains(told), "{text}: {}", done.stderr);
+    }
+    let absent = run(Command::new(capture_binary()).args(["record", "--config", "/nonexistent.toml"]));
+    assert_eq!(absent.code(), 1, "{}", absent.stderr);
+    assert!(absent.stderr.contains("/nonexistent.toml: cannot be read"), "{}", absent.stderr);
+    assert!(Path::new(&config).exists());
+}
