@@ -19,7 +19,8 @@ bench:
 	scripts/bench-commands
 
 goldens:
-	UPDATE_GOLDENS=1 cargo test --locked -p crypto-trace-tests --test golden
+	cargo build --locked --bins
+	UPDATE_GOLDENS=1 cargo test --locked -p crypto-trace-tests --test golden --test help
 
 lint:
 	cargo fmt --all --check

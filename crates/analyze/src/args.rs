@@ -1,5 +1,6 @@
 //! The command line: parsed and checked here, in one place and without side effects, into a [`Job`] that does the work.
 
+mod examples;
 mod follow;
 mod inventory;
 
@@ -8,6 +9,7 @@ pub use inventory::{InventoryReport, InventoryTask, Style};
 
 use crate::filter::{Filter, Globs, Outcome};
 use crate::names::event_type;
+use crate::progress;
 use crate::time_spec::TimeSpec;
 use clap::error::ErrorKind;
 use clap::{ArgAction, Args, CommandFactory, Parser, Subcommand, ValueEnum};
@@ -26,6 +28,8 @@ pub struct Job {
     pub verbosity: Verbosity,
     /// Threads; 0 for as many as there are CPUs.
     pub threads: usize,
+    /// Whether to show how far it is.
+    pub progress: progress::When,
 }
 
 /// The work.
@@ -187,31 +191,46 @@ struct Cli {
     /// Threads to use [default: one per CPU]. Output does not depend on it
     #[arg(long, global = true, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     threads: Option<u16>,
+
+    /// Show on stderr how far long work is
+    #[arg(long, global = true, value_enum, value_name = "WHEN", default_value = "auto")]
+    progress: progress::When,
 }
 
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Show events, or a summary of them
+    #[command(after_help = examples::EVENTS)]
     Events(Box<EventsArgs>),
     /// Count TLS handshakes: versions, suites, key exchange, peers, failures, weak findings, certificates
+    #[command(after_help = examples::TLS)]
     Tls(Box<JudgedArgs>),
     /// Tell which algorithms handshakes negotiated and library calls used (not merely offered), and which rules speak of them
+    #[command(after_help = examples::ALGORITHMS)]
     Algorithms(Box<JudgedArgs>),
     /// Tell what the capture could see of TLS, and what it could not
+    #[command(after_help = examples::COVERAGE)]
     Coverage(Box<SurveyArgs>),
     /// Say what a capture is: host, time, counts, loss, probes, cost
+    #[command(after_help = examples::INFO)]
     Info(ReportArgs),
     /// Check every byte of segments; exit code 6 when they are damaged
+    #[command(after_help = examples::VERIFY)]
     Verify(ReportArgs),
     /// Tell everything that was recorded of a process: libraries, files, calls, TLS handshakes
+    #[command(after_help = examples::PROFILE)]
     Profile(Box<inventory::ProfileArgs>),
     /// Tell which processes have crypto libraries mapped or crypto files open at a moment
+    #[command(after_help = examples::SNAPSHOT)]
     Snapshot(Box<inventory::SnapshotArgs>),
     /// Tell which crypto files were opened, how, how often and by which programs
+    #[command(after_help = examples::FILES)]
     Files(Box<inventory::FilesArgs>),
     /// Tell which crypto libraries were loaded, which versions, how often and by which programs
+    #[command(after_help = examples::LIBS)]
     Libs(Box<inventory::LibsArgs>),
     /// Print the JSON Schema of events, or of a report
+    #[command(after_help = examples::SCHEMA)]
     Schema {
         /// Of what
         #[arg(value_enum, default_value = "events", value_name = "WHAT")]
@@ -381,7 +400,8 @@ pub fn parse(args: impl IntoIterator<Item = impl Into<OsString> + Clone>) -> Res
         Command::Libs(args) => Task::Inventory(Box::new(inventory::libs(*args)?)),
         Command::Schema { of } => Task::Schema(of),
     };
-    Ok(Job { task, verbosity, threads: cli.threads.map_or(0, usize::from) })
+    let threads = cli.threads.map_or(0, usize::from);
+    Ok(Job { task, verbosity, threads, progress: cli.progress })
 }
 
 /// The command, for man pages and completions.

@@ -21,6 +21,7 @@ pub mod library;
 pub mod names;
 pub mod nearest;
 pub mod pipeline;
+pub mod progress;
 pub mod redact;
 pub mod registry;
 pub mod render;

@@ -19,8 +19,9 @@ mod verify;
 
 pub use schema::SCHEMA;
 
-use crate::args::{Job, Task};
+use crate::args::{Format, Job, Task};
 use crate::console::Console;
+use crate::progress;
 use anyhow::{Context, Result, bail};
 use std::path::{Path, PathBuf};
 
@@ -46,6 +47,11 @@ pub fn run(job: &Job) -> Result<Outcome> {
         .thread_name(|index| format!("analyze-{index}"))
         .build()
         .context("cannot start threads")?;
+    let shows_events = match &job.task {
+        Task::Events(task) => task.output.is_none() && task.format != Format::Summary,
+        _ => false,
+    };
+    progress::decide(job.progress, shows_events);
     pool.install(|| match &job.task {
         Task::Events(task) => events::run(task, console),
         Task::Info(task) => info::run(task, console),

@@ -6,6 +6,7 @@ use crate::console::{Console, Output};
 use crate::escape;
 use crate::faults::{FaultLog, Problem};
 use crate::input::{self, Inputs};
+use crate::progress;
 use crate::text::grouped;
 use anyhow::Result;
 use crypto_trace_format::record::{
@@ -61,6 +62,7 @@ pub(super) fn run(task: &ReportTask, console: Console) -> Result<Outcome> {
 /// Reads everything. Returns blocks and records that are well, by segment.
 fn check(inputs: &Inputs, faults: &mut FaultLog) -> Vec<(u64, u64)> {
     let mut counts = Vec::new();
+    progress::begin(inputs.segments.iter().map(|segment| segment.reader.blocks().len()).sum());
     for (number, segment) in (0u32..).zip(&inputs.segments) {
         for fault in segment.reader.faults() {
             faults.add(number, Problem::Segment(fault.clone()));
@@ -70,6 +72,7 @@ fn check(inputs: &Inputs, faults: &mut FaultLog) -> Vec<(u64, u64)> {
             .blocks()
             .par_iter()
             .enumerate()
+            .inspect(|_| progress::advance())
             .map_init(BlockBuffer::default, |buffer, (index, block)| match segment.reader.read_block(index, buffer) {
                 Ok(()) => {
                     let (problems, records) = check_block(block, buffer.raw());
@@ -86,6 +89,7 @@ fn check(inputs: &Inputs, faults: &mut FaultLog) -> Vec<(u64, u64)> {
         }
         counts.push(count);
     }
+    progress::end();
     counts
 }
 

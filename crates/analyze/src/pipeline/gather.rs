@@ -7,6 +7,7 @@ use crate::capture::Capture;
 use crate::faults::{FaultLog, Problem};
 use crate::filter::{Filter, ResolvedFilter, Selection};
 use crate::handshakes::LIVE_SEGMENT;
+use crate::progress;
 use crypto_trace_format::segment::{BlockBuffer, Fault};
 use rayon::prelude::*;
 use std::sync::Mutex;
@@ -60,6 +61,7 @@ pub fn count_blocks<C: Count>(
     let mut tasks = plan.tasks.clone();
     tasks.sort_unstable_by_key(|task| (task.segment, task.block));
     let chunks = chunks(plan, &tasks);
+    progress::begin(tasks.len());
     let buffers = Mutex::new(Vec::new());
     for batch in chunks.chunks(BATCH_CHUNKS) {
         let counted: Vec<_> = batch.par_iter().map(|tasks| count_tasks::<C>(plan, tasks, &buffers)).collect();
@@ -70,6 +72,7 @@ pub fn count_blocks<C: Count>(
             }
         }
     }
+    progress::end();
 }
 
 /// Counts what a stream flushed together, in its order.
@@ -121,6 +124,7 @@ fn count_tasks<C: Count>(
     let (mut counter, mut damaged) = (C::default(), Vec::new());
     for task in tasks {
         let Some(entry) = segment.reader.blocks().get(task.block as usize) else { continue };
+        progress::advance();
         match segment.reader.read_block(task.block as usize, &mut buffer) {
             Ok(()) => {
                 let source = BlockSource { capture, header: &entry.header, segment: task.segment, raw: buffer.raw() };

@@ -12,6 +12,7 @@ use crate::capture::Capture;
 use crate::clock::WallNs;
 use crate::faults::{FaultLog, Problem};
 use crate::filter::{ResolvedFilter, Selection};
+use crate::progress;
 use crate::render::{Event, EventFormat, EventWriter, RenderOptions};
 use crate::timeline::ImageId;
 use crypto_trace_format::record::{Record, TlsHello};
@@ -375,6 +376,7 @@ pub fn write_ordered<W: Write + Send>(
 ) -> io::Result<(Tally, bool)> {
     let decoder = Decoder { captures: plan.captures, filter: &plan.filter, selections: &plan.selections };
     let pool = Arc::clone(&output.blocks.pool);
+    progress::begin(plan.tasks.len());
     let mut batches = plan.tasks.chunks(BATCH_BLOCKS);
     let mut tasks = batches.next().unwrap_or_default();
     let mut decoded = read_batch(plan, &decoder, &pool, tasks);
@@ -395,6 +397,7 @@ pub fn write_ordered<W: Write + Send>(
         decoded = following;
         tasks = next;
     }
+    progress::end();
     let (mut tally, out_of_order) = output.finish()?;
     tally.processed += plan.skipped_records;
     Ok((tally, out_of_order))
@@ -407,6 +410,7 @@ fn read_batch(plan: &Plan<'_>, decoder: &Decoder<'_>, pool: &Pool, tasks: &[Task
             let mut buffer = pool.take();
             let Some(segment) = plan.inputs.segments.get(task.segment as usize) else { return Ok(Decoded::default()) };
             let Some(entry) = segment.reader.blocks().get(task.block as usize) else { return Ok(Decoded::default()) };
+            progress::advance();
             segment.reader.read_block(task.block as usize, &mut buffer)?;
             Ok(decoder.decode(&entry.header, task.segment, segment.capture, buffer))
         })
