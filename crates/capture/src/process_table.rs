@@ -14,7 +14,7 @@ use crypto_trace_format::record::{
     Comm, FileOpen, FileOpenFixed, Header, Inventory, InventoryFixed, LibLoad, LibLoadFixed, ProcessInfo,
     ProcessInfoFixed, Records, Tier, flags, trim_comm,
 };
-use procfs::process::{FDTarget, MMPermissions, MMapPath, Process};
+use procfs::process::{FDTarget, Process};
 use procfs::{ProcError, ProcResult};
 
 use crate::clock::boottime_ns;
@@ -260,26 +260,22 @@ impl Found {
 
 impl TableFilter {
     fn encode_libraries(&self, process: &Process, header: Header, out: &mut Vec<u8>) -> ProcResult<()> {
-        for map in process.maps()? {
-            let MMapPath::Path(path) = &map.pathname else { continue };
-            let bytes = path.as_os_str().as_bytes();
-            if !map.perms.contains(MMPermissions::EXECUTE)
-                || catalog::library(bytes).is_none()
-                || !self.records.keeps_library(bytes)
-            {
+        // As text: of the many mappings of a process few are libraries, and all of them parsed cost more than the rest of it.
+        let maps = std::fs::read(format!("/proc/{}/maps", process.pid)).map_err(|error| proc_error(&error))?;
+        for map in maps.split(|byte| *byte == b'\n').filter_map(Mapping::parse) {
+            if !map.executable || catalog::library(map.path).is_none() || !self.records.keeps_library(map.path) {
                 continue;
             }
-            let (major, minor) = map.dev;
             let fixed = LibLoadFixed {
-                dev: u64::from(major.unsigned_abs()) << 20 | u64::from(minor.unsigned_abs()),
-                ino: map.inode,
-                address: map.address.0,
+                dev: map.dev,
+                ino: map.ino,
+                address: map.address,
                 offset: map.offset,
                 size: 0,
                 tier: Tier::PROC.0,
                 ..LibLoadFixed::default()
             };
-            LibLoad { fixed, path: bytes, ..LibLoad::default() }.encode(header, out);
+            LibLoad { fixed, path: map.path, ..LibLoad::default() }.encode(header, out);
         }
         Ok(())
     }
@@ -313,6 +309,45 @@ impl TableFilter {
     }
 }
 
+fn proc_error(error: &std::io::Error) -> ProcError {
+    match error.kind() {
+        std::io::ErrorKind::PermissionDenied => ProcError::PermissionDenied(None),
+        _ => ProcError::NotFound(None),
+    }
+}
+
+/// A line of /proc/PID/maps, proc_pid_maps(5), that has a path.
+#[derive(Debug, PartialEq, Eq)]
+struct Mapping<'a> {
+    address: u64,
+    executable: bool,
+    offset: u64,
+    /// `MAJOR << 20 | MINOR`.
+    dev: u64,
+    ino: u64,
+    path: &'a [u8],
+}
+
+impl<'a> Mapping<'a> {
+    fn parse(line: &'a [u8]) -> Option<Self> {
+        let path = line.get(memchr::memchr(b'/', line)?..)?;
+        let head = std::str::from_utf8(line.get(..line.len() - path.len())?).ok()?;
+        let mut fields = head.split_ascii_whitespace();
+        let hex = |text: &str| u64::from_str_radix(text, 16).ok();
+        let (range, permissions) = (fields.next()?, fields.next()?);
+        let offset = hex(fields.next()?)?;
+        let (major, minor) = fields.next()?.split_once(':')?;
+        Some(Self {
+            address: hex(range.split_once('-')?.0)?,
+            executable: permissions.as_bytes().get(2) == Some(&b'x'),
+            offset,
+            dev: hex(major)? << 20 | hex(minor)?,
+            ino: fields.next()?.parse().ok()?,
+            path,
+        })
+    }
+}
+
 /// `O_*` flags of a descriptor: octal, in proc_pid_fdinfo(5).
 fn open_flags(fdinfo: &str) -> u32 {
     /// What the kernel adds for 64-bit processes, and does not take from them.
@@ -324,6 +359,25 @@ fn open_flags(fdinfo: &str) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn lines_of_maps() {
+        let line = b"7f1b5e200000-7f1b5e2b1000 r-xp 00025000 fe:10 326798                     /usr/lib/a b/libssl.so.3";
+        let expected = Mapping {
+            address: 0x7f1b_5e20_0000,
+            executable: true,
+            offset: 0x25000,
+            dev: 0xfe << 20 | 0x10,
+            ino: 326_798,
+            path: b"/usr/lib/a b/libssl.so.3",
+        };
+        assert_eq!(Mapping::parse(line), Some(expected));
+        for line in
+            [&b""[..], b"7f1b-7f1c r-xp 0 0:0 0 [vdso]", b"/", b"x-y r-xp 0 fe:10 1 /a", b"1-2 r-xp 0 fe10 1 /a"]
+        {
+            assert_eq!(Mapping::parse(line), None);
+        }
+    }
 
     #[test]
     fn flags_of_a_descriptor() {
