@@ -20,6 +20,9 @@ use procfs::{ProcError, ProcResult};
 use crate::clock::boottime_ns;
 use crate::filter::RecordFilter;
 
+/// Threads that look at /proc for somebody who waits.
+const MAX_THREADS: usize = 8;
+
 /// Longest argv that is recorded, as in the BPF programs.
 const ARGV_MAX: usize = 4096;
 
@@ -101,6 +104,17 @@ impl Tally {
 }
 
 impl Table {
+    /// Adds what another look found.
+    fn append(&mut self, mut other: Self) {
+        self.lifecycle.append(&mut other.lifecycle);
+        self.events.append(&mut other.events);
+        let Tally { processes, maps_denied, files_denied, vanished } = other.tally;
+        self.tally.processes += processes;
+        self.tally.maps_denied += maps_denied;
+        self.tally.files_denied += files_denied;
+        self.tally.vanished += vanished;
+    }
+
     /// Completes this one by `earlier`, which was read before. Of a process that is ending the later look finds little, so
     /// the earlier one counts; libraries may have come in between, so of those the later one does.
     pub fn complete(&mut self, earlier: Self) {
@@ -120,47 +134,70 @@ fn add_other_processes(to: &mut Vec<u8>, more: &[u8]) {
 }
 
 impl TableFilter {
-    /// Appends a `process_info` record for each selected process, and `lib_load` records for its libraries.
+    /// Appends a `process_info` record for each selected process, and `lib_load` and `file_open` records for what it has.
     pub fn encode(&self, table: &mut Table) {
-        self.for_each(|process, found| {
-            found.info().encode(found.header, &mut table.lifecycle);
-            table.tally.processes += 1;
-            // Of what is not ours to read, or gone, the process itself is told.
-            if self.libraries
-                && let Err(error) = self.encode_libraries(process, found.header, &mut table.events)
-            {
-                table.tally.failed(&error, |tally| &mut tally.maps_denied);
-            }
-            if self.files
-                && let Err(error) = self.encode_files(process, found.header, &mut table.events)
-            {
-                table.tally.failed(&error, |tally| &mut tally.files_denied);
-            }
+        for pid in self.candidates() {
+            self.look_at(pid, table);
+        }
+    }
+
+    /// The same on several threads, for somebody who waits for it.
+    pub fn encode_at_once(&self, table: &mut Table) {
+        let pids = self.candidates();
+        let threads = std::thread::available_parallelism().map_or(1, usize::from).min(MAX_THREADS);
+        let share = pids.len().div_ceil(threads).max(1);
+        std::thread::scope(|scope| {
+            let parts: Vec<_> = pids
+                .chunks(share)
+                .map(|pids| {
+                    scope.spawn(|| {
+                        let mut part = Table::default();
+                        pids.iter().for_each(|pid| self.look_at(*pid, &mut part));
+                        part
+                    })
+                })
+                .collect();
+            // A thread that panicked would be a defect; what the others found stays.
+            parts.into_iter().filter_map(|part| part.join().ok()).for_each(|part| table.append(part));
         });
     }
 
     /// Record headers of the selected processes.
     pub fn headers(&self) -> Vec<Header> {
-        let mut headers = Vec::new();
-        self.for_each(|_, found| headers.push(found.header));
-        headers
+        let processes = self.candidates().into_iter().filter_map(|pid| Process::new(pid).ok());
+        processes.filter_map(|process| self.read(&process).ok()?).map(|found| found.header).collect()
     }
 
-    fn for_each(&self, mut each: impl FnMut(&Process, &Found)) {
+    /// Processes that are there and not ruled out by their id.
+    fn candidates(&self) -> Vec<i32> {
         let targets = self.targets.as_ref().map(Targets::tgids);
-        let Ok(all) = procfs::process::all_processes() else { return };
-        for process in all.flatten() {
-            let tgid = process.pid.unsigned_abs();
-            if tgid == self.self_tgid
-                || self.gate == Some(tgid)
-                || targets.as_ref().is_some_and(|targets| !targets.contains(&tgid))
-                || !(self.pids.is_empty() || self.pids.contains(&tgid))
-            {
-                continue;
-            }
-            // Gone in between: nothing to tell.
-            let Ok(Some(found)) = self.read(&process) else { continue };
-            each(&process, &found);
+        let Ok(all) = std::fs::read_dir("/proc") else { return Vec::new() };
+        let pids = all.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<u32>().ok());
+        let wanted = |tgid: &u32| {
+            *tgid != self.self_tgid
+                && self.gate != Some(*tgid)
+                && targets.as_ref().is_none_or(|targets| targets.contains(tgid))
+                && (self.pids.is_empty() || self.pids.contains(tgid))
+        };
+        pids.filter(wanted).filter_map(|tgid| i32::try_from(tgid).ok()).collect()
+    }
+
+    fn look_at(&self, pid: i32, table: &mut Table) {
+        // Gone in between: nothing to tell.
+        let Ok(process) = Process::new(pid) else { return };
+        let Ok(Some(found)) = self.read(&process) else { return };
+        found.info().encode(found.header, &mut table.lifecycle);
+        table.tally.processes += 1;
+        // Of what is not ours to read, or gone, the process itself is told.
+        if self.libraries
+            && let Err(error) = self.encode_libraries(&process, found.header, &mut table.events)
+        {
+            table.tally.failed(&error, |tally| &mut tally.maps_denied);
+        }
+        if self.files
+            && let Err(error) = self.encode_files(&process, found.header, &mut table.events)
+        {
+            table.tally.failed(&error, |tally| &mut tally.files_denied);
         }
     }
 

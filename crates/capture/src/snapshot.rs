@@ -73,7 +73,7 @@ fn look(args: &SnapshotArgs) -> Result<(SegmentMeta, Vec<BlockBuilder>, Tally), 
         argv: ArgvSelection::Full,
     };
     let mut table = Table::default();
-    filter.encode(&mut table);
+    filter.encode_at_once(&mut table);
     let (anchor, error_ns) = read_anchor();
     let mut lifecycle = Vec::new();
     clock::encode(anchor, error_ns, Reason::Start, &mut lifecycle);
