@@ -244,6 +244,35 @@ fn what_a_writer_takes_back_is_not_shown() {
     assert_eq!(stop_at(follower, &shown, expected.lines().count()), expected);
 }
 
+/// What is new is told by where it is: a clock that was set back does not hide it.
+#[test]
+fn a_clock_that_jumps_hides_nothing() {
+    let (_keep, dir) = directory();
+    let (rec, shown) = (dir.join("rec"), dir.join("shown"));
+    std::fs::create_dir(&rec).unwrap();
+    // Half of it is there already.
+    let open = segment(&rec, "00000004", 0, true);
+    let bytes = std::fs::read(&open).unwrap();
+    let half = bytes.len() / 2;
+    std::fs::write(&open, &bytes[..half]).unwrap();
+    let past = offline(&[], &open).text().lines().count();
+    let all = offline(&[], &testdata("python-https")).text();
+    let follower = follower(&["-o", shown.to_str().unwrap()], &rec);
+    until("it follows", || shown.exists());
+    std::thread::sleep(Duration::from_millis(300));
+    assert_eq!(std::fs::read_to_string(&shown).unwrap(), "", "the past is not shown");
+    // Written now, and of this morning by its clock.
+    std::fs::write(&open, &bytes).unwrap();
+    std::fs::rename(&open, open.with_extension("")).unwrap();
+    let rest = all.lines().count() - past;
+    let text = stop_at(follower, &shown, rest.saturating_sub(1));
+    assert!(all.ends_with(&text) && text.lines().count() + 1 >= rest, "{} of {rest} lines", text.lines().count());
+    for line in text.lines() {
+        let event: Value = serde_json::from_str(line).unwrap();
+        assert!(!event["exe"].is_null() || event["event_type"] != "file_open", "what came before tells of processes");
+    }
+}
+
 #[test]
 fn an_array_is_complete_whatever_ends_it() {
     let (_keep, dir) = directory();

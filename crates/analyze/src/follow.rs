@@ -5,8 +5,12 @@
 //! recording that broke off. Of a file that is still written to only whole units are taken ([`unit_at`]), for a writer on a
 //! full disk cuts its file back to the last of them.
 
+use crate::capture::Capture;
 use crate::clock::WallNs;
 use crate::console::Console;
+use crate::faults::FaultLog;
+use crate::filter::Filter;
+use crate::pipeline::{LiveBlock, LiveSink};
 use anyhow::{Context, Result};
 use crypto_trace_format::segment::{OPEN_SUFFIX, SEGMENT_SUFFIX, Unit, unit_at};
 use signal_hook::consts::{SIGINT, SIGTERM};
@@ -138,6 +142,37 @@ pub struct Follower {
     given: usize,
     /// What was said last of a directory that cannot be read; nothing when it can.
     trouble: Option<String>,
+    /// Bytes that were there when following began, of the segment that is read first.
+    past: u64,
+    /// Whether what is handed out now has come since then.
+    is_new: Arc<AtomicBool>,
+}
+
+/// Shows what has come since following began. What was there before is read all the same: it tells of the processes.
+pub struct FromNow<'a, S: ?Sized> {
+    /// Shows it.
+    pub inner: &'a mut S,
+    /// See [`Follower::is_new`].
+    pub is_new: Arc<AtomicBool>,
+}
+
+impl<S: LiveSink + ?Sized> LiveSink for FromNow<'_, S> {
+    fn remembers_processes(&self) -> bool {
+        self.inner.remembers_processes()
+    }
+
+    fn batch(
+        &mut self,
+        blocks: Vec<LiveBlock>,
+        captures: &[Capture],
+        filter: &Filter,
+        faults: &mut FaultLog,
+    ) -> io::Result<()> {
+        if !self.is_new.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        self.inner.batch(blocks, captures, filter, faults)
+    }
 }
 
 impl Follower {
@@ -157,6 +192,8 @@ impl Follower {
             ready: Vec::new(),
             given: 0,
             trouble: None,
+            past: 0,
+            is_new: Arc::new(AtomicBool::new(since.is_some())),
         };
         let there = follower.list().with_context(|| format!("{}: cannot be listed", directory.display()))?;
         let is_old = |entry: &Entry| match since {
@@ -176,8 +213,18 @@ impl Follower {
             let latest = left.iter().max_by_key(|name| there.get(**name).map(|entry| entry.modified));
             let latest = latest.map(|name| (*name).clone());
             left.into_iter().filter(|name| Some(*name) != latest.as_ref()).for_each(|name| follower.skip(name));
+            if let Some(name) = latest {
+                let open = directory.join(format!("{}{OPEN_SUFFIX}", name.file));
+                let sealed = directory.join(&name.file);
+                follower.past = open.metadata().or_else(|_| sealed.metadata()).map_or(0, |file| file.len());
+            }
         }
         Ok(follower)
+    }
+
+    /// Whether what is handed out has come since following began. By where it is rather than by its time: clocks may jump.
+    pub fn is_new(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.is_new)
     }
 
     fn skip(&mut self, name: &Name) {
@@ -287,6 +334,9 @@ impl Follower {
         }
         self.next.insert(name.capture.clone(), name.sequence + 1);
         self.console.verbose(&format!("{}: following", self.directory.join(&name.file).display()));
+        if self.past == 0 {
+            self.is_new.store(true, Ordering::Relaxed);
+        }
         self.current = Some(Current { name, file, taken: 0, rest: Vec::new(), still: Instant::now() });
         true
     }
@@ -297,6 +347,11 @@ impl Follower {
         let before = current.rest.len();
         let mut chunk = vec![0; CHUNK];
         let at = current.taken + before as u64;
+        // Never both of what was there before and of what is new.
+        let left = usize::try_from(self.past.saturating_sub(at)).unwrap_or(CHUNK);
+        if left > 0 {
+            chunk.truncate(left.min(CHUNK));
+        }
         let read = std::os::unix::fs::FileExt::read_at(&current.file, &mut chunk, at)?;
         current.rest.extend_from_slice(chunk.get(..read).unwrap_or_default());
         if read == 0 && before > 0 && current.file.metadata()?.len() < at {
@@ -329,6 +384,9 @@ impl Follower {
         if whole == 0 {
             return Ok(is_new);
         }
+        if current.taken + whole as u64 > self.past {
+            self.is_new.store(true, Ordering::Relaxed);
+        }
         self.ready.extend(current.rest.drain(..whole));
         current.taken += whole as u64;
         Ok(true)
@@ -336,6 +394,7 @@ impl Follower {
 
     fn end_current(&mut self, abandoned: bool) {
         let Some(current) = self.current.take() else { return };
+        self.past = 0;
         if abandoned {
             let path = self.directory.join(format!("{}{OPEN_SUFFIX}", current.name.file));
             self.console.note(&format!("{}: broke off; going on with a newer recording", path.display()));

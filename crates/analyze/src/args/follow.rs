@@ -69,6 +69,6 @@ pub(super) fn input(args: &FollowArgs, input: Input, filter: &Filter) -> Result<
 
 /// The filter of a run that follows: times before the capture's end are before now.
 pub fn from_now(filter: &Filter, now: crate::clock::WallNs) -> Filter {
-    let since = filter.since.and_then(|since| since.resolve(Some(now))).unwrap_or(now);
-    Filter { since: Some(TimeSpec::At(since)), ..filter.clone() }
+    let since = filter.since.and_then(|since| since.resolve(Some(now))).map(TimeSpec::At);
+    Filter { since, ..filter.clone() }
 }

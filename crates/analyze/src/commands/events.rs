@@ -7,7 +7,7 @@ use crate::completeness;
 use crate::console::{Console, Output, stdin_is_terminal};
 use crate::faults::FaultLog;
 use crate::filter::Filter;
-use crate::follow::{self, Follower, Stop};
+use crate::follow::{self, Follower, FromNow, Stop};
 use crate::input::{self, Inputs};
 use crate::pipeline::{
     LiveRun, LiveSink, OrderedOutput, Pace, Plan, Tally, Wanted, read_captures, read_handshakes, run_live,
@@ -19,6 +19,8 @@ use crate::text::{Paint, grouped};
 use anyhow::{Context, Result, bail};
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 /// What a run is told at its end.
@@ -40,7 +42,8 @@ pub(super) fn run(task: &EventsTask, console: Console) -> Result<Outcome> {
             Ok(Outcome::Usage)
         }
         Input::Stdin => {
-            let stream = Stream { input: std::io::stdin().lock(), name: "stdin".into(), filter: &task.filter };
+            let stream =
+                Stream { input: std::io::stdin().lock(), name: "stdin".into(), filter: &task.filter, is_new: None };
             live(task, stream, console)
         }
         Input::Follow { directory, duration } => follow(task, directory, *duration, console),
@@ -55,7 +58,8 @@ fn follow(task: &EventsTask, directory: &Path, duration: Option<Duration>, conso
     let filter = from_now(&task.filter, now);
     let from = task.filter.since.and_then(|since| since.resolve(Some(now)));
     let input = Follower::open(directory, from, stop, console)?;
-    live(task, Stream { input, name: directory.to_owned(), filter: &filter }, console)
+    let is_new = Some(input.is_new());
+    live(task, Stream { input, name: directory.to_owned(), filter: &filter, is_new }, console)
 }
 
 /// Segments that come one after the other.
@@ -63,6 +67,8 @@ struct Stream<'a, R> {
     input: R,
     name: PathBuf,
     filter: &'a Filter,
+    /// Of a directory that is followed: whether what comes now is to be shown.
+    is_new: Option<Arc<AtomicBool>>,
 }
 
 fn files(task: &EventsTask, paths: &[PathBuf], console: Console) -> Result<Outcome> {
@@ -101,19 +107,19 @@ fn files(task: &EventsTask, paths: &[PathBuf], console: Console) -> Result<Outco
 fn live(task: &EventsTask, stream: Stream<'_, impl Read>, console: Console) -> Result<Outcome> {
     let since = Instant::now();
     let mut faults = FaultLog::default();
-    let Stream { input, name, filter } = stream;
-    let followed = matches!(task.input, Input::Follow { .. });
+    let Stream { input, name, filter, is_new } = stream;
+    let followed = is_new.is_some();
     let context = name.display().to_string();
     let out = Output::open(task.output.as_deref())?;
     let (live, tally) = match format(task.format) {
         Some(format) => {
             let mut ordered = OrderedOutput::new(format, RenderOptions { redact: task.redact }, out)?;
-            let live = read_live(input, filter, &mut ordered, &mut faults, followed).context(context)?;
+            let live = read_live(input, filter, &mut ordered, &mut faults, is_new).context(context)?;
             (live, ordered.finish()?.0)
         }
         None => {
             let mut totals = Totals::default();
-            let live = read_live(input, filter, &mut totals, &mut faults, followed).context(context)?;
+            let live = read_live(input, filter, &mut totals, &mut faults, is_new).context(context)?;
             print_summary(task, &totals, &live.captures, live.segments as usize, &faults, out)?;
             (live, totals.tally)
         }
@@ -135,10 +141,11 @@ fn read_live(
     filter: &Filter,
     sink: &mut dyn LiveSink,
     faults: &mut FaultLog,
-    followed: bool,
+    is_new: Option<Arc<AtomicBool>>,
 ) -> std::io::Result<LiveRun> {
-    match run_live(input, filter, sink, faults) {
-        Err(error) if followed && error.kind() == std::io::ErrorKind::InvalidData => Ok(LiveRun::default()),
+    let Some(is_new) = is_new else { return run_live(input, filter, sink, faults) };
+    match run_live(input, filter, &mut FromNow { inner: sink, is_new }, faults) {
+        Err(error) if error.kind() == std::io::ErrorKind::InvalidData => Ok(LiveRun::default()),
         done => done,
     }
 }

@@ -8,7 +8,7 @@ use crate::clock::WallNs;
 use crate::completeness;
 use crate::console::{Console, Output, stdin_is_terminal};
 use crate::faults::FaultLog;
-use crate::follow::{self, Follower, Stop};
+use crate::follow::{self, Follower, FromNow, Stop};
 use crate::input;
 use crate::inventory::{ByPath, Gather, Gathered};
 use crate::pipeline::{LiveRun, Plan, Tally, Wanted, read_captures, read_handshakes, run_live, time_ranges};
@@ -20,6 +20,8 @@ use crypto_trace_format::record::{FileOpen, TlsHello};
 use serde::Serialize;
 use std::io::Write;
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 /// What was read, and how to tell it.
 pub(super) struct Read<'a> {
@@ -145,14 +147,15 @@ fn by_path(task: &InventoryTask, table: Paths, console: Console) -> Result<Outco
 /// Shows what is new or has changed as it comes.
 fn follow_paths(task: &InventoryTask, table: Paths, console: Console) -> Result<Outcome> {
     let Input::Follow { directory, duration } = &task.input else {
-        return paths::follow(task, table, std::io::stdin().lock(), console);
+        return paths::follow(task, table, (std::io::stdin().lock(), None), console);
     };
     let stop = Stop::install(*duration).context("cannot install signal handlers")?;
     let now = follow::now();
     let task = &InventoryTask { filter: from_now(&task.filter, now), ..task.clone() };
-    let from = task.filter.since.and_then(|since| since.resolve(Some(now))).filter(|since| *since < now);
+    let from = task.filter.since.and_then(|since| since.resolve(Some(now)));
     let input = Follower::open(directory, from, stop, console)?;
-    paths::follow(task, table, input, console)
+    let is_new = Some(input.is_new());
+    paths::follow(task, table, (input, is_new), console)
 }
 
 /// Reads everything.
@@ -161,7 +164,7 @@ fn read<'a>(task: &'a InventoryTask, gathered: &mut impl Gather, console: Consol
         Input::Paths(paths) => files_of(task, paths, gathered, console),
         Input::Stdin | Input::Follow { .. } => {
             let stdin = std::io::stdin().lock();
-            stream(task, stdin, gathered)
+            stream(task, stdin, gathered, None)
         }
     }
 }
@@ -194,13 +197,18 @@ pub(super) fn stream<'a>(
     task: &'a InventoryTask,
     input: impl std::io::Read,
     gathered: &mut impl Gather,
+    is_new: Option<Arc<AtomicBool>>,
 ) -> Result<Read<'a>> {
     let mut faults = FaultLog::default();
     let (name, followed) = match &task.input {
         Input::Follow { directory, .. } => (directory.clone(), true),
         _ => (PathBuf::from("stdin"), false),
     };
-    let live = match run_live(input, &task.filter, gathered, &mut faults) {
+    let ran = match is_new {
+        Some(is_new) => run_live(input, &task.filter, &mut FromNow { inner: gathered, is_new }, &mut faults),
+        None => run_live(input, &task.filter, gathered, &mut faults),
+    };
+    let live = match ran {
         // There was nothing to read.
         Err(error) if followed && error.kind() == std::io::ErrorKind::InvalidData => LiveRun::default(),
         done => done.with_context(|| name.display().to_string())?,

@@ -19,6 +19,8 @@ use serde::Serialize;
 use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::io::{self, Write};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 /// Rows that are shown to people.
 const TOP: usize = 200;
@@ -386,7 +388,12 @@ impl Gather for Follower {
 }
 
 /// Follows a stream to its end.
-pub(super) fn follow(task: &InventoryTask, paths: Paths, input: impl io::Read, console: Console) -> Result<Outcome> {
+pub(super) fn follow(
+    task: &InventoryTask,
+    paths: Paths,
+    (input, is_new): (impl io::Read, Option<Arc<AtomicBool>>),
+    console: Console,
+) -> Result<Outcome> {
     let mut out = Output::open(task.output.as_deref())?;
     let json = task.style == Style::JsonStream;
     if !json {
@@ -395,6 +402,6 @@ pub(super) fn follow(task: &InventoryTask, paths: Paths, input: impl io::Read, c
     }
     let reveal = Reveal { redact: task.redact };
     let mut follower = Follower { gathered: ByPath::default(), paths, reveal, json, out, shown: HashMap::new() };
-    let read = stream(task, input, &mut follower)?;
+    let read = stream(task, input, &mut follower, is_new)?;
     finish(&read, console)
 }
