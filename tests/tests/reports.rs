@@ -123,6 +123,18 @@ fn a_profile_is_of_the_process_that_was_asked_for() {
     assert!(worker["statistics"]["tls_handshakes"].as_u64().unwrap() > 0);
 }
 
+/// What was mapped before the time that is asked for is mapped.
+#[test]
+fn a_profile_since_a_time_has_the_libraries_of_before() {
+    let nginx = capture("tls-nginx");
+    let libraries = |options: &[&str]| -> Vec<usize> {
+        let profiles = documents(json(&[&["profile", "-n", "nginx"], options].concat(), &nginx));
+        profiles.iter().map(|profile| profile["libraries"].as_array().unwrap().len()).collect()
+    };
+    assert_eq!(libraries(&[]), [3, 3, 3]);
+    assert_eq!(libraries(&["--since", "2026-11-23T10:54:24.8Z"]), [3, 3, 3]);
+}
+
 #[test]
 fn a_snapshot_is_of_its_moment() {
     let nginx = capture("tls-nginx");

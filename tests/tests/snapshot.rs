@@ -146,6 +146,32 @@ fn what_may_not_be_seen_is_said() {
     assert!(info.text().contains(told) || info.stderr.contains(told), "{}{}", info.text(), info.stderr);
 }
 
+/// With hidepid not even names of others' processes are seen; they are counted, and so is a /proc that is not there an error.
+#[test]
+fn hidden_processes_are_counted_and_a_missing_proc_is_an_error() {
+    if !rustix::process::geteuid().is_root() {
+        return skip("mounting needs root");
+    }
+    let Some(_permit) = crypto_trace_tests::live() else { return };
+    let directory = tempfile::Builder::new().prefix("crypto-trace-test-").tempdir().unwrap();
+    for (program, name) in [(capture_binary(), "crypto-trace-capture"), (analyze_binary(), "crypto-trace-analyze")] {
+        put_program(&program, &directory.path().join(name));
+    }
+    std::os::unix::fs::chown(directory.path(), Some(NOBODY), Some(NOBODY)).unwrap();
+    let inside = |script: &str| {
+        let mut command = Command::new("unshare");
+        command.args(["--mount", "--pid", "--fork", "sh", "-c", script]).current_dir(directory.path());
+        run(&mut command)
+    };
+    let as_nobody = "exec setpriv --reuid 65534 --regid 65534 --clear-groups ./crypto-trace-capture snapshot";
+    let hidden = inside(&format!("mount -t proc -o hidepid=1 proc /proc && sleep 5 & sleep 0.3; {as_nobody}; wait"));
+    let found = json(&hidden);
+    assert!(found["missing"][0].as_str().is_some_and(|told| told.starts_with("not allowed to see")), "{found:#}");
+    let absent = inside("mount -t tmpfs none /proc && exec ./crypto-trace-capture snapshot");
+    assert_eq!(absent.code(), 1, "{}", absent.stderr);
+    assert!(absent.stderr.contains("/proc cannot be read"), "{}", absent.stderr);
+}
+
 /// Processes come and go all the time while /proc is read.
 #[test]
 fn processes_that_vanish_meanwhile_are_no_error() {
@@ -176,6 +202,7 @@ fn bad_arguments_are_refused() {
     };
     refused(&["-p", "4194305"], 1, "there is no process 4194305");
     refused(&["-F", "["], 2, "-F [");
+    refused(&["-p", "1", "-f", "summary", "-o", "/tmp/x.ctseg"], 2, "leave -f out");
     refused(&["-n", ""], 2, "empty name");
     refused(&["-p", "1", "-o", "/nonexistent/x.json"], 1, "/nonexistent/x.json: cannot be written");
     refused(&["-p", "1", "-o", "/nonexistent/x.ctseg"], 1, "cannot write to /nonexistent/x.ctseg");

@@ -20,6 +20,9 @@ use procfs::{ProcError, ProcResult};
 use crate::clock::boottime_ns;
 use crate::filter::RecordFilter;
 
+/// Bit of a process's flags, include/linux/sched.h.
+const PF_KTHREAD: u32 = 0x0020_0000;
+
 /// Threads that look at /proc for somebody who waits.
 const MAX_THREADS: usize = 8;
 
@@ -92,14 +95,6 @@ impl Tally {
         let Self { processes, maps_denied, files_denied, vanished } = *self;
         let fixed = InventoryFixed { began_ns, processes, maps_denied, files_denied, vanished };
         Inventory { fixed, ..Inventory::default() }.encode(Header { time_ns: boottime_ns(), ..Header::default() }, out);
-    }
-
-    /// Counts a failure to see something of a process: not allowed, or the process is gone.
-    fn failed(&mut self, error: &ProcError, denied: impl FnOnce(&mut Self) -> &mut u32) {
-        match error {
-            ProcError::PermissionDenied(_) => *denied(self) += 1,
-            _ => self.vanished += 1,
-        }
     }
 }
 
@@ -183,22 +178,41 @@ impl TableFilter {
     }
 
     fn look_at(&self, pid: i32, table: &mut Table) {
-        // Gone in between: nothing to tell.
-        let Ok(process) = Process::new(pid) else { return };
-        let Ok(Some(found)) = self.read(&process) else { return };
+        let read = Process::new(pid).and_then(|process| Ok((self.read(&process)?, process)));
+        let (found, process) = match read {
+            Ok((Some(found), process)) => (found, process),
+            Ok((None, _)) => return,
+            // Not even its name (hidepid=1 of proc(5)): so it is not known whether it was asked for.
+            Err(ProcError::PermissionDenied(_)) => {
+                table.tally.processes += 1;
+                table.tally.maps_denied += u32::from(self.libraries);
+                table.tally.files_denied += u32::from(self.files);
+                return;
+            }
+            Err(_) => {
+                table.tally.vanished += 1;
+                return;
+            }
+        };
         found.info().encode(found.header, &mut table.lifecycle);
         table.tally.processes += 1;
+        if found.is_kernel_thread {
+            return;
+        }
         // Of what is not ours to read, or gone, the process itself is told.
-        if self.libraries
-            && let Err(error) = self.encode_libraries(&process, found.header, &mut table.events)
-        {
-            table.tally.failed(&error, |tally| &mut tally.maps_denied);
-        }
-        if self.files
-            && let Err(error) = self.encode_files(&process, found.header, &mut table.events)
-        {
-            table.tally.failed(&error, |tally| &mut tally.files_denied);
-        }
+        let libraries = match self.libraries {
+            true => self.encode_libraries(&process, found.header, &mut table.events),
+            false => Ok(()),
+        };
+        let files = match self.files {
+            true => self.encode_files(&process, found.header, &mut table.events),
+            false => Ok(()),
+        };
+        let is_denied = |result: &ProcResult<()>| matches!(result, Err(ProcError::PermissionDenied(_)));
+        table.tally.maps_denied += u32::from(is_denied(&libraries));
+        table.tally.files_denied += u32::from(is_denied(&files));
+        let is_gone = |result: &ProcResult<()>| result.is_err() && !is_denied(result);
+        table.tally.vanished += u32::from(is_gone(&libraries) || is_gone(&files));
     }
 
     fn read(&self, process: &Process) -> ProcResult<Option<Found>> {
@@ -274,12 +288,23 @@ impl TableFilter {
             comm,
             ..Header::default()
         };
-        Ok(Some(Found { header, fixed, exe, argv, cwd: path(process.cwd()), cgroup: cgroup.into_bytes() }))
+        let is_kernel_thread = stat.flags & PF_KTHREAD != 0;
+        Ok(Some(Found {
+            is_kernel_thread,
+            header,
+            fixed,
+            exe,
+            argv,
+            cwd: path(process.cwd()),
+            cgroup: cgroup.into_bytes(),
+        }))
     }
 }
 
 /// One process, as /proc told it.
 struct Found {
+    /// It has neither libraries nor files.
+    is_kernel_thread: bool,
     header: Header,
     fixed: ProcessInfoFixed,
     exe: Vec<u8>,

@@ -30,6 +30,9 @@ const COMPRESSION_LEVEL: i32 = 3;
 /// [`Failure`] with the exit code that belongs to it.
 pub fn run(args: &SnapshotArgs) -> Result<u8, Failure> {
     args.validate()?;
+    if !Path::new("/proc/self").exists() {
+        return Err(anyhow::anyhow!("/proc cannot be read: mount it (mount -t proc proc /proc)").into());
+    }
     let signals = Signals::install().context("cannot install signal handlers")?;
     let output = args.output.as_deref();
     let renderer = if args.is_recording() { None } else { Some(RendererCommand::new(args.renderer(), output)?) };
@@ -53,11 +56,7 @@ pub fn run(args: &SnapshotArgs) -> Result<u8, Failure> {
 /// Looks at /proc.
 fn look(args: &SnapshotArgs) -> Result<(SegmentMeta, Vec<BlockBuilder>, Tally), Failure> {
     let (started, began_ns) = (Instant::now(), boottime_ns());
-    for pid in &args.pid {
-        if !Path::new(&format!("/proc/{pid}")).exists() {
-            return Err(anyhow::anyhow!("there is no process {pid}; it may have ended").into());
-        }
-    }
+    args.pid.iter().try_for_each(|pid| check_pid(*pid))?;
     let filter = TableFilter {
         targets: None,
         pids: args.pid.clone(),
@@ -87,6 +86,19 @@ fn look(args: &SnapshotArgs) -> Result<(SegmentMeta, Vec<BlockBuilder>, Tally), 
     let mut blocks = in_blocks(BlockType::Lifecycle, &lifecycle);
     blocks.extend(in_blocks(BlockType::Events, &table.events));
     Ok((segment_meta(args.filters(), anchor), blocks, table.tally))
+}
+
+/// Whether there is such a process.
+fn check_pid(pid: u32) -> Result<(), Failure> {
+    if !Path::new(&format!("/proc/{pid}")).exists() {
+        return Err(anyhow::anyhow!("there is no process {pid}; it may have ended").into());
+    }
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    let of = status.lines().find_map(|line| line.strip_prefix("Tgid:")).map(str::trim);
+    match of.and_then(|of| of.parse::<u32>().ok()) {
+        Some(of) if of != pid => Err(anyhow::anyhow!("{pid} is a thread of process {of}: give -p {of}").into()),
+        _ => Ok(()),
+    }
 }
 
 fn write(out: impl std::io::Write, meta: &SegmentMeta, blocks: &[BlockBuilder]) -> std::io::Result<()> {

@@ -20,6 +20,9 @@ use std::io;
 /// Forks between a process and the ancestor that mapped a library.
 const MAX_FORKS: usize = 64;
 
+/// Processes that are asked for one by one; more are read with all the others.
+const MAX_PIDS: usize = 64;
+
 /// What processes did, and what their ancestors had mapped.
 #[derive(Debug, Default)]
 pub struct Gathered {
@@ -42,12 +45,14 @@ impl Gathered {
         Filter { kinds: self.kinds.clone(), until: filter.until, pids, ..Filter::default() }
     }
 
-    /// Processes that may have mapped what those that were found inherited.
+    /// Processes that were found, which may have mapped something before the time that was asked for, and those that may have
+    /// mapped what they inherited.
     fn ancestors(&self, captures: &[Capture]) -> Vec<u32> {
         let mut tgids = BTreeSet::new();
         for (capture, who) in self.own.doings.keys() {
             let Some(capture) = captures.get(*capture as usize) else { continue };
             let mut image = who.image;
+            tgids.extend(capture.timeline.process_of(image).and_then(|process| capture.timeline.tgid(process)));
             for _ in 0..MAX_FORKS {
                 let Some((parent, _)) = capture.timeline.forked_from(image) else { break };
                 tgids.extend(capture.timeline.process_of(parent).and_then(|process| capture.timeline.tgid(process)));
@@ -65,7 +70,7 @@ impl Gather for Gathered {
         count_blocks::<ProcessCounter>(plan, faults, |counted, _, faults| own.add(counted, faults));
         // Whoever is asked for by name or id has few ancestors: only theirs is read then.
         let ancestors = self.ancestors(plan.captures);
-        let everybody = self.kinds.len() > 1;
+        let everybody = self.kinds.len() > 1 || ancestors.len() > MAX_PIDS;
         if ancestors.is_empty() && !everybody {
             return;
         }
@@ -132,7 +137,8 @@ pub fn mapped_at(
             }
         }
     };
-    if let Some(own) = own {
+    // Among all there is also what was mapped before the time that was asked for.
+    if let Some(own) = all.of(number, Who::of_image(image)).or(own) {
         take(own, at, false);
     }
     let (mut image, mut until) = (image, at);

@@ -15,9 +15,9 @@ pub struct SnapshotArgs {
     #[arg(short, long, value_name = "FILE")]
     pub output: Option<PathBuf>,
 
-    /// How to show it
-    #[arg(short, long, value_enum, default_value = "json-pretty", value_name = "FORMAT")]
-    pub format: Format,
+    /// How to show it [default: json-pretty]
+    #[arg(short, long, value_enum, value_name = "FORMAT")]
+    pub format: Option<Format>,
 
     /// Only this process (repeatable)
     #[arg(short, long, value_name = "PID")]
@@ -62,6 +62,9 @@ impl SnapshotArgs {
         if self.name.iter().any(String::is_empty) || self.library.iter().any(String::is_empty) {
             return Err(UsageError("an empty name matches nothing: give at least one character".into()));
         }
+        if self.is_recording() && self.format.is_some() {
+            return Err(UsageError("-o FILE.ctseg writes a recording: leave -f out, or give another file".into()));
+        }
         for glob in &self.file {
             globset::Glob::new(glob).map_err(|error| UsageError(format!("-F {glob}: {}", error.kind())))?;
         }
@@ -87,8 +90,9 @@ impl SnapshotArgs {
 
     /// What the analyzer is told.
     pub fn renderer(&self) -> Vec<OsString> {
+        let format = self.format.unwrap_or(Format::JsonPretty);
         let mut words: Vec<OsString> =
-            ["snapshot", "--threads", "1", "--format", self.format.name()].map(Into::into).to_vec();
+            ["snapshot", "--threads", "1", "--format", format.name()].map(Into::into).to_vec();
         let flags = [("--no-redact", self.no_redact), ("--quiet", self.quiet)];
         words.extend(flags.into_iter().filter(|(_, given)| *given).map(|(flag, _)| flag.into()));
         words.push("-".into());
