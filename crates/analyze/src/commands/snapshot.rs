@@ -109,7 +109,8 @@ fn chosen(read: &Read<'_>) -> Vec<u32> {
     let until = read.until();
     for (number, capture) in (0u32..).zip(&read.captures) {
         let begun = WallNs(capture.meta.clock.realtime_ns);
-        if until.is_some_and(|until| begun > until) {
+        // Of a damaged header neither host nor time is known: a document of it would be made up.
+        if capture.meta.is_placeholder() || until.is_some_and(|until| begun > until) {
             continue;
         }
         let row = latest.entry(&capture.meta.host).or_insert((begun, number));
