@@ -5,12 +5,13 @@
 //! recording that broke off. Of a file that is still written to only whole units are taken ([`unit_at`]), for a writer on a
 //! full disk cuts its file back to the last of them.
 
+use crate::args::from_now;
 use crate::capture::Capture;
 use crate::clock::WallNs;
 use crate::console::Console;
 use crate::faults::FaultLog;
 use crate::filter::Filter;
-use crate::pipeline::{LiveBlock, LiveSink};
+use crate::pipeline::{LiveBlock, LiveRun, LiveSink, run_live};
 use anyhow::{Context, Result};
 use crypto_trace_format::segment::{OPEN_SUFFIX, SEGMENT_SUFFIX, Unit, unit_at};
 use signal_hook::consts::{SIGINT, SIGTERM};
@@ -109,13 +110,6 @@ impl Name {
     }
 }
 
-/// A segment in the directory.
-#[derive(Debug, Clone, Copy)]
-struct Entry {
-    is_open: bool,
-    modified: SystemTime,
-}
-
 /// The segment that is read.
 struct Current {
     name: Name,
@@ -140,23 +134,24 @@ pub struct Follower {
     next: BTreeMap<(String, String), u64>,
     ready: Vec<u8>,
     given: usize,
+    /// What is read at a time; its content is of no account between reads.
+    chunk: Vec<u8>,
     /// What was said last of a directory that cannot be read; nothing when it can.
     trouble: Option<String>,
     /// Bytes that were there when following began, of the segment that is read first.
     past: u64,
-    /// Whether what is handed out now has come since then.
+    /// Whether what is handed out now has come since then: by where it is rather than by its time, for clocks may jump.
     is_new: Arc<AtomicBool>,
 }
 
 /// Shows what has come since following began. What was there before is read all the same: it tells of the processes.
-pub struct FromNow<'a, S: ?Sized> {
-    /// Shows it.
-    pub inner: &'a mut S,
-    /// See [`Follower::is_new`].
-    pub is_new: Arc<AtomicBool>,
+struct FromNow<'a> {
+    inner: &'a mut dyn LiveSink,
+    /// [`Follower::is_new`].
+    is_new: Arc<AtomicBool>,
 }
 
-impl<S: LiveSink + ?Sized> LiveSink for FromNow<'_, S> {
+impl LiveSink for FromNow<'_> {
     fn remembers_processes(&self) -> bool {
         self.inner.remembers_processes()
     }
@@ -176,12 +171,39 @@ impl<S: LiveSink + ?Sized> LiveSink for FromNow<'_, S> {
 }
 
 impl Follower {
-    /// Follows `directory`, beginning with the segment that is written now, or with the first one that may hold something
-    /// from `since` on.
+    /// Follows `directory` until asked to stop, or for `duration`. Returns the filter with its times, which are before now.
     ///
     /// # Errors
-    /// When the directory cannot be listed.
-    pub fn open(directory: &Path, since: Option<WallNs>, stop: Stop, console: Console) -> Result<Self> {
+    /// When the directory cannot be listed, or signals cannot be handled.
+    pub fn begin(
+        directory: &Path,
+        duration: Option<Duration>,
+        filter: &Filter,
+        console: Console,
+    ) -> Result<(Self, Filter)> {
+        let stop = Stop::install(duration).context("cannot install signal handlers")?;
+        let now = wall(SystemTime::now());
+        let from = filter.since.and_then(|since| since.resolve(Some(now)));
+        Ok((Self::open(directory, from, stop, console)?, from_now(filter, now)))
+    }
+
+    /// Shows what comes until the end.
+    ///
+    /// # Errors
+    /// When a segment cannot be read or the output cannot be written.
+    pub fn run(self, filter: &Filter, sink: &mut dyn LiveSink, faults: &mut FaultLog) -> io::Result<LiveRun> {
+        let is_new = Arc::clone(&self.is_new);
+        let run = match run_live(self, filter, &mut FromNow { inner: sink, is_new }, faults) {
+            // There was nothing to read.
+            Err(error) if error.kind() == io::ErrorKind::InvalidData => LiveRun::default(),
+            done => done?,
+        };
+        faults.forget_unsealed();
+        Ok(run)
+    }
+
+    /// Begins with the segment that is written now, or with the first one that may hold something from `since` on.
+    fn open(directory: &Path, since: Option<WallNs>, stop: Stop, console: Console) -> Result<Self> {
         let mut follower = Self {
             directory: directory.to_owned(),
             console,
@@ -191,18 +213,24 @@ impl Follower {
             next: BTreeMap::new(),
             ready: Vec::new(),
             given: 0,
+            chunk: vec![0; CHUNK],
             trouble: None,
             past: 0,
             is_new: Arc::new(AtomicBool::new(since.is_some())),
         };
         let there = follower.list().with_context(|| format!("{}: cannot be listed", directory.display()))?;
-        let is_old = |entry: &Entry| match since {
-            Some(since) => !entry.is_open && wall(entry.modified) < since,
-            None => !entry.is_open,
+        let modified = |name: &Name, is_open: bool| {
+            let suffix = if is_open { OPEN_SUFFIX } else { "" };
+            let file = directory.join(format!("{}{suffix}", name.file));
+            file.metadata().and_then(|metadata| metadata.modified()).ok()
+        };
+        let is_old = |name: &Name, is_open: bool| match since {
+            Some(since) => !is_open && modified(name, is_open).is_some_and(|time| wall(time) < since),
+            None => !is_open,
         };
         let mut left: Vec<&Name> = Vec::new();
-        for (name, entry) in &there {
-            if is_old(entry) {
+        for (name, is_open) in &there {
+            if is_old(name, *is_open) {
                 follower.skip(name);
             } else {
                 left.push(name);
@@ -210,7 +238,7 @@ impl Follower {
         }
         if since.is_none() {
             // Of several that were never sealed, only the last one can be the one that is written.
-            let latest = left.iter().max_by_key(|name| there.get(**name).map(|entry| entry.modified));
+            let latest = left.iter().max_by_key(|name| modified(name, true));
             let latest = latest.map(|name| (*name).clone());
             left.into_iter().filter(|name| Some(*name) != latest.as_ref()).for_each(|name| follower.skip(name));
             if let Some(name) = latest {
@@ -222,39 +250,30 @@ impl Follower {
         Ok(follower)
     }
 
-    /// Whether what is handed out has come since following began. By where it is rather than by its time: clocks may jump.
-    pub fn is_new(&self) -> Arc<AtomicBool> {
-        Arc::clone(&self.is_new)
-    }
-
     fn skip(&mut self, name: &Name) {
         self.done.insert(name.file.clone());
         let next = self.next.entry(name.capture.clone()).or_default();
         *next = (*next).max(name.sequence + 1);
     }
 
-    /// Segments that are there.
-    fn list(&self) -> io::Result<BTreeMap<Name, Entry>> {
-        let mut there: BTreeMap<Name, Entry> = BTreeMap::new();
+    /// Segments that are there, and whether they are still written.
+    fn list(&self) -> io::Result<BTreeMap<Name, bool>> {
+        let mut there: BTreeMap<Name, bool> = BTreeMap::new();
         for entry in std::fs::read_dir(&self.directory)? {
-            let entry = entry?;
-            let file = entry.file_name();
+            let file = entry?.file_name();
             let Some(file) = file.to_str() else { continue };
             let (sealed, is_open) = match file.strip_suffix(OPEN_SUFFIX) {
                 Some(sealed) => (sealed, true),
                 None => (file, false),
             };
             let Some(name) = Name::parse(sealed) else { continue };
-            // Renamed or deleted meanwhile.
-            let Ok(modified) = entry.metadata().and_then(|metadata| metadata.modified()) else { continue };
-            let row = there.entry(name).or_insert(Entry { is_open, modified });
-            row.is_open &= is_open;
+            *there.entry(name).or_insert(is_open) &= is_open;
         }
         Ok(there)
     }
 
     /// The same later on: a directory that is gone may come back.
-    fn look(&mut self) -> BTreeMap<Name, Entry> {
+    fn look(&mut self) -> BTreeMap<Name, bool> {
         match self.list() {
             Ok(there) => {
                 if self.trouble.take().is_some() {
@@ -281,9 +300,15 @@ impl Follower {
         if self.take_units()? {
             return Ok(true);
         }
+        let Some(current) = &self.current else { return Ok(false) };
+        let open = self.directory.join(format!("{}{OPEN_SUFFIX}", current.name.file));
+        if current.still.elapsed() < ABANDONED && open.exists() {
+            // Neither sealed nor gone nor abandoned: the directory need not be listed to know that.
+            return Ok(false);
+        }
         let there = self.look();
         let Some(current) = &self.current else { return Ok(false) };
-        let sealed = there.get(&current.name).is_some_and(|entry| !entry.is_open);
+        let sealed = there.get(&current.name).is_some_and(|is_open| !is_open);
         let gone = self.trouble.is_none() && !there.contains_key(&current.name);
         let newer = there.keys().any(|name| !self.done.contains(&name.file) && *name != current.name);
         let abandoned = newer && current.still.elapsed() >= ABANDONED;
@@ -345,14 +370,12 @@ impl Follower {
     fn take_units(&mut self) -> io::Result<bool> {
         let Some(current) = &mut self.current else { return Ok(false) };
         let before = current.rest.len();
-        let mut chunk = vec![0; CHUNK];
         let at = current.taken + before as u64;
         // Never both of what was there before and of what is new.
         let left = usize::try_from(self.past.saturating_sub(at)).unwrap_or(CHUNK);
-        if left > 0 {
-            chunk.truncate(left.min(CHUNK));
-        }
-        let read = std::os::unix::fs::FileExt::read_at(&current.file, &mut chunk, at)?;
+        let most = if left > 0 { left.min(CHUNK) } else { CHUNK };
+        let chunk = self.chunk.get_mut(..most).unwrap_or_default();
+        let read = std::os::unix::fs::FileExt::read_at(&current.file, chunk, at)?;
         current.rest.extend_from_slice(chunk.get(..read).unwrap_or_default());
         if read == 0 && before > 0 && current.file.metadata()?.len() < at {
             // Cut back: what was read of a unit that was not finished is void.
@@ -432,9 +455,4 @@ impl Read for Follower {
 fn wall(time: SystemTime) -> WallNs {
     let since = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     WallNs(i64::try_from(since.as_nanos()).unwrap_or(i64::MAX))
-}
-
-/// Now, as event times are told.
-pub fn now() -> WallNs {
-    wall(SystemTime::now())
 }

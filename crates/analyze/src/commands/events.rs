@@ -1,13 +1,13 @@
 //! `events`: single events, or a summary of them.
 
 use super::{Outcome, report};
-use crate::args::{EventsTask, Format, Input, Speed, from_now};
+use crate::args::{EventsTask, Format, Input, Speed};
 use crate::capture::Capture;
 use crate::completeness;
 use crate::console::{Console, Output, stdin_is_terminal};
 use crate::faults::FaultLog;
 use crate::filter::Filter;
-use crate::follow::{self, Follower, FromNow, Stop};
+use crate::follow::{Follower, Stop};
 use crate::input::{self, Inputs};
 use crate::pipeline::{
     LiveRun, LiveSink, OrderedOutput, Pace, Plan, Tally, Wanted, read_captures, read_handshakes, run_live,
@@ -17,11 +17,9 @@ use crate::render::{EventFormat, JsonArray, JsonPretty, JsonStream, RenderOption
 use crate::summary::{self, SummaryContext, Totals};
 use crate::text::{Paint, grouped};
 use anyhow::{Context, Result, bail};
-use std::io::{Read, Write};
+use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 /// What a run is told at its end.
 struct Ending<'a> {
@@ -41,34 +39,14 @@ pub(super) fn run(task: &EventsTask, console: Console) -> Result<Outcome> {
             console.error("no input: name segments or a directory of them, or pipe a capture in");
             Ok(Outcome::Usage)
         }
-        Input::Stdin => {
-            let stream =
-                Stream { input: std::io::stdin().lock(), name: "stdin".into(), filter: &task.filter, is_new: None };
-            live(task, stream, console)
+        Input::Stdin => live(task, Path::new("stdin"), &task.filter, console, |sink, faults| {
+            run_live(std::io::stdin().lock(), &task.filter, sink, faults)
+        }),
+        Input::Follow { directory, duration } => {
+            let (follower, filter) = Follower::begin(directory, *duration, &task.filter, console)?;
+            live(task, directory, &filter, console, |sink, faults| follower.run(&filter, sink, faults))
         }
-        Input::Follow { directory, duration } => follow(task, directory, *duration, console),
     }
-}
-
-/// Goes on with a directory until asked to stop.
-fn follow(task: &EventsTask, directory: &Path, duration: Option<Duration>, console: Console) -> Result<Outcome> {
-    let stop = Stop::install(duration).context("cannot install signal handlers")?;
-    let now = follow::now();
-    // Without --since only what is new is of interest, and so is only the segment that is written.
-    let filter = from_now(&task.filter, now);
-    let from = task.filter.since.and_then(|since| since.resolve(Some(now)));
-    let input = Follower::open(directory, from, stop, console)?;
-    let is_new = Some(input.is_new());
-    live(task, Stream { input, name: directory.to_owned(), filter: &filter, is_new }, console)
-}
-
-/// Segments that come one after the other.
-struct Stream<'a, R> {
-    input: R,
-    name: PathBuf,
-    filter: &'a Filter,
-    /// Of a directory that is followed: whether what comes now is to be shown.
-    is_new: Option<Arc<AtomicBool>>,
 }
 
 fn files(task: &EventsTask, paths: &[PathBuf], console: Console) -> Result<Outcome> {
@@ -104,50 +82,37 @@ fn files(task: &EventsTask, paths: &[PathBuf], console: Console) -> Result<Outco
     Ok(Outcome::Done)
 }
 
-fn live(task: &EventsTask, stream: Stream<'_, impl Read>, console: Console) -> Result<Outcome> {
+/// Shows what `run` reads, of `name`.
+fn live(
+    task: &EventsTask,
+    name: &Path,
+    filter: &Filter,
+    console: Console,
+    run: impl FnOnce(&mut dyn LiveSink, &mut FaultLog) -> std::io::Result<LiveRun>,
+) -> Result<Outcome> {
     let since = Instant::now();
     let mut faults = FaultLog::default();
-    let Stream { input, name, filter, is_new } = stream;
-    let followed = is_new.is_some();
-    let context = name.display().to_string();
+    let context = || name.display().to_string();
     let out = Output::open(task.output.as_deref())?;
     let (live, tally) = match format(task.format) {
         Some(format) => {
             let mut ordered = OrderedOutput::new(format, RenderOptions { redact: task.redact }, out)?;
-            let live = read_live(input, filter, &mut ordered, &mut faults, is_new).context(context)?;
+            let live = run(&mut ordered, &mut faults).with_context(context)?;
             (live, ordered.finish()?.0)
         }
         None => {
             let mut totals = Totals::default();
-            let live = read_live(input, filter, &mut totals, &mut faults, is_new).context(context)?;
+            let live = run(&mut totals, &mut faults).with_context(context)?;
             print_summary(task, &totals, &live.captures, live.segments as usize, &faults, out)?;
             (live, totals.tally)
         }
     };
-    if live.segments == 0 && !followed {
+    if live.segments == 0 && task.input == Input::Stdin {
         bail!("stdin: not a crypto-trace segment");
     }
-    if followed {
-        faults.forget_unsealed();
-    }
-    let names = vec![name; live.segments as usize];
+    let names = vec![name.to_owned(); live.segments as usize];
     finish(&Ending { filter, captures: &live.captures, names, faults, tally, out_of_order: false, since }, console)?;
     Ok(Outcome::Done)
-}
-
-/// The same as [`run_live`]; a directory that was followed may have had nothing to read.
-fn read_live(
-    input: impl Read,
-    filter: &Filter,
-    sink: &mut dyn LiveSink,
-    faults: &mut FaultLog,
-    is_new: Option<Arc<AtomicBool>>,
-) -> std::io::Result<LiveRun> {
-    let Some(is_new) = is_new else { return run_live(input, filter, sink, faults) };
-    match run_live(input, filter, &mut FromNow { inner: sink, is_new }, faults) {
-        Err(error) if error.kind() == std::io::ErrorKind::InvalidData => Ok(LiveRun::default()),
-        done => done,
-    }
 }
 
 fn format(format: Format) -> Option<&'static dyn EventFormat> {

@@ -2,16 +2,17 @@
 
 use super::paths::{self, Paths};
 use super::{Outcome, profile, report, snapshot};
-use crate::args::{Input, InventoryReport, InventoryTask, Style, from_now};
+use crate::args::{Input, InventoryReport, InventoryTask, Style};
 use crate::capture::Capture;
 use crate::clock::WallNs;
 use crate::completeness;
 use crate::console::{Console, Output, stdin_is_terminal};
 use crate::faults::FaultLog;
-use crate::follow::{self, Follower, FromNow, Stop};
+use crate::filter::Filter;
+use crate::follow::Follower;
 use crate::input;
 use crate::inventory::{ByPath, Gather, Gathered};
-use crate::pipeline::{LiveRun, Plan, Tally, Wanted, read_captures, read_handshakes, run_live, time_ranges};
+use crate::pipeline::{LiveRun, LiveSink, Plan, Tally, Wanted, read_captures, read_handshakes, run_live, time_ranges};
 use crate::render::{self, Reveal};
 use crate::text::{Paint, grouped, plural};
 use crate::timestamp::timestamp;
@@ -19,9 +20,7 @@ use anyhow::{Context, Result, bail};
 use crypto_trace_format::record::{FileOpen, TlsHello};
 use serde::Serialize;
 use std::io::Write;
-use std::path::PathBuf;
-use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::path::{Path, PathBuf};
 
 /// What was read, and how to tell it.
 pub(super) struct Read<'a> {
@@ -146,26 +145,22 @@ fn by_path(task: &InventoryTask, table: Paths, console: Console) -> Result<Outco
 
 /// Shows what is new or has changed as it comes.
 fn follow_paths(task: &InventoryTask, table: Paths, console: Console) -> Result<Outcome> {
-    let Input::Follow { directory, duration } = &task.input else {
-        return paths::follow(task, table, (std::io::stdin().lock(), None), console);
+    let mut shown = paths::Following::begin(task, table)?;
+    let read = match &task.input {
+        Input::Follow { directory, duration } => {
+            let (follower, filter) = Follower::begin(directory, *duration, &task.filter, console)?;
+            stream(task, directory, &filter, &mut shown, |sink, faults| follower.run(&filter, sink, faults))?
+        }
+        _ => stdin(task, &mut shown)?,
     };
-    let stop = Stop::install(*duration).context("cannot install signal handlers")?;
-    let now = follow::now();
-    let task = &InventoryTask { filter: from_now(&task.filter, now), ..task.clone() };
-    let from = task.filter.since.and_then(|since| since.resolve(Some(now)));
-    let input = Follower::open(directory, from, stop, console)?;
-    let is_new = Some(input.is_new());
-    paths::follow(task, table, (input, is_new), console)
+    finish(&read, console)
 }
 
 /// Reads everything.
 fn read<'a>(task: &'a InventoryTask, gathered: &mut impl Gather, console: Console) -> Result<Read<'a>> {
     match &task.input {
         Input::Paths(paths) => files_of(task, paths, gathered, console),
-        Input::Stdin | Input::Follow { .. } => {
-            let stdin = std::io::stdin().lock();
-            stream(task, stdin, gathered, None)
-        }
+        Input::Stdin | Input::Follow { .. } => stdin(task, gathered),
     }
 }
 
@@ -192,35 +187,28 @@ fn files_of<'a>(
     Ok(Read { task, captures, ranges, asked, faults, names, tally, refused })
 }
 
+fn stdin<'a>(task: &'a InventoryTask, gathered: &mut impl Gather) -> Result<Read<'a>> {
+    stream(task, Path::new("stdin"), &task.filter, gathered, |sink, faults| {
+        run_live(std::io::stdin().lock(), &task.filter, sink, faults)
+    })
+}
+
 /// Reads a stream to its end.
-pub(super) fn stream<'a>(
+fn stream<'a>(
     task: &'a InventoryTask,
-    input: impl std::io::Read,
+    name: &Path,
+    filter: &Filter,
     gathered: &mut impl Gather,
-    is_new: Option<Arc<AtomicBool>>,
+    run: impl FnOnce(&mut dyn LiveSink, &mut FaultLog) -> std::io::Result<LiveRun>,
 ) -> Result<Read<'a>> {
     let mut faults = FaultLog::default();
-    let (name, followed) = match &task.input {
-        Input::Follow { directory, .. } => (directory.clone(), true),
-        _ => (PathBuf::from("stdin"), false),
-    };
-    let ran = match is_new {
-        Some(is_new) => run_live(input, &task.filter, &mut FromNow { inner: gathered, is_new }, &mut faults),
-        None => run_live(input, &task.filter, gathered, &mut faults),
-    };
-    let live = match ran {
-        // There was nothing to read.
-        Err(error) if followed && error.kind() == std::io::ErrorKind::InvalidData => LiveRun::default(),
-        done => done.with_context(|| name.display().to_string())?,
-    };
-    if followed {
-        faults.forget_unsealed();
-    } else if live.segments == 0 {
+    let live = run(gathered, &mut faults).with_context(|| name.display().to_string())?;
+    if live.segments == 0 && task.input == Input::Stdin {
         bail!("stdin: not a crypto-trace segment");
     }
-    let names = vec![name; live.segments as usize];
+    let names = vec![name.to_owned(); live.segments as usize];
     let ranges = vec![live.range; live.captures.len()];
-    let asked = task.filter.resolve(None).times();
+    let asked = filter.resolve(None).times();
     let (tally, refused) = (gathered.tally(), gathered.refused());
     Ok(Read { task, captures: live.captures, ranges, asked, faults, names, tally, refused })
 }

@@ -1,11 +1,10 @@
 //! `files` and `libs`: one row for each path, with the programs that used it.
 
-use super::Outcome;
-use super::inventory::{Read, finish, stream};
+use super::inventory::Read;
 use super::parts::{Failures, LibraryPart, failures, failures_in_short, second};
 use crate::args::{InventoryTask, Style};
 use crate::capture::Capture;
-use crate::console::{Console, Output};
+use crate::console::Output;
 use crate::faults::FaultLog;
 use crate::filter::Filter;
 use crate::inventory::{ByPath, FileUse, Gather, LibraryUse, ProgramUse, Shown, library_of};
@@ -19,8 +18,6 @@ use serde::Serialize;
 use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::io::{self, Write};
-use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 
 /// Rows that are shown to people.
 const TOP: usize = 200;
@@ -325,7 +322,7 @@ fn text(read: &Read<'_>, mut rows: Vec<Row>, why_none: Option<String>, paths: Pa
 }
 
 /// Shows what is new or has changed each time that something comes.
-struct Follower {
+pub(super) struct Following {
     gathered: ByPath,
     paths: Paths,
     reveal: Reveal,
@@ -335,7 +332,19 @@ struct Follower {
     shown: HashMap<(String, String, String, u64), String>,
 }
 
-impl Follower {
+impl Following {
+    /// Opens the output.
+    pub fn begin(task: &InventoryTask, paths: Paths) -> Result<Self> {
+        let mut out = Output::open(task.output.as_deref())?;
+        let json = task.style == Style::JsonStream;
+        if !json {
+            let names: Vec<&str> = columns(paths).into_iter().map(|(name, _)| name).collect();
+            writeln!(out, "{}", names.join("  "))?;
+        }
+        let reveal = Reveal { redact: task.redact };
+        Ok(Self { gathered: ByPath::default(), paths, reveal, json, out, shown: HashMap::new() })
+    }
+
     /// Whether a line says what was said last of the same library.
     fn is_known(&mut self, row: &Row, line: &str) -> bool {
         let Row::Library(row) = row else { return false };
@@ -351,7 +360,7 @@ impl Follower {
     }
 }
 
-impl LiveSink for Follower {
+impl LiveSink for Following {
     fn batch(
         &mut self,
         blocks: Vec<LiveBlock>,
@@ -373,7 +382,7 @@ impl LiveSink for Follower {
     }
 }
 
-impl Gather for Follower {
+impl Gather for Following {
     fn read(&mut self, plan: &Plan<'_>, faults: &mut FaultLog) {
         self.gathered.read(plan, faults);
     }
@@ -385,23 +394,4 @@ impl Gather for Follower {
     fn refused(&self) -> u64 {
         self.gathered.refused()
     }
-}
-
-/// Follows a stream to its end.
-pub(super) fn follow(
-    task: &InventoryTask,
-    paths: Paths,
-    (input, is_new): (impl io::Read, Option<Arc<AtomicBool>>),
-    console: Console,
-) -> Result<Outcome> {
-    let mut out = Output::open(task.output.as_deref())?;
-    let json = task.style == Style::JsonStream;
-    if !json {
-        let names: Vec<&str> = columns(paths).into_iter().map(|(name, _)| name).collect();
-        writeln!(out, "{}", names.join("  "))?;
-    }
-    let reveal = Reveal { redact: task.redact };
-    let mut follower = Follower { gathered: ByPath::default(), paths, reveal, json, out, shown: HashMap::new() };
-    let read = stream(task, input, &mut follower, is_new)?;
-    finish(&read, console)
 }
