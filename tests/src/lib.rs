@@ -10,6 +10,7 @@ mod capture;
 mod events;
 mod live;
 mod own_libraries;
+mod place;
 mod process;
 
 pub use binaries::{analyze_binary, capture_binary, put_program, workload};
@@ -17,4 +18,5 @@ pub use capture::{Capture, Done, Running};
 pub use events::{Body, Call, Event, Exec, Info, Lib, Library, Open, Probe, Trace};
 pub use live::{Permit, alone, live, skip};
 pub use own_libraries::as_seen;
+pub use place::{directory, libssl, until};
 pub use process::{Finished, Process, pid_of, run};

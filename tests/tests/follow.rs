@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use crypto_trace_tests::{Capture, Finished, Process, analyze_binary, live, put_program, run};
+use crypto_trace_tests::{Capture, Finished, Process, analyze_binary, directory, live, put_program, run, until};
 use rustix::process::Signal;
 use serde_json::Value;
 
@@ -15,20 +15,6 @@ const GROUP: u32 = 47_110;
 
 fn testdata(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../testdata").join(name).join("capture.ctseg")
-}
-
-fn directory() -> (tempfile::TempDir, PathBuf) {
-    let keep = tempfile::Builder::new().prefix("crypto-trace-test-").tempdir().unwrap();
-    let path = keep.path().canonicalize().unwrap();
-    (keep, path)
-}
-
-fn until(what: &str, mut holds: impl FnMut() -> bool) {
-    let begun = Instant::now();
-    while !holds() {
-        assert!(begun.elapsed() < Duration::from_secs(30), "{what}: not within 30 s");
-        std::thread::sleep(Duration::from_millis(10));
-    }
 }
 
 fn follower(options: &[&str], directory: &Path) -> Process {

@@ -1,10 +1,12 @@
 //! docs/from-crypto-tracer.md: every line of it is run, and every field it names is there.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Stdio};
 
-use crypto_trace_tests::{Finished, Process, analyze_binary, capture_binary, live, put_program, run, skip, workload};
+use crypto_trace_tests::{
+    Finished, Process, analyze_binary, capture_binary, libssl, live, put_program, run, skip, workload,
+};
 use serde_json::Value;
 
 const PAGE: &str = include_str!("../../docs/from-crypto-tracer.md");
@@ -93,14 +95,6 @@ impl Subject {
         let path = format!("{}:{path}", capture_binary().parent().unwrap().display());
         run(Command::new("sh").args(["-ec", line]).current_dir(self.path()).env("PATH", path))
     }
-}
-
-/// The libssl that the `openssl` of this machine uses.
-fn libssl() -> Option<PathBuf> {
-    let openssl = std::env::split_paths(&std::env::var_os("PATH")?).map(|dir| dir.join("openssl")).find(|p| p.exists());
-    let list = run(Command::new("ldd").arg(openssl?));
-    let text = list.text();
-    text.split_whitespace().find(|word| word.starts_with('/') && word.contains("libssl.so")).map(PathBuf::from)
 }
 
 /// What a line shows, from where it writes it.

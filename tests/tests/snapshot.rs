@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use crypto_trace_tests::{Finished, Process, analyze_binary, capture_binary, put_program, run, skip, workload};
+use crypto_trace_tests::{Finished, Process, analyze_binary, capture_binary, libssl, put_program, run, skip, workload};
 use serde_json::Value;
 
 /// Nobody on every Linux distribution.
@@ -15,14 +15,6 @@ struct Scene {
     library: PathBuf,
     key: PathBuf,
     process: Process,
-}
-
-/// The libssl that the `openssl` of this machine uses.
-fn libssl() -> Option<PathBuf> {
-    let openssl = std::env::split_paths(&std::env::var_os("PATH")?).map(|dir| dir.join("openssl")).find(|p| p.exists());
-    let list = run(Command::new("ldd").arg(openssl?));
-    let text = list.text();
-    text.split_whitespace().find(|word| word.starts_with('/') && word.contains("libssl.so")).map(PathBuf::from)
 }
 
 impl Scene {

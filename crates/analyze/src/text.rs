@@ -64,6 +64,11 @@ pub fn counted(count: u64, one: &str, many: &str) -> String {
     format!("{} {}", grouped(count), if count == 1 { one } else { many })
 }
 
+/// Bytes as lower-case hexadecimal digits.
+pub fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
 /// `1h 02m 03s`, `4.5s`, `12ms`; for a duration in ns.
 pub fn duration(ns: u64) -> String {
     let seconds = ns / 1_000_000_000;

@@ -3,20 +3,10 @@
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::{Duration, Instant};
 
 use crypto_trace_tests::{Finished, analyze_binary, run};
+pub use crypto_trace_tests::{directory, until};
 use serde_json::Value;
-use tempfile::TempDir;
-
-/// A directory of the test's own, which any user may enter, without symbolic links in its path.
-pub fn directory() -> (TempDir, PathBuf) {
-    use std::os::unix::fs::PermissionsExt as _;
-    let directory = tempfile::Builder::new().prefix("crypto-trace-test-").tempdir().unwrap();
-    std::fs::set_permissions(directory.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
-    let path = directory.path().canonicalize().unwrap();
-    (directory, path)
-}
 
 /// A small file; its directories are made as needed.
 pub fn touch(path: &Path) -> PathBuf {
@@ -70,15 +60,6 @@ pub fn stop_line(stderr: &str) -> [u64; 4] {
         let (_, rest) = line.split_once(what).unwrap();
         rest.split(',').next().unwrap().trim().parse().unwrap()
     })
-}
-
-/// Waits until `happened`; fails when it does not within half a minute.
-pub fn until(what: &str, mut happened: impl FnMut() -> bool) {
-    let started = Instant::now();
-    while !happened() {
-        assert!(started.elapsed() < Duration::from_secs(30), "never happened: {what}");
-        std::thread::sleep(Duration::from_millis(1));
-    }
 }
 
 /// Words of different types as one list of arguments.

@@ -5,6 +5,7 @@ use crate::capture::Capture;
 use crate::library;
 use crate::names::errno_name;
 use crate::render::{Escaped, Reveal};
+use crate::text::hex;
 use crypto_trace_format::catalog::{self, file_name};
 use serde::Serialize;
 
@@ -46,10 +47,6 @@ impl LibraryPart {
     pub fn told_version(&self) -> &str {
         self.library_version.as_deref().or(self.version.as_deref()).unwrap_or("-")
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Opens that failed for one reason.

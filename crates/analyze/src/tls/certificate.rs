@@ -4,8 +4,8 @@
 
 use super::ParseError;
 use super::cursor::{Cursor, Shape};
+use crate::text::hex;
 use sha2::{Digest, Sha256};
-use std::fmt::Write;
 use x509_parser::prelude::{FromDer, GeneralName, ParsedExtension, X509Certificate};
 use x509_parser::public_key::PublicKey;
 use x509_parser::time::ASN1Time;
@@ -178,14 +178,6 @@ fn rfc3339(time: ASN1Time) -> String {
     let time = time.to_datetime();
     let (year, month, day) = (time.year(), u8::from(time.month()), time.day());
     format!("{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}Z", time.hour(), time.minute(), time.second())
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-        // Writing to a String cannot fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }
 
 /// The name of an object identifier, or itself.

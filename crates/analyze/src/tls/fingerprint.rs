@@ -8,6 +8,7 @@
 use super::client_hello::{ClientHello, HelloFormat};
 use super::server_hello::ServerHello;
 use crate::registry::{ExtensionType, Version};
+use crate::text::hex;
 use md5::Md5;
 use sha2::{Digest, Sha256};
 use std::fmt::Display;
@@ -107,10 +108,6 @@ fn joined<T: Display>(numbers: impl IntoIterator<Item = T>, separator: &str) -> 
 
 fn hex_list(codes: &[u16]) -> String {
     joined(codes.iter().map(|code| format!("{code:04x}")), ",")
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn md5_hex(text: &str) -> String {
