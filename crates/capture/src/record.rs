@@ -169,7 +169,7 @@ pub fn capture(args: &CaptureArgs, destination: &Destination<'_>) -> Result<u8, 
         notifier.stopping();
     }
     let outcome = session.finish()?;
-    let rendered = renderer.map_or(Ok(()), |renderer| renderer.finish(&signals));
+    let rendered = renderer.map_or(Ok(()), |renderer| renderer.finish(&signals, stop == Stop::Signal));
     tell_outcome(args, &outcome, stop);
     if let (Stop::PipeClosed, Some(child)) = (stop, &command) {
         child.outlast(&signals).context("cannot wait for the command")?;

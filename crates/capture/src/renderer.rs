@@ -105,16 +105,17 @@ impl RendererCommand {
 }
 
 impl Renderer {
-    /// Waits for its end, once the pipe is closed: as long as its reader takes, or until somebody asks to stop once more.
+    /// Waits for its end, once the pipe is closed: as long as its reader takes, or until somebody asks to stop although
+    /// that was asked for before (`asked`). A first request that comes as late as this gets what a first request gets.
     ///
     /// # Errors
     /// When it failed, or was cut short.
-    pub fn finish(mut self, signals: &Signals) -> Result<(), Failure> {
+    pub fn finish(mut self, signals: &Signals, mut asked: bool) -> Result<(), Failure> {
         let status = loop {
             if let Some(status) = self.child.try_wait().context("cannot wait for the renderer")? {
                 break status;
             }
-            if signals.take_stop() {
+            if signals.take_stop() && std::mem::replace(&mut asked, true) {
                 let _ = self.child.kill();
                 let _ = self.child.wait();
                 return Err(anyhow::anyhow!("stopped before all was read of what there is to show").into());

@@ -42,7 +42,7 @@ pub fn run(args: &SnapshotArgs) -> Result<u8, Failure> {
             let (renderer, pipe) = renderer.start()?;
             // An analyzer that fails says why, and its end is looked at below.
             let _ = write(BufWriter::new(pipe), &meta, &blocks);
-            renderer.finish(&signals)?;
+            renderer.finish(&signals, true)?;
         }
         (None, Some(path)) => {
             save(path, meta, &blocks).with_context(|| format!("cannot write to {}", path.display()))?;

@@ -395,6 +395,31 @@ fn numbers_are_told_while_it_goes_on() {
 }
 
 #[test]
+fn a_first_signal_after_the_command_ended_waits_for_the_reader() {
+    let Some(_permit) = alone() else { return };
+    let (_keep, dir) = directory();
+    let file = touch(&dir.join("busy.pem"));
+    let steps = words!["quiet", "repeat", "20000", "openat", "0", "0", file, "complain", "ready"];
+    let mut command = monitor();
+    command.arg("--").arg(workload()).args(steps);
+    let (capture, out) = Process::spawn_with_output(&mut command);
+    capture.wait_for("ready\n");
+    let children = format!("/proc/{0}/task/{0}/children", capture.pid());
+    until("the command has ended", || {
+        // The analyzer alone is left.
+        std::fs::read_to_string(&children).unwrap().split_whitespace().count() == 1
+    });
+    capture.signal(Signal::INT);
+    // That it would end now cannot be waited for.
+    std::thread::sleep(Duration::from_millis(300));
+    let shown = BufReader::new(out).lines().map(Result::unwrap);
+    let events: Vec<Value> = shown.map(|line| serde_json::from_str(&line).unwrap()).collect();
+    let done = capture.finish();
+    assert_eq!(done.code(), 0, "{}", done.stderr);
+    assert!(events.iter().any(|event| event["event_type"] == "process_exit"), "to the last event");
+}
+
+#[test]
 fn a_second_signal_does_not_wait_for_a_reader_that_never_reads() {
     let Some(_permit) = alone() else { return };
     let (_keep, dir) = directory();
