@@ -3,6 +3,7 @@
 //!
 //! This crate turns kernel mechanisms into plain Rust. It writes no files, parses no command line and renders nothing.
 
+mod batch;
 pub mod globs;
 mod library;
 mod load;

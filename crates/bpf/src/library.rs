@@ -7,6 +7,7 @@ use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd};
 
 use libbpf_rs::{Link, MapCore as _, MapFlags, UprobeMultiOpts, UprobeOpts};
 
+use crate::batch::for_each_entry;
 use crate::load::{LoadError, Programs, errno_of};
 use crate::skel::types;
 
@@ -324,14 +325,12 @@ impl Programs {
     /// # Errors
     /// When the map cannot be read.
     pub fn uses(&self) -> Result<Vec<Use>, LoadError> {
-        let failed = |e| LoadError::new("read the uses of algorithms", e);
-        let uses = &self.skel.maps.uses;
         let mut all = Vec::new();
-        for key in uses.keys() {
-            // Gone in between: nobody but us removes them.
-            let Some(value) = uses.lookup(&key, MapFlags::ANY).map_err(failed)? else { continue };
-            all.extend(Use::decode(key, &value));
-        }
+        let sizes = [size_of::<types::ct_use_key>(), size_of::<types::ct_use>()];
+        let read = for_each_entry(self.skel.maps.uses.as_fd(), sizes, |key, value| {
+            all.extend(Use::decode(key.to_vec(), value))
+        });
+        read.map_err(|error| LoadError::new("read the uses of algorithms", error.into()))?;
         Ok(all)
     }
 

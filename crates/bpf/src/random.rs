@@ -1,12 +1,14 @@
 //! Reading the counts of random bytes, which the BPF programs keep by process (`random.h`).
 
 use std::mem::offset_of;
+use std::os::fd::AsFd as _;
 
 use libbpf_rs::{ErrorKind, MapCore as _, MapFlags, MapHandle};
 
+use crate::batch::for_each_entry;
 use crate::skel::types::{ct_process_key, ct_random};
 
-/// Entries that are read or removed by one system call.
+/// Entries that are removed by one system call.
 const BATCH: u32 = 512;
 
 /// What one process asked for, since its first.
@@ -52,9 +54,12 @@ impl RandomCounts {
     ///
     /// # Errors
     /// When the kernel refuses.
-    pub fn read(&self) -> libbpf_rs::Result<Vec<RandomCount>> {
-        let entries = self.handle.lookup_batch(BATCH, MapFlags::ANY, MapFlags::ANY)?;
-        Ok(entries.map(|(key, value)| decode(&key, &value)).collect())
+    pub fn read(&self) -> std::io::Result<Vec<RandomCount>> {
+        let mut counts = Vec::new();
+        for_each_entry(self.handle.as_fd(), [size_of::<ct_process_key>(), size_of::<ct_random>()], |key, value| {
+            counts.push(decode(key, value));
+        })?;
+        Ok(counts)
     }
 
     /// Removes the entries of these processes.

@@ -75,11 +75,11 @@ fn refused_calls_are_told_with_their_error() {
 #[test]
 fn processes_that_end_at_once_are_counted_each() {
     let Some(_permit) = live() else { return };
-    let trace = traced("quiet procs 700 repeat 3 getrandom 7 0");
+    let trace = traced("quiet procs 6000 repeat 3 getrandom 7 0");
     let exits: BTreeMap<_, _> = trace.exits().into_iter().map(|(event, _)| (event.process(), event)).collect();
     let sums = sums(&trace, "getrandom", "");
     let children: Vec<_> = sums.iter().filter(|(_, sum)| **sum == (3, 21)).collect();
-    assert_eq!(children.len(), 700, "{sums:?}");
+    assert_eq!(children.len(), 6000);
     for (event, _) in kernel_calls(&trace, "getrandom") {
         let exit = exits[&event.process()];
         assert!(event.header.time_ns <= exit.header.time_ns, "told of a process that had ended");
