@@ -12,8 +12,11 @@ use crate::events::Trace;
 use crate::process::{Finished, Process};
 use crate::{capture_binary, workload};
 
-/// The line of `--verbose` after which everything is recorded.
-const ATTACHED: &str = "tp_btf:sys_exit)";
+/// The beginning of a line of `--verbose` that is told when everything is recorded.
+pub const ATTACHED: &str = "process_exec: attached (";
+
+/// Names the attach tier that captures are to use, where there are several: see scripts/kernel-matrix.
+const TIER: &str = "CRYPTO_TRACE_TIER";
 
 /// What a capture does not record in this time it never will.
 const LIMIT: Duration = Duration::from_secs(30);
@@ -76,6 +79,9 @@ impl Capture {
     fn spawn(self) -> Running {
         let mut command = Command::new(capture_binary());
         command.args(["record", "-v", "-o"]).arg(&self.output).args(&self.options);
+        if let Some(tier) = std::env::var_os(TIER) {
+            command.arg("--tier").arg(tier);
+        }
         if !self.command.is_empty() {
             command.arg("--").args(&self.command);
         }

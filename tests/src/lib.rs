@@ -14,7 +14,7 @@ mod place;
 mod process;
 
 pub use binaries::{analyze_binary, capture_binary, put_program, workload};
-pub use capture::{Capture, Done, Running};
+pub use capture::{ATTACHED, Capture, Done, Running};
 pub use events::{Body, Call, Event, Exec, Info, Lib, Library, Open, Probe, Trace};
 pub use live::{Permit, alone, live, skip};
 pub use own_libraries::as_seen;

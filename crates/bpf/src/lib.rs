@@ -10,6 +10,8 @@ mod load;
 mod missed;
 mod random;
 mod select;
+mod tiers;
+mod trial;
 
 pub use library::{
     Accessor, Algorithm, AttachError, Does, FunctionRow, Guard, Hits, LibraryProbes, LibraryRow, ProbeSite, Returns,
@@ -18,6 +20,7 @@ pub use library::{
 pub use load::{CounterKind, Counters, ListenerOwner, LoadError, ProbeReport, Programs, RingSizes, Rings, Targets};
 pub use random::{RandomCount, RandomCounts};
 pub use select::{ArgvSelection, CommFilter, CommTooLong, FileSelection, LibrarySelection, Selection};
+pub use tiers::TierChoice;
 
 #[allow(
     missing_docs,

@@ -13,6 +13,7 @@ use crate::missed::missed_runs;
 use crate::random::RandomCounts;
 use crate::select::{Selection, Tables};
 use crate::skel::{CryptoTraceSkel, CryptoTraceSkelBuilder, types};
+use crate::tiers::{self, Plan};
 
 /// Rows of the counters map that are not kinds; `enum ct_counter` in abi.h.
 const COUNTER_TARGETS_FULL: u32 = 48;
@@ -164,6 +165,8 @@ const OWNER_LISTENER: u8 = 3;
 /// The loaded programs. Dropping it detaches them.
 pub struct Programs {
     links: Vec<Link>,
+    /// What became of the probes that were attached when the programs were loaded.
+    reports: Vec<ProbeReport>,
     pub(crate) library_links: Vec<Link>,
     pub(crate) counters: Vec<CountingProbe>,
     pub(crate) skel: CryptoTraceSkel<'static>,
@@ -181,6 +184,20 @@ impl Programs {
             return Err(LoadError::Unsupported { what: "BTF (CONFIG_DEBUG_INFO_BTF, /sys/kernel/btf/vmlinux)" });
         }
         let tables = Tables::new(selection);
+        let mut plan = Plan::new(selection)?;
+        loop {
+            match Self::load_plan(selection, rings, &tables, &plan) {
+                Ok(mut programs) => {
+                    programs.attach_calls(&plan);
+                    let Some(next) = plan.after_attaching(&programs.reports) else { return Ok(programs) };
+                    plan = next;
+                }
+                Err(error) => plan = plan.after_refused_load().ok_or(error)?,
+            }
+        }
+    }
+
+    fn load_plan(selection: &Selection, rings: RingSizes, tables: &Tables, plan: &Plan) -> Result<Self, LoadError> {
         // The skeleton borrows this for as long as it lives, which is as long as the process: a few hundred bytes.
         let storage: &'static mut MaybeUninit<OpenObject> = Box::leak(Box::new(MaybeUninit::uninit()));
         let mut open =
@@ -188,6 +205,8 @@ impl Programs {
         let rodata =
             open.maps.rodata_data.as_deref_mut().ok_or(LoadError::Unsupported { what: "read-only BPF data" })?;
         tables.configure(selection, rings, rodata);
+        rodata.sys_exit_parts = plan.sys_exit_parts();
+        plan.choose(&mut open);
         let progs = &mut open.progs;
         for program in [&mut progs.socket_state, &mut progs.tls_egress, &mut progs.tls_ingress] {
             program.set_autoload(!selection.tls_cgroups.is_empty());
@@ -202,13 +221,28 @@ impl Programs {
         let skel = open.load().map_err(|e| LoadError::new("load the BPF programs", e))?;
         let programs = Self {
             links: Vec::new(),
+            reports: Vec::new(),
             library_links: Vec::new(),
             counters: Vec::new(),
             skel,
             tls: !selection.tls_cgroups.is_empty(),
         };
-        programs.fill_maps(selection, &tables).map_err(|e| LoadError::new("fill the BPF filter maps", e))?;
+        programs.fill_maps(selection, tables).map_err(|e| LoadError::new("fill the BPF filter maps", e))?;
         Ok(programs)
+    }
+
+    /// The life of processes first, so that none whose calls are seen is unknown.
+    fn attach_calls(&mut self, plan: &Plan) {
+        let progs = &self.skel.progs;
+        let tracing = [
+            (&progs.process_exec, "process_exec", "tp_btf:sched_process_exec"),
+            (&progs.process_fork, "process_fork", "tp_btf:sched_process_fork"),
+            (&progs.process_exit, "process_exit", "tp_btf:sched_process_exit"),
+        ];
+        for (program, probe, target) in tracing {
+            self.reports.push(report(probe, Tier::RAW_TRACEPOINT, target, program.attach(), &mut self.links));
+        }
+        self.reports.extend(plan.attach(&self.skel, &mut self.links));
     }
 
     fn fill_maps(&self, selection: &Selection, tables: &Tables) -> libbpf_rs::Result<()> {
@@ -293,41 +327,22 @@ impl Programs {
             .map_err(|e| LoadError::new("tell the owner of a listening socket", e))
     }
 
-    /// Attaches every program, those for TLS to these cgroups; one that fails does not keep the others from being attached.
+    /// Attaches the programs for TLS to these cgroups; one that fails does not keep the others from being attached. Returns
+    /// what became of them and of all that were attached when they were loaded.
     pub fn attach(&mut self, tls_cgroups: &[OwnedFd]) -> Vec<ProbeReport> {
         let progs = &self.skel.progs;
-        let tracing = [
-            (&progs.process_exec, "process_exec", "tp_btf:sched_process_exec"),
-            (&progs.process_fork, "process_fork", "tp_btf:sched_process_fork"),
-            (&progs.process_exit, "process_exit", "tp_btf:sched_process_exit"),
-            (&progs.sys_exit, "file_open, lib_load", "tp_btf:sys_exit"),
-        ];
-        let mut reports = Vec::new();
-        let mut report = |probe, tier, target, attached: libbpf_rs::Result<Link>| {
-            let mut report =
-                ProbeReport { probe, tier, target, state: ProbeState::ATTACHED, errno: 0, message: String::new() };
-            match attached {
-                Ok(link) => self.links.push(link),
-                Err(error) => {
-                    report.state = ProbeState::FAILED;
-                    report.errno = errno_of(error.kind());
-                    report.message = error.to_string();
-                }
-            }
-            reports.push(report);
+        let mut reports = std::mem::take(&mut self.reports);
+        let mut report = |tier, target, attached| {
+            reports.push(report("tls_hello", tier, target, attached, &mut self.links));
         };
-        for (program, probe, target) in tracing {
-            report(probe, Tier::RAW_TRACEPOINT, target, program.attach());
-        }
         if !tls_cgroups.is_empty() {
             // Owners first, so that there is no packet of a socket whose owner could have been known.
-            let owners = progs.socket_state.attach();
-            report("tls_hello", Tier::RAW_TRACEPOINT, "tp_btf:inet_sock_set_state", owners);
+            report(Tier::RAW_TRACEPOINT, "tp_btf:inet_sock_set_state", progs.socket_state.attach());
         }
         for cgroup in tls_cgroups {
             let packets = [(&progs.tls_egress, "cgroup_skb:egress"), (&progs.tls_ingress, "cgroup_skb:ingress")];
             for (program, target) in packets {
-                report("tls_hello", Tier::CGROUP_SKB, target, program.attach_cgroup(cgroup.as_raw_fd()));
+                report(Tier::CGROUP_SKB, target, program.attach_cgroup(cgroup.as_raw_fd()));
             }
         }
         reports
@@ -390,11 +405,12 @@ impl Programs {
             }
         }
         let progs = &self.skel.progs;
-        let mut programs = vec![&progs.process_exec, &progs.process_fork, &progs.process_exit, &progs.sys_exit];
+        let mut programs = vec![&progs.process_exec, &progs.process_fork, &progs.process_exit];
         if self.tls {
             programs.push(&progs.socket_state);
         }
-        let missed: u64 = programs.into_iter().filter_map(|program| missed_runs(program.as_fd())).sum();
+        let programs = programs.into_iter().map(|program| program.as_fd()).chain(tiers::loaded(&self.skel));
+        let missed: u64 = programs.filter_map(missed_runs).sum();
         if missed > 0 {
             // When is not known: the caller's reading says by when.
             rows.push(Counters { kind: CounterKind::MissedRun, produced: 0, lost: missed, last_lost_ns: u64::MAX });
@@ -422,6 +438,37 @@ impl Programs {
             events: ring(&self.skel.maps.events_ring, events)?,
         })
     }
+}
+
+/// Keeps the link of a probe that was attached.
+pub(crate) fn report(
+    probe: &'static str,
+    tier: Tier,
+    target: &'static str,
+    attached: libbpf_rs::Result<Link>,
+    links: &mut Vec<Link>,
+) -> ProbeReport {
+    match attached {
+        Ok(link) => {
+            links.push(link);
+            plain_report(probe, tier, target, ProbeState::ATTACHED, "")
+        }
+        Err(error) => ProbeReport {
+            errno: errno_of(error.kind()),
+            ..plain_report(probe, tier, target, ProbeState::FAILED, &error.to_string())
+        },
+    }
+}
+
+/// A report without an error of the system.
+pub(crate) fn plain_report(
+    probe: &'static str,
+    tier: Tier,
+    target: &'static str,
+    state: ProbeState,
+    message: &str,
+) -> ProbeReport {
+    ProbeReport { probe, tier, target, state, errno: 0, message: message.to_owned() }
 }
 
 fn ring<'cb>(map: &libbpf_rs::MapMut<'_>, mut each: impl FnMut(&[u8]) + 'cb) -> Result<RingBuffer<'cb>, LoadError> {

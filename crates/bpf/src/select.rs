@@ -6,6 +6,7 @@ use crypto_trace_format::catalog::{DIRECTORIES, EXACT_NAMES, LIBRARY_PREFIXES, M
 
 use crate::globs::{NameRule, kernel_rules};
 use crate::skel::types;
+use crate::tiers::TierChoice;
 
 /// Length of a zero-padded key in the names map.
 const NAME_KEY_LEN: usize = MAX_NAME_LEN + 1;
@@ -118,6 +119,8 @@ pub struct Selection {
     pub library_calls: Option<u64>,
     /// Probes that count algorithms will be attached too.
     pub algorithms: bool,
+    /// How the ends of system calls are seen.
+    pub tier: TierChoice,
 }
 
 impl Selection {
@@ -178,8 +181,6 @@ impl Tables {
         cfg.filter_uid = (!selection.uids.is_empty()).into();
         cfg.cgroup_count = count(selection.cgroups.len());
         cfg.comm_count = count(selection.comms.len());
-        cfg.record_files = (selection.files != FileSelection::None).into();
-        cfg.record_libs = (selection.libraries != LibrarySelection::None).into();
         cfg.argv = match selection.argv {
             ArgvSelection::Full => 0,
             ArgvSelection::Exe => 1,

@@ -9,8 +9,8 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use crypto_trace_bpf::{ArgvSelection, TierChoice};
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use crypto_trace_bpf::ArgvSelection;
 
 pub use capture::{CaptureArgs, EVENT_RING_BYTES};
 pub use doctor::{DoctorArgs, DoctorFormat};
@@ -139,6 +139,31 @@ pub enum When {
     On,
     /// No.
     Off,
+}
+
+/// Which attach tier to use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum TierArg {
+    /// The best that this kernel has.
+    Auto,
+    /// Programs on the return of kernel functions.
+    Fentry,
+    /// Return probes on the same functions.
+    Kprobe,
+    /// A tracepoint on the exit of every system call.
+    Tracepoint,
+}
+
+impl TierArg {
+    /// The same, for the programs.
+    pub fn choice(self) -> TierChoice {
+        match self {
+            Self::Auto => TierChoice::Auto,
+            Self::Fentry => TierChoice::Fentry,
+            Self::Kprobe => TierChoice::Kprobe,
+            Self::Tracepoint => TierChoice::Tracepoint,
+        }
+    }
 }
 
 /// What becomes of names and addresses in TLS hellos.

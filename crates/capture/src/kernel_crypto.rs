@@ -1,5 +1,5 @@
-//! What a recording says of the probes on the kernel's own crypto, and of what this kernel lacks of it: where there is no
-//! AF_ALG, its absence from the events has a reason.
+//! What a recording says of the kernel's own crypto that this kernel lacks: where there is no AF_ALG, its absence from the
+//! events has a reason.
 
 use std::path::Path;
 
@@ -9,11 +9,8 @@ use crypto_trace_format::record::{ProbeState, Tier};
 /// Name of these probes.
 const PROBE: &str = "kernel_crypto";
 
-/// The program that sees all of it.
-const TARGET: &str = "tp_btf:sys_exit";
-
-/// A report for the program, which is attached already, and one for each facility that this kernel lacks.
-pub fn reports(attached: &[ProbeReport]) -> Vec<ProbeReport> {
+/// A report for each facility that this kernel lacks.
+pub fn reports() -> Vec<ProbeReport> {
     let report = |target, message: &str| ProbeReport {
         probe: PROBE,
         tier: Tier::RAW_TRACEPOINT,
@@ -22,9 +19,7 @@ pub fn reports(attached: &[ProbeReport]) -> Vec<ProbeReport> {
         errno: 0,
         message: message.to_owned(),
     };
-    let sys_exit = attached.iter().find(|report| report.target == TARGET);
-    let mut reports: Vec<_> =
-        sys_exit.map(|report| ProbeReport { probe: PROBE, ..report.clone() }).into_iter().collect();
+    let mut reports = Vec::new();
     // Not tried out: asking for a socket, or for kTLS on one, would load the module on a host that does not use it.
     let modules = modules();
     let has_module =

@@ -41,6 +41,7 @@ pub(crate) fn selection(args: &CaptureArgs) -> Result<Selection, Failure> {
         kernel_crypto: args.wants_kernel_crypto(),
         library_calls: None,
         algorithms: args.api,
+        tier: args.tier.choice(),
     })
 }
 

@@ -135,7 +135,7 @@ pub fn capture(args: &CaptureArgs, destination: &Destination<'_>) -> Result<u8, 
     let mut probes = programs.attach(&selection.tls_cgroups);
     probes.append(&mut failures);
     if selection.kernel_crypto {
-        probes.extend(kernel_crypto::reports(&probes));
+        probes.extend(kernel_crypto::reports());
     }
     check_probes(args, &probes)?;
     if args.verbose {

@@ -4,7 +4,7 @@ use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use crypto_trace_tests::{Capture, Process, Trace, analyze_binary, capture_binary, live, run, skip, workload};
+use crypto_trace_tests::{ATTACHED, Capture, Process, Trace, analyze_binary, capture_binary, live, run, skip, workload};
 use rustix::process::Signal;
 
 use crate::support::{analyze, directory, stop_line, touch, until};
@@ -239,7 +239,7 @@ fn a_stream_into_the_analyzer_is_shown_while_it_goes_on() {
     command.args(["-c", "exec \"$0\" events --no-redact --type file_open - > \"$1\""]).arg(analyze_binary());
     let shown = dir.join("shown");
     let analyzer = Process::spawn(command.arg(&shown).stdin(segments));
-    capture.wait_for("tp_btf:sys_exit)");
+    capture.wait_for(ATTACHED);
     assert_eq!(traced.finish().code(), 0);
     let shown = || std::fs::read_to_string(&shown).unwrap_or_default();
     until("the event is shown", || shown().ends_with('\n'));

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use crypto_trace_tests::{Capture, Process, alone, capture_binary, run};
+use crypto_trace_tests::{ATTACHED, Capture, Process, alone, capture_binary, run};
 use rustix::process::Signal;
 use tempfile::TempDir;
 
@@ -111,7 +111,7 @@ fn targets_outlive_captures_that_start_stop_and_are_killed() {
     };
     let begun = Instant::now();
     let process = start();
-    process.wait_for("tp_btf:sys_exit)");
+    process.wait_for(ATTACHED);
     let whole = begun.elapsed();
     process.signal(Signal::KILL);
     process.finish();

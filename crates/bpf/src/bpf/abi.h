@@ -86,6 +86,13 @@ enum ct_tier {
 	CT_TIER_FENTRY = 5,
 };
 
+/* What may be seen at the end of system calls. */
+enum ct_part {
+	CT_PART_FILES = 1 << 0,
+	CT_PART_LIBS = 1 << 1,
+	CT_PART_CRYPTO = 1 << 2,
+};
+
 struct ct_header {
 	__u32 len;
 	__u16 kind;
@@ -348,13 +355,12 @@ struct ct_config {
 	__u8 filter_uid;      /* only uids in the uids map */
 	__u8 cgroup_count;    /* only below cgroups[0..count) */
 	__u8 comm_count;      /* only names that contain one of comms[0..count) */
-	__u8 record_files;    /* file_open wanted */
-	__u8 record_libs;     /* lib_load wanted */
 	__u8 match_all_names; /* every file name matches: a glob that no table can tell */
 	__u8 match_dirs;      /* the directories map is in force */
 	__u8 filter_prefix;   /* resolved path must be in the prefixes trie */
 	__u8 argv;	      /* enum ct_argv */
 	__u8 library_calls;   /* probes on libraries may be attached */
+	__u8 reserved[2];
 	__u64 object_key;     /* what objects are numbered with */
 	__u32 lifecycle_wakeup_bytes; /* ring fill that wakes the reader */
 	__u32 events_wakeup_bytes;

@@ -14,7 +14,7 @@
  *   library.h       calls into crypto libraries
  *   kernel_crypto.h AF_ALG, kTLS, key rings
  *   tls.h           hellos on the wire
- *   open_syscall.h  the system call tier; fentry and kprobe tiers will stand beside it
+ *   calls.h         system calls that end, in three attach tiers
  */
 #include "kernel.h"
 #include <bpf/bpf_helpers.h>
@@ -33,7 +33,7 @@
 #include "syscall.h"
 #include "library.h"
 #include "kernel_crypto.h"
-#include "open_syscall.h"
+#include "calls.h"
 #include "tls.h"
 
 char LICENSE[] SEC("license") = "Dual MIT/GPL";

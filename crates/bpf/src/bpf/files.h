@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR MIT */
 /*
  * file_open and lib_load, made from what every attach tier can give: the arguments, the result, the file.
- * How a tier comes by them is its own business (open_syscall.h).
+ * How a tier comes by them is its own business (calls.h).
  */
 #ifndef CRYPTO_TRACE_FILES_H
 #define CRYPTO_TRACE_FILES_H
@@ -53,7 +53,7 @@ static __always_inline struct path base_directory(struct task_struct *task, __s3
 __noinline int given_dir_wanted(__u32 slot, __u32 len, __s32 dfd)
 {
 	struct task_struct *task = bpf_get_current_task_btf();
-	struct ct_dir_key key = {};
+	struct ct_dir_key *key;
 	struct ct_scratch *s;
 	int last, up, n;
 	__u16 tail;
@@ -65,7 +65,7 @@ __noinline int given_dir_wanted(__u32 slot, __u32 len, __s32 dfd)
 		return 0;
 	last = slash_before(slot, len);
 	if (last < 0)
-		return dir_wanted(base_directory(task, dfd).dentry);
+		return dir_wanted(s, base_directory(task, dfd).dentry);
 	if (last < 2)
 		return 0;
 	tail = s->user[(last - 2) & (CT_PATH_MAX - 1)] | (__u16)s->user[(last - 1) & (CT_PATH_MAX - 1)] << 8;
@@ -73,9 +73,11 @@ __noinline int given_dir_wanted(__u32 slot, __u32 len, __s32 dfd)
 		return 0;
 	up = slash_before(slot, last);
 	n = last - up - 1;
-	if (!component(s, key.parent, up + 1, n))
+	key = &s->directory;
+	__builtin_memset(key, 0, sizeof(*key));
+	if (!component(s, key->parent, up + 1, n))
 		return 0;
-	if (bpf_map_lookup_elem(&directories, &key))
+	if (bpf_map_lookup_elem(&directories, key))
 		return 1;
 	if (up < 0) {
 		struct dentry *base = base_directory(task, dfd).dentry;
@@ -83,14 +85,14 @@ __noinline int given_dir_wanted(__u32 slot, __u32 len, __s32 dfd)
 
 		if (!base || bpf_core_read(&name, sizeof(name), &base->d_name) || !name.len || name.len > CT_NAME_MAX)
 			return 0;
-		if (bpf_probe_read_kernel(key.grandparent, name.len & CT_NAME_MAX, name.name))
+		if (bpf_probe_read_kernel(key->grandparent, name.len & CT_NAME_MAX, name.name))
 			return 0;
 	} else {
 		n = up - slash_before(slot, up) - 1;
-		if (!component(s, key.grandparent, up - n, n))
+		if (!component(s, key->grandparent, up - n, n))
 			return 0;
 	}
-	return bpf_map_lookup_elem(&directories, &key) != NULL;
+	return bpf_map_lookup_elem(&directories, key) != NULL;
 }
 
 #define CT_COMPARE_WORDS 32
@@ -228,7 +230,7 @@ static __always_inline int file_wanted(struct ct_scratch *s, __u32 slot, struct 
 	/* Six or seven letters: `random`, `urandom`. */
 	if (record_kernel_crypto && (name.len | 1) == 7)
 		opened_random((__u64)file, (__u64)name.name, name.len);
-	return name_wanted(s, slot, &name) || dir_wanted(BPF_CORE_READ(dentry, d_parent));
+	return name_wanted(s, slot, &name) || dir_wanted(s, BPF_CORE_READ(dentry, d_parent));
 }
 
 static __always_inline void open_ended(struct task_struct *task, const struct ct_open *o)

@@ -117,7 +117,10 @@ static __always_inline int process_wanted(struct task_struct *task)
 
 static __always_inline int tail_wanted(const volatile __u8 *tails, __u16 tail)
 {
-	return tails[tail >> 3] >> (tail & 7) & 1;
+	__u32 at = tail >> 3;
+
+	asm volatile("" : "+r"(at));
+	return tails[at & 8191] >> (tail & 7) & 1;
 }
 
 /*
@@ -135,7 +138,7 @@ __noinline int name_in_tables(__u32 slot, __u32 n, __u32 whole)
 	if (slot >= CT_SCRATCH_SLOTS)
 		return 0;
 	s = bpf_map_lookup_elem(&scratch, &slot);
-	if (!s || n < 2 || n > CT_NAME_MAX)
+	if (!s || !in_range(n, 2, CT_NAME_MAX))
 		return 0;
 	if (whole) {
 		bpf_probe_read_kernel(key.name, n, &s->window[CT_NAME_MAX + 1 - n]);
@@ -172,7 +175,7 @@ static __always_inline __u32 fill_window(struct ct_scratch *s, const void *name,
 	const void *from = name + (len - n);
 
 	asm volatile("" : "+r"(n));
-	if (!n || n > CT_NAME_MAX)
+	if (!in_range(n, 1, CT_NAME_MAX))
 		return 0;
 	if (bpf_probe_read_kernel(&s->window[CT_NAME_MAX + 1 - n], n, from))
 		return 0;
@@ -213,7 +216,7 @@ __noinline int given_wanted(__u32 slot, __u32 len)
 	if (!tail_wanted(name_tails, tail))
 		return 0;
 	asm volatile("" : "+r"(at), "+r"(n));
-	if (at >= CT_PATH_MAX - CT_NAME_MAX || !n || n > CT_NAME_MAX)
+	if (at >= CT_PATH_MAX - CT_NAME_MAX || !in_range(n, 1, CT_NAME_MAX))
 		return 0;
 	bpf_probe_read_kernel(&s->window[CT_NAME_MAX + 1 - n], n, &s->user[at]);
 #pragma unroll
@@ -265,15 +268,15 @@ __noinline int slash_before(__u32 slot, __u32 end)
 static __always_inline int component(struct ct_scratch *s, char *to, __u32 at, __u32 n)
 {
 	asm volatile("" : "+r"(at), "+r"(n));
-	if (!n || n > CT_NAME_MAX || at >= CT_PATH_MAX)
+	if (at >= CT_PATH_MAX || !in_range(n, 1, CT_NAME_MAX))
 		return 0;
 	return !bpf_probe_read_kernel(to, n, &s->user[at]);
 }
 
 /* Whether all files of the directory `dir` are wanted. */
-static __always_inline int dir_wanted(struct dentry *dir)
+static __always_inline int dir_wanted(struct ct_scratch *s, struct dentry *dir)
 {
-	struct ct_dir_key key = {};
+	struct ct_dir_key *key = &s->directory;
 	struct dentry *up;
 	struct qstr name;
 	__u16 tail;
@@ -284,18 +287,19 @@ static __always_inline int dir_wanted(struct dentry *dir)
 		return 0;
 	if (bpf_probe_read_kernel(&tail, 2, name.name + name.len - 2) || !tail_wanted(dir_tails, tail))
 		return 0;
-	if (bpf_probe_read_kernel(key.parent, name.len & CT_NAME_MAX, name.name))
+	__builtin_memset(key, 0, sizeof(*key));
+	if (bpf_probe_read_kernel(key->parent, name.len & CT_NAME_MAX, name.name))
 		return 0;
-	if (bpf_map_lookup_elem(&directories, &key))
+	if (bpf_map_lookup_elem(&directories, key))
 		return 1;
 	up = BPF_CORE_READ(dir, d_parent);
 	if (bpf_core_read(&name, sizeof(name), &up->d_name))
 		return 0;
 	if (!name.len || name.len > CT_NAME_MAX)
 		return 0;
-	if (bpf_probe_read_kernel(key.grandparent, name.len & CT_NAME_MAX, name.name))
+	if (bpf_probe_read_kernel(key->grandparent, name.len & CT_NAME_MAX, name.name))
 		return 0;
-	return bpf_map_lookup_elem(&directories, &key) != NULL;
+	return bpf_map_lookup_elem(&directories, key) != NULL;
 }
 
 static __always_inline int library_wanted(struct dentry *dentry)
@@ -308,7 +312,7 @@ static __always_inline int library_wanted(struct dentry *dentry)
 		return 0;
 	n = name.len > CT_NAME_MAX ? CT_NAME_MAX : name.len;
 	asm volatile("" : "+r"(n));
-	if (!n || n > CT_NAME_MAX || bpf_probe_read_kernel(key.name, n, name.name))
+	if (!in_range(n, 1, CT_NAME_MAX) || bpf_probe_read_kernel(key.name, n, name.name))
 		return 0;
 	key.prefix_bits = n * 8;
 	return bpf_map_lookup_elem(&libraries, &key) != NULL;

@@ -22,6 +22,21 @@ typedef __u16 __le16;
 
 #define NULL ((void *)0)
 
+/*
+ * Whether min <= n <= max, in two comparisons of n itself. Clang likes to make one of them, of a difference, or one with zero,
+ * from which verifiers before Linux 6.13 learn nothing about n.
+ */
+#define in_range(n, min, max)                                                                                          \
+	({                                                                                                             \
+		int in = 0, low = (min);                                                                               \
+		asm volatile("" : "+r"(n), "+r"(low));                                                                 \
+		if ((n) <= (max)) {                                                                                    \
+			asm volatile("" : "+r"(n));                                                                    \
+			in = (n) >= low;                                                                               \
+		}                                                                                                      \
+		in;                                                                                                    \
+	})
+
 /* include/uapi/linux/bpf.h */
 enum bpf_map_type {
 	BPF_MAP_TYPE_HASH = 1,

@@ -170,7 +170,7 @@ static __always_inline __u32 append_kernel_text(struct ct_scratch *s, __u32 *pos
 		return len;
 	at = *pos;
 	asm volatile("" : "+r"(at), "+r"(max));
-	if (at > CT_RECORD_MASK || !max || max > CT_KERNEL_TEXT_MAX)
+	if (at > CT_RECORD_MASK || !in_range(max, 1, CT_KERNEL_TEXT_MAX))
 		return len;
 	n = bpf_probe_read_user_str(&s->record[at], max, (void *)call->user_text);
 	if (n <= 0 || n > CT_KERNEL_TEXT_MAX) {
@@ -254,7 +254,7 @@ static __always_inline __u32 socketcall_args(struct ct_args *args)
 	return sys;
 }
 
-/* A system call from CT_SYS_SOCKET on has ended in the current thread. */
+/* A system call from CT_SYS_SOCKET on, but for getrandom(2), has ended in the current thread. */
 __noinline int kernel_call(__u32 sys, __u32 compat, __s64 ret)
 {
 	struct task_struct *task = bpf_get_current_task_btf();
@@ -262,10 +262,6 @@ __noinline int kernel_call(__u32 sys, __u32 compat, __s64 ret)
 	struct ct_args args;
 	int wanted;
 
-	if (sys == CT_SYS_GETRANDOM) {
-		count_random(ret < 0 ? CT_RANDOM_REFUSED : CT_RANDOM_GETRANDOM, ret < 0 ? 0 : ret, ret < 0 ? ret : 0);
-		return 0;
-	}
 	syscall_args((struct pt_regs *)bpf_task_pt_regs(task), compat, &args);
 	if (sys == CT_SYS_SOCKETCALL)
 		sys = socketcall_args(&args);

@@ -92,7 +92,8 @@ static __always_inline __u64 cookie_of_fd(struct task_struct *task, __s32 fd)
 /* A hello leaves from within a call: its socket is the connection's. */
 static __always_inline void note_hello(__u64 cookie)
 {
-	__u32 tid = (__u32)bpf_get_current_pid_tgid();
+	/* Not by bpf_get_current_pid_tgid, which programs on packets may not call before Linux 6.10. */
+	__u32 tid = bpf_get_current_task_btf()->pid;
 	struct ct_thread *thread = bpf_map_lookup_elem(&threads, &tid);
 
 	if (thread && thread->depth)

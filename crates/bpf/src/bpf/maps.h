@@ -210,7 +210,8 @@ struct {
 
 /*
  * Scratch: `record` takes the record (strings are appended at a masked offset, so it is one string longer than the
- * mask), `path` is filled from its end by the path walk, `user` takes a path as passed, `window` the end of a name.
+ * mask), `path` is filled from its end by the path walk, `user` takes a path as passed, `window` the end of a name,
+ * the last two keys of maps: all of them together are more than the stack holds.
  */
 #define CT_RECORD_MASK 0x3fff
 #define CT_PATH_END CT_PATH_MAX
@@ -223,6 +224,7 @@ struct ct_scratch {
 	__u8 user[CT_PATH_MAX];
 	__u8 window[CT_NAME_MAX + 1];
 	struct ct_path_key prefix;
+	struct ct_dir_key directory;
 };
 
 /* Two per CPU: where programs may be preempted, a second one can run while the first holds its own. */

@@ -168,7 +168,7 @@ __noinline int walk_cgroup(__u64 kn_ptr, __u32 slot)
 		start -= len;
 		len--;
 		asm volatile("" : "+r"(start), "+r"(len));
-		if (start >= CT_PATH_END || len < 1 || len > 255)
+		if (start >= CT_PATH_END || !in_range(len, 1, 255))
 			break;
 		bpf_probe_read_kernel(&s->path[start + 1], len, s->user);
 		s->path[start] = '/';
@@ -189,7 +189,7 @@ static __always_inline int prefix_wanted(struct ct_scratch *s, const void *path,
 	if (len > CT_PREFIX_MAX)
 		len = CT_PREFIX_MAX;
 	asm volatile("" : "+r"(len));
-	if (!len || len > CT_PREFIX_MAX)
+	if (!in_range(len, 1, CT_PREFIX_MAX))
 		return 0;
 	if (bpf_probe_read_kernel(s->prefix.path, len, path))
 		return 0;

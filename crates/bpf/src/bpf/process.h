@@ -60,7 +60,7 @@ static __always_inline void append_argv(struct ct_scratch *s, __u32 *pos, struct
 	if (full > CT_ARGV_MAX)
 		*flags |= CT_F_TRUNCATED;
 	asm volatile("" : "+r"(at), "+r"(len));
-	if (!len || len > CT_ARGV_MAX || at > CT_RECORD_MASK)
+	if (at > CT_RECORD_MASK || !in_range(len, 1, CT_ARGV_MAX))
 		return;
 	if (bpf_probe_read_user(&s->record[at], len, (void *)start)) {
 		*flags |= CT_F_UNREADABLE;

@@ -47,7 +47,7 @@ struct {
 	__type(value, struct ct_random);
 } random_counts SEC(".maps");
 
-/* Tells user space the layout of the map's values. */
+/* Tells user space the layout of the map's values; and is one, before anything is counted. */
 const volatile struct ct_random random_layout = {};
 
 /* One more call, or open, of the current process. Some call it without end, so its pointers are typed ones: see record.h. */
@@ -66,10 +66,8 @@ __noinline int count_random(__u32 source, __u64 bytes, __s32 error)
 	key.start_ns = leader->start_boottime;
 	r = bpf_map_lookup_elem(&random_counts, &key);
 	if (!r) {
-		struct ct_random fresh = {};
-
-		/* Another thread may be first; either way it is there now, or there is no room. */
-		bpf_map_update_elem(&random_counts, &key, &fresh, BPF_NOEXIST);
+		/* Zeros. Another thread may be first; either way it is there now, or there is no room. */
+		bpf_map_update_elem(&random_counts, &key, (void *)&random_layout, BPF_NOEXIST);
 		r = bpf_map_lookup_elem(&random_counts, &key);
 		if (!r) {
 			count_lost(CT_API_CALL);

@@ -36,7 +36,7 @@ static __always_inline __u32 append(struct ct_scratch *s, __u32 *pos, const void
 	if (len > CT_PATH_MAX)
 		len = CT_PATH_MAX;
 	asm volatile("" : "+r"(at), "+r"(len));
-	if (at > CT_RECORD_MASK || len > CT_PATH_MAX || !len)
+	if (at > CT_RECORD_MASK || !in_range(len, 1, CT_PATH_MAX))
 		return 0;
 	if (bpf_probe_read_kernel(&s->record[at], len, from))
 		return 0;

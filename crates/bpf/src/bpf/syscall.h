@@ -179,6 +179,12 @@ static __always_inline __s64 call_result(struct pt_regs *regs)
 	return (__s64)BPF_CORE_READ(regs, ax);
 }
 
+/* The same of a program's own context. */
+static __always_inline __s64 return_value(struct pt_regs *regs)
+{
+	return (__s64)regs->ax;
+}
+
 /* Where a function returns to that has moved the stack pointer down by `stack` bytes since its entry; 0: not known. */
 static __always_inline __u64 call_site(struct pt_regs *regs, __u64 stack)
 {
@@ -286,6 +292,12 @@ static __always_inline void call_arguments(struct pt_regs *regs, struct ct_call_
 static __always_inline __s64 call_result(struct pt_regs *regs)
 {
 	return (__s64)BPF_CORE_READ(regs, regs[0]);
+}
+
+/* The same of a program's own context. */
+static __always_inline __s64 return_value(struct pt_regs *regs)
+{
+	return (__s64)regs->regs[0];
 }
 
 static __always_inline __u64 call_site(struct pt_regs *regs, __u64 stack)

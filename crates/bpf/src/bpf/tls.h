@@ -277,7 +277,7 @@ static __always_inline void emit_hello(struct ct_walk_tls *w)
 	}
 	hello->state = w->d->state;
 	asm volatile("" : "+r"(len));
-	if (len && len <= CT_TLS_DATA_MAX && !bpf_skb_load_bytes(w->skb, w->out_from, &s->record[pos], len)) {
+	if (in_range(len, 1, CT_TLS_DATA_MAX) && !bpf_skb_load_bytes(w->skb, w->out_from, &s->record[pos], len)) {
 		hello->data_len = (__u16)len;
 		emit_event(s, pos + len);
 	}
@@ -349,7 +349,7 @@ static __always_inline int take_head(struct ct_walk_tls *w)
 	asm volatile("" : "+r"(have), "+r"(n));
 	have &= 7;
 	n &= 7;
-	if (!n || bpf_skb_load_bytes(w->skb, w->p, &d->head[have], n))
+	if (!in_range(n, 1, 7) || bpf_skb_load_bytes(w->skb, w->p, &d->head[have], n))
 		return 0;
 	w->p += n;
 	d->have = have + n;

@@ -7,7 +7,7 @@ use std::time::Duration;
 use clap::Args;
 use crypto_trace_bpf::{CommFilter, RingSizes, Selection};
 
-use super::{Argv, PrivacyMode, UsageError, When, not_zero};
+use super::{Argv, PrivacyMode, TierArg, UsageError, When, not_zero};
 use crate::units::{parse_duration, parse_percent, parse_size};
 
 /// Size of the event ring when none is given: `--ring-size 2MiB`.
@@ -61,6 +61,11 @@ pub struct CaptureArgs {
     /// allows it
     #[arg(long, value_name = "WHEN", default_value = "auto")]
     pub library_calls: When,
+
+    /// How the ends of system calls are seen: fentry and kprobe cost only the calls that are recorded, tracepoint a little of
+    /// every system call; auto is the best that this kernel has
+    #[arg(long, value_name = "HOW", default_value = "auto")]
+    pub tier: TierArg,
 
     /// Count the algorithms that programs ask crypto libraries for, in the kernel. Costs the programs about a microsecond per
     /// call

@@ -44,7 +44,7 @@ fn attach() -> Result<Vec<Finding>, Failure> {
     let mut programs = load(&args, &mut selection, &mut libraries, &mut reports)?;
     programs.add_target(std::process::id(), false)?;
     reports.append(&mut programs.attach(&selection.tls_cgroups));
-    reports.extend(kernel_crypto::reports(&reports));
+    reports.extend(kernel_crypto::reports());
     let mut findings: Vec<Finding> = reports.iter().map(|report| probe(&args, report)).collect();
     if let Some(mut libraries) = libraries {
         programs.set_functions(libraries.functions())?;

@@ -1,0 +1,178 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR MIT */
+/*
+ * System calls that end: where file_open, lib_load and what kernel_crypto.h records come from, in three attach tiers.
+ *
+ *   system call tier   one program on the exit of every system call, which picks out the few it is after. Works on every
+ *                      kernel with BTF, and needs no tracefs; every other system call pays for it a little.
+ *   kprobe tier        one program on the return of the kernel functions that do those few. Others pay nothing.
+ *   fentry tier        the same, entered without a trap: one program for each function.
+ *
+ * Entry is not traced in any of them: at exit the registers saved at entry still hold the arguments, and the file can be
+ * reached through its descriptor. All of them end in call_ended(), so the same record comes out of each.
+ *
+ * What none of them can see: io_uring's opens and execve's own (no system call of theirs ends here). Another thread may
+ * close or replace the descriptor, or rewrite the path, before the call has ended. What the two function tiers do not
+ * see: calls that are refused before the function is reached, by seccomp or because openat2's structure is malformed.
+ */
+#ifndef CRYPTO_TRACE_CALLS_H
+#define CRYPTO_TRACE_CALLS_H
+
+/* What the program on every system call's exit is for: enum ct_part. */
+const volatile __u8 sys_exit_parts = 0;
+
+static __always_inline void open_syscall(struct task_struct *task, struct pt_regs *regs, long ret, enum ct_sys sys,
+					 int compat, __u16 tier)
+{
+	struct ct_open o = { .result = ret, .dfd = AT_FDCWD, .call = sys, .tier = tier, .compat = !!compat };
+	struct open_how how = {};
+	struct ct_args args;
+
+	syscall_args(regs, compat, &args);
+	switch (sys) {
+	case CT_SYS_OPEN:
+		o.user_path = (const char *)args.a[0];
+		o.flags = args.a[1];
+		o.mode = args.a[2];
+		break;
+	case CT_SYS_CREAT:
+		o.user_path = (const char *)args.a[0];
+		o.flags = CREAT_FLAGS;
+		o.mode = args.a[1];
+		break;
+	case CT_SYS_OPENAT:
+		o.dfd = args.a[0];
+		o.user_path = (const char *)args.a[1];
+		o.flags = args.a[2];
+		o.mode = args.a[3];
+		break;
+	case CT_SYS_OPENAT2:
+		o.dfd = args.a[0];
+		o.user_path = (const char *)args.a[1];
+		bpf_probe_read_user(&how, sizeof(how), (void *)args.a[2]);
+		o.flags = how.flags;
+		o.mode = how.mode;
+		o.resolve = how.resolve;
+		break;
+	case CT_SYS_OPEN_BY_HANDLE_AT:
+		o.dfd = args.a[0];
+		o.flags = args.a[2];
+		break;
+	default:
+		return;
+	}
+	open_ended(task, &o);
+}
+
+/*
+ * A system call of the current thread has ended, with these saved registers and this result. `parts` says what of it is
+ * recorded here.
+ */
+static __always_inline int call_ended(struct task_struct *task, struct pt_regs *regs, long ret, __u8 parts, __u16 tier)
+{
+	long nr = syscall_number(regs);
+	int compat = is_compat(task);
+	enum ct_sys sys = compat ? syscall_compat(nr) : syscall_native(nr);
+
+	if (sys == CT_SYS_OTHER)
+		return 0;
+	if (sys == CT_SYS_MMAP || sys == CT_SYS_MMAP2) {
+		struct ct_args args;
+
+		if (!(parts & CT_PART_LIBS))
+			return 0;
+		syscall_args(regs, compat, &args);
+		if (!(args.a[2] & PROT_EXEC) || args.a[3] & MAP_ANONYMOUS)
+			return 0;
+		if ((unsigned long)ret >= (unsigned long)-MAX_ERRNO || !process_may_be_wanted(task->tgid))
+			return 0;
+		mapped(task, args.a[4], ret, sys == CT_SYS_MMAP2 ? (__u64)args.a[5] << 12 : args.a[5], !!compat, tier);
+		return 0;
+	}
+	if (!process_may_be_wanted(task->tgid))
+		return 0;
+	if (sys >= CT_SYS_SOCKET) {
+		if (!(parts & CT_PART_CRYPTO))
+			return 0;
+		if (sys == CT_SYS_GETRANDOM)
+			count_random(ret < 0 ? CT_RANDOM_REFUSED : CT_RANDOM_GETRANDOM, ret < 0 ? 0 : ret, ret < 0 ? ret : 0);
+		else
+			kernel_call(sys, !!compat, ret);
+		return 0;
+	}
+	if (parts & CT_PART_FILES)
+		open_syscall(task, regs, ret, sys, compat, tier);
+	return 0;
+}
+
+SEC("tp_btf/sys_exit")
+int BPF_PROG(sys_exit, struct pt_regs *regs, long ret)
+{
+	return call_ended(bpf_get_current_task_btf(), regs, ret, sys_exit_parts, CT_TIER_RAW_TRACEPOINT);
+}
+
+/* The same for the return of a function that a system call is in: its registers are those at the top of its stack. */
+static __always_inline int function_ended(long ret, __u8 parts, __u16 tier)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+
+	return call_ended(task, (struct pt_regs *)bpf_task_pt_regs(task), ret, parts, tier);
+}
+
+/* On whatever function. Those that open return an int, whose upper half is anything. */
+SEC("?kretprobe")
+int open_kretprobe(struct pt_regs *regs)
+{
+	return function_ended((int)return_value(regs), CT_PART_FILES, CT_TIER_KPROBE);
+}
+
+SEC("?kretprobe")
+int call_kretprobe(struct pt_regs *regs)
+{
+	return function_ended(return_value(regs), CT_PART_LIBS | CT_PART_CRYPTO, CT_TIER_KPROBE);
+}
+
+/* open, openat, openat2, creat; fs/open.c */
+SEC("?fexit/do_sys_openat2")
+int BPF_PROG(open_fexit, int dfd, const char *path, struct open_how *how, long ret)
+{
+	return function_ended((int)ret, CT_PART_FILES, CT_TIER_FENTRY);
+}
+
+/* open_by_handle_at; fs/fhandle.c */
+SEC("?fexit/do_handle_open")
+int BPF_PROG(handle_fexit, int mount_fd, void *handle, int flags, long ret)
+{
+	return function_ended((int)ret, CT_PART_FILES, CT_TIER_FENTRY);
+}
+
+/* mmap, mmap2; mm/mmap.c */
+SEC("?fexit/ksys_mmap_pgoff")
+int BPF_PROG(mmap_fexit, unsigned long address, unsigned long len, unsigned long prot, unsigned long flags,
+	     unsigned long fd, unsigned long offset, long ret)
+{
+	return function_ended(ret, CT_PART_LIBS, CT_TIER_FENTRY);
+}
+
+/* System calls by the name of what the table points to, which the kernel gives all of its registers. */
+#if defined(__TARGET_ARCH_x86)
+#define CT_CALL_PREFIX "__x64_sys_"
+#elif defined(__TARGET_ARCH_arm64)
+#define CT_CALL_PREFIX "__arm64_sys_"
+#endif
+
+#define CT_CALL_FEXIT(call)                                                                                            \
+	SEC("?fexit/" CT_CALL_PREFIX #call)                                                                            \
+	int BPF_PROG(call##_fexit, struct pt_regs *regs, long ret)                                                     \
+	{                                                                                                              \
+		return call_ended(bpf_get_current_task_btf(), regs, ret, CT_PART_CRYPTO, CT_TIER_FENTRY);              \
+	}
+
+CT_CALL_FEXIT(socket)
+CT_CALL_FEXIT(bind)
+CT_CALL_FEXIT(setsockopt)
+CT_CALL_FEXIT(add_key)
+CT_CALL_FEXIT(request_key)
+CT_CALL_FEXIT(keyctl)
+CT_CALL_FEXIT(getrandom)
+
+#endif
