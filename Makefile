@@ -1,5 +1,5 @@
 # Thin: what a developer types. The work is in cargo and in scripts/.
-.PHONY: build demo test bench goldens lint package clean
+.PHONY: build demo test bench kernel-matrix goldens lint package clean
 
 build:
 	scripts/setup
@@ -17,6 +17,10 @@ bench:
 	scripts/setup --tests
 	scripts/bench
 	scripts/bench-commands
+
+kernel-matrix:
+	scripts/setup --matrix
+	scripts/kernel-matrix
 
 goldens:
 	cargo build --locked --bins

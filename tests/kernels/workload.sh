@@ -2,6 +2,8 @@
 # What scripts/kernel-matrix records on each kernel, and on the machine it runs on: opens of every kind, processes that end at
 # once, a TLS handshake. What it does is the same everywhere, so what is recorded of it has to be.
 set -e
+# Nothing of what was recorded before.
+rm -rf /tmp/crypto-trace-matrix
 dir=/tmp/crypto-trace-matrix
 mkdir -p $dir/sub && cd $dir
 umask 022
@@ -26,8 +28,8 @@ done
 openssl s_server -accept 127.0.0.1:4433 -key server.key -cert server.crt -naccept 1 -quiet > /dev/null 2>&1 &
 server=$!
 i=0
-# Its listening socket, by address and port; to connect to it would be its only connection.
-until [ $i -ge 300 ] || grep -q ' 0100007F:1151 ' /proc/net/tcp; do
+# Its listening socket, by address, port and state; to connect to it would be its only connection.
+until [ $i -ge 300 ] || grep -q ' 0100007F:1151 00000000:0000 0A ' /proc/net/tcp; do
 	sleep 0.1
 	i=$((i + 1))
 done

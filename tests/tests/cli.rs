@@ -7,7 +7,9 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use crypto_trace_tests::{Finished, Process, analyze_binary, capture_binary, live, put_program, run, skip, workload};
+use crypto_trace_tests::{
+    Capture, Finished, Process, analyze_binary, capture_binary, live, put_program, run, skip, workload,
+};
 
 /// Runs `crypto-trace-capture` with the words of `line`.
 fn capture(line: &str) -> Finished {
@@ -152,6 +154,28 @@ fn a_terminal_is_no_place_for_segments() {
 }
 
 /// There the ids the kernel tells are not those the user gave.
+/// Whether this kernel has them or not; what they record is tested by scripts/kernel-matrix.
+#[test]
+fn a_tier_that_is_asked_for_is_had_or_refused() {
+    let Some(_permit) = live() else { return };
+    for (tier, lacking) in [
+        ("tracepoint", None),
+        ("kprobe", Some("lacks kprobes")),
+        ("fentry", Some("lacks programs on kernel functions")),
+    ] {
+        let done = Capture::new().options(["--tier", tier]).command(["true"]).run();
+        let attached = "file_open, lib_load: attached (raw_tracepoint, ";
+        match (done.code(), lacking) {
+            (0, _) if tier == "tracepoint" => assert!(done.stderr.contains(attached), "{}", done.stderr),
+            (0, _) => assert!(done.stderr.contains(&format!("file_open: attached ({tier}, ")), "{}", done.stderr),
+            (4, Some(lacking)) => {
+                assert!(done.stderr.contains(lacking) && done.stderr.contains("--tier auto"), "{}", done.stderr);
+            }
+            (code, _) => panic!("{tier}: exit code {code}: {}", done.stderr),
+        }
+    }
+}
+
 #[test]
 fn in_a_pid_namespace_selection_by_process_is_refused() {
     let Some(_permit) = live() else { return };

@@ -7,6 +7,7 @@ mod batch;
 pub mod globs;
 mod library;
 mod load;
+mod log;
 mod missed;
 mod random;
 mod select;

@@ -9,11 +9,13 @@ use libbpf_rs::{ErrorKind, Link, MapCore as _, MapFlags, MapHandle, OpenObject, 
 use rustix::thread::{MembarrierCommand, membarrier};
 
 use crate::library::CountingProbe;
-use crate::missed::missed_runs;
+use crate::log::Log;
+use crate::missed::{missed_returns, missed_runs};
 use crate::random::RandomCounts;
 use crate::select::{Selection, Tables};
 use crate::skel::{CryptoTraceSkel, CryptoTraceSkelBuilder, types};
 use crate::tiers::{self, Plan};
+use crate::trial::lacking;
 
 /// Rows of the counters map that are not kinds; `enum ct_counter` in abi.h.
 const COUNTER_TARGETS_FULL: u32 = 48;
@@ -45,6 +47,8 @@ pub enum LoadError {
         action: &'static str,
         /// What libbpf said.
         source: libbpf_rs::Error,
+        /// What libbpf and the kernel's verifier said before that, in many lines; it may be empty.
+        log: String,
     },
 }
 
@@ -54,7 +58,7 @@ impl LoadError {
         if source.kind() == ErrorKind::PermissionDenied && os_error(&source) != Some(EACCES) {
             Self::Permission(source)
         } else {
-            Self::Failed { action, source }
+            Self::Failed { action, source, log: String::new() }
         }
     }
 }
@@ -115,7 +119,8 @@ pub enum CounterKind {
     TargetsFull,
     /// Opens whose path could not be read and so not judged.
     Unreadable,
-    /// Runs the kernel skipped because the program was active on that CPU: what they would have seen is unknown.
+    /// Runs the kernel skipped because the program was active on that CPU, or because it had no room to remember a return: what
+    /// they would have seen is unknown.
     MissedRun,
 }
 
@@ -180,6 +185,18 @@ impl Programs {
     /// # Errors
     /// [`LoadError`]: no privileges, a kernel without BTF or ring buffers, or a refusal of the verifier.
     pub fn load(selection: &Selection, rings: RingSizes) -> Result<Self, LoadError> {
+        let log = Log::begin();
+        let loaded = Self::load_best(selection, rings);
+        match loaded {
+            Err(LoadError::Failed { action, source, .. }) => Err(match lacking() {
+                Some(what) => LoadError::Unsupported { what },
+                None => LoadError::Failed { action, source, log: log.text() },
+            }),
+            loaded => loaded,
+        }
+    }
+
+    fn load_best(selection: &Selection, rings: RingSizes) -> Result<Self, LoadError> {
         if !std::path::Path::new("/sys/kernel/btf/vmlinux").exists() {
             return Err(LoadError::Unsupported { what: "BTF (CONFIG_DEBUG_INFO_BTF, /sys/kernel/btf/vmlinux)" });
         }
@@ -410,7 +427,8 @@ impl Programs {
             programs.push(&progs.socket_state);
         }
         let programs = programs.into_iter().map(|program| program.as_fd()).chain(tiers::loaded(&self.skel));
-        let missed: u64 = programs.filter_map(missed_runs).sum();
+        let returns = self.links.iter().filter_map(|link| missed_returns(link.as_fd()));
+        let missed: u64 = programs.filter_map(missed_runs).chain(returns).sum();
         if missed > 0 {
             // When is not known: the caller's reading says by when.
             rows.push(Counters { kind: CounterKind::MissedRun, produced: 0, lost: missed, last_lost_ns: u64::MAX });
@@ -512,7 +530,9 @@ pub(crate) fn os_error(error: &libbpf_rs::Error) -> Option<i32> {
         }
         source = error.source();
     }
-    None
+    // libbpf-rs does not hand out an error that is the system's own and nothing else, but it shows it.
+    let text = error.to_string();
+    text.split("(os error ").nth(1)?.split(')').next()?.parse().ok()
 }
 
 /// errno of a libbpf error kind, for the record; 0 when it has none that matters.

@@ -6,8 +6,8 @@
 use std::os::fd::{AsFd as _, BorrowedFd};
 
 use crypto_trace_format::record::{ProbeState, Tier};
-use libbpf_rs::btf::types::Func;
 use libbpf_rs::btf::Btf;
+use libbpf_rs::btf::types::Func;
 use libbpf_rs::{ErrorKind, Link, ProgramMut};
 
 use crate::load::{LoadError, ProbeReport, plain_report, report};
@@ -293,7 +293,8 @@ impl Plan {
                 _ => Some("file_open, lib_load"),
             };
             let crypto = (parts & PART_CRYPTO != 0).then_some("kernel_crypto");
-            reports.extend([probe, crypto].into_iter().flatten().map(|probe| ProbeReport { probe, ..attached.clone() }));
+            reports
+                .extend([probe, crypto].into_iter().flatten().map(|probe| ProbeReport { probe, ..attached.clone() }));
         }
         reports
     }

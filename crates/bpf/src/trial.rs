@@ -3,9 +3,12 @@
 
 use std::os::fd::{FromRawFd as _, OwnedFd};
 use std::path::Path;
+use std::ptr::null;
 
 use libbpf_rs::libbpf_sys::{
-    BPF_ALU64, BPF_EXIT, BPF_JMP, BPF_K, BPF_MOV, BPF_PROG_TYPE_TRACING, BPF_TRACE_FEXIT, bpf_insn, bpf_prog_load, bpf_prog_load_opts,
+    BPF_ALU64, BPF_EXIT, BPF_FUNC_loop, BPF_JMP, BPF_K, BPF_MAP_TYPE_RINGBUF, BPF_MOV, BPF_PROG_TYPE_KPROBE,
+    BPF_PROG_TYPE_TRACING, BPF_TRACE_FEXIT, bpf_insn, bpf_prog_load, bpf_prog_load_opts, libbpf_probe_bpf_helper,
+    libbpf_probe_bpf_map_type,
 };
 use rustix::io::Errno;
 
@@ -27,7 +30,14 @@ pub(crate) fn fentry_is_refused() -> bool {
     };
     // SAFETY: all pointers are to values that live longer than the call, and the count is that of the instructions.
     let result = unsafe {
-        bpf_prog_load(BPF_PROG_TYPE_TRACING, c"ct_trial".as_ptr(), c"GPL".as_ptr(), program.as_ptr(), program.len() as _, &raw mut options)
+        bpf_prog_load(
+            BPF_PROG_TYPE_TRACING,
+            c"ct_trial".as_ptr(),
+            c"GPL".as_ptr(),
+            program.as_ptr(),
+            program.len() as _,
+            &raw mut options,
+        )
     };
     if result >= 0 {
         // SAFETY: the kernel has just made this descriptor, and nobody else knows of it.
@@ -36,9 +46,30 @@ pub(crate) fn fentry_is_refused() -> bool {
     [Errno::PERM, Errno::ACCESS].iter().any(|errno| result == -errno.raw_os_error())
 }
 
+/// What this kernel is too old for, asked when loading has failed.
+pub(crate) fn lacking() -> Option<&'static str> {
+    // SAFETY: no pointers are passed but those that may be null; both load something small and let it go.
+    let [ring_buffer, bpf_loop] = unsafe {
+        [
+            libbpf_probe_bpf_map_type(BPF_MAP_TYPE_RINGBUF, null()),
+            libbpf_probe_bpf_helper(BPF_PROG_TYPE_KPROBE, BPF_FUNC_loop, null()),
+        ]
+    };
+    // Negative: not known.
+    match (ring_buffer, bpf_loop) {
+        (0, _) => Some("BPF ring buffers: Linux 5.8 or newer has them, and 5.17 or newer is needed"),
+        (_, 0) => Some("bpf_loop, without which paths cannot be resolved: Linux 5.17 or newer has it"),
+        _ => None,
+    }
+}
+
 /// Whether kernel functions can be probed by traps.
 pub(crate) fn has_kprobes() -> bool {
-    ["/sys/bus/event_source/devices/kprobe/type", "/sys/kernel/tracing/kprobe_events", "/sys/kernel/debug/tracing/kprobe_events"]
-        .iter()
-        .any(|path| Path::new(path).exists())
+    [
+        "/sys/bus/event_source/devices/kprobe/type",
+        "/sys/kernel/tracing/kprobe_events",
+        "/sys/kernel/debug/tracing/kprobe_events",
+    ]
+    .iter()
+    .any(|path| Path::new(path).exists())
 }

@@ -9,8 +9,8 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crypto_trace_bpf::{ArgvSelection, TierChoice};
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use crypto_trace_bpf::{ArgvSelection, TierChoice};
 
 pub use capture::{CaptureArgs, EVENT_RING_BYTES};
 pub use doctor::{DoctorArgs, DoctorFormat};

@@ -563,6 +563,9 @@ impl From<LoadError> for Failure {
         match &error {
             LoadError::Permission(_) => Self::privileges(format!("{error} (needs CAP_BPF and CAP_PERFMON, or root)")),
             LoadError::Unsupported { .. } => Self::unsupported(error.to_string()),
+            LoadError::Failed { log, .. } if !log.is_empty() => {
+                Self::bpf(format!("{error}; libbpf said:\n{}", log.trim_end()))
+            }
             _ => Self::bpf(error.to_string()),
         }
     }

@@ -4,7 +4,9 @@ use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use crypto_trace_tests::{ATTACHED, Capture, Process, Trace, analyze_binary, capture_binary, live, run, skip, workload};
+use crypto_trace_tests::{
+    ATTACHED, Capture, Process, Trace, analyze_binary, capture_binary, live, run, skip, workload,
+};
 use rustix::process::Signal;
 
 use crate::support::{analyze, directory, stop_line, touch, until};

@@ -17,7 +17,9 @@ pub(super) fn try_out() -> Vec<Finding> {
         Ok(findings) => findings,
         Err(failure) => {
             let advice = "record would fail with the same; the kernel log (dmesg) may tell more";
-            vec![Finding::unusable("probes", format!("{:#}", failure.error), advice, failure.code)]
+            // The first line: what libbpf said comes after it.
+            let why = format!("{:#}", failure.error);
+            vec![Finding::unusable("probes", why.lines().next().unwrap_or_default().to_owned(), advice, failure.code)]
         }
     }
 }
