@@ -1,4 +1,4 @@
-//! Compiles the BPF programs and generates their skeleton.
+//! Compiles the BPF programs, once for Linux 5.17 and newer and once for older ones, and generates their skeleton.
 //!
 //! Before that it writes `abi_check.h`: one `_Static_assert` per field of every record, made from the layout tables of
 //! the format crate, so that the C structs and the Rust structs cannot differ.
@@ -27,8 +27,7 @@ fn main() -> Result<()> {
     println!("cargo:rerun-if-changed=src/bpf");
     println!("cargo:rerun-if-env-changed=CLANG");
 
-    let mut builder = SkeletonBuilder::new();
-    builder.source(Path::new(SOURCE)).clang_args([
+    let arguments = [
         format!("-D__TARGET_ARCH_{arch}"),
         format!("-I{}", out.display()),
         format!("-I{libbpf}"),
@@ -36,13 +35,35 @@ fn main() -> Result<()> {
         "-Werror".into(),
         "-Wno-unused-function".into(),
         "-mcpu=v3".into(),
-    ]);
+    ];
+    let new = skeleton(&out.join("new"), &arguments)?;
+    let old = skeleton(&out.join("old"), &[&arguments[..], &["-DCT_OLD_KERNEL".into()]].concat())?;
+    let same = |text: &str| text.split_once(OBJECT).map(|(before, _)| before.to_owned());
+    anyhow::ensure!(same(&new) == same(&old), "the programs for older kernels differ in maps, programs or layout");
+    // One skeleton for both: which object it opens is decided when it is opened.
+    let opened = new.replacen(OPENS, OPENS_EITHER, 1);
+    anyhow::ensure!(opened != new, "libbpf-cargo makes skeletons that open their object in another way: see build.rs");
+    std::fs::write(out.join("crypto_trace.skel.rs"), opened).context("cannot write the skeleton")
+}
+
+/// Where a generated skeleton holds its object, and where it opens it; what that becomes.
+const OBJECT: &str = "static DATA: ";
+const OPENS: &str = "ObjectSkeletonConfigBuilder::new(&DATA)";
+const OPENS_EITHER: &str = "ObjectSkeletonConfigBuilder::new(crate::object::bytes(&DATA))";
+
+/// Compiles the programs into a directory; the text of their skeleton.
+fn skeleton(out: &Path, arguments: &[String]) -> Result<String> {
+    std::fs::create_dir_all(out).with_context(|| format!("cannot create {}", out.display()))?;
+    let mut builder = SkeletonBuilder::new();
+    builder.source(Path::new(SOURCE)).clang_args(arguments).obj(out.join("crypto_trace.bpf.o"));
     if let Some(clang) = std::env::var_os("CLANG") {
         builder.clang(clang);
     }
+    let text = out.join("crypto_trace.skel.rs");
     builder
-        .build_and_generate(out.join("crypto_trace.skel.rs"))
-        .with_context(|| format!("cannot build {SOURCE} (clang 14 or newer is needed: run scripts/setup)"))
+        .build_and_generate(&text)
+        .with_context(|| format!("cannot build {SOURCE} (clang 14 or newer is needed: run scripts/setup)"))?;
+    std::fs::read_to_string(&text).with_context(|| format!("cannot read {}", text.display()))
 }
 
 /// C source that fails to compile where a C struct differs from its Rust layout.

@@ -38,6 +38,7 @@ for tier in $tiers; do
 		echo $? > /results/tests-$name-$tier.exit
 	done < /tests
 done
+dmesg > /results/dmesg
 echo "matrix: sending"
 stty raw -echo < /dev/ttyS1
 cd /results && tar cf - . | gzip > /dev/ttyS1

@@ -9,6 +9,7 @@ mod library;
 mod load;
 mod log;
 mod missed;
+mod object;
 mod random;
 mod select;
 mod tiers;

@@ -11,15 +11,19 @@ use rustix::thread::{MembarrierCommand, membarrier};
 use crate::library::CountingProbe;
 use crate::log::Log;
 use crate::missed::{missed_returns, missed_runs};
+use crate::object::is_old;
 use crate::random::RandomCounts;
 use crate::select::{Selection, Tables};
-use crate::skel::{CryptoTraceSkel, CryptoTraceSkelBuilder, types};
+use crate::skel::{CryptoTraceSkel, CryptoTraceSkelBuilder, OpenCryptoTraceSkel, types};
 use crate::tiers::{self, Plan};
-use crate::trial::lacking;
+use crate::trial::{lacking, warns_of_lazy_maps};
 
 /// Rows of the counters map that are not kinds; `enum ct_counter` in abi.h.
 const COUNTER_TARGETS_FULL: u32 = 48;
 const COUNTER_UNREADABLE: u32 = 49;
+
+/// What kernels are too old for that have programs of their own.
+const TOO_OLD: &str = "see TLS or calls of libraries before Linux 5.17";
 
 /// Longer than any run of our programs.
 const DETACH_GRACE: std::time::Duration = std::time::Duration::from_millis(20);
@@ -186,6 +190,10 @@ impl Programs {
     /// [`LoadError`]: no privileges, a kernel without BTF or ring buffers, or a refusal of the verifier.
     pub fn load(selection: &Selection, rings: RingSizes) -> Result<Self, LoadError> {
         let log = Log::begin();
+        if is_old() && (selection.library_calls.is_some() || !selection.tls_cgroups.is_empty()) {
+            let source = std::io::Error::from(std::io::ErrorKind::Unsupported).into();
+            return Err(LoadError::Failed { action: TOO_OLD, source, log: String::new() });
+        }
         let loaded = Self::load_best(selection, rings);
         match loaded {
             Err(LoadError::Failed { action, source, .. }) => Err(match lacking() {
@@ -232,6 +240,9 @@ impl Programs {
             program.set_autoload(selection.library_calls.is_some());
         }
         progs.library_count.set_autoload(selection.library_calls.is_some() && selection.algorithms);
+        if warns_of_lazy_maps() && (plan.needs_kprobes() || selection.library_calls.is_some()) {
+            fill_maps_ahead(&mut open).map_err(|e| LoadError::new("size the maps", e))?;
+        }
         let set = |e| LoadError::new("size the ring buffers", e);
         open.maps.lifecycle_ring.set_max_entries(rings.lifecycle_bytes).map_err(set)?;
         open.maps.events_ring.set_max_entries(rings.events_bytes).map_err(set)?;
@@ -487,6 +498,19 @@ pub(crate) fn plain_report(
     message: &str,
 ) -> ProbeReport {
     ProbeReport { probe, tier, target, state, errno: 0, message: message.to_owned() }
+}
+
+/// Entries of the large maps where all of them are allocated ahead.
+const ENTRIES_AHEAD: u32 = 8192;
+
+/// Has the maps of kprobes and uprobes allocate all of their entries when they are made.
+fn fill_maps_ahead(open: &mut OpenCryptoTraceSkel<'_>) -> libbpf_rs::Result<()> {
+    let maps = &mut open.maps;
+    for map in [&mut maps.targets, &mut maps.uses, &mut maps.random_counts, &mut maps.threads] {
+        map.set_max_entries(ENTRIES_AHEAD)?;
+        map.set_map_flags(0)?;
+    }
+    [&mut maps.names, &mut maps.directories, &mut maps.uids].into_iter().try_for_each(|map| map.set_map_flags(0))
 }
 
 fn ring<'cb>(map: &libbpf_rs::MapMut<'_>, mut each: impl FnMut(&[u8]) + 'cb) -> Result<RingBuffer<'cb>, LoadError> {

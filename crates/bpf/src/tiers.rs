@@ -235,6 +235,11 @@ impl Plan {
         *tier = tier.map(|tier| lower(tier, self.kprobes));
     }
 
+    /// Whether any program is to be loaded for kprobes.
+    pub fn needs_kprobes(&self) -> bool {
+        self.kprobes && (self.uses(Tier::KPROBE) || self.tier(Part::Crypto) == Some(Tier::FENTRY))
+    }
+
     /// Says which programs are to be loaded.
     pub fn choose(&self, open: &mut OpenCryptoTraceSkel<'_>) {
         let progs = &mut open.progs;

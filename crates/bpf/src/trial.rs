@@ -48,19 +48,28 @@ pub(crate) fn fentry_is_refused() -> bool {
 
 /// What this kernel is too old for, asked when loading has failed.
 pub(crate) fn lacking() -> Option<&'static str> {
-    // SAFETY: no pointers are passed but those that may be null; both load something small and let it go.
-    let [ring_buffer, bpf_loop] = unsafe {
-        [
-            libbpf_probe_bpf_map_type(BPF_MAP_TYPE_RINGBUF, null()),
-            libbpf_probe_bpf_helper(BPF_PROG_TYPE_KPROBE, BPF_FUNC_loop, null()),
-        ]
-    };
+    // SAFETY: the only pointer may be null; something small is made and let go.
+    let ring_buffer = unsafe { libbpf_probe_bpf_map_type(BPF_MAP_TYPE_RINGBUF, null()) };
     // Negative: not known.
-    match (ring_buffer, bpf_loop) {
-        (0, _) => Some("BPF ring buffers: Linux 5.8 or newer has them, and 5.17 or newer is needed"),
-        (_, 0) => Some("bpf_loop, without which paths cannot be resolved: Linux 5.17 or newer has it"),
-        _ => None,
-    }
+    (ring_buffer == 0).then_some("BPF ring buffers: Linux 5.8 or newer has them, and 5.10 or newer is needed")
+}
+
+/// Whether there is no `bpf_loop` (Linux 5.17).
+pub(crate) fn lacks_loops() -> bool {
+    // SAFETY: the only pointer may be null; something small is loaded and let go.
+    let bpf_loop = unsafe { libbpf_probe_bpf_helper(BPF_PROG_TYPE_KPROBE, BPF_FUNC_loop, null()) };
+    // Negative: not known.
+    bpf_loop == 0
+}
+
+/// Whether the kernel log gets a warning, with a stack trace, when a program for kprobes or uprobes has a hash map that
+/// allocates its entries as they come (`check_map_prog_compatibility` in kernel/bpf/verifier.c, until Linux 6.1). By the version:
+/// trying would leave the warning.
+pub(crate) fn warns_of_lazy_maps() -> bool {
+    let uname = rustix::system::uname();
+    let release = uname.release().to_string_lossy();
+    let mut numbers = release.split(['.', '-']).map_while(|part| part.parse::<u32>().ok());
+    (numbers.next(), numbers.next()) < (Some(6), Some(1))
 }
 
 /// Whether kernel functions can be probed by traps.

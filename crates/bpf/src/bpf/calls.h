@@ -83,12 +83,12 @@ static __always_inline int call_ended(struct task_struct *task, struct pt_regs *
 		syscall_args(regs, compat, &args);
 		if (!(args.a[2] & PROT_EXEC) || args.a[3] & MAP_ANONYMOUS)
 			return 0;
-		if ((unsigned long)ret >= (unsigned long)-MAX_ERRNO || !process_may_be_wanted(task->tgid))
+		if ((unsigned long)ret >= (unsigned long)-MAX_ERRNO || !process_may_be_wanted(GET(task, tgid)))
 			return 0;
 		mapped(task, args.a[4], ret, sys == CT_SYS_MMAP2 ? (__u64)args.a[5] << 12 : args.a[5], !!compat, tier);
 		return 0;
 	}
-	if (!process_may_be_wanted(task->tgid))
+	if (!process_may_be_wanted(GET(task, tgid)))
 		return 0;
 	if (sys >= CT_SYS_SOCKET) {
 		if (!(parts & CT_PART_CRYPTO))
@@ -107,15 +107,15 @@ static __always_inline int call_ended(struct task_struct *task, struct pt_regs *
 SEC("tp_btf/sys_exit")
 int BPF_PROG(sys_exit, struct pt_regs *regs, long ret)
 {
-	return call_ended(bpf_get_current_task_btf(), regs, ret, sys_exit_parts, CT_TIER_RAW_TRACEPOINT);
+	return call_ended(current_task(), regs, ret, sys_exit_parts, CT_TIER_RAW_TRACEPOINT);
 }
 
 /* The same for the return of a function that a system call is in: its registers are those at the top of its stack. */
 static __always_inline int function_ended(long ret, __u8 parts, __u16 tier)
 {
-	struct task_struct *task = bpf_get_current_task_btf();
+	struct task_struct *task = current_task();
 
-	return call_ended(task, (struct pt_regs *)bpf_task_pt_regs(task), ret, parts, tier);
+	return call_ended(task, saved_registers(task), ret, parts, tier);
 }
 
 /* On whatever function. Those that open return an int, whose upper half is anything. */
@@ -153,7 +153,7 @@ int BPF_PROG(mmap_fexit, unsigned long address, unsigned long len, unsigned long
 	return function_ended(ret, CT_PART_LIBS, CT_TIER_FENTRY);
 }
 
-/* System calls by the name of what the table points to, which the kernel gives all of its registers. */
+/* System calls, by the name of what the system call table points to. */
 #if defined(__TARGET_ARCH_x86)
 #define CT_CALL_PREFIX "__x64_sys_"
 #elif defined(__TARGET_ARCH_arm64)
@@ -162,9 +162,9 @@ int BPF_PROG(mmap_fexit, unsigned long address, unsigned long len, unsigned long
 
 #define CT_CALL_FEXIT(call)                                                                                            \
 	SEC("?fexit/" CT_CALL_PREFIX #call)                                                                            \
-	int BPF_PROG(call##_fexit, struct pt_regs *regs, long ret)                                                     \
+	int BPF_PROG(call##_fexit, void *regs, long ret)                                                               \
 	{                                                                                                              \
-		return call_ended(bpf_get_current_task_btf(), regs, ret, CT_PART_CRYPTO, CT_TIER_FENTRY);              \
+		return function_ended(ret, CT_PART_CRYPTO, CT_TIER_FENTRY);                                            \
 	}
 
 CT_CALL_FEXIT(socket)

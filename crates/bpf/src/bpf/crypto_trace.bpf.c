@@ -4,6 +4,7 @@
  *
  *   abi.h           records and configuration, shared with Rust
  *   kernel.h        the kernel's types, as far as used
+ *   current.h       the current task, and what older kernels do in other ways
  *   maps.h          maps, counters, scratch
  *   record.h        header, append, emit
  *   path.h          absolute paths
@@ -23,6 +24,7 @@
 
 #include "abi.h"
 #include "abi_check.h"
+#include "current.h"
 #include "maps.h"
 #include "record.h"
 #include "path.h"

@@ -21,12 +21,12 @@ struct ct_open {
 
 static __always_inline struct file *file_of_fd(struct task_struct *task, __u32 fd)
 {
-	struct fdtable *fdt = task->files->fdt;
+	struct fdtable *fdt = GET2(task, files, fdt);
 	struct file *file = NULL;
 
-	if (fd >= fdt->max_fds)
+	if (fd >= GET(fdt, max_fds))
 		return NULL;
-	bpf_probe_read_kernel(&file, sizeof(file), fdt->fd + fd);
+	bpf_probe_read_kernel(&file, sizeof(file), GET(fdt, fd) + fd);
 	return file;
 }
 
@@ -52,7 +52,7 @@ static __always_inline struct path base_directory(struct task_struct *task, __s3
  */
 __noinline int given_dir_wanted(__u32 slot, __u32 len, __s32 dfd)
 {
-	struct task_struct *task = bpf_get_current_task_btf();
+	struct task_struct *task = current_task();
 	struct ct_dir_key *key;
 	struct ct_scratch *s;
 	int last, up, n;

@@ -40,7 +40,7 @@ static __always_inline int comm_wanted(struct task_struct *task)
 	bpf_probe_read_kernel(comm, sizeof(comm), task->comm);
 	if (comm_contains((const char *)comm))
 		return 1;
-	bpf_probe_read_kernel(comm, sizeof(comm), task->group_leader->comm);
+	bpf_probe_read_kernel(comm, sizeof(comm), GET(task, group_leader)->comm);
 	return comm_contains((const char *)comm);
 }
 
@@ -100,13 +100,13 @@ static __always_inline int process_may_be_wanted(__u32 tgid)
 
 static __always_inline int process_wanted(struct task_struct *task)
 {
-	__u32 tgid = task->tgid;
+	__u32 tgid = GET(task, tgid);
 	__u32 uid;
 
 	if (tgid == cfg.self_tgid)
 		return 0;
 	if (cfg.filter_uid) {
-		uid = task->real_cred->uid.val;
+		uid = GET2(task, real_cred, uid.val);
 		if (!bpf_map_lookup_elem(&uids, &uid))
 			return 0;
 	}
@@ -238,7 +238,7 @@ struct ct_slash {
 	int found;
 };
 
-static long slash_step(__u32 i, void *ctx)
+static __noinline long slash_step(__u32 i, void *ctx)
 {
 	struct ct_slash *slash = ctx;
 
@@ -260,7 +260,15 @@ __noinline int slash_before(__u32 slot, __u32 end)
 	slash.s = bpf_map_lookup_elem(&scratch, &slot);
 	if (!slash.s)
 		return -1;
+#ifndef CT_OLD_KERNEL
 	bpf_loop(CT_COMPONENT_MAX + 1, slash_step, &slash, 0);
+#else
+#pragma clang loop unroll(disable)
+	for (__u32 i = 0; i <= CT_COMPONENT_MAX; i++) {
+		if (slash_step(i, &slash))
+			break;
+	}
+#endif
 	return slash.found;
 }
 

@@ -129,7 +129,11 @@ static __always_inline int wanted_setsockopt(struct ct_kernel_call *call, struct
 	if (cipher < CT_TLS_CIPHERS)
 		__builtin_memcpy(call->text, tls_ciphers[cipher], sizeof(call->text));
 	else
+#ifndef CT_OLD_KERNEL
 		BPF_SNPRINTF(call->text, sizeof(call->text), "%u", info.cipher_type);
+#else
+		__builtin_memcpy(call->text, "unknown", sizeof("unknown"));
+#endif
 	return 1;
 }
 
@@ -185,9 +189,9 @@ static __always_inline __u32 append_kernel_text(struct ct_scratch *s, __u32 *pos
 }
 
 /* Records the call, if its process is wanted. */
-__noinline int tell_kernel_call(struct ct_kernel_call *call)
+static __noinline int tell_kernel_call(struct ct_kernel_call *call)
 {
-	struct task_struct *task = bpf_get_current_task_btf();
+	struct task_struct *task = current_task();
 	struct ct_api_call *api;
 	struct ct_scratch *s;
 	struct ct_header *h;
@@ -257,12 +261,12 @@ static __always_inline __u32 socketcall_args(struct ct_args *args)
 /* A system call from CT_SYS_SOCKET on, but for getrandom(2), has ended in the current thread. */
 __noinline int kernel_call(__u32 sys, __u32 compat, __s64 ret)
 {
-	struct task_struct *task = bpf_get_current_task_btf();
+	struct task_struct *task = current_task();
 	struct ct_kernel_call call = { .fd = -1, .state = CT_API_RESULT, .result = ret, .compat = compat };
 	struct ct_args args;
 	int wanted;
 
-	syscall_args((struct pt_regs *)bpf_task_pt_regs(task), compat, &args);
+	syscall_args(saved_registers(task), compat, &args);
 	if (sys == CT_SYS_SOCKETCALL)
 		sys = socketcall_args(&args);
 	switch (sys) {

@@ -271,6 +271,29 @@ static __always_inline void count_lost(__u32 kind)
 	}
 }
 
+/* Whether it was free, and now is not. Others on this CPU may do the same in the middle of it. */
+static __always_inline int scratch_hold(struct ct_scratch *s)
+{
+#ifndef CT_OLD_KERNEL
+	return !__sync_fetch_and_or(&s->busy, 1);
+#else
+	__sync_fetch_and_add(&s->busy, 1);
+	if (*(volatile __u32 *)&s->busy == 1)
+		return 1;
+	__sync_fetch_and_add(&s->busy, -1);
+	return 0;
+#endif
+}
+
+static __always_inline void scratch_give(struct ct_scratch *s)
+{
+#ifndef CT_OLD_KERNEL
+	__sync_fetch_and_and(&s->busy, 0);
+#else
+	__sync_fetch_and_add(&s->busy, -1);
+#endif
+}
+
 /* Takes a free scratch slot; the slot's number goes to *slot for the path walk. NULL: both are taken. */
 static __always_inline struct ct_scratch *scratch_take(__u32 *slot)
 {
@@ -278,22 +301,18 @@ static __always_inline struct ct_scratch *scratch_take(__u32 *slot)
 	__u32 i = 0;
 
 	s = bpf_map_lookup_elem(&scratch, &i);
-	if (s && !__sync_fetch_and_or(&s->busy, 1)) {
+	if (s && scratch_hold(s)) {
 		*slot = 0;
 		return s;
 	}
 	i = 1;
 	s = bpf_map_lookup_elem(&scratch, &i);
-	if (s && !__sync_fetch_and_or(&s->busy, 1)) {
+	if (s && scratch_hold(s)) {
 		*slot = 1;
 		return s;
 	}
 	return NULL;
 }
 
-static __always_inline void scratch_give(struct ct_scratch *s)
-{
-	__sync_fetch_and_and(&s->busy, 0);
-}
 
 #endif

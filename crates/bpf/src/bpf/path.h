@@ -8,6 +8,7 @@
 
 /* PATH_MAX bytes hold at most half as many components; each may be a mount as well. */
 #define CT_PATH_STEPS 4096
+#define CT_PATH_STEPS_OLD 64
 
 /* Result of a walk: where in scratch->path it begins (it ends at CT_PATH_END), and record flags in the high half. */
 #define WALK_START(r) ((__u32)(r) & 0xffff)
@@ -53,7 +54,7 @@ static __always_inline int prepend(struct ct_walk *w, const struct qstr *name, _
 }
 
 /* One step towards the root: over a mount, or over one component. Returns 1 when the walk has ended. */
-static long walk_step(__u64 i, struct ct_walk *w)
+static __noinline long walk_step(__u64 i, struct ct_walk *w)
 {
 	struct dentry *dentry = w->dentry;
 	struct dentry *parent;
@@ -104,7 +105,15 @@ __noinline int walk_path(__u64 dentry_ptr, __u64 vfsmount_ptr, __u32 slot)
 	w.slot = slot;
 	w.start = CT_PATH_END;
 	w.flags = CT_F_PATH_PARTIAL;
+#ifndef CT_OLD_KERNEL
 	bpf_loop(CT_PATH_STEPS, walk_step, &w, 0);
+#else
+#pragma clang loop unroll(disable)
+	for (int i = 0; i < CT_PATH_STEPS_OLD; i++) {
+		if (walk_step(i, &w))
+			break;
+	}
+#endif
 	if (w.start == CT_PATH_END && !w.flags) {
 		struct ct_scratch *s = bpf_map_lookup_elem(&scratch, &slot);
 

@@ -53,17 +53,17 @@ const volatile struct ct_random random_layout = {};
 /* One more call, or open, of the current process. Some call it without end, so its pointers are typed ones: see record.h. */
 __noinline int count_random(__u32 source, __u64 bytes, __s32 error)
 {
-	struct task_struct *task = bpf_get_current_task_btf();
-	struct task_struct *leader = task->group_leader;
-	const struct cred *cred = task->real_cred;
+	struct task_struct *task = current_task();
+	struct task_struct *leader = GET(task, group_leader);
+	const struct cred *cred = GET(task, real_cred);
 	struct ct_process_key key = {};
 	struct ct_random *r;
 	__u64 comm[2];
 
 	if (source >= CT_RANDOM_SOURCES || !process_wanted(task))
 		return 0;
-	key.tgid = task->tgid;
-	key.start_ns = leader->start_boottime;
+	key.tgid = GET(task, tgid);
+	key.start_ns = GET(leader, start_boottime);
 	r = bpf_map_lookup_elem(&random_counts, &key);
 	if (!r) {
 		/* Zeros. Another thread may be first; either way it is there now, or there is no room. */
@@ -74,13 +74,12 @@ __noinline int count_random(__u32 source, __u64 bytes, __s32 error)
 			return 0;
 		}
 	}
-	comm[0] = ((__u64 *)leader->comm)[0];
-	comm[1] = ((__u64 *)leader->comm)[1];
+	read_comm(comm, leader);
 	/* Written only when changed, so that a reader hardly ever finds half of one. */
 	if (((__u64 *)r->comm)[0] != comm[0] || ((__u64 *)r->comm)[1] != comm[1])
 		__builtin_memcpy(r->comm, comm, sizeof(comm));
-	r->uid = cred->uid.val;
-	r->gid = cred->gid.val;
+	r->uid = GET(cred, uid.val);
+	r->gid = GET(cred, gid.val);
 	if (error)
 		r->error = error;
 	__sync_fetch_and_add(&r->bytes, bytes);

@@ -19,8 +19,8 @@ static __always_inline void header_init(struct ct_header *h, struct task_struct 
 	h->time_ns = bpf_ktime_get_boot_ns();
 	h->cpu = (__u16)bpf_get_smp_processor_id();
 	h->flags = 0;
-	h->tid = task->pid;
-	h->tgid = task->tgid;
+	h->tid = GET(task, pid);
+	h->tgid = GET(task, tgid);
 	h->uid = BPF_CORE_READ(cred, uid.val);
 	h->gid = BPF_CORE_READ(cred, gid.val);
 	h->start_ns = BPF_CORE_READ(task, group_leader, start_boottime);

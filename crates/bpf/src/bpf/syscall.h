@@ -56,12 +56,12 @@ static __always_inline __u64 call_argument(const struct ct_call_args *args, __s8
 
 static __always_inline long syscall_number(struct pt_regs *regs)
 {
-	return (long)regs->orig_ax;
+	return (long)GET(regs, orig_ax);
 }
 
 static __always_inline int is_compat(struct task_struct *task)
 {
-	return task->thread_info.status & TS_COMPAT;
+	return GET(task, thread_info.status) & TS_COMPAT;
 }
 
 /* The 64 bit table; x32 calls have their own bit and the same numbers for these, but for setsockopt: x32's is not seen. */
@@ -138,19 +138,19 @@ static __always_inline enum ct_sys syscall_compat(long nr)
 static __always_inline void syscall_args(struct pt_regs *regs, int compat, struct ct_args *args)
 {
 	if (compat) {
-		args->a[0] = (__u32)regs->bx;
-		args->a[1] = (__u32)regs->cx;
-		args->a[2] = (__u32)regs->dx;
-		args->a[3] = (__u32)regs->si;
-		args->a[4] = (__u32)regs->di;
-		args->a[5] = (__u32)regs->bp;
+		args->a[0] = (__u32)GET(regs, bx);
+		args->a[1] = (__u32)GET(regs, cx);
+		args->a[2] = (__u32)GET(regs, dx);
+		args->a[3] = (__u32)GET(regs, si);
+		args->a[4] = (__u32)GET(regs, di);
+		args->a[5] = (__u32)GET(regs, bp);
 	} else {
-		args->a[0] = regs->di;
-		args->a[1] = regs->si;
-		args->a[2] = regs->dx;
-		args->a[3] = regs->r10;
-		args->a[4] = regs->r8;
-		args->a[5] = regs->r9;
+		args->a[0] = GET(regs, di);
+		args->a[1] = GET(regs, si);
+		args->a[2] = GET(regs, dx);
+		args->a[3] = GET(regs, r10);
+		args->a[4] = GET(regs, r8);
+		args->a[5] = GET(regs, r9);
 	}
 }
 
@@ -200,12 +200,12 @@ static __always_inline __u64 call_site(struct pt_regs *regs, __u64 stack)
 
 static __always_inline long syscall_number(struct pt_regs *regs)
 {
-	return regs->syscallno;
+	return GET(regs, syscallno);
 }
 
 static __always_inline int is_compat(struct task_struct *task)
 {
-	return (task->thread_info.flags >> TIF_32BIT) & 1;
+	return (GET(task, thread_info.flags) >> TIF_32BIT) & 1;
 }
 
 static __always_inline enum ct_sys syscall_native(long nr)
@@ -275,12 +275,12 @@ static __always_inline enum ct_sys syscall_compat(long nr)
 
 static __always_inline void syscall_args(struct pt_regs *regs, int compat, struct ct_args *args)
 {
-	args->a[0] = regs->orig_x0;
-	args->a[1] = regs->regs[1];
-	args->a[2] = regs->regs[2];
-	args->a[3] = regs->regs[3];
-	args->a[4] = regs->regs[4];
-	args->a[5] = regs->regs[5];
+	args->a[0] = GET(regs, orig_x0);
+	args->a[1] = GET(regs, regs[1]);
+	args->a[2] = GET(regs, regs[2]);
+	args->a[3] = GET(regs, regs[3]);
+	args->a[4] = GET(regs, regs[4]);
+	args->a[5] = GET(regs, regs[5]);
 }
 
 /* Procedure Call Standard for the Arm 64-bit Architecture, section 6.8. */

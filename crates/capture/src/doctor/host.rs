@@ -38,7 +38,7 @@ pub(super) fn kernel() -> Vec<Finding> {
         Err(error) => Finding::unusable(
             "btf",
             format!("{btf}: {error}"),
-            "a kernel with CONFIG_DEBUG_INFO_BTF=y is needed (5.17 or newer), with sysfs mounted on /sys",
+            "a kernel with CONFIG_DEBUG_INFO_BTF=y is needed (5.10 or newer), with sysfs mounted on /sys",
             UNSUPPORTED,
         ),
     });
