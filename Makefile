@@ -1,5 +1,5 @@
 # Thin: what a developer types. The work is in cargo and in scripts/.
-.PHONY: build demo test bench kernel-matrix goldens lint package clean
+.PHONY: build demo test bench kernel-matrix instructions goldens lint package clean
 
 build:
 	scripts/setup
@@ -21,6 +21,10 @@ bench:
 kernel-matrix:
 	scripts/setup --matrix
 	scripts/kernel-matrix
+
+instructions:
+	scripts/setup --matrix
+	scripts/instructions
 
 goldens:
 	cargo build --locked --bins

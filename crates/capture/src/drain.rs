@@ -153,7 +153,7 @@ impl Blocks {
     }
 
     /// Hands full blocks to the writer; false when its queue has no room.
-    fn ship(&mut self, queue: &SyncSender<Message>, flush: bool) -> bool {
+    pub fn ship(&mut self, queue: &SyncSender<Message>, flush: bool) -> bool {
         let lost = self.accounting.lost();
         while let Some(block) = self.full.pop_front() {
             let flush_end = flush && self.full.is_empty();

@@ -14,6 +14,8 @@ mod drain;
 pub mod exit;
 mod filter;
 mod host;
+#[doc(hidden)]
+pub mod hot_loops;
 mod kernel_crypto;
 mod libraries;
 mod listeners;
