@@ -102,8 +102,8 @@ impl Place<'_> {
                 let (sink, watch) = stream(fd, "-", args.compression_level)?;
                 Ok((sink, vec![watch], None))
             }
-            Self::Renderer(renderer, fd, stdout) => {
-                let (sink, watch) = stream(fd, "the analyzer", 1)?;
+            Self::Renderer(mut renderer, fd, stdout) => {
+                let (sink, watch) = stream(fd, "the analyzer", 1).or_else(|error| renderer.ended_first(error))?;
                 Ok((sink, stdout.into_iter().chain([watch]).collect(), Some(renderer)))
             }
         }

@@ -122,7 +122,16 @@ impl Renderer {
             }
             std::thread::sleep(LOOK_INTERVAL);
         };
-        if status.success() { Ok(()) } else { Err(anyhow::anyhow!("{ANALYZER} {}", ended(status)).into()) }
+        outcome(status)
+    }
+
+    /// Its pipe is broken before anything was recorded: how it ended says more than that, unless it ended well.
+    ///
+    /// # Errors
+    /// Always: how it ended, else `error`.
+    pub fn ended_first<T>(&mut self, error: Failure) -> Result<T, Failure> {
+        outcome(self.child.wait().context("cannot wait for the renderer")?)?;
+        Err(error)
     }
 }
 
@@ -131,6 +140,10 @@ impl Drop for Renderer {
         // Only when the recording failed: its pipe is closed, so it ends by itself; it is not left as a zombie.
         let _ = self.child.try_wait();
     }
+}
+
+fn outcome(status: ExitStatus) -> Result<(), Failure> {
+    if status.success() { Ok(()) } else { Err(anyhow::anyhow!("{ANALYZER} {}", ended(status)).into()) }
 }
 
 fn ended(status: ExitStatus) -> String {
