@@ -1,7 +1,8 @@
 //! A load for benchmarks: processes that open and close one file, flat out or at a rate, and say what an open cost them.
 //!
-//! `open_storm PROCESSES OPENS RATE PATH [stat]`: OPENS in all, RATE per second in all (0: flat out). With `stat` it calls
-//! fstat(2) instead, a system call that is not traced. Prints nanoseconds per operation, of CPU time and of wall time.
+//! `open_storm PROCESSES OPENS RATE PATH [stat|exec]`: OPENS in all, RATE per second in all (0: flat out). With `stat` it calls
+//! fstat(2) instead, a system call that is not traced; with `exec` it runs the program PATH and waits for it. Prints nanoseconds
+//! per operation, of its own CPU time and of wall time.
 #![allow(clippy::print_stdout, clippy::unwrap_used, clippy::cast_precision_loss, reason = "a benchmark's load")]
 
 use std::process::Command;
@@ -13,7 +14,7 @@ use rustix::time::{ClockId, clock_gettime};
 fn main() {
     let args: Vec<String> = std::env::args().skip(1).collect();
     if args.len() < 4 {
-        println!("usage: open_storm PROCESSES OPENS RATE PATH [stat]");
+        println!("usage: open_storm PROCESSES OPENS RATE PATH [stat|exec]");
         std::process::exit(2);
     }
     let number = |i: usize| args[i].parse::<u64>().unwrap();
@@ -34,15 +35,15 @@ fn main() {
         return;
     }
     let path = args[3].as_str();
-    let stat = args.get(4).is_some_and(|what| what == "stat");
+    let what = args.get(4).map_or("open", String::as_str);
     let file = open(path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()).unwrap();
     let started = Instant::now();
     let cpu_started = cpu_ns();
     for i in 0..opens {
-        if stat {
-            fstat(&file).unwrap();
-        } else {
-            drop(open(path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()).unwrap());
+        match what {
+            "stat" => drop(fstat(&file).unwrap()),
+            "exec" => drop(Command::new(path).status().unwrap()),
+            _ => drop(open(path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()).unwrap()),
         }
         if rate > 0 && i % 10 == 9 {
             let due = Duration::from_nanos((i + 1) * 1_000_000_000 / rate);

@@ -1,0 +1,140 @@
+//! Writes a long capture made of a short one: `repeat_capture CAPTURE DIRECTORY EVENTS [SEGMENTS] [HOSTS]`.
+//!
+//! The records of CAPTURE come again and again, later each time, of new processes and connections each time but for those that
+//! were there before it began: so kinds, strings, sizes and the life of processes are those of a real recording. EVENTS in all, in
+//! SEGMENTS files of each of HOSTS hosts.
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "makes the load of benchmarks")]
+
+use std::fs::File;
+use std::io::BufWriter;
+use std::path::Path;
+
+use crypto_trace_format::record::{
+    ApiCall, ApiCallFixed, Clock, Header, Inventory, Kind, LibraryInfo, Loss, ProbeStatus, ProcessExec,
+    ProcessExecFixed, ProcessFork, ProcessForkFixed, Record, SelfStats, TlsHello, TlsHelloFixed,
+};
+use crypto_trace_format::segment::{BlockBuffer, BlockBuilder, BlockType, SegmentMeta, SegmentReader, SegmentWriter};
+
+/// Close to what a capture writes: a block is closed when it is full.
+const BLOCK_BYTES: usize = 256 << 10;
+
+/// What a recording holds.
+struct Source {
+    meta: SegmentMeta,
+    /// In the order of time.
+    records: Vec<Vec<u8>>,
+    begin_ns: u64,
+    length_ns: u64,
+}
+
+impl Source {
+    fn read(path: &Path) -> Self {
+        let mut segments: Vec<_> = std::fs::read_dir(path).unwrap().map(|entry| entry.unwrap().path()).collect();
+        segments.sort();
+        let readers: Vec<_> = segments.iter().map(|path| SegmentReader::open(path).unwrap()).collect();
+        let mut records = Vec::new();
+        let mut buffer = BlockBuffer::default();
+        for reader in &readers {
+            for block in 0..reader.blocks().len() {
+                reader.read_block(block, &mut buffer).unwrap();
+                records.extend(buffer.records().map(|record| record.unwrap().bytes().to_vec()));
+            }
+        }
+        records.sort_by_key(|bytes| header(bytes).time_ns);
+        let [first, last] = [records.first(), records.last()].map(|bytes| header(bytes.unwrap()).time_ns);
+        Self { meta: readers.first().unwrap().meta().clone(), records, begin_ns: first, length_ns: last - first + 1 }
+    }
+}
+
+fn header(bytes: &[u8]) -> Header {
+    Record::parse(bytes).unwrap().header
+}
+
+/// Whether each pass has it: what happened, not what is said of the capture itself.
+fn repeats(kind: Kind) -> bool {
+    !matches!(
+        kind,
+        Clock::KIND | ProbeStatus::KIND | SelfStats::KIND | Loss::KIND | Inventory::KIND | LibraryInfo::KIND
+    )
+}
+
+/// A record as it comes in the given pass.
+fn later(bytes: &[u8], source: &Source, pass: u64) -> Vec<u8> {
+    let record = Record::parse(bytes).unwrap();
+    let shift = pass * source.length_ns;
+    let moved = |ns: u64| if ns >= source.begin_ns { ns + shift } else { ns };
+    let mut header = record.header;
+    header.time_ns += shift;
+    header.start_ns = moved(header.start_ns);
+    let cookie = |cookie: u64| if cookie == 0 { 0 } else { cookie + (pass << 32) };
+    let mut out = Vec::with_capacity(bytes.len());
+    match Kind(header.kind) {
+        ProcessExec::KIND => {
+            let exec = ProcessExec::decode(&record).unwrap();
+            let fixed = ProcessExecFixed { parent_start_ns: moved(exec.fixed.parent_start_ns), ..exec.fixed };
+            ProcessExec { fixed, ..exec }.encode(header, &mut out);
+        }
+        ProcessFork::KIND => {
+            let fork = ProcessFork::decode(&record).unwrap();
+            let fixed = ProcessForkFixed { parent_start_ns: moved(fork.fixed.parent_start_ns), ..fork.fixed };
+            ProcessFork { fixed, ..fork }.encode(header, &mut out);
+        }
+        TlsHello::KIND => {
+            let hello = TlsHello::decode(&record).unwrap();
+            let fixed = TlsHelloFixed { cookie: cookie(hello.fixed.cookie), ..hello.fixed };
+            TlsHello { fixed, ..hello }.encode(header, &mut out);
+        }
+        ApiCall::KIND => {
+            let call = ApiCall::decode(&record).unwrap();
+            let fixed = ApiCallFixed { cookie: cookie(call.fixed.cookie), ..call.fixed };
+            ApiCall { fixed, ..call }.encode(header, &mut out);
+        }
+        _ => {
+            header.encode(&mut out);
+            out.extend_from_slice(&bytes[out.len()..]);
+        }
+    }
+    out
+}
+
+/// One host's segments, with `events` records that repeat.
+fn write_host(source: &Source, directory: &Path, host: u8, events: u64, segments: u64) {
+    let repeated: Vec<_> = source.records.iter().filter(|bytes| repeats(Kind(header(bytes).kind))).collect();
+    let mut events_left = (0..events).map(|i| {
+        let (pass, at) = (i / repeated.len() as u64, usize::try_from(i % repeated.len() as u64).unwrap());
+        later(repeated[at], source, pass)
+    });
+    for sequence in 0..segments {
+        let meta =
+            SegmentMeta { host: format!("host{host}"), capture_id: [host + 1; 16], sequence, ..source.meta.clone() };
+        let file = File::create(directory.join(format!("host{host}-{sequence:06}.ctseg"))).unwrap();
+        let mut writer = SegmentWriter::create(BufWriter::new(file), &meta, 1).unwrap();
+        let mut builders = [BlockType::Lifecycle, BlockType::Events].map(|kind| BlockBuilder::new(kind, BLOCK_BYTES));
+        let about = source.records.iter().filter(|bytes| sequence == 0 && !repeats(Kind(header(bytes).kind))).cloned();
+        let share = usize::try_from(events / segments + u64::from(sequence < events % segments)).unwrap();
+        for bytes in about.chain(events_left.by_ref().take(share)) {
+            let header = header(&bytes);
+            let builder = &mut builders[usize::from(!Kind(header.kind).is_lifecycle())];
+            if !builder.fits(bytes.len()) {
+                writer.write_block(builder, 0, 0, false).unwrap();
+                builder.clear();
+            }
+            builder.push(&header, &bytes);
+        }
+        let [lifecycle, events] = &builders;
+        writer.write_block(lifecycle, 0, 0, events.is_empty()).unwrap();
+        writer.write_block(events, 0, 0, true).unwrap();
+        writer.finish().unwrap();
+    }
+}
+
+fn main() {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let number = |i: usize| args.get(i).map_or(1, |number| number.parse::<u64>().unwrap());
+    let (source, directory) = (Source::read(args[0].as_ref()), Path::new(&args[1]));
+    let (events, segments, hosts) = (number(2), number(3), number(4));
+    std::fs::create_dir_all(directory).unwrap();
+    for host in 0..hosts {
+        write_host(&source, directory, u8::try_from(host).unwrap(), events / hosts, segments);
+    }
+}
