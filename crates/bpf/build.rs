@@ -38,7 +38,14 @@ fn main() -> Result<()> {
     ];
     let new = skeleton(&out.join("new"), &arguments)?;
     let old = skeleton(&out.join("old"), &[&arguments[..], &["-DCT_OLD_KERNEL".into()]].concat())?;
-    let same = |text: &str| text.split_once(OBJECT).map(|(before, _)| before.to_owned());
+    // By lines, because types come in the order in which the programs use them.
+    let same = |text: &str| {
+        text.split_once(OBJECT).map(|(before, _)| {
+            let mut lines: Vec<_> = before.lines().map(|line| line.trim().to_owned()).collect();
+            lines.sort_unstable();
+            lines
+        })
+    };
     anyhow::ensure!(same(&new) == same(&old), "the programs for older kernels differ in maps, programs or layout");
     // One skeleton for both: which object it opens is decided when it is opened.
     let opened = new.replacen(OPENS, OPENS_EITHER, 1);

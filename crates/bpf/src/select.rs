@@ -11,7 +11,7 @@ use crate::tiers::TierChoice;
 /// Length of a zero-padded key in the names map.
 const NAME_KEY_LEN: usize = MAX_NAME_LEN + 1;
 
-/// Bytes of a tails table: one bit for each pair of bytes.
+/// Bytes of a tails table: one bit for each hash of the end of a name.
 const TAILS_LEN: usize = 8192;
 
 /// Which files' opens are recorded.
@@ -199,10 +199,10 @@ impl Tables {
             *slot = comm.to_abi();
         }
         for key in &self.names {
-            set_tails(&mut rodata.name_tails, key, true);
+            set_tail(&mut rodata.name_tails, key);
         }
         for key in &self.directories {
-            set_tails(&mut rodata.dir_tails, key.get(..NAME_KEY_LEN).unwrap_or_default(), false);
+            set_tail(&mut rodata.dir_tails, key.get(..NAME_KEY_LEN).unwrap_or_default());
         }
     }
 }
@@ -234,19 +234,19 @@ fn trie_key(prefix: &str, len: usize) -> Vec<u8> {
     key
 }
 
-/// Sets the bit of the last two bytes of a zero-padded name; for suffixes in every case the matching would accept.
-fn set_tails(tails: &mut [u8; TAILS_LEN], key: &[u8], any_case: bool) {
+/// Sets the bit of a zero-padded name or suffix.
+fn set_tail(tails: &mut [u8; TAILS_LEN], key: &[u8]) {
     let len = key.iter().position(|byte| *byte == 0).unwrap_or(key.len());
-    let Some([first, second]) = len.checked_sub(2).and_then(|at| key.get(at..len)) else { return };
-    let cases = |byte: u8| if any_case { [byte.to_ascii_lowercase(), byte.to_ascii_uppercase()] } else { [byte, byte] };
-    for first in cases(*first) {
-        for second in cases(*second) {
-            let tail = usize::from(u16::from_le_bytes([first, second]));
-            if let Some(byte) = tails.get_mut(tail >> 3) {
-                *byte |= 1 << (tail & 7);
-            }
-        }
+    let bit = tail_bit(key.get(..len).unwrap_or_default());
+    if let Some(byte) = tails.get_mut(bit >> 3) {
+        *byte |= 1 << (bit & 7);
     }
+}
+
+/// Hash of the last eight bytes of a name, in any case: as `bit_of()` in filter.h.
+fn tail_bit(name: &[u8]) -> usize {
+    let tail = name.iter().rev().take(8).fold(0u64, |tail, byte| tail << 8 | u64::from(byte | 0x20));
+    usize::try_from(tail.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 48).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -254,14 +254,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_tail_is_set_in_every_case() {
+    fn a_tail_is_that_of_the_last_eight_bytes_in_any_case() {
+        assert_eq!(tail_bit(b".pem"), tail_bit(b".PEM"));
+        assert_eq!(tail_bit(b"authorized_keys"), tail_bit(b"zed_keys"));
+        assert_ne!(tail_bit(b".pem"), tail_bit(b"pem"));
         let mut tails = [0; TAILS_LEN];
-        set_tails(&mut tails, &name_key(".pem"), true);
-        let has = |a: u8, b: u8| {
-            let tail = usize::from(u16::from_le_bytes([a, b]));
-            tails[tail >> 3] >> (tail & 7) & 1 == 1
-        };
-        assert!(has(b'e', b'm') && has(b'E', b'm') && has(b'E', b'M') && !has(b'm', b'e'));
+        set_tail(&mut tails, &name_key(".pem"));
+        assert_eq!(tails.iter().map(|byte| byte.count_ones()).sum::<u32>(), 1);
     }
 
     #[test]

@@ -22,12 +22,12 @@ struct ct_open {
 static __always_inline struct file *file_of_fd(struct task_struct *task, __u32 fd)
 {
 	struct fdtable *fdt = GET2(task, files, fdt);
-	struct file *file = NULL;
+	struct llist_node *slot;
 
 	if (fd >= GET(fdt, max_fds))
 		return NULL;
-	bpf_probe_read_kernel(&file, sizeof(file), GET(fdt, fd) + fd);
-	return file;
+	slot = (struct llist_node *)(GET(fdt, fd) + fd);
+	return (struct file *)READ(slot, next);
 }
 
 /* The directory that relative paths of an open start from. */
@@ -36,12 +36,12 @@ static __always_inline struct path base_directory(struct task_struct *task, __s3
 	struct path path = {};
 
 	if (dfd == AT_FDCWD) {
-		BPF_CORE_READ_INTO(&path, task, fs, pwd);
+		path = working_directory(task);
 	} else if (dfd >= 0) {
 		struct file *file = file_of_fd(task, dfd);
 
 		if (file)
-			bpf_core_read(&path, sizeof(path), &file->f_path);
+			path = path_of(file);
 	}
 	return path;
 }
@@ -56,7 +56,6 @@ __noinline int given_dir_wanted(__u32 slot, __u32 len, __s32 dfd)
 	struct ct_dir_key *key;
 	struct ct_scratch *s;
 	int last, up, n;
-	__u16 tail;
 
 	if (slot >= CT_SCRATCH_SLOTS)
 		return 0;
@@ -68,8 +67,7 @@ __noinline int given_dir_wanted(__u32 slot, __u32 len, __s32 dfd)
 		return dir_wanted(s, base_directory(task, dfd).dentry);
 	if (last < 2)
 		return 0;
-	tail = s->user[(last - 2) & (CT_PATH_MAX - 1)] | (__u16)s->user[(last - 1) & (CT_PATH_MAX - 1)] << 8;
-	if (!tail_wanted(dir_tails, tail))
+	if (!tail_wanted(CT_TAILS_OF_DIRECTORIES, user_tail(s, last), last))
 		return 0;
 	up = slash_before(slot, last);
 	n = last - up - 1;
@@ -81,9 +79,9 @@ __noinline int given_dir_wanted(__u32 slot, __u32 len, __s32 dfd)
 		return 1;
 	if (up < 0) {
 		struct dentry *base = base_directory(task, dfd).dentry;
-		struct qstr name;
+		struct qstr name = name_of(base);
 
-		if (!base || bpf_core_read(&name, sizeof(name), &base->d_name) || !name.len || name.len > CT_NAME_MAX)
+		if (!name.len || name.len > CT_NAME_MAX)
 			return 0;
 		if (bpf_probe_read_kernel(key->grandparent, name.len & CT_NAME_MAX, name.name))
 			return 0;
@@ -183,25 +181,25 @@ static __always_inline void open_succeeded(struct ct_scratch *s, __u32 slot, str
 {
 	struct ct_header *h = (struct ct_header *)s->record;
 	struct ct_file_open *open = (struct ct_file_open *)(s->record + sizeof(*h));
-	struct inode *inode = BPF_CORE_READ(file, f_inode);
+	struct inode *inode = READ(file, f_inode);
 	__u32 pos = sizeof(*h) + sizeof(*open);
 	struct path path;
 	__u16 flags = by_given ? CT_F_MATCHED_GIVEN : 0;
 	__u32 start;
 	int walk;
 
-	bpf_core_read(&path, sizeof(path), &file->f_path);
-	walk = walk_path((__u64)path.dentry, (__u64)path.mnt, slot);
+	path = path_of(file);
+	walk = walk_path(plain(s, path.dentry), plain(s, path.mnt), slot);
 	start = WALK_START(walk);
 	if (start > CT_PATH_END)
 		return;
 	if (!prefix_wanted(s, &s->path[start], CT_PATH_END - start))
 		return;
 	open_init(s, task, o);
-	open->dev = BPF_CORE_READ(inode, i_sb, s_dev);
-	open->ino = BPF_CORE_READ(inode, i_ino);
-	open->inode_mode = BPF_CORE_READ(inode, i_mode);
-	if (!BPF_CORE_READ(path.dentry, d_hash.pprev))
+	open->dev = READ(inode, i_sb, s_dev);
+	open->ino = READ(inode, i_ino);
+	open->inode_mode = READ(inode, i_mode);
+	if (!READ(path.dentry, d_hash.pprev))
 		flags |= CT_F_UNLINKED;
 	if (given_len && !same_path(slot, start, given_len)) {
 		open->path_len = append_walk(s, &pos, walk, &flags);
@@ -222,16 +220,54 @@ static __always_inline int path_wanted(__u32 slot, __u32 len, struct file *file,
 /* Whether the file's own name, or its directory, is wanted. */
 static __always_inline int file_wanted(struct ct_scratch *s, __u32 slot, struct file *file)
 {
-	struct dentry *dentry = BPF_CORE_READ(file, f_path.dentry);
-	struct qstr name;
+	struct dentry *dentry = READ(file, f_path.dentry);
+	struct qstr name = name_of(dentry);
 
-	if (bpf_core_read(&name, sizeof(name), &dentry->d_name))
-		return 0;
 	/* Six or seven letters: `random`, `urandom`. */
 	if (record_kernel_crypto && (name.len | 1) == 7)
-		opened_random((__u64)file, (__u64)name.name, name.len);
-	return name_wanted(s, slot, &name) || dir_wanted(s, BPF_CORE_READ(dentry, d_parent));
+		opened_random(plain(s, file), plain(s, name.name), name.len);
+	return name_wanted(s, slot, &name) || dir_wanted(s, READ(dentry, d_parent));
 }
+
+#ifndef CT_OLD_KERNEL
+
+#define CT_GIVEN_SHORT 128
+
+/*
+ * Whether an open that succeeded may be wanted: most are not, and are let go here, before scratch is taken. A function of its own
+ * for the stack's sake: where the stack is that of all calls together, it is given back.
+ */
+static __noinline int open_may_be_wanted(struct file *file, const char *user_path)
+{
+	struct dentry *dentry = READ(file, f_path.dentry);
+	struct qstr name = name_of(dentry);
+	char given[CT_GIVEN_SHORT];
+	__u32 at;
+	long n;
+
+	if (cfg.match_all_names || name.len < 2 || (record_kernel_crypto && (name.len | 1) == 7))
+		return 1;
+	if (tail_wanted(CT_TAILS_OF_NAMES, name_tail(&name), name.len))
+		return 1;
+	if (cfg.match_dirs) {
+		name = name_of(READ(dentry, d_parent));
+		if (name.len >= 2 && name.len <= CT_NAME_MAX && tail_wanted(CT_TAILS_OF_DIRECTORIES, name_tail(&name), name.len))
+			return 1;
+	}
+	if (!user_path)
+		return 0;
+	n = bpf_probe_read_user_str(given, sizeof(given), user_path);
+	/* Of short or long paths, or none, all is said by who looks closer. */
+	if (n <= 8 || n >= (long)sizeof(given))
+		return 1;
+	at = (__u32)n - 9;
+	asm volatile("" : "+r"(at));
+	if (at > CT_GIVEN_SHORT - 8)
+		return 1;
+	return tail_wanted(CT_TAILS_OF_NAMES, *(__u64 *)&given[at], (__u32)n - 1);
+}
+
+#endif
 
 static __always_inline void open_ended(struct task_struct *task, const struct ct_open *o)
 {
@@ -246,6 +282,10 @@ static __always_inline void open_ended(struct task_struct *task, const struct ct
 	else if (!o->user_path || o->result == -EFAULT)
 		return;
 
+#ifndef CT_OLD_KERNEL
+	if (file && !open_may_be_wanted(file, o->user_path))
+		return;
+#endif
 	s = scratch_take(&slot);
 	if (!s) {
 		/* Not judged, so not counted as wanted; but said. */
@@ -263,9 +303,9 @@ static __always_inline void open_ended(struct task_struct *task, const struct ct
 			count(CT_COUNTER_UNREADABLE);
 	}
 	if (by_name) {
-		if (process_wanted(task))
+		if (process_wanted())
 			open_succeeded(s, slot, task, o, file, given_len, 0);
-	} else if (given_len && path_wanted(slot, given_len, file, o->dfd) && process_wanted(task)) {
+	} else if (given_len && path_wanted(slot, given_len, file, o->dfd) && process_wanted()) {
 		if (file)
 			open_succeeded(s, slot, task, o, file, given_len, 1);
 		else
@@ -292,8 +332,8 @@ static __always_inline void mapped(struct task_struct *task, __u32 fd, __u64 add
 	file = file_of_fd(task, fd);
 	if (!file)
 		return;
-	dentry = BPF_CORE_READ(file, f_path.dentry);
-	if (!library_wanted(dentry) || !process_wanted(task))
+	dentry = READ(file, f_path.dentry);
+	if (!library_wanted(dentry) || !process_wanted())
 		return;
 	s = scratch_take(&slot);
 	if (!s) {
@@ -302,18 +342,18 @@ static __always_inline void mapped(struct task_struct *task, __u32 fd, __u64 add
 	}
 	h = (struct ct_header *)s->record;
 	lib = (struct ct_lib_load *)(s->record + sizeof(*h));
-	inode = BPF_CORE_READ(file, f_inode);
+	inode = READ(file, f_inode);
 	header_init(h, task, CT_LIB_LOAD, sizeof(*lib));
-	lib->dev = BPF_CORE_READ(inode, i_sb, s_dev);
-	lib->ino = BPF_CORE_READ(inode, i_ino);
+	lib->dev = READ(inode, i_sb, s_dev);
+	lib->ino = READ(inode, i_ino);
 	lib->address = address;
 	lib->offset = offset;
-	lib->size = BPF_CORE_READ(inode, i_size);
+	lib->size = READ(inode, i_size);
 	lib->tier = tier;
 	lib->reserved = 0;
-	bpf_core_read(&path, sizeof(path), &file->f_path);
+	path = path_of(file);
 	lib->path_len = append_path(s, &pos, slot, &path, &flags);
-	if (!BPF_CORE_READ(dentry, d_hash.pprev))
+	if (!READ(dentry, d_hash.pprev))
 		flags |= CT_F_UNLINKED;
 	h->flags = flags;
 	if (cfg.library_calls && !library_known(lib->dev, lib->ino))

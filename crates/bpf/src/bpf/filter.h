@@ -37,10 +37,10 @@ static __always_inline int comm_wanted(struct task_struct *task)
 {
 	__u64 comm[2];
 
-	bpf_probe_read_kernel(comm, sizeof(comm), task->comm);
+	read_comm(comm, task);
 	if (comm_contains((const char *)comm))
 		return 1;
-	bpf_probe_read_kernel(comm, sizeof(comm), GET(task, group_leader)->comm);
+	read_comm(comm, GET(task, group_leader));
 	return comm_contains((const char *)comm);
 }
 
@@ -98,8 +98,10 @@ static __always_inline int process_may_be_wanted(__u32 tgid)
 	return 1;
 }
 
-static __always_inline int process_wanted(struct task_struct *task)
+/* Whether the current process is. A global function: verified once. */
+__noinline int process_wanted(void)
 {
+	struct task_struct *task = current_task();
 	__u32 tgid = GET(task, tgid);
 	__u32 uid;
 
@@ -115,17 +117,94 @@ static __always_inline int process_wanted(struct task_struct *task)
 	return tree_wanted(task, tgid);
 }
 
-static __always_inline int tail_wanted(const volatile __u8 *tails, __u16 tail)
+enum ct_tails {
+	CT_TAILS_OF_NAMES,
+	CT_TAILS_OF_DIRECTORIES,
+};
+
+#define CT_EACH_BYTE 0x0101010101010101ULL
+
+/* The place of the last byte in `bytes` that is `byte`; -1: there is none. */
+static __always_inline int last_byte(__u64 bytes, __u8 byte)
 {
-	__u32 at = tail >> 3;
+	__u64 low = 0x7f * CT_EACH_BYTE;
+	__u64 found = bytes ^ byte * CT_EACH_BYTE;
+	int at = 0;
+
+	/* 0x80 for each that is zero now, exactly. */
+	found = ~(((found & low) + low) | found | low);
+	if (!found)
+		return -1;
+	if (found >> 32) {
+		at += 4;
+		found >>= 32;
+	}
+	if (found >> 16) {
+		at += 2;
+		found >>= 16;
+	}
+	return found >> 8 ? at + 1 : at;
+}
+
+/* Bit of the bytes from `start` on, in any case: as tail_bit() in select.rs. */
+static __always_inline int bit_of(enum ct_tails tails, __u64 bytes, __u32 start)
+{
+	__u64 tail = (bytes | 0x20 * CT_EACH_BYTE) >> (8 * (start & 7));
+	__u32 hash = (tail * 0x9e3779b97f4a7c15ULL) >> 48;
+	__u32 at = hash >> 3;
 
 	asm volatile("" : "+r"(at));
-	return tails[at & 8191] >> (tail & 7) & 1;
+	at &= 8191;
+	return (tails == CT_TAILS_OF_NAMES ? name_tails[at] : dir_tails[at]) >> (hash & 7) & 1;
+}
+
+/* How a name may be in a table. */
+#define CT_TAIL_OF_ALL 1    /* by all of its letters, or the last eight */
+#define CT_TAIL_OF_SUFFIX 2 /* by what is behind its last dot */
+
+/*
+ * Whether a name may be in a table, and how: CT_TAIL_*. `bytes` are its last eight, or with what is before it; its first eight
+ * where it is shorter, with what is behind it. `len` is all of its bytes, with a directory's before it or without. A global
+ * function: verified once.
+ */
+__noinline int tail_wanted(enum ct_tails tails, __u64 bytes, __u32 len)
+{
+	int start = 0;
+	int slash, dot;
+
+	if (!len)
+		return 0;
+	if (len < 8) {
+		start = 8 - len;
+		bytes <<= 8 * (start & 7);
+	}
+	slash = last_byte(bytes, '/');
+	if (slash >= start)
+		start = slash + 1;
+	if (start > 7)
+		return 0;
+	dot = last_byte(bytes, '.');
+	return (bit_of(tails, bytes, start) ? CT_TAIL_OF_ALL : 0) |
+	       (dot > start && bit_of(tails, bytes, dot) ? CT_TAIL_OF_SUFFIX : 0);
+}
+
+/* What tail_wanted() looks at: of a name, and of the `len` bytes of a path in scratch->user. */
+static __always_inline __u64 name_tail(const struct qstr *name)
+{
+	return read8(name->name + (name->len < 8 ? 0 : name->len - 8));
+}
+
+static __always_inline __u64 user_tail(struct ct_scratch *s, __u32 len)
+{
+	__u32 at = len < 8 ? 0 : len - 8;
+
+	asm volatile("" : "+r"(at));
+	return *(__u64 *)&s->user[at & (CT_PATH_MAX - 1)];
 }
 
 /*
  * Whether the file name whose last `n` bytes end scratch->window is in the names map: whole, or by its suffix. `whole`
- * says that these are all its bytes. A global function with loops over constant places, so that the verifier sees it
+ * says that these are all its bytes, and that all of it may be there. A global function with loops over constant places, so that the verifier sees it
  * once and cheaply.
  */
 __noinline int name_in_tables(__u32 slot, __u32 n, __u32 whole)
@@ -186,13 +265,16 @@ static __always_inline __u32 fill_window(struct ct_scratch *s, const void *name,
 static __always_inline int name_wanted(struct ct_scratch *s, __u32 slot, const struct qstr *name)
 {
 	__u32 len = name->len;
-	__u16 tail;
+	int tail;
 
 	if (cfg.match_all_names)
 		return 1;
-	if (len < 2 || bpf_probe_read_kernel(&tail, 2, name->name + len - 2) || !tail_wanted(name_tails, tail))
+	if (len < 2)
 		return 0;
-	return name_in_tables(slot, fill_window(s, name->name, len), len <= CT_NAME_MAX);
+	tail = tail_wanted(CT_TAILS_OF_NAMES, name_tail(name), len);
+	if (!tail)
+		return 0;
+	return name_in_tables(slot, fill_window(s, name->name, len), len <= CT_NAME_MAX && tail & CT_TAIL_OF_ALL);
 }
 
 /* Whether the last component of the path of `len` bytes in scratch->user is wanted. */
@@ -202,7 +284,6 @@ __noinline int given_wanted(__u32 slot, __u32 len)
 	__u32 n = len > CT_NAME_MAX ? CT_NAME_MAX : len;
 	__u32 at = len - n;
 	__u32 name = 0;
-	__u16 tail;
 	int i;
 
 	if (cfg.match_all_names)
@@ -212,8 +293,7 @@ __noinline int given_wanted(__u32 slot, __u32 len)
 	s = bpf_map_lookup_elem(&scratch, &slot);
 	if (!s || len < 2)
 		return 0;
-	tail = s->user[(len - 2) & (CT_PATH_MAX - 1)] | (__u16)s->user[(len - 1) & (CT_PATH_MAX - 1)] << 8;
-	if (!tail_wanted(name_tails, tail))
+	if (!tail_wanted(CT_TAILS_OF_NAMES, user_tail(s, len), len))
 		return 0;
 	asm volatile("" : "+r"(at), "+r"(n));
 	if (at >= CT_PATH_MAX - CT_NAME_MAX || !in_range(n, 1, CT_NAME_MAX))
@@ -285,24 +365,21 @@ static __always_inline int component(struct ct_scratch *s, char *to, __u32 at, _
 static __always_inline int dir_wanted(struct ct_scratch *s, struct dentry *dir)
 {
 	struct ct_dir_key *key = &s->directory;
-	struct dentry *up;
 	struct qstr name;
-	__u16 tail;
 
-	if (!cfg.match_dirs || bpf_core_read(&name, sizeof(name), &dir->d_name))
+	if (!cfg.match_dirs)
 		return 0;
+	name = name_of(dir);
 	if (name.len < 2 || name.len > CT_NAME_MAX)
 		return 0;
-	if (bpf_probe_read_kernel(&tail, 2, name.name + name.len - 2) || !tail_wanted(dir_tails, tail))
+	if (!tail_wanted(CT_TAILS_OF_DIRECTORIES, name_tail(&name), name.len))
 		return 0;
 	__builtin_memset(key, 0, sizeof(*key));
 	if (bpf_probe_read_kernel(key->parent, name.len & CT_NAME_MAX, name.name))
 		return 0;
 	if (bpf_map_lookup_elem(&directories, key))
 		return 1;
-	up = BPF_CORE_READ(dir, d_parent);
-	if (bpf_core_read(&name, sizeof(name), &up->d_name))
-		return 0;
+	name = name_of(READ(dir, d_parent));
 	if (!name.len || name.len > CT_NAME_MAX)
 		return 0;
 	if (bpf_probe_read_kernel(key->grandparent, name.len & CT_NAME_MAX, name.name))
@@ -313,11 +390,9 @@ static __always_inline int dir_wanted(struct ct_scratch *s, struct dentry *dir)
 static __always_inline int library_wanted(struct dentry *dentry)
 {
 	struct ct_lib_key key = {};
-	struct qstr name;
+	struct qstr name = name_of(dentry);
 	__u32 n;
 
-	if (bpf_core_read(&name, sizeof(name), &dentry->d_name))
-		return 0;
 	n = name.len > CT_NAME_MAX ? CT_NAME_MAX : name.len;
 	asm volatile("" : "+r"(n));
 	if (!in_range(n, 1, CT_NAME_MAX) || bpf_probe_read_kernel(key.name, n, name.name))

@@ -192,6 +192,15 @@ struct hlist_bl_node {
 	struct hlist_bl_node *next, **pprev;
 };
 
+/* A number, and a pointer, that can be read wherever they are. */
+struct timespec64 {
+	__s64 tv_sec;
+};
+
+struct llist_node {
+	struct llist_node *next;
+};
+
 struct qstr {
 	union {
 		struct {

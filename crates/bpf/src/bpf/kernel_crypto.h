@@ -188,7 +188,7 @@ static __always_inline __u32 append_kernel_text(struct ct_scratch *s, __u32 *pos
 	return len + n - 1;
 }
 
-/* Records the call, if its process is wanted. */
+/* Records the call. */
 static __noinline int tell_kernel_call(struct ct_kernel_call *call)
 {
 	struct task_struct *task = current_task();
@@ -200,7 +200,7 @@ static __noinline int tell_kernel_call(struct ct_kernel_call *call)
 	__u16 flags = 0;
 	long n;
 
-	if (!call || call->name >= CT_KERNEL_CALLS || !process_wanted(task))
+	if (!call || call->name >= CT_KERNEL_CALLS)
 		return 0;
 	s = scratch_take(&slot);
 	if (!s) {
@@ -288,7 +288,8 @@ __noinline int kernel_call(__u32 sys, __u32 compat, __s64 ret)
 		return 0;
 	}
 	call.name = sys - CT_SYS_SOCKET;
-	if (wanted)
+	/* Asked here, where the stack has room on kernels that count all calls' together. */
+	if (wanted && process_wanted())
 		tell_kernel_call(&call);
 	return 0;
 }

@@ -76,17 +76,17 @@ __noinline int follow_accessor(__u64 object, const struct ct_accessor *accessor,
 
 static __always_inline __u64 cookie_of_fd(struct task_struct *task, __s32 fd)
 {
-	struct fdtable *fdt = BPF_CORE_READ(task, files, fdt);
+	struct fdtable *fdt = READ(task, files, fdt);
 	struct file *file = NULL;
 	struct socket *socket;
 
-	if (fd < 0 || (__u32)fd >= BPF_CORE_READ(fdt, max_fds))
+	if (fd < 0 || (__u32)fd >= READ(fdt, max_fds))
 		return 0;
-	bpf_probe_read_kernel(&file, sizeof(file), BPF_CORE_READ(fdt, fd) + fd);
-	if (!file || (BPF_CORE_READ(file, f_inode, i_mode) & S_IFMT) != S_IFSOCK)
+	bpf_probe_read_kernel(&file, sizeof(file), READ(fdt, fd) + fd);
+	if (!file || (READ(file, f_inode, i_mode) & S_IFMT) != S_IFSOCK)
 		return 0;
-	socket = BPF_CORE_READ(file, private_data);
-	return BPF_CORE_READ(socket, sk, __sk_common.skc_cookie.counter);
+	socket = READ(file, private_data);
+	return READ(socket, sk, __sk_common.skc_cookie.counter);
 }
 
 /* A hello leaves from within a call: its socket is the connection's. */
@@ -222,7 +222,7 @@ static __always_inline void remember_descriptor(__u32 tgid, const struct ct_call
 /* A call of a handshake returned: is recorded when the handshake is over with it. */
 static __always_inline void end_handshake(struct task_struct *task, struct ct_told *told, __u64 hello_cookie)
 {
-	struct ct_object_key key = { .object = told->call->object, .tgid = task->tgid };
+	struct ct_object_key key = { .object = told->call->object, .tgid = GET(task, tgid) };
 	const struct ct_library *library = told->library;
 	const struct ct_function *f = told->f;
 	struct ct_object *known;
@@ -270,7 +270,7 @@ static __always_inline void end_handshake(struct task_struct *task, struct ct_to
 /* A connection is gone. A handshake that was begun and did not end has failed, whatever it waited for. */
 static __always_inline void forget_object(struct task_struct *task, const struct ct_call *call, __u32 library)
 {
-	struct ct_object_key key = { .object = call->object, .tgid = task->tgid };
+	struct ct_object_key key = { .object = call->object, .tgid = GET(task, tgid) };
 	struct ct_object *known = bpf_map_lookup_elem(&objects, &key);
 	struct ct_told told = { .call = call };
 	__u32 function;
@@ -294,7 +294,7 @@ static __always_inline void forget_object(struct task_struct *task, const struct
 
 static __always_inline void tell(struct task_struct *task, struct ct_told *told, __u64 hello_cookie)
 {
-	struct ct_object_key key = { .object = told->call->object, .tgid = task->tgid };
+	struct ct_object_key key = { .object = told->call->object, .tgid = GET(task, tgid) };
 	struct ct_object *known;
 
 	if (told->f->does == CT_DOES_HANDSHAKE) {
@@ -323,10 +323,10 @@ int library_enter(struct pt_regs *regs)
 	struct ct_call_args args = {};
 	struct ct_call call = {};
 	struct ct_thread *thread;
-	__u32 tid = task->pid;
+	__u32 tid = GET(task, pid);
 	__u32 depth;
 
-	if (!f || !process_wanted(task))
+	if (!f || !process_wanted())
 		return 0;
 	call_arguments(regs, &args);
 	if (f->only_arg >= 0 && (__u32)call_argument(&args, f->only_arg) != f->only_value)
@@ -336,13 +336,13 @@ int library_enter(struct pt_regs *regs)
 	call.number = (__u32)call_argument(&args, f->number_arg);
 	switch (f->does) {
 	case CT_DOES_DESCRIPTOR:
-		remember_descriptor(task->tgid, &call);
+		remember_descriptor(GET(task, tgid), &call);
 		return 0;
 	case CT_DOES_FORGET:
 		forget_object(task, &call, library);
 		return 0;
 	case CT_DOES_HANDSHAKE:
-		begin_handshake(task->tgid, call.object);
+		begin_handshake(GET(task, tgid), call.object);
 		break;
 	}
 	call.text = call_argument(&args, f->text_arg);
@@ -428,10 +428,10 @@ struct ct_caller {
 
 static long is_of_library(struct task_struct *task, struct vm_area_struct *vma, struct ct_caller *caller)
 {
-	struct inode *inode = BPF_CORE_READ(vma, vm_file, f_inode);
+	struct inode *inode = READ(vma, vm_file, f_inode);
 
-	caller->internal = inode && BPF_CORE_READ(inode, i_ino) == caller->library->ino &&
-			   BPF_CORE_READ(inode, i_sb, s_dev) == caller->library->dev;
+	caller->internal = inode && READ(inode, i_ino) == caller->library->ino &&
+			   READ(inode, i_sb, s_dev) == caller->library->dev;
 	return 0;
 }
 
@@ -455,13 +455,13 @@ int library_count(struct pt_regs *regs)
 		*count += 1;
 	f = bpf_map_lookup_elem(&functions, &function);
 	caller.library = bpf_map_lookup_elem(&probed, &library);
-	if (!f || !caller.library || !process_wanted(task))
+	if (!f || !caller.library || !process_wanted())
 		return 0;
 	call_arguments(regs, &args);
 	if (f->only_arg >= 0 && (__u32)call_argument(&args, f->only_arg) != f->only_value)
 		return 0;
-	key.tgid = task->tgid;
-	key.start_ns = BPF_CORE_READ(task, group_leader, start_boottime);
+	key.tgid = GET(task, tgid);
+	key.start_ns = READ(task, group_leader, start_boottime);
 	key.function = (__u16)function;
 	key.library = (__u16)library;
 	value = call_argument(&args, f->algorithm_arg);
@@ -491,9 +491,9 @@ int library_count(struct pt_regs *regs)
 	if (!use) {
 		struct ct_use fresh = { .first_ns = bpf_ktime_get_boot_ns() };
 
-		fresh.uid = BPF_CORE_READ(task, real_cred, uid.val);
-		fresh.gid = BPF_CORE_READ(task, real_cred, gid.val);
-		bpf_probe_read_kernel(fresh.comm, sizeof(fresh.comm), task->group_leader->comm);
+		fresh.uid = READ(task, real_cred, uid.val);
+		fresh.gid = READ(task, real_cred, gid.val);
+		read_comm((__u64 *)fresh.comm, GET(task, group_leader));
 		bpf_map_update_elem(&uses, &key, &fresh, BPF_NOEXIST);
 		use = bpf_map_lookup_elem(&uses, &key);
 		if (!use) {
@@ -515,7 +515,7 @@ int library_return(struct pt_regs *regs)
 	__u32 library = CT_COOKIE_LIBRARY(cookie);
 	struct ct_told told = {};
 	struct ct_thread *thread;
-	__u32 tid = task->pid;
+	__u32 tid = GET(task, pid);
 	struct ct_call call;
 	__u64 hello;
 	int i;

@@ -8,8 +8,8 @@
 const volatile struct ct_config cfg = {};
 
 /*
- * One bit per last two bytes of a wanted file name. Rejects nearly every name that no table holds for the price of a
- * two-byte read.
+ * One bit per hash of the last eight bytes of a wanted name (filter.h). Rejects nearly every name that no table holds for the
+ * price of one load.
  */
 const volatile __u8 name_tails[8192] = {};
 const volatile __u8 dir_tails[8192] = {};
@@ -216,9 +216,20 @@ struct {
 #define CT_RECORD_MASK 0x3fff
 #define CT_PATH_END CT_PATH_MAX
 
+/* Where a walk towards the root is (path.h). In a map, where the verifier follows neither pointers nor bounds. */
+struct ct_walk {
+	struct dentry *dentry;
+	struct mount *mnt;
+	struct dentry *mnt_root;
+	__u32 start;
+	__u32 flags;
+};
+
 struct ct_scratch {
 	__u32 busy;
 	__u32 reserved;
+	__u64 number;
+	struct ct_walk walk;
 	__u8 record[CT_RECORD_MASK + 1 + CT_PATH_MAX];
 	__u8 path[CT_PATH_MAX + 256];
 	__u8 user[CT_PATH_MAX];
@@ -314,5 +325,13 @@ static __always_inline struct ct_scratch *scratch_take(__u32 *slot)
 	return NULL;
 }
 
+/* A pointer as the plain number that global functions take: on its way through a map it loses its type. */
+static __always_inline __u64 plain(struct ct_scratch *s, const void *pointer)
+{
+	volatile __u64 *number = &s->number;
+
+	*number = (__u64)pointer;
+	return *number;
+}
 
 #endif

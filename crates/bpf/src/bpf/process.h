@@ -7,12 +7,12 @@
 
 static __always_inline __u32 ns_pid(struct task_struct *leader)
 {
-	struct pid *pid = BPF_CORE_READ(leader, thread_pid);
+	struct pid *pid = READ(leader, thread_pid);
 	unsigned int level;
 
 	if (!pid)
 		return 0;
-	level = BPF_CORE_READ(pid, level);
+	level = READ(pid, level);
 	if (level > 32) /* MAX_PID_NS_LEVEL */
 		return 0;
 	return BPF_CORE_READ(pid, numbers[level].nr);
@@ -20,12 +20,12 @@ static __always_inline __u32 ns_pid(struct task_struct *leader)
 
 static __always_inline __u32 pid_ns(struct task_struct *task)
 {
-	struct pid *pid = BPF_CORE_READ(task, thread_pid);
+	struct pid *pid = READ(task, thread_pid);
 	unsigned int level;
 
 	if (!pid)
 		return 0;
-	level = BPF_CORE_READ(pid, level);
+	level = READ(pid, level);
 	if (level > 32)
 		return 0;
 	return BPF_CORE_READ(pid, numbers[level].ns, ns.inum);
@@ -34,8 +34,8 @@ static __always_inline __u32 pid_ns(struct task_struct *task)
 static __always_inline void append_argv(struct ct_scratch *s, __u32 *pos, struct ct_process_exec *exec, __u16 *flags,
 					struct mm_struct *mm)
 {
-	__u64 start = BPF_CORE_READ(mm, arg_start);
-	__u64 full = BPF_CORE_READ(mm, arg_end) - start;
+	__u64 start = READ(mm, arg_start);
+	__u64 full = READ(mm, arg_end) - start;
 	__u32 at = *pos;
 	__u32 len = full > CT_ARGV_MAX ? CT_ARGV_MAX : (__u32)full;
 
@@ -78,11 +78,12 @@ int BPF_PROG(process_exec, struct task_struct *task, int old_pid, struct linux_b
 	struct ct_header *h;
 	struct file *exe;
 	struct path pwd;
+	int walk;
 	__u32 pos = sizeof(*h) + sizeof(*exec);
 	__u32 slot = 0;
 	__u16 flags = 0;
 
-	if (!process_wanted(task))
+	if (!process_wanted())
 		return 0;
 	s = scratch_take(&slot);
 	if (!s) {
@@ -93,28 +94,29 @@ int BPF_PROG(process_exec, struct task_struct *task, int old_pid, struct linux_b
 	exec = (struct ct_process_exec *)(s->record + sizeof(*h));
 	header_init(h, task, CT_PROCESS_EXEC, sizeof(*exec));
 	__builtin_memset(exec, 0, sizeof(*exec));
-	exec->ppid = BPF_CORE_READ(task, real_parent, tgid);
-	exec->parent_start_ns = BPF_CORE_READ(task, real_parent, group_leader, start_boottime);
+	exec->ppid = READ(task, real_parent, tgid);
+	exec->parent_start_ns = READ(task, real_parent, group_leader, start_boottime);
 	exec->ns_pid = ns_pid(task);
 	exec->pid_ns = pid_ns(task);
-	exec->mnt_ns = BPF_CORE_READ(task, nsproxy, mnt_ns, ns.inum);
-	exec->net_ns = BPF_CORE_READ(task, nsproxy, net_ns, ns.inum);
-	exec->user_ns = BPF_CORE_READ(task, real_cred, user_ns, ns.inum);
+	exec->mnt_ns = READ(task, nsproxy, mnt_ns, ns.inum);
+	exec->net_ns = READ(task, nsproxy, net_ns, ns.inum);
+	exec->user_ns = READ(task, real_cred, user_ns, ns.inum);
 	exec->cgroup_id = bpf_get_current_cgroup_id();
 
-	exe = BPF_CORE_READ(task, mm, exe_file);
+	exe = READ(task, mm, exe_file);
 	if (exe) {
 		struct path path;
 
-		exec->exe_dev = BPF_CORE_READ(exe, f_inode, i_sb, s_dev);
-		exec->exe_ino = BPF_CORE_READ(exe, f_inode, i_ino);
-		bpf_core_read(&path, sizeof(path), &exe->f_path);
+		exec->exe_dev = READ(exe, f_inode, i_sb, s_dev);
+		exec->exe_ino = READ(exe, f_inode, i_ino);
+		path = path_of(exe);
 		exec->exe_len = append_path(s, &pos, slot, &path, &flags);
 	}
-	append_argv(s, &pos, exec, &flags, BPF_CORE_READ(task, mm));
-	BPF_CORE_READ_INTO(&pwd, task, fs, pwd);
+	append_argv(s, &pos, exec, &flags, READ(task, mm));
+	pwd = working_directory(task);
 	exec->cwd_len = append_path(s, &pos, slot, &pwd, &flags);
-	exec->cgroup_len = append_walk(s, &pos, walk_cgroup((__u64)BPF_CORE_READ(task, cgroups, dfl_cgrp, kn), slot), &flags);
+	walk = walk_cgroup(plain(s, READ(task, cgroups, dfl_cgrp, kn)), slot);
+	exec->cgroup_len = append_walk(s, &pos, walk, &flags);
 	h->flags = flags;
 	emit_lifecycle(s, pos);
 	scratch_give(s);
@@ -129,14 +131,14 @@ int BPF_PROG(process_fork, struct task_struct *parent, struct task_struct *child
 	struct ct_header *h;
 	__u32 slot = 0;
 
-	if (child->pid != child->tgid || parent->tgid == cfg.self_tgid || !tree_wanted(parent, parent->tgid))
+	if (GET(child, pid) != GET(child, tgid) || GET(parent, tgid) == cfg.self_tgid || !tree_wanted(parent, GET(parent, tgid)))
 		return 0;
 	/* Also when its user or cgroup is not wanted (yet): a descendant may become another user. */
 	if (cfg.follow_children && (cfg.filter_tgid || cfg.comm_count))
-		add_target(child->tgid);
+		add_target(GET(child, tgid));
 	else if (cfg.filter_tgid)
 		return 0; /* not selected itself */
-	if (!process_wanted(parent))
+	if (!process_wanted())
 		return 0;
 	s = scratch_take(&slot);
 	if (!s) {
@@ -146,8 +148,8 @@ int BPF_PROG(process_fork, struct task_struct *parent, struct task_struct *child
 	h = (struct ct_header *)s->record;
 	fork = (struct ct_process_fork *)(s->record + sizeof(*h));
 	header_init(h, child, CT_PROCESS_FORK, sizeof(*fork));
-	fork->ppid = BPF_CORE_READ(child, real_parent, tgid);
-	fork->parent_start_ns = BPF_CORE_READ(child, real_parent, group_leader, start_boottime);
+	fork->ppid = READ(child, real_parent, tgid);
+	fork->parent_start_ns = READ(child, real_parent, group_leader, start_boottime);
 	fork->ns_pid = ns_pid(child);
 	emit_lifecycle(s, sizeof(*h) + sizeof(*fork));
 	scratch_give(s);
@@ -157,9 +159,9 @@ int BPF_PROG(process_fork, struct task_struct *parent, struct task_struct *child
 /* Wait status of the process: the group's when exit_group or a fatal signal ended it, else its leader's. */
 static __always_inline __u32 wait_status(struct task_struct *task)
 {
-	if (BPF_CORE_READ(task, signal, flags) & SIGNAL_GROUP_EXIT)
-		return BPF_CORE_READ(task, signal, group_exit_code);
-	return BPF_CORE_READ(task, group_leader, exit_code);
+	if (READ(task, signal, flags) & SIGNAL_GROUP_EXIT)
+		return READ(task, signal, group_exit_code);
+	return READ(task, group_leader, exit_code);
 }
 
 SEC("tp_btf/sched_process_exit")
@@ -169,20 +171,20 @@ int BPF_PROG(process_exit, struct task_struct *task)
 	struct ct_process_exit *exit;
 	struct ct_scratch *s;
 	struct ct_header *h;
-	__u32 tgid = task->tgid;
+	__u32 tgid = GET(task, tgid);
 	__u32 slot = 0;
 	__u8 one = 1;
 	int wanted;
 
-	forget_thread(task->pid);
+	forget_thread(GET(task, pid));
 	/* Every thread comes by here; the process ends with its last one. */
-	if (BPF_CORE_READ(task, signal, live.counter) > 0)
+	if (READ(task, signal, live.counter) > 0)
 		return 0;
-	wanted = process_wanted(task);
+	wanted = process_wanted();
 	key.tgid = tgid;
-	key.start_ns = BPF_CORE_READ(task, group_leader, start_boottime);
+	key.start_ns = READ(task, group_leader, start_boottime);
 	random_ended(&key);
-	if (wanted && BPF_CORE_READ(task, signal, nr_threads) > 1 && bpf_map_update_elem(&exited, &key, &one, BPF_NOEXIST))
+	if (wanted && READ(task, signal, nr_threads) > 1 && bpf_map_update_elem(&exited, &key, &one, BPF_NOEXIST))
 		return 0;
 	if (wanted) {
 		s = scratch_take(&slot);

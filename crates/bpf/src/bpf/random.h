@@ -60,7 +60,7 @@ __noinline int count_random(__u32 source, __u64 bytes, __s32 error)
 	struct ct_random *r;
 	__u64 comm[2];
 
-	if (source >= CT_RANDOM_SOURCES || !process_wanted(task))
+	if (source >= CT_RANDOM_SOURCES || !process_wanted())
 		return 0;
 	key.tgid = GET(task, tgid);
 	key.start_ns = GET(leader, start_boottime);
@@ -83,7 +83,9 @@ __noinline int count_random(__u32 source, __u64 bytes, __s32 error)
 	if (error)
 		r->error = error;
 	__sync_fetch_and_add(&r->bytes, bytes);
-	__sync_fetch_and_add(&r->counts[source], 1);
+	/* Bounded above, which the compiler may have checked on a copy. */
+	asm volatile("" : "+r"(source));
+	__sync_fetch_and_add(&r->counts[source & (CT_RANDOM_SOURCES - 1)], 1);
 	return 0;
 }
 
@@ -95,7 +97,7 @@ __noinline int opened_random(__u64 file, __u64 name, __u32 len)
 
 	if (bpf_probe_read_kernel(&tail, 2, (void *)(name + len - 2)) || tail != ('o' | 'm' << 8))
 		return 0;
-	device = BPF_CORE_READ((struct file *)file, f_inode, i_rdev);
+	device = READ((struct file *)file, f_inode, i_rdev);
 	if (device == CT_DEV_URANDOM)
 		count_random(CT_RANDOM_DEV_URANDOM, 0, 0);
 	else if (device == CT_DEV_RANDOM)

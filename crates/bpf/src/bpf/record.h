@@ -5,14 +5,10 @@
 #ifndef CRYPTO_TRACE_RECORD_H
 #define CRYPTO_TRACE_RECORD_H
 
-/*
- * Pointers are followed by probe reads here and wherever it is not on the way of every system call: for each that is
- * loaded from a typed one, recent kernels' verifiers search all of the kernel's BTF by name, a millisecond at a time.
- */
 /* Fills the header for `task`, which is the current one or, for a fork, the child. */
 static __always_inline void header_init(struct ct_header *h, struct task_struct *task, __u16 kind, __u16 fixed_len)
 {
-	const struct cred *cred = BPF_CORE_READ(task, real_cred);
+	const struct cred *cred = READ(task, real_cred);
 
 	h->kind = kind;
 	h->fixed_len = fixed_len;
@@ -21,11 +17,11 @@ static __always_inline void header_init(struct ct_header *h, struct task_struct 
 	h->flags = 0;
 	h->tid = GET(task, pid);
 	h->tgid = GET(task, tgid);
-	h->uid = BPF_CORE_READ(cred, uid.val);
-	h->gid = BPF_CORE_READ(cred, gid.val);
-	h->start_ns = BPF_CORE_READ(task, group_leader, start_boottime);
+	h->uid = READ(cred, uid.val);
+	h->gid = READ(cred, gid.val);
+	h->start_ns = READ(task, group_leader, start_boottime);
 	h->reserved = 0;
-	bpf_probe_read_kernel(h->comm, sizeof(h->comm), task->comm);
+	read_comm((__u64 *)h->comm, task);
 }
 
 /* Appends `len` bytes of kernel memory; returns how many were. Clang must not see through the mask. */
@@ -57,8 +53,7 @@ static __always_inline void emit(void *ring, __u32 wakeup_bytes, struct ct_scrat
 	asm volatile("" : "+r"(pos));
 	if (pos > CT_RECORD_MASK)
 		pos = CT_RECORD_MASK & ~7;
-	*(__u64 *)&s->path[CT_PATH_MAX] = 0;
-	bpf_probe_read_kernel(&s->record[pos], 8, &s->path[CT_PATH_MAX]);
+	*(__u64 *)&s->record[pos] = 0;
 	pos = (pos + 7) & ~7;
 	h->len = pos;
 

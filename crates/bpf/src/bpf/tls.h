@@ -111,8 +111,8 @@ static __always_inline int any_process(void)
 /* As process_wanted(), but for the cgroup: these programs are attached to the selected ones only. */
 static __always_inline int owner_wanted(struct task_struct *task)
 {
-	__u32 uid = BPF_CORE_READ(task, real_cred, uid.val);
-	__u32 tgid = task->tgid;
+	__u32 uid = READ(task, real_cred, uid.val);
+	__u32 tgid = GET(task, tgid);
 
 	if (tgid == cfg.self_tgid || (cfg.filter_uid && !bpf_map_lookup_elem(&uids, &uid)))
 		return 0;
@@ -124,14 +124,14 @@ static __always_inline void own(struct ct_socket *st, __u8 owner)
 {
 	struct task_struct *task = bpf_get_current_task_btf();
 
-	if (!BPF_CORE_READ(task, mm))
+	if (!READ(task, mm))
 		return;
-	st->start_ns = BPF_CORE_READ(task, group_leader, start_boottime);
-	st->tgid = task->tgid;
-	st->tid = task->pid;
-	st->uid = BPF_CORE_READ(task, real_cred, uid.val);
-	st->gid = BPF_CORE_READ(task, real_cred, gid.val);
-	bpf_probe_read_kernel(st->comm, sizeof(st->comm), task->comm);
+	st->start_ns = READ(task, group_leader, start_boottime);
+	st->tgid = GET(task, tgid);
+	st->tid = GET(task, pid);
+	st->uid = READ(task, real_cred, uid.val);
+	st->gid = READ(task, real_cred, gid.val);
+	read_comm((__u64 *)st->comm, task);
 	st->wanted = owner_wanted(task);
 	st->owner = owner;
 	st->start_is_tick = 0;
@@ -222,9 +222,9 @@ static __always_inline void emit_hello(struct ct_walk_tls *w)
 
 	tcp = bpf_skc_to_tcp_sock(w->sk);
 	if (tcp) {
-		net_ns = BPF_CORE_READ(tcp, inet_conn.icsk_inet.sk.__sk_common.skc_net.net, ns.inum);
+		net_ns = READ(tcp, inet_conn.icsk_inet.sk.__sk_common.skc_net.net, ns.inum);
 		/* Who holds the socket's lock while its packet leaves is who sends. */
-		if (packet->direction == CT_SENT && BPF_CORE_READ(tcp, inet_conn.icsk_inet.sk.sk_lock.owned))
+		if (packet->direction == CT_SENT && READ(tcp, inet_conn.icsk_inet.sk.sk_lock.owned))
 			own(st, CT_OWNER_SENDER);
 	}
 	if (!st->wanted && (st->owner || !any_process()))
