@@ -124,26 +124,18 @@ enum ct_tails {
 
 #define CT_EACH_BYTE 0x0101010101010101ULL
 
-/* The place of the last byte in `bytes` that is `byte`; -1: there is none. */
+/* The place of the last byte in `bytes` that is `byte`; -1: there is none. Without branches, which the verifier would follow. */
 static __always_inline int last_byte(__u64 bytes, __u8 byte)
 {
 	__u64 low = 0x7f * CT_EACH_BYTE;
 	__u64 found = bytes ^ byte * CT_EACH_BYTE;
-	int at = 0;
 
-	/* 0x80 for each that is zero now, exactly. */
+	/* 0x80 for each that is zero now, exactly; then for all before the last of these as well. Their number tells its place. */
 	found = ~(((found & low) + low) | found | low);
-	if (!found)
-		return -1;
-	if (found >> 32) {
-		at += 4;
-		found >>= 32;
-	}
-	if (found >> 16) {
-		at += 2;
-		found >>= 16;
-	}
-	return found >> 8 ? at + 1 : at;
+	found |= found >> 8;
+	found |= found >> 16;
+	found |= found >> 32;
+	return (int)((found >> 7) * CT_EACH_BYTE >> 56) - 1;
 }
 
 /* Bit of the bytes from `start` on, in any case: as tail_bit() in select.rs. */
