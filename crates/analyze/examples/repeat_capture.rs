@@ -15,8 +15,9 @@ use crypto_trace_format::record::{
 };
 use crypto_trace_format::segment::{BlockBuffer, BlockBuilder, BlockType, SegmentMeta, SegmentReader, SegmentWriter};
 
-/// Close to what a capture writes: a block is closed when it is full.
+/// As in a capture, a block is closed when it is full, or when its first record is this old.
 const BLOCK_BYTES: usize = 256 << 10;
+const BLOCK_NS: u64 = 1_000_000_000;
 
 /// What a recording holds.
 struct Source {
@@ -97,6 +98,46 @@ fn later(bytes: &[u8], source: &Source, pass: u64) -> Vec<u8> {
     out
 }
 
+/// A segment being written: blocks close when those of a capture would.
+struct Blocks {
+    writer: SegmentWriter<BufWriter<File>>,
+    lifecycle: BlockBuilder,
+    events: BlockBuilder,
+}
+
+impl Blocks {
+    fn new(writer: SegmentWriter<BufWriter<File>>) -> Self {
+        let [lifecycle, events] =
+            [BlockType::Lifecycle, BlockType::Events].map(|kind| BlockBuilder::new(kind, BLOCK_BYTES));
+        Self { writer, lifecycle, events }
+    }
+
+    fn push(&mut self, bytes: &[u8]) {
+        let header = header(bytes);
+        let is_old = |block: &BlockBuilder| {
+            block.time_range_ns().is_some_and(|(first, _)| header.time_ns.saturating_sub(first) >= BLOCK_NS)
+        };
+        if is_old(&self.lifecycle) || is_old(&self.events) {
+            self.close(false);
+        }
+        let lifecycle = Kind(header.kind).is_lifecycle();
+        let block = if lifecycle { &mut self.lifecycle } else { &mut self.events };
+        block.push(&header, bytes);
+        if block.len_bytes() >= BLOCK_BYTES {
+            self.close(lifecycle);
+        }
+    }
+
+    /// Lifecycle first: who reads the stream knows a process before what it did.
+    fn close(&mut self, lifecycle_only: bool) {
+        let blocks = [Some(&mut self.lifecycle), (!lifecycle_only).then_some(&mut self.events)];
+        for block in blocks.into_iter().flatten().filter(|block| !block.is_empty()) {
+            self.writer.write_block(block, 0, 0, !lifecycle_only).unwrap();
+            block.clear();
+        }
+    }
+}
+
 /// One host's segments, with `events` records that repeat.
 fn write_host(source: &Source, directory: &Path, host: u8, events: u64, segments: u64) {
     let repeated: Vec<_> = source.records.iter().filter(|bytes| repeats(Kind(header(bytes).kind))).collect();
@@ -108,23 +149,12 @@ fn write_host(source: &Source, directory: &Path, host: u8, events: u64, segments
         let meta =
             SegmentMeta { host: format!("host{host}"), capture_id: [host + 1; 16], sequence, ..source.meta.clone() };
         let file = File::create(directory.join(format!("host{host}-{sequence:06}.ctseg"))).unwrap();
-        let mut writer = SegmentWriter::create(BufWriter::new(file), &meta, 1).unwrap();
-        let mut builders = [BlockType::Lifecycle, BlockType::Events].map(|kind| BlockBuilder::new(kind, BLOCK_BYTES));
+        let mut blocks = Blocks::new(SegmentWriter::create(BufWriter::new(file), &meta, 1).unwrap());
         let about = source.records.iter().filter(|bytes| sequence == 0 && !repeats(Kind(header(bytes).kind))).cloned();
         let share = usize::try_from(events / segments + u64::from(sequence < events % segments)).unwrap();
-        for bytes in about.chain(events_left.by_ref().take(share)) {
-            let header = header(&bytes);
-            let builder = &mut builders[usize::from(!Kind(header.kind).is_lifecycle())];
-            if !builder.fits(bytes.len()) {
-                writer.write_block(builder, 0, 0, false).unwrap();
-                builder.clear();
-            }
-            builder.push(&header, &bytes);
-        }
-        let [lifecycle, events] = &builders;
-        writer.write_block(lifecycle, 0, 0, events.is_empty()).unwrap();
-        writer.write_block(events, 0, 0, true).unwrap();
-        writer.finish().unwrap();
+        about.chain(events_left.by_ref().take(share)).for_each(|bytes| blocks.push(&bytes));
+        blocks.close(false);
+        blocks.writer.finish().unwrap();
     }
 }
 
