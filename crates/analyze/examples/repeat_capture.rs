@@ -19,6 +19,9 @@ use crypto_trace_format::segment::{BlockBuffer, BlockBuilder, BlockType, Segment
 const BLOCK_BYTES: usize = 256 << 10;
 const BLOCK_NS: u64 = 1_000_000_000;
 
+/// `kernel.pid_max` of 64-bit machines.
+const PID_MAX: u64 = 4 << 20;
+
 /// What a recording holds.
 struct Source {
     meta: SegmentMeta,
@@ -26,6 +29,8 @@ struct Source {
     records: Vec<Vec<u8>>,
     begin_ns: u64,
     length_ns: u64,
+    /// Process ids that were given out while it was made.
+    pids: u64,
 }
 
 impl Source {
@@ -43,7 +48,11 @@ impl Source {
         }
         records.sort_by_key(|bytes| header(bytes).time_ns);
         let [first, last] = [records.first(), records.last()].map(|bytes| header(bytes.unwrap()).time_ns);
-        Self { meta: readers.first().unwrap().meta().clone(), records, begin_ns: first, length_ns: last - first + 1 }
+        let started = records.iter().map(|bytes| header(bytes)).filter(|header| header.start_ns >= first);
+        let pids: Vec<_> = started.map(|header| u64::from(header.tgid)).collect();
+        let pids = pids.iter().max().zip(pids.iter().min()).map_or(0, |(last, first)| last - first + 1);
+        let meta = readers.first().unwrap().meta().clone();
+        Self { meta, records, begin_ns: first, length_ns: last - first + 1, pids }
     }
 }
 
@@ -64,7 +73,14 @@ fn later(bytes: &[u8], source: &Source, pass: u64) -> Vec<u8> {
     let record = Record::parse(bytes).unwrap();
     let shift = pass * source.length_ns;
     let moved = |ns: u64| if ns >= source.begin_ns { ns + shift } else { ns };
+    // The kernel gives out ids in turn, and begins anew at the highest.
+    let pid = |pid: u32, start_ns: u64| match start_ns >= source.begin_ns {
+        true => u32::try_from((u64::from(pid) + pass * source.pids) % PID_MAX).unwrap(),
+        false => pid,
+    };
     let mut header = record.header;
+    header.tgid = pid(header.tgid, header.start_ns);
+    header.tid = pid(header.tid, header.start_ns);
     header.time_ns += shift;
     header.start_ns = moved(header.start_ns);
     let cookie = |cookie: u64| if cookie == 0 { 0 } else { cookie + (pass << 32) };
@@ -72,12 +88,14 @@ fn later(bytes: &[u8], source: &Source, pass: u64) -> Vec<u8> {
     match Kind(header.kind) {
         ProcessExec::KIND => {
             let exec = ProcessExec::decode(&record).unwrap();
-            let fixed = ProcessExecFixed { parent_start_ns: moved(exec.fixed.parent_start_ns), ..exec.fixed };
+            let (ppid, start_ns) = (exec.fixed.ppid, exec.fixed.parent_start_ns);
+            let fixed = ProcessExecFixed { ppid: pid(ppid, start_ns), parent_start_ns: moved(start_ns), ..exec.fixed };
             ProcessExec { fixed, ..exec }.encode(header, &mut out);
         }
         ProcessFork::KIND => {
             let fork = ProcessFork::decode(&record).unwrap();
-            let fixed = ProcessForkFixed { parent_start_ns: moved(fork.fixed.parent_start_ns), ..fork.fixed };
+            let (ppid, start_ns) = (fork.fixed.ppid, fork.fixed.parent_start_ns);
+            let fixed = ProcessForkFixed { ppid: pid(ppid, start_ns), parent_start_ns: moved(start_ns), ..fork.fixed };
             ProcessFork { fixed, ..fork }.encode(header, &mut out);
         }
         TlsHello::KIND => {
