@@ -122,3 +122,32 @@ def cost(command, out=os.devnull, env=None):
     if code != 0:
         sys.exit(f"{sys.argv[0]}: {' '.join(command)[:200]} failed: {os.waitstatus_to_exitcode(code)}")
     return Cost(wall, used.ru_utime + used.ru_stime, seen["VmHWM"], seen["RssAnon"])
+
+
+class Cgroup:
+    """A cgroup of the unified hierarchy: what runs in it can be told by its id, and its CPU time is counted."""
+
+    def __init__(self, name):
+        with open("/proc/self/mountinfo") as f:
+            mount = next((line.split()[4] for line in f if " - cgroup2 " in line), None)
+        if mount is None:
+            sys.exit(f"{sys.argv[0]}: cgroup2 is mounted nowhere: mount it (mount -t cgroup2 cgroup2 DIRECTORY)")
+        self.path = os.path.join(mount, f"crypto-trace-{name}-{os.getpid()}")
+
+    def __enter__(self):
+        os.mkdir(self.path)
+        return self
+
+    def __exit__(self, *_):
+        deadline = time.monotonic() + 5
+        while self.pids() and time.monotonic() < deadline:
+            time.sleep(0.01)
+        os.rmdir(self.path)
+
+    def cpu_us(self):
+        with open(os.path.join(self.path, "cpu.stat")) as f:
+            return int(re.search(r"usage_usec (\d+)", f.read())[1])
+
+    def pids(self):
+        with open(os.path.join(self.path, "cgroup.procs")) as f:
+            return f.read().split()
