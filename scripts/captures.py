@@ -1,7 +1,7 @@
 """Captures for the benchmarks of the analysis: a real recording of a mixture of work, and long ones made of it."""
 import os, shutil, subprocess, time
 
-from benchlib import ANALYZE, CAPTURE, REPEAT, ROOT, STORM, info, run, size, spread, table
+from benchlib import CAPTURE, REPEAT, ROOT, STORM, info, run, size, table
 
 # What the mixture does besides TLS and compiling: processes that open files of several kinds, some of which are not there.
 OPENS = """
