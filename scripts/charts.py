@@ -8,8 +8,8 @@ MARKS = "os^Dv"
 
 
 def draw(name, title, xlabel, panels, log=True):
-    """One chart beside the other. `panels`: [(what its height is, {line: [(x, value, lowest, highest)]})]. Returns the Markdown
-    that shows it."""
+    """One chart beside the other. `panels`: [(what its height is, {line: [(x, value, lowest, highest)]}, whether heights are
+    logarithms too: what grows in proportion is then a straight line)]. Returns the Markdown that shows it."""
     sys.path.insert(0, PACKAGES)
     import matplotlib
     matplotlib.use("svg")
@@ -19,7 +19,7 @@ def draw(name, title, xlabel, panels, log=True):
     matplotlib.rcParams.update({"svg.hashsalt": name, "svg.fonttype": "none", "font.family": "sans-serif", "font.size": 9,
                                 "figure.facecolor": "white", "axes.facecolor": "white", "savefig.facecolor": "white"})
     figure, axes = pyplot.subplots(1, len(panels), figsize=(4.4 * len(panels), 3.2), squeeze=False)
-    for axis, (ylabel, lines) in zip(axes[0], panels):
+    for axis, (ylabel, lines, proportional) in zip(axes[0], panels):
         for mark, (line, points) in zip(MARKS, lines.items()):
             xs, values, lowest, highest = zip(*points)
             errors = [[value - low for value, low in zip(values, lowest)], [high - value for value, high in zip(values, highest)]]
@@ -29,7 +29,11 @@ def draw(name, title, xlabel, panels, log=True):
             axis.set_xticks(sorted({x for points in lines.values() for x, *_ in points}))
             axis.xaxis.set_major_formatter(lambda x, _: short(x))
             axis.xaxis.set_minor_locator(matplotlib.ticker.NullLocator())
-        axis.set_ylim(bottom=0)
+        if proportional:
+            axis.set_yscale("log")
+            axis.yaxis.set_major_formatter(lambda y, _: f"{y:g}")
+        else:
+            axis.set_ylim(bottom=0)
         axis.set_xlabel(xlabel)
         axis.set_ylabel(ylabel)
         axis.grid(True, linewidth=0.4, color="#cccccc")
