@@ -1,5 +1,5 @@
 # Thin: what a developer types. The work is in cargo and in scripts/.
-.PHONY: build demo test bench kernel-matrix instructions goldens lint package clean
+.PHONY: build demo test bench bench-peers kernel-matrix instructions goldens lint package clean
 
 build:
 	scripts/setup
@@ -17,6 +17,12 @@ bench:
 	scripts/setup --tests
 	scripts/bench
 	scripts/bench-commands
+
+bench-peers:
+	scripts/setup --bench
+	scripts/bench-peers
+	scripts/bench-analysis
+	scripts/bench-scaling
 
 kernel-matrix:
 	scripts/setup --matrix

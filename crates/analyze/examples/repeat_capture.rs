@@ -15,8 +15,12 @@ use crypto_trace_format::record::{
 };
 use crypto_trace_format::segment::{BlockBuffer, BlockBuilder, BlockType, SegmentMeta, SegmentReader, SegmentWriter};
 
-/// Close to what a capture writes: a block is closed when it is full.
+/// As in a capture, a block is closed when it is full, or when its first record is this old.
 const BLOCK_BYTES: usize = 256 << 10;
+const BLOCK_NS: u64 = 1_000_000_000;
+
+/// `kernel.pid_max` of 64-bit machines.
+const PID_MAX: u64 = 4 << 20;
 
 /// What a recording holds.
 struct Source {
@@ -25,6 +29,8 @@ struct Source {
     records: Vec<Vec<u8>>,
     begin_ns: u64,
     length_ns: u64,
+    /// Process ids that were given out while it was made.
+    pids: u64,
 }
 
 impl Source {
@@ -42,7 +48,11 @@ impl Source {
         }
         records.sort_by_key(|bytes| header(bytes).time_ns);
         let [first, last] = [records.first(), records.last()].map(|bytes| header(bytes.unwrap()).time_ns);
-        Self { meta: readers.first().unwrap().meta().clone(), records, begin_ns: first, length_ns: last - first + 1 }
+        let started = records.iter().map(|bytes| header(bytes)).filter(|header| header.start_ns >= first);
+        let pids: Vec<_> = started.map(|header| u64::from(header.tgid)).collect();
+        let pids = pids.iter().max().zip(pids.iter().min()).map_or(0, |(last, first)| last - first + 1);
+        let meta = readers.first().unwrap().meta().clone();
+        Self { meta, records, begin_ns: first, length_ns: last - first + 1, pids }
     }
 }
 
@@ -63,7 +73,14 @@ fn later(bytes: &[u8], source: &Source, pass: u64) -> Vec<u8> {
     let record = Record::parse(bytes).unwrap();
     let shift = pass * source.length_ns;
     let moved = |ns: u64| if ns >= source.begin_ns { ns + shift } else { ns };
+    // The kernel gives out ids in turn, and begins anew at the highest.
+    let pid = |pid: u32, start_ns: u64| match start_ns >= source.begin_ns {
+        true => u32::try_from((u64::from(pid) + pass * source.pids) % PID_MAX).unwrap(),
+        false => pid,
+    };
     let mut header = record.header;
+    header.tgid = pid(header.tgid, header.start_ns);
+    header.tid = pid(header.tid, header.start_ns);
     header.time_ns += shift;
     header.start_ns = moved(header.start_ns);
     let cookie = |cookie: u64| if cookie == 0 { 0 } else { cookie + (pass << 32) };
@@ -71,12 +88,14 @@ fn later(bytes: &[u8], source: &Source, pass: u64) -> Vec<u8> {
     match Kind(header.kind) {
         ProcessExec::KIND => {
             let exec = ProcessExec::decode(&record).unwrap();
-            let fixed = ProcessExecFixed { parent_start_ns: moved(exec.fixed.parent_start_ns), ..exec.fixed };
+            let (ppid, start_ns) = (exec.fixed.ppid, exec.fixed.parent_start_ns);
+            let fixed = ProcessExecFixed { ppid: pid(ppid, start_ns), parent_start_ns: moved(start_ns), ..exec.fixed };
             ProcessExec { fixed, ..exec }.encode(header, &mut out);
         }
         ProcessFork::KIND => {
             let fork = ProcessFork::decode(&record).unwrap();
-            let fixed = ProcessForkFixed { parent_start_ns: moved(fork.fixed.parent_start_ns), ..fork.fixed };
+            let (ppid, start_ns) = (fork.fixed.ppid, fork.fixed.parent_start_ns);
+            let fixed = ProcessForkFixed { ppid: pid(ppid, start_ns), parent_start_ns: moved(start_ns), ..fork.fixed };
             ProcessFork { fixed, ..fork }.encode(header, &mut out);
         }
         TlsHello::KIND => {
@@ -97,6 +116,46 @@ fn later(bytes: &[u8], source: &Source, pass: u64) -> Vec<u8> {
     out
 }
 
+/// A segment being written: blocks close when those of a capture would.
+struct Blocks {
+    writer: SegmentWriter<BufWriter<File>>,
+    lifecycle: BlockBuilder,
+    events: BlockBuilder,
+}
+
+impl Blocks {
+    fn new(writer: SegmentWriter<BufWriter<File>>) -> Self {
+        let [lifecycle, events] =
+            [BlockType::Lifecycle, BlockType::Events].map(|kind| BlockBuilder::new(kind, BLOCK_BYTES));
+        Self { writer, lifecycle, events }
+    }
+
+    fn push(&mut self, bytes: &[u8]) {
+        let header = header(bytes);
+        let is_old = |block: &BlockBuilder| {
+            block.time_range_ns().is_some_and(|(first, _)| header.time_ns.saturating_sub(first) >= BLOCK_NS)
+        };
+        if is_old(&self.lifecycle) || is_old(&self.events) {
+            self.close(false);
+        }
+        let lifecycle = Kind(header.kind).is_lifecycle();
+        let block = if lifecycle { &mut self.lifecycle } else { &mut self.events };
+        block.push(&header, bytes);
+        if block.len_bytes() >= BLOCK_BYTES {
+            self.close(lifecycle);
+        }
+    }
+
+    /// Lifecycle first: who reads the stream knows a process before what it did.
+    fn close(&mut self, lifecycle_only: bool) {
+        let blocks = [Some(&mut self.lifecycle), (!lifecycle_only).then_some(&mut self.events)];
+        for block in blocks.into_iter().flatten().filter(|block| !block.is_empty()) {
+            self.writer.write_block(block, 0, 0, !lifecycle_only).unwrap();
+            block.clear();
+        }
+    }
+}
+
 /// One host's segments, with `events` records that repeat.
 fn write_host(source: &Source, directory: &Path, host: u8, events: u64, segments: u64) {
     let repeated: Vec<_> = source.records.iter().filter(|bytes| repeats(Kind(header(bytes).kind))).collect();
@@ -108,23 +167,12 @@ fn write_host(source: &Source, directory: &Path, host: u8, events: u64, segments
         let meta =
             SegmentMeta { host: format!("host{host}"), capture_id: [host + 1; 16], sequence, ..source.meta.clone() };
         let file = File::create(directory.join(format!("host{host}-{sequence:06}.ctseg"))).unwrap();
-        let mut writer = SegmentWriter::create(BufWriter::new(file), &meta, 1).unwrap();
-        let mut builders = [BlockType::Lifecycle, BlockType::Events].map(|kind| BlockBuilder::new(kind, BLOCK_BYTES));
+        let mut blocks = Blocks::new(SegmentWriter::create(BufWriter::new(file), &meta, 1).unwrap());
         let about = source.records.iter().filter(|bytes| sequence == 0 && !repeats(Kind(header(bytes).kind))).cloned();
         let share = usize::try_from(events / segments + u64::from(sequence < events % segments)).unwrap();
-        for bytes in about.chain(events_left.by_ref().take(share)) {
-            let header = header(&bytes);
-            let builder = &mut builders[usize::from(!Kind(header.kind).is_lifecycle())];
-            if !builder.fits(bytes.len()) {
-                writer.write_block(builder, 0, 0, false).unwrap();
-                builder.clear();
-            }
-            builder.push(&header, &bytes);
-        }
-        let [lifecycle, events] = &builders;
-        writer.write_block(lifecycle, 0, 0, events.is_empty()).unwrap();
-        writer.write_block(events, 0, 0, true).unwrap();
-        writer.finish().unwrap();
+        about.chain(events_left.by_ref().take(share)).for_each(|bytes| blocks.push(&bytes));
+        blocks.close(false);
+        blocks.writer.finish().unwrap();
     }
 }
 

@@ -2,8 +2,7 @@
 
 use std::time::Duration;
 
-use crypto_trace_format::record::KINDS;
-use crypto_trace_format::segment::{ClockAnchor, SchemaField, SchemaKind, SegmentMeta};
+use crypto_trace_format::segment::{ClockAnchor, SegmentMeta, schema_table};
 use rustix::system::uname;
 
 /// A segment header for this host. `filters` as the user gave them.
@@ -20,32 +19,8 @@ pub fn segment_meta(filters: Vec<String>, clock: ClockAnchor) -> SegmentMeta {
         tool: concat!("crypto-trace-capture ", env!("CARGO_PKG_VERSION")).to_owned(),
         filters,
         clock,
-        schema: schema(),
+        schema: schema_table(),
     }
-}
-
-/// The record layouts of this version.
-fn schema() -> Vec<SchemaKind> {
-    let narrow = |value: usize| u16::try_from(value).unwrap_or(u16::MAX);
-    KINDS
-        .iter()
-        .map(|kind| SchemaKind {
-            kind: kind.kind,
-            name: kind.name.to_owned(),
-            fixed_len: narrow(kind.fixed_len),
-            fields: kind
-                .fields
-                .iter()
-                .map(|field| SchemaField {
-                    name: field.name.to_owned(),
-                    ty: field.ty.to_owned(),
-                    offset: narrow(field.offset),
-                    size: narrow(field.size),
-                })
-                .collect(),
-            strings: kind.strings.iter().map(|name| (*name).to_owned()).collect(),
-        })
-        .collect()
 }
 
 fn read_trimmed(path: &str) -> String {

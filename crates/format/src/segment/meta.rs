@@ -8,6 +8,7 @@
 use super::MAX_META_BYTES;
 use super::frame::u64_at;
 use crate::record::KINDS;
+use std::sync::{Arc, Mutex};
 
 /// `CLOCK_BOOTTIME` and `CLOCK_REALTIME` read together.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, bincode::Encode, bincode::Decode)]
@@ -67,8 +68,8 @@ pub struct SegmentMeta {
     pub filters: Vec<String>,
     /// Clocks at the start of the segment.
     pub clock: ClockAnchor,
-    /// Record layouts of the writer, see [`schema_table`].
-    pub schema: Vec<SchemaKind>,
+    /// Record layouts of the writer, see [`schema_table`]. Segments that follow each other share it.
+    pub schema: Arc<[SchemaKind]>,
 }
 
 impl SegmentMeta {
@@ -84,7 +85,7 @@ impl SegmentMeta {
 }
 
 /// The schema table of this version's record kinds.
-pub fn schema_table() -> Vec<SchemaKind> {
+pub fn schema_table() -> Arc<[SchemaKind]> {
     let short = |size: usize| u16::try_from(size).unwrap_or(u16::MAX);
     KINDS
         .iter()
@@ -123,6 +124,17 @@ fn config() -> impl bincode::config::Config {
     bincode::config::standard().with_fixed_int_encoding().with_limit::<MAX_META_BYTES>()
 }
 
+/// The schema in one place for all segments of it that are opened in a row: it takes 20 KB, more than the rest of what is kept
+/// of a small segment, and a thousand segments of a capture have the same.
+fn shared(schema: Vec<SchemaKind>) -> Arc<[SchemaKind]> {
+    static LATEST: Mutex<Option<Arc<[SchemaKind]>>> = Mutex::new(None);
+    let Ok(mut latest) = LATEST.lock() else { return schema.into() };
+    match &*latest {
+        Some(same) if **same == *schema => Arc::clone(same),
+        _ => Arc::clone(latest.insert(schema.into())),
+    }
+}
+
 /// Encodes the blob; `None` when it is larger than a reader accepts.
 pub(crate) fn encode_blob(meta: &SegmentMeta) -> Option<Vec<u8>> {
     let meta = meta.clone();
@@ -133,7 +145,7 @@ pub(crate) fn encode_blob(meta: &SegmentMeta) -> Option<Vec<u8>> {
         arch: meta.arch,
         tool: meta.tool,
         filters: meta.filters,
-        schema: meta.schema,
+        schema: meta.schema.to_vec(),
     };
     let bytes = bincode::encode_to_vec(&blob, config()).ok()?;
     // Decoding counts in-memory sizes against the limit, so only a trial tells whether a reader will take it.
@@ -151,7 +163,7 @@ pub(crate) fn decode_blob(bytes: &[u8]) -> Option<SegmentMeta> {
         arch: blob.arch,
         tool: blob.tool,
         filters: blob.filters,
-        schema: blob.schema,
+        schema: shared(blob.schema),
         ..SegmentMeta::default()
     })
 }

@@ -17,7 +17,7 @@ pub fn meta() -> SegmentMeta {
         tool: "test 0".to_owned(),
         filters: vec!["--pid 12".to_owned()],
         clock: ClockAnchor { boottime_ns: 5_000_000_000, realtime_ns: 1_795_411_845_000_000_000 },
-        schema: Vec::new(),
+        schema: std::sync::Arc::default(),
     }
 }
 
