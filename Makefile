@@ -21,6 +21,7 @@ bench:
 kernel-matrix:
 	scripts/setup --matrix
 	scripts/kernel-matrix
+	scripts/kernel-costs
 
 instructions:
 	scripts/setup --matrix

@@ -3,10 +3,11 @@
 # with an empty program in each attach tier, and under a capture in each, and sends what they took.
 . /machine.sh
 
-# As deep as scripts/bench has them.
+# As deep as scripts/bench has them. The last letters of .txt are those of a wanted name, too; of .dat they are not.
 mkdir /tmp/bench
 echo x > /tmp/bench/server.key
 echo x > /tmp/bench/plain.txt
+echo x > /tmp/bench/plain.dat
 
 # Round, tier, what for, operation, nanoseconds of CPU per operation and of wall time.
 cat > /operations.sh <<'END'
@@ -16,6 +17,7 @@ storm() {
 }
 storm recorded /tmp/bench/server.key
 storm other /tmp/bench/plain.txt
+storm unlike /tmp/bench/plain.dat
 storm fstat /tmp/bench/plain.txt stat
 END
 
