@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -126,10 +127,13 @@ static void attach_kretprobe(void)
 
 int main(int argc, char **argv)
 {
+	struct rlimit unlimited = { RLIM_INFINITY, RLIM_INFINITY };
 	int status;
 
 	if (argc < 3)
 		return 2;
+	/* Before Linux 5.11 programs are locked memory. */
+	check(setrlimit(RLIMIT_MEMLOCK, &unlimited), "setrlimit");
 	if (!strcmp(argv[1], "fentry"))
 		attach_tracing(BPF_TRACE_FEXIT, btf_id(BTF_KIND_FUNC, FUNCTION));
 	else if (!strcmp(argv[1], "kprobe"))
