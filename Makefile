@@ -27,6 +27,7 @@ bench-peers:
 kernel-matrix:
 	scripts/setup --matrix
 	scripts/kernel-matrix
+	scripts/kernel-costs
 
 instructions:
 	scripts/setup --matrix

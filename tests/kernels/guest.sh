@@ -1,24 +1,10 @@
 #!/bin/sh
 # The first process of a virtual machine of scripts/kernel-matrix: runs the tests in each attach tier, records a workload in
 # each, and sends what came of it through the second serial port.
-export PATH=/usr/bin:/bin HOME=/root TMPDIR=/tmp RUST_BACKTRACE=0
-mount -t proc proc /proc
-mount -t sysfs sysfs /sys
-mount -t devtmpfs devtmpfs /dev
-mkdir -p /dev/pts /dev/shm /tmp /run /results
-mount -t devpts devpts /dev/pts
-mount -t tmpfs tmpfs /dev/shm
-mount -t tmpfs tmpfs /tmp
-mount -t tmpfs tmpfs /run
-mount -t tracefs tracefs /sys/kernel/tracing
-mount -t bpf bpf /sys/fs/bpf
-mount -t cgroup2 cgroup2 /sys/fs/cgroup
-ip link set lo up
+. /machine.sh
 [ -f /modules ] && while read -r module; do insmod "/lib/modules/$module"; done < /modules
 
-bin=/opt/crypto-trace
 export CRYPTO_TRACE_BIN_DIR=$bin CRYPTO_TRACE_REQUIRE_LIVE=1
-uname -r > /results/uname
 $bin/crypto-trace-capture doctor > /results/doctor.txt 2>&1
 $bin/crypto-trace-capture doctor --format json > /results/doctor.json 2>/dev/null
 
@@ -38,10 +24,4 @@ for tier in $tiers; do
 		echo $? > /results/tests-$name-$tier.exit
 	done < /tests
 done
-dmesg > /results/dmesg
-echo "matrix: sending"
-stty raw -echo < /dev/ttyS1
-cd /results && tar cf - . | gzip > /dev/ttyS1
-sync
-sleep 1
-poweroff -f
+send
