@@ -153,7 +153,7 @@ mod tests {
         let file = File::from(fd);
         file.set_len(2 * page + u64::from(SIZE)).expect("its size");
         let mut at = position;
-        let mut put = |bytes: &[u8], at: u64| {
+        let put = |bytes: &[u8], at: u64| {
             for (at, byte) in (at..).zip(bytes) {
                 file.write_at(&[*byte], 2 * page + at % u64::from(SIZE)).expect("written");
             }
