@@ -5,7 +5,7 @@ use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, OwnedFd};
 
 use crypto_trace_format::record::{KINDS, ProbeState, Tier};
 use libbpf_rs::skel::{OpenSkel as _, SkelBuilder as _};
-use libbpf_rs::{ErrorKind, Link, MapCore as _, MapFlags, MapHandle, OpenObject, RingBuffer, RingBufferBuilder};
+use libbpf_rs::{ErrorKind, Link, MapCore as _, MapFlags, MapHandle, OpenObject};
 use rustix::thread::{MembarrierCommand, membarrier};
 
 use crate::library::CountingProbe;
@@ -13,6 +13,7 @@ use crate::log::Log;
 use crate::missed::{missed_returns, missed_runs};
 use crate::object::is_old;
 use crate::random::RandomCounts;
+use crate::ring::Ring;
 use crate::select::{Selection, Tables};
 use crate::skel::{CryptoTraceSkel, CryptoTraceSkelBuilder, OpenCryptoTraceSkel, types};
 use crate::tiers::{self, Plan};
@@ -453,19 +454,15 @@ impl Programs {
         [self.skel.maps.lifecycle_ring.as_fd(), self.skel.maps.events_ring.as_fd()]
     }
 
-    /// The two ring readers; `lifecycle` and `events` are called with each record's bytes.
+    /// The readers of the two rings, of which there must be no others at the same time.
     ///
     /// # Errors
     /// When a ring cannot be mapped.
-    pub fn rings<'cb>(
-        &self,
-        lifecycle: impl FnMut(&[u8]) + 'cb,
-        events: impl FnMut(&[u8]) + 'cb,
-    ) -> Result<Rings<'cb>, LoadError> {
-        Ok(Rings {
-            lifecycle: ring(&self.skel.maps.lifecycle_ring, lifecycle)?,
-            events: ring(&self.skel.maps.events_ring, events)?,
-        })
+    pub fn rings(&self) -> Result<Rings, LoadError> {
+        let open = |map: &libbpf_rs::MapMut<'_>| {
+            Ring::open(map.as_fd(), map.max_entries()).map_err(|e| LoadError::new("map a ring buffer", e.into()))
+        };
+        Ok(Rings { lifecycle: open(&self.skel.maps.lifecycle_ring)?, events: open(&self.skel.maps.events_ring)? })
     }
 }
 
@@ -513,33 +510,21 @@ fn fill_maps_ahead(open: &mut OpenCryptoTraceSkel<'_>) -> libbpf_rs::Result<()> 
     [&mut maps.names, &mut maps.directories, &mut maps.uids].into_iter().try_for_each(|map| map.set_map_flags(0))
 }
 
-fn ring<'cb>(map: &libbpf_rs::MapMut<'_>, mut each: impl FnMut(&[u8]) + 'cb) -> Result<RingBuffer<'cb>, LoadError> {
-    let failed = |e| LoadError::new("map a ring buffer", e);
-    let mut builder = RingBufferBuilder::new();
-    builder
-        .add(map, move |record: &[u8]| {
-            each(record);
-            0
-        })
-        .map_err(failed)?;
-    builder.build().map_err(failed)
-}
-
 /// Readers of the two rings.
-pub struct Rings<'cb> {
-    lifecycle: RingBuffer<'cb>,
-    events: RingBuffer<'cb>,
+pub struct Rings {
+    lifecycle: Ring,
+    events: Ring,
 }
 
-impl Rings<'_> {
-    /// Hands over at most `max` lifecycle records; returns how many there were.
-    pub fn drain_lifecycle(&self, max: usize) -> usize {
-        usize::try_from(self.lifecycle.consume_raw_n(max)).unwrap_or(0)
+impl Rings {
+    /// Calls `each` with the bytes of at most `max` lifecycle records; returns how many there were.
+    pub fn drain_lifecycle(&mut self, max: usize, each: impl FnMut(&[u8])) -> usize {
+        self.lifecycle.drain(max, each)
     }
 
-    /// Hands over at most `max` events; returns how many there were.
-    pub fn drain_events(&self, max: usize) -> usize {
-        usize::try_from(self.events.consume_raw_n(max)).unwrap_or(0)
+    /// Calls `each` with the bytes of at most `max` events; returns how many there were.
+    pub fn drain_events(&mut self, max: usize, each: impl FnMut(&[u8])) -> usize {
+        self.events.drain(max, each)
     }
 }
 

@@ -180,15 +180,16 @@ fn new_block(block_type: BlockType) -> BlockBuilder {
 /// Drains both rings into blocks and full blocks into the queue.
 ///
 /// Events first and lifecycle second: what an event's process did before it is then always in the blocks too.
-pub fn drain(rings: &Rings<'_>, blocks: &RefCell<Blocks>, queue: &SyncSender<Message>) -> Drained {
+pub fn drain(rings: &mut Rings, blocks: &RefCell<Blocks>, queue: &SyncSender<Message>) -> Drained {
     let started = Instant::now();
     let before = blocks.borrow().accounting.raw_bytes;
     let result = loop {
         if !blocks.borrow_mut().ship(queue, false) {
             break Drained::More;
         }
-        let events = rings.drain_events(EVENTS_PER_PASS);
-        let lifecycle = rings.drain_lifecycle(LIFECYCLE_PER_PASS);
+        let mut blocks = blocks.borrow_mut();
+        let events = rings.drain_events(EVENTS_PER_PASS, |bytes| blocks.push(bytes));
+        let lifecycle = rings.drain_lifecycle(LIFECYCLE_PER_PASS, |bytes| blocks.push(bytes));
         if events == 0 && lifecycle == 0 {
             break Drained::All;
         }

@@ -3,6 +3,7 @@
 //! Two threads: the drain thread (this program's main thread) copies records from the rings into blocks; the writer thread
 //! compresses and writes them. Between them is a bounded queue. Everything that can be done later is left to the analyzer.
 
+mod allocator;
 pub mod args;
 pub mod cgroup;
 pub mod child;

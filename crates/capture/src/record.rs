@@ -34,7 +34,7 @@ use crate::signals::Signals;
 use crate::stats::Accounting;
 use crate::watched::Watched;
 use crate::writer::{Message, Opening, Shared, Writer, Written};
-use crate::{kernel_crypto, listeners, privileges, say, stream};
+use crate::{allocator, kernel_crypto, listeners, privileges, say, stream};
 
 /// Blocks that may wait for the writer.
 const QUEUE_BLOCKS: usize = 6;
@@ -90,6 +90,7 @@ pub fn capture(args: &CaptureArgs, destination: &Destination<'_>) -> Result<u8, 
             "in a PID namespace of its own the kernel's process ids are not ours: run on the host, or select by --cgroup".into(),
         ));
     }
+    allocator::keep_little();
     let signals = Signals::install().context("cannot install signal handlers")?;
     // Before anything is attached: what cannot be shown need not be recorded.
     let renderer = match destination {
@@ -145,6 +146,8 @@ pub fn capture(args: &CaptureArgs, destination: &Destination<'_>) -> Result<u8, 
         programs.set_functions(libraries.functions())?;
         libraries.attach_first(&mut programs);
     }
+    // Before rings and blocks need memory.
+    allocator::trim();
     let sink = destination.open(renderer)?;
     // The drain thread works seldom and briefly, but then at once: a ring that is not emptied in time loses records.
     // Without the privilege it does what it can.
@@ -278,8 +281,7 @@ impl Session {
         let Some(queue) = self.queue.clone() else { return Ok(Stop::Signal) };
         let epoll = self.wait_set(signals, command)?;
         let blocks = &self.blocks;
-        let rings =
-            self.programs.rings(|bytes| blocks.borrow_mut().push(bytes), |bytes| blocks.borrow_mut().push(bytes))?;
+        let mut rings = self.programs.rings()?;
         let started = Instant::now();
         let flush_interval = self.flush_interval;
         let mut next_flush = started + flush_interval;
@@ -290,7 +292,7 @@ impl Session {
         }
         loop {
             let deadline = args.duration.map(|duration| started + duration);
-            let drained = drain(&rings, blocks, &queue);
+            let drained = drain(&mut rings, blocks, &queue);
             let next_report = self.reporter.as_ref().map(Reporter::next);
             let next_notice = self.notifier.as_ref().map(Notifier::next);
             let wake = [Some(next_flush), Some(next_check), deadline, next_report, next_notice]
@@ -338,7 +340,7 @@ impl Session {
             }
             if now >= next_flush {
                 next_flush = now + flush_interval;
-                drain(&rings, blocks, &queue);
+                drain(&mut rings, blocks, &queue);
                 flush(blocks, &queue);
             }
             if rotate && queue.try_send(Message::Rotate).is_ok() {
@@ -484,18 +486,22 @@ impl Session {
         self.programs.detach();
         let queue = self.queue.take();
         let blocks = &self.blocks;
-        let rings =
-            self.programs.rings(|bytes| blocks.borrow_mut().push(bytes), |bytes| blocks.borrow_mut().push(bytes))?;
+        let mut rings = self.programs.rings()?;
         if let Some(queue) = queue {
             let deadline = Instant::now() + STOP_PATIENCE;
-            while drain(&rings, blocks, &queue) == Drained::More && Instant::now() < deadline {
+            while drain(&mut rings, blocks, &queue) == Drained::More && Instant::now() < deadline {
                 std::thread::sleep(Duration::from_millis(1));
             }
             Self::push_random(blocks, self.random.as_mut());
             Self::push_counts(&mut self.libraries, &mut self.programs, blocks, true)?;
             // The writer is stuck: what is still in the rings is counted, not kept.
-            blocks.borrow_mut().discard();
-            while rings.drain_events(DISCARD_PER_PASS) + rings.drain_lifecycle(DISCARD_PER_PASS) > 0 {}
+            let mut rest = blocks.borrow_mut();
+            rest.discard();
+            while rings.drain_events(DISCARD_PER_PASS, |bytes| rest.push(bytes))
+                + rings.drain_lifecycle(DISCARD_PER_PASS, |bytes| rest.push(bytes))
+                > 0
+            {}
+            drop(rest);
             Self::check(&self.programs, blocks, &mut self.clock)?;
             Self::push_self_stats(blocks, &self.shared, self.ring_bytes);
             let deadline = Instant::now() + STOP_PATIENCE;

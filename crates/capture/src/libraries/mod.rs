@@ -129,12 +129,12 @@ impl Libraries {
             Arc::new(eventfd(0, EventfdFlags::NONBLOCK | EventfdFlags::CLOEXEC).context("cannot create an eventfd")?);
         let (requests, requested) = channel();
         let (answer, answers) = channel();
-        // Before there are other threads: it forks.
-        let finder = Finder::new(Arc::clone(&table), uretprobe::how(), budget.is_some(), answer);
-        let waker = Arc::clone(&wake);
+        let (waker, rows, algorithms) = (Arc::clone(&wake), Arc::clone(&table), budget.is_some());
         std::thread::Builder::new()
             .name("ct-finder".to_owned())
             .spawn(move || {
+                // Here, because it waits for children, and the programs are being loaded meanwhile.
+                let finder = Finder::new(rows, uretprobe::how(), algorithms, answer);
                 // It reads what may be anything.
                 let _ = privileges::keep_reading_only();
                 finder.run(&requested, || {

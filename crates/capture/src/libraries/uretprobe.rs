@@ -41,7 +41,7 @@ fn try_it() -> ReturnProbes {
 
 /// Makes the call in a child, behind a filter that refuses it when `filtered`.
 fn make_call(filtered: bool) -> Fate {
-    // SAFETY: the child calls nothing but system calls until it ends.
+    // SAFETY: the child makes nothing but system calls until it ends, so it needs no lock that another thread may have held.
     match unsafe { libc::fork() } {
         0 => child(filtered),
         pid if pid > 0 => wait(pid),
