@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use crypto_trace_format::record::{FileOpen, LossCause, LossFixed, ProcessExec, ProcessExit, ProcessFork};
-use crypto_trace_tests::{Capture, Process, Running, Trace, alone, capture_binary, workload};
+use crypto_trace_tests::{Capture, Faults, Process, Running, Trace, alone, capture_binary, workload};
 use rustix::process::Signal;
 
 use crate::support::{directory, stop_line, touch, until};
@@ -228,6 +228,39 @@ fn a_reader_slower_than_the_events_costs_counted_events_and_no_memory() {
     let [recorded, lost, dropped, _] = stop_line(&done.stderr);
     let stats = trace.stats();
     assert_eq!([recorded, lost, dropped], [stats.recorded, stats.lost, 0]);
+}
+
+/// A disk that takes 50 ms for a write takes some 25,000 opens a second.
+#[test]
+fn a_disk_slower_than_the_events_costs_counted_events_and_no_memory() {
+    const OPENS: usize = 4 * 50_000;
+    let Some(_permit) = alone() else { return };
+    let (_keep, dir) = directory();
+    let [busy, after] = ["busy.pem", "after.pem"].map(|name| touch(&dir.join(name)));
+    let burst = format!("\"$0\" quiet procs 4 repeat 50000 openat 0 0 '{}'", busy.display());
+    let slow = Faults::new([libc::SYS_write], |call| {
+        if call.file(0).to_string_lossy().ends_with(".ctseg.open") {
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        None
+    });
+    let capture = Capture::new().options(["--ring-size", "64KiB"]).faults(slow);
+    let mut running = capture.command(command(&burst, &after)).start();
+    running.process.wait_for("begun\n");
+    let before = peak_kib(&running.process);
+    go(&mut running.process);
+    running.process.wait_for("burst over\n");
+    let accounted = |trace: &Trace| trace.opens_of("busy.pem").len() + lost(trace, FileOpen::KIND.0);
+    running.wait_until("the burst is accounted for", |trace| accounted(trace) == OPENS);
+    go(&mut running.process);
+    running.process.wait_for("after\n");
+    running.wait_until("what came after", |trace| trace.opens_of("after.pem").len() == AFTER);
+    let grown = peak_kib(&running.process) - before;
+    assert!(grown <= bound_kib(64), "{grown} KiB more than the {before} KiB at the beginning");
+    let trace = stop(running).trace();
+    adds_up(&trace);
+    assert_eq!(accounted(&trace), OPENS);
+    assert!(!told_before(&trace, "after.pem").is_empty(), "this test tests nothing");
 }
 
 /// It took longer to end than it should, and said that an earlier write had failed partway, not why.
