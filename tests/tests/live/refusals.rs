@@ -4,9 +4,9 @@ use std::process::Command;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crypto_trace_format::record::{ProbeState, Tier};
-use crypto_trace_tests::{Capture, Done, Faults, SystemCall, capture_binary, live, run, skip};
+use crypto_trace_tests::{Capture, Done, Faults, SystemCall, capture_binary, live, run, skip, workload};
 
-use crate::support::{analyze, directory, touch};
+use crate::support::{analyze, directory, shown, touch};
 use crate::words;
 
 const EPERM: i32 = 1;
@@ -75,7 +75,7 @@ fn recorded_without_tls(done: &Done, target: &str, why: &str, errno: i32) {
     assert_eq!(trace.opens_of("made.pem").len(), 1, "the rest is recorded");
     let probes = trace.probes();
     let failed: Vec<_> = probes.iter().filter(|(_, probe)| probe.fixed.state == ProbeState::FAILED.0).collect();
-    let [(_, failed)] = failed[..] else { panic!("one failed: {probes:?}") };
+    let [(_, failed)] = failed[..] else { panic!("one failed: {failed:?}") };
     assert_eq!((failed.probe.as_str(), failed.target.as_str(), failed.fixed.errno), ("tls_hello", target, errno));
     assert!(failed.message.contains(why), "{}", failed.message);
 
@@ -107,17 +107,68 @@ fn a_probe_that_not_every_host_has_may_fail_and_the_rest_runs() {
         let probes = done.trace();
         probes.probes().iter().filter(|(_, p)| p.probe == probe && p.fixed.state == ProbeState::ATTACHED.0).count()
     };
-    recorded_without_tls(&done, "cgroup_skb:egress", "ermission", EPERM);
+    recorded_without_tls(&done, "cgroup_skb:egress", "Operation not permitted", EPERM);
     assert!(attached(&done, "tls_hello") > 0, "ingress is seen");
     // Who asks for it gets all of it or nothing.
     refused(&capture(&["--tls", "on"], no_egress()), 5, &["cannot attach tls_hello on cgroup_skb:egress: "]);
 
-    // Not even loaded.
+    // Not even loaded. Calls into libraries, which are not at fault, were given up first, for a reason that was not theirs.
     let no_program = || refusing(|bpf| (bpf.program()? == "tls_egress").then_some(EACCES));
     let (done, _) = capture(&[], no_program());
     recorded_without_tls(&done, "cgroup_skb", "cannot load the BPF programs", 0);
     assert_eq!(attached(&done, "tls_hello"), 0);
     refused(&capture(&["--tls", "on"], no_program()), 5, &["cannot load the BPF programs", "tls_egress"]);
+
+    // The other one; then both.
+    let refuse = |names: &'static [&'static str]| {
+        refusing(move |bpf| bpf.program().is_some_and(|name| names.contains(&name.as_str())).then_some(EACCES))
+    };
+    for (programs, lacking) in
+        [(&["library_enter"][..], &["api_call"][..]), (&["library_enter", "tls_ingress"], &["api_call", "tls_hello"])]
+    {
+        let (done, made) = capture(&[], refuse(programs));
+        assert!(done.code() == 0 && made, "{}", done.stderr);
+        let trace = done.trace();
+        let failed: Vec<_> =
+            trace.probes().into_iter().filter(|(_, p)| p.fixed.state == ProbeState::FAILED.0).collect();
+        let names: Vec<_> = failed.iter().map(|(_, probe)| probe.probe.as_str()).collect();
+        assert_eq!(names, lacking);
+        assert!(failed.iter().all(|(_, probe)| probe.message.contains("cannot load the BPF programs")), "{failed:?}");
+        assert_eq!(attached(&done, "tls_hello") > 0, !lacking.contains(&"tls_hello"));
+        for probe in lacking {
+            assert!(done.stderr.contains(&format!("WARNING: no {probe} on ")), "{}", done.stderr);
+        }
+        assert_eq!(trace.opens_of("made.pem").len(), 1);
+    }
+    refused(&capture(&["--library-calls", "on"], refuse(&["library_enter"])), 5, &["library_enter"]);
+}
+
+/// Where cgroup v2 is not mounted, a mount of the capture's own does; where that is refused, TLS is missing and the rest runs.
+#[test]
+fn without_a_mount_of_cgroup_v2_tls_is_recorded_or_told_to_be_missing() {
+    let Some(_permit) = live() else { return };
+    let (_keep, dir) = directory();
+    let (file, script) = (touch(&dir.join("made.pem")), "umount -l -a -t cgroup2 || exit 99; exec \"$0\" \"$@\"");
+    for refused in [false, true] {
+        let output = dir.join(format!("out-{refused}"));
+        let mut command = Command::new("unshare");
+        command.args(["--mount", "sh", "-c", script]).arg(capture_binary()).args(["record", "-o"]).arg(&output);
+        command.arg("--").arg(workload()).args(words!["openat", "0", "0", file]);
+        Faults::new([libc::SYS_fsopen], move |_| refused.then_some(EPERM)).give_to(&mut command);
+        let done = run(&mut command);
+        if done.code() == 99 {
+            return skip("cannot unmount in a mount namespace");
+        }
+        assert_eq!(done.code(), 0, "{}", done.stderr);
+        let warning = "WARNING: no tls_hello on cgroup_skb: cgroup v2 is not mounted here and cannot be: Operation not";
+        assert_eq!(done.stderr.contains(warning), refused, "{}", done.stderr);
+        let events = shown(&output, &["--type", "file_open,probe_status"]);
+        let opens = events.iter().filter(|event| event["event_type"] == "file_open").count();
+        let tls: Vec<_> = events.iter().filter(|event| event["probe"] == "tls_hello").collect();
+        assert_eq!(opens, 1);
+        let state = if refused { "failed" } else { "attached" };
+        assert!(!tls.is_empty() && tls.iter().all(|probe| probe["state"] == state), "{tls:#?}");
+    }
 }
 
 /// Silence would look like absence.
