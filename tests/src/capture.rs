@@ -9,6 +9,7 @@ use rustix::process::Signal;
 use tempfile::TempDir;
 
 use crate::events::Trace;
+use crate::faults::Faults;
 use crate::process::{Finished, Process};
 use crate::{capture_binary, workload};
 
@@ -29,6 +30,7 @@ pub struct Capture {
     options: Vec<OsString>,
     command: Vec<OsString>,
     current_dir: Option<PathBuf>,
+    faults: Option<Faults>,
 }
 
 impl Default for Capture {
@@ -42,7 +44,7 @@ impl Capture {
     pub fn new() -> Self {
         let directory = tempfile::Builder::new().prefix("crypto-trace-test-").tempdir().unwrap();
         let output = directory.path().join("capture").into();
-        Self { directory, output, options: Vec::new(), command: Vec::new(), current_dir: None }
+        Self { directory, output, options: Vec::new(), command: Vec::new(), current_dir: None, faults: None }
     }
 
     /// Writes somewhere else.
@@ -75,8 +77,14 @@ impl Capture {
         self
     }
 
+    /// Runs behind these faults, and its command too.
+    pub fn faults(mut self, faults: Faults) -> Self {
+        self.faults = Some(faults);
+        self
+    }
+
     /// Starts it.
-    fn spawn(self) -> Running {
+    pub fn spawn(self) -> Running {
         let mut command = Command::new(capture_binary());
         command.args(["record", "-v", "-o"]).arg(&self.output).args(&self.options);
         if let Some(tier) = std::env::var_os(TIER) {
@@ -87,6 +95,9 @@ impl Capture {
         }
         if let Some(directory) = &self.current_dir {
             command.current_dir(directory);
+        }
+        if let Some(faults) = self.faults {
+            faults.give_to(&mut command);
         }
         command.stdin(Stdio::piped());
         Running { process: Process::spawn(&mut command), directory: self.directory, output: self.output.into() }

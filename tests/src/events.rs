@@ -128,6 +128,7 @@ pub struct Probe {
     pub fixed: ProbeStatusFixed,
     pub probe: String,
     pub target: String,
+    pub message: String,
 }
 
 /// All records of a capture, in file order.
@@ -326,8 +327,8 @@ fn body(record: &Record<'_>) -> Body {
         TlsHello::KIND => Body::Hello(TlsHello::decode(record).unwrap().fixed),
         Loss::KIND => Body::Loss(Loss::decode(record).unwrap().fixed),
         ProbeStatus::KIND => {
-            let ProbeStatus { fixed, probe, target, .. } = ProbeStatus::decode(record).unwrap();
-            Body::Probe(Probe { fixed, probe: text(probe), target: text(target) })
+            let ProbeStatus { fixed, probe, target, message, .. } = ProbeStatus::decode(record).unwrap();
+            Body::Probe(Probe { fixed, probe: text(probe), target: text(target), message: text(message) })
         }
         SelfStats::KIND => Body::Stats(SelfStats::decode(record).unwrap().fixed),
         crypto_trace_format::record::Clock::KIND => {

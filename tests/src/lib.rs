@@ -8,6 +8,7 @@
 mod binaries;
 mod capture;
 mod events;
+mod faults;
 mod live;
 mod own_libraries;
 mod place;
@@ -16,6 +17,7 @@ mod process;
 pub use binaries::{analyze_binary, capture_binary, put_program, workload};
 pub use capture::{ATTACHED, Capture, Done, Running};
 pub use events::{Body, Call, Event, Exec, Info, Lib, Library, Open, Probe, Trace};
+pub use faults::{Call as SystemCall, Faults};
 pub use live::{Permit, alone, live, skip};
 pub use own_libraries::as_seen;
 pub use place::{directory, libssl, until};

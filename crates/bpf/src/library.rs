@@ -457,7 +457,7 @@ fn attach_sites(
 
 #[allow(clippy::needless_pass_by_value, reason = "made for map_err")]
 fn attach_error(error: libbpf_rs::Error) -> AttachError {
-    AttachError { errno: errno_of(error.kind()), message: error.to_string() }
+    AttachError { errno: errno_of(error.kind()), message: format!("{error:#}") }
 }
 
 /// `CT_NO_ACCESSOR` in abi.h.

@@ -481,7 +481,8 @@ pub(crate) fn report(
         }
         Err(error) => ProbeReport {
             errno: errno_of(error.kind()),
-            ..plain_report(probe, tier, target, ProbeState::FAILED, &error.to_string())
+            // With its causes: what was tried alone is no reason.
+            ..plain_report(probe, tier, target, ProbeState::FAILED, &format!("{error:#}"))
         },
     }
 }

@@ -5,6 +5,7 @@ use std::os::fd::{FromRawFd as _, OwnedFd};
 use std::path::Path;
 use std::ptr::null;
 
+use libbpf_rs::btf::Btf;
 use libbpf_rs::libbpf_sys::{
     BPF_ALU64, BPF_EXIT, BPF_FUNC_loop, BPF_JMP, BPF_K, BPF_MAP_TYPE_RINGBUF, BPF_MOV, BPF_PROG_TYPE_KPROBE,
     BPF_PROG_TYPE_TRACING, BPF_TRACE_FEXIT, bpf_insn, bpf_prog_load, bpf_prog_load_opts, libbpf_probe_bpf_helper,
@@ -51,7 +52,10 @@ pub(crate) fn lacking() -> Option<&'static str> {
     // SAFETY: the only pointer may be null; something small is made and let go.
     let ring_buffer = unsafe { libbpf_probe_bpf_map_type(BPF_MAP_TYPE_RINGBUF, null()) };
     // Negative: not known.
-    (ring_buffer == 0).then_some("BPF ring buffers: Linux 5.8 or newer has them, and 5.10 or newer is needed")
+    if ring_buffer == 0 {
+        return Some("BPF ring buffers: Linux 5.8 or newer has them, and 5.10 or newer is needed");
+    }
+    Btf::from_vmlinux().is_err().then_some("BTF that can be read: what is in /sys/kernel/btf/vmlinux is none")
 }
 
 /// Whether there is no `bpf_loop` (Linux 5.17).

@@ -134,7 +134,7 @@ pub(crate) fn libraries(args: &CaptureArgs) -> Result<Option<Libraries>, Failure
 }
 
 /// Loads the programs; those for TLS and for library calls are done without where the kernel refuses them, unless they were
-/// asked for.
+/// asked for. Which of the two it is that is refused is found out by trying.
 pub(crate) fn load(
     args: &CaptureArgs,
     selection: &mut Selection,
@@ -142,28 +142,54 @@ pub(crate) fn load(
     failures: &mut Vec<ProbeReport>,
 ) -> Result<Programs, Failure> {
     let sizes = args.ring_sizes()?;
-    if libraries.is_some() {
-        let mut key = [0; 8];
-        rustix::rand::getrandom(&mut key, rustix::rand::GetRandomFlags::empty()).context("no random bytes")?;
-        selection.library_calls = Some(u64::from_ne_bytes(key));
-    }
-    loop {
-        match Programs::load(selection, sizes) {
-            Err(error @ LoadError::Failed { .. }) if libraries.is_some() && args.may_lack("api_call") => {
-                *libraries = None;
-                selection.library_calls = None;
-                selection.algorithms = false;
-                failures.push(ProbeReport::failed_calls(error.to_string()));
-            }
-            Err(error @ LoadError::Failed { .. })
-                if !selection.tls_cgroups.is_empty() && args.may_lack("tls_hello") =>
-            {
-                selection.tls_cgroups.clear();
-                failures.push(ProbeReport::failed_tls(error.to_string()));
-            }
-            loaded => return Ok(loaded?),
+    let key = match libraries {
+        Some(_) => {
+            let mut key = [0; 8];
+            rustix::rand::getrandom(&mut key, rustix::rand::GetRandomFlags::empty()).context("no random bytes")?;
+            Some(u64::from_ne_bytes(key))
         }
+        None => None,
+    };
+    let algorithms = selection.algorithms;
+    let mut cgroups = std::mem::take(&mut selection.tls_cgroups);
+    let may_lack_calls = key.is_some() && args.may_lack("api_call");
+    let may_lack_tls = !cgroups.is_empty() && args.may_lack("tls_hello");
+    // Why it cannot be had: with the other one only until that was done without.
+    let (mut why_no_calls, mut why_no_tls) = (String::new(), String::new());
+    let mut last = None;
+    for (without_calls, without_tls) in [(false, false), (true, false), (false, true), (true, true)] {
+        if (without_calls && !may_lack_calls) || (without_tls && !may_lack_tls) {
+            continue;
+        }
+        selection.library_calls = key.filter(|_| !without_calls);
+        selection.algorithms = algorithms && !without_calls;
+        if !without_tls {
+            selection.tls_cgroups = std::mem::take(&mut cgroups);
+        }
+        let error = match Programs::load(selection, sizes) {
+            Ok(programs) => {
+                if without_calls {
+                    *libraries = None;
+                    failures.push(ProbeReport::failed_calls(why_no_calls));
+                }
+                if without_tls {
+                    failures.push(ProbeReport::failed_tls(why_no_tls));
+                }
+                return Ok(programs);
+            }
+            Err(error @ LoadError::Failed { .. }) => error,
+            Err(error) => return Err(error.into()),
+        };
+        if !without_calls {
+            why_no_calls = error.to_string();
+        }
+        if !without_tls {
+            why_no_tls = error.to_string();
+            cgroups = std::mem::take(&mut selection.tls_cgroups);
+        }
+        last = Some(error);
     }
+    Err(last.map_or_else(|| Failure::bpf("nothing was loaded".to_owned()), Failure::from))
 }
 
 /// A probe that failed would leave silence that looks like absence: then nothing is recorded at all, unless it is one that

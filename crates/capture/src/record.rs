@@ -21,7 +21,7 @@ use crate::drain::{self, Blocks, Drained, drain, flush};
 use crate::exit::Failure;
 use crate::filter::RecordFilter;
 use crate::host::segment_meta;
-use crate::libraries::{Libraries, Notices};
+use crate::libraries::{Counts, Libraries, Notices};
 use crate::outcome::{Outcome, Stop, exit_code, tell_outcome, tell_probes};
 use crate::prepare::{add_descendants, check_probes, libraries, load, selection, table_filter, tls_cgroups};
 use crate::privacy::Privacy;
@@ -320,13 +320,18 @@ impl Session {
             rotate |= signals.take_rotate();
             if now >= next_check {
                 next_check = now + CHECK_INTERVAL;
-                // As long as the writer is stuck they are kept in the kernel.
-                if !blocks.borrow().is_backlogged() {
+                // As long as the writer is stuck, what is counted stays where it is counted: memory must not grow.
+                let is_stuck = blocks.borrow().is_backlogged();
+                if !is_stuck {
                     Self::push_random(blocks, self.random.as_mut());
                 }
-                Self::push_counts(&mut self.libraries, &mut self.programs, blocks, false)?;
-                Self::check(&self.programs, blocks, &mut self.clock)?;
-                if self.last_self_stats.elapsed() >= SELF_STATS_INTERVAL {
+                let counts = if is_stuck { Counts::Leave } else { Counts::Take };
+                Self::push_counts(&mut self.libraries, &mut self.programs, blocks, counts)?;
+                Self::check(&self.programs, blocks)?;
+                if !is_stuck {
+                    Self::push_losses(blocks, &mut self.clock);
+                }
+                if !is_stuck && self.last_self_stats.elapsed() >= SELF_STATS_INTERVAL {
                     self.last_self_stats = now;
                     Self::push_self_stats(blocks, &self.shared, self.ring_bytes);
                 }
@@ -412,18 +417,23 @@ impl Session {
         }
     }
 
-    /// Loss and clock, once a second.
-    fn check(programs: &Programs, blocks: &RefCell<Blocks>, watch: &mut ClockWatch) -> Result<(), Failure> {
-        let mut out = Vec::new();
+    /// Reads the kernel's counters, once a second.
+    fn check(programs: &Programs, blocks: &RefCell<Blocks>) -> Result<(), Failure> {
         let counters = programs.counters()?;
+        blocks.borrow_mut().accounting.update(&counters, boottime_ns());
+        Ok(())
+    }
+
+    /// Loss and clock, once a second.
+    fn push_losses(blocks: &RefCell<Blocks>, watch: &mut ClockWatch) {
+        let mut out = Vec::new();
         let (anchor, error_ns) = read_anchor();
         let mut blocks = blocks.borrow_mut();
-        blocks.accounting.update(&counters, anchor.boottime_ns, &mut out);
+        blocks.accounting.encode_losses(anchor.boottime_ns, &mut out);
         if let Some(reason) = watch.check(anchor) {
             clock::encode(anchor, error_ns, reason, &mut out);
         }
         blocks.push_own(&out);
-        Ok(())
     }
 
     /// Where processes got random bytes, since the last time.
@@ -440,10 +450,10 @@ impl Session {
         libraries: &mut Option<Libraries>,
         programs: &mut Programs,
         blocks: &RefCell<Blocks>,
-        over: bool,
+        counts: Counts,
     ) -> Result<(), Failure> {
         if let Some(libraries) = libraries {
-            let records = libraries.take_counts(programs, over)?;
+            let records = libraries.take_counts(programs, counts)?;
             blocks.borrow_mut().push_counts(&records);
         }
         Ok(())
@@ -493,7 +503,7 @@ impl Session {
                 std::thread::sleep(Duration::from_millis(1));
             }
             Self::push_random(blocks, self.random.as_mut());
-            Self::push_counts(&mut self.libraries, &mut self.programs, blocks, true)?;
+            Self::push_counts(&mut self.libraries, &mut self.programs, blocks, Counts::TakeLast)?;
             // The writer is stuck: what is still in the rings is counted, not kept.
             let mut rest = blocks.borrow_mut();
             rest.discard();
@@ -502,7 +512,8 @@ impl Session {
                 > 0
             {}
             drop(rest);
-            Self::check(&self.programs, blocks, &mut self.clock)?;
+            Self::check(&self.programs, blocks)?;
+            Self::push_losses(blocks, &mut self.clock);
             Self::push_self_stats(blocks, &self.shared, self.ring_bytes);
             let deadline = Instant::now() + STOP_PATIENCE;
             while !flush(blocks, &queue) && Instant::now() < deadline {

@@ -45,14 +45,17 @@ pub struct Accounting {
     produced: u64,
     lost: u64,
     seen: BTreeMap<CounterKind, u64>,
+    /// Losses that no record tells yet.
+    untold: BTreeMap<CounterKind, LossFixed>,
     told: [u64; 2],
     last_check_ns: u64,
+    last_told_ns: u64,
 }
 
 impl Accounting {
     /// Starts counting at `now_ns`, `CLOCK_BOOTTIME`.
     pub fn new(now_ns: u64) -> Self {
-        Self { last_check_ns: now_ns, ..Self::default() }
+        Self { last_check_ns: now_ns, last_told_ns: now_ns, ..Self::default() }
     }
 
     /// Records the kernel could not deliver.
@@ -65,10 +68,9 @@ impl Accounting {
         self.produced
     }
 
-    /// Takes a fresh reading of the kernel's counters, and appends a `loss` record for each that grew.
-    pub fn update(&mut self, counters: &[Counters], now_ns: u64, out: &mut Vec<u8>) {
-        let from_ns = self.last_check_ns;
-        self.last_check_ns = now_ns;
+    /// Takes a fresh reading of the kernel's counters.
+    pub fn update(&mut self, counters: &[Counters], now_ns: u64) {
+        let from_ns = std::mem::replace(&mut self.last_check_ns, now_ns);
         self.produced = self.counts + counters.iter().map(|row| row.produced).sum::<u64>();
         for row in counters {
             let before = self.seen.insert(row.kind, row.lost).unwrap_or(0);
@@ -86,11 +88,18 @@ impl Accounting {
             if cause == LossCause::RING_FULL {
                 self.lost += grown;
             }
-            encode_loss(
-                LossFixed { from_ns, to_ns, count: grown, lost_kind, cause: cause.0, reserved: 0 },
-                now_ns,
-                out,
-            );
+            let new = LossFixed { from_ns, to_ns, count: 0, lost_kind, cause: cause.0, reserved: 0 };
+            let untold = self.untold.entry(row.kind).or_insert(new);
+            untold.count += grown;
+            untold.to_ns = to_ns;
+        }
+    }
+
+    /// Appends a `loss` record for each counter that has grown since the last time.
+    pub fn encode_losses(&mut self, now_ns: u64, out: &mut Vec<u8>) {
+        let from_ns = std::mem::replace(&mut self.last_told_ns, now_ns);
+        for loss in std::mem::take(&mut self.untold).into_values() {
+            encode_loss(loss, now_ns, out);
         }
         let ours = [(self.malformed, LossCause::MALFORMED), (self.discarded, LossCause::WRITE_FAILED)];
         for ((count, cause), told) in ours.into_iter().zip(&mut self.told) {
@@ -159,17 +168,27 @@ mod tests {
     #[test]
     fn only_growth_is_told_as_loss_with_the_time_it_covers() {
         let row = |lost, last_lost_ns| Counters { kind: CounterKind::Kind(4), produced: 100, lost, last_lost_ns };
-        let mut accounting = Accounting::new(1000);
-        let mut out = Vec::new();
-        accounting.update(&[row(0, 0)], 2000, &mut out);
-        assert!(out.is_empty());
-        accounting.update(&[row(7, 2500)], 3000, &mut out);
-        accounting.update(&[row(7, 2500)], 4000, &mut out);
-        let losses: Vec<_> = Records::new(&out)
-            .map(|record| Loss::decode(&record.expect("well formed")).expect("readable").fixed)
-            .collect();
+        let told = |accounting: &mut Accounting, now_ns| -> Vec<LossFixed> {
+            let mut out = Vec::new();
+            accounting.encode_losses(now_ns, &mut out);
+            let record = |record| Loss::decode(&record).expect("readable").fixed;
+            Records::new(&out).map(|found| record(found.expect("well formed"))).collect()
+        };
         let cause = LossCause::RING_FULL.0;
-        assert_eq!(losses, [LossFixed { from_ns: 2000, to_ns: 2500, count: 7, lost_kind: 4, cause, reserved: 0 }]);
-        assert_eq!((accounting.lost(), accounting.produced()), (7, 100));
+        let loss =
+            |from_ns, to_ns, count| LossFixed { from_ns, to_ns, count, lost_kind: 4, cause, ..LossFixed::default() };
+        let mut accounting = Accounting::new(1000);
+        accounting.update(&[row(0, 0)], 2000);
+        assert_eq!(told(&mut accounting, 2000), []);
+        accounting.update(&[row(7, 2500)], 3000);
+        accounting.update(&[row(7, 2500)], 4000);
+        assert_eq!(told(&mut accounting, 4000), [loss(2000, 2500, 7)]);
+        // Told late, because nothing could be written: one record, however long that was.
+        accounting.update(&[row(9, 4200)], 5000);
+        accounting.update(&[row(9, 4200)], 6000);
+        accounting.update(&[row(12, 6300)], 7000);
+        assert_eq!(told(&mut accounting, 7000), [loss(4000, 6300, 5)]);
+        assert_eq!(told(&mut accounting, 8000), []);
+        assert_eq!((accounting.lost(), accounting.produced()), (12, 100));
     }
 }

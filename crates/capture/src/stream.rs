@@ -1,4 +1,5 @@
-//! A pipe as an output that never holds a capture up: a reader that is slow, or gone.
+//! A pipe, or another file that is already open, as an output that never holds a capture up: a reader that is slow, or gone; a
+//! disk that is full.
 //!
 //! Nothing is written that could block. While the reader does not read, the writer thread waits here, the queue fills, then the
 //! ring, and the kernel counts what is lost. When the capture stops, the wait is short.
@@ -10,7 +11,9 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
 
+use crate::say;
 use crate::writer::Shared;
 
 /// What a pipe that can be written to takes without blocking: `PIPE_BUF`, include/uapi/linux/limits.h.
@@ -22,6 +25,9 @@ const LOOK_INTERVAL: Duration = Duration::from_millis(50);
 /// How long a reader may take for the rest, once the capture is stopping.
 const STOPPING_PATIENCE: Duration = Duration::from_millis(500);
 
+/// How long a write that a disk refused waits before the next try.
+const RETRY_INTERVAL: Duration = Duration::from_millis(200);
+
 /// How much the kernel may hold for the reader.
 const PIPE_BYTES: usize = 1 << 20;
 
@@ -31,6 +37,7 @@ pub struct StreamOutput {
     file: OwnedFd,
     shared: Arc<Shared>,
     stopping_since: Option<Instant>,
+    refused_since: Option<Instant>,
 }
 
 impl StreamOutput {
@@ -38,7 +45,7 @@ impl StreamOutput {
     pub fn new(file: OwnedFd, shared: Arc<Shared>) -> Self {
         // Not a pipe, or not allowed: the reader gets less slack.
         let _ = rustix::pipe::fcntl_setpipe_size(&file, PIPE_BYTES);
-        Self { file, shared, stopping_since: None }
+        Self { file, shared, stopping_since: None, refused_since: None }
     }
 
     fn out_of_patience(&mut self) -> bool {
@@ -51,12 +58,38 @@ impl StreamOutput {
 
 impl Write for StreamOutput {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        while !wait(&self.file, PollFlags::OUT, LOOK_INTERVAL)? {
+        loop {
+            if wait(&self.file, PollFlags::OUT, LOOK_INTERVAL)? {
+                match rustix::io::write(&self.file, bytes.get(..PIPE_BUF).unwrap_or(bytes)) {
+                    Ok(written) => {
+                        if let Some(since) = self.refused_since.take() {
+                            say::warning(&format!("writing again after {:.1} s", since.elapsed().as_secs_f64()));
+                        }
+                        return Ok(written);
+                    }
+                    Err(Errno::INTR | Errno::AGAIN) => {}
+                    // Standard output is a file on this disk: what is not written yet can be when there is room.
+                    Err(error @ (Errno::NOSPC | Errno::DQUOT | Errno::IO | Errno::ROFS)) => {
+                        let error = io::Error::from(error);
+                        if self.out_of_patience() {
+                            return Err(error);
+                        }
+                        if self.refused_since.is_none() {
+                            self.refused_since = Some(Instant::now());
+                            say::error(&format!(
+                                "cannot write: {error}; trying again, the ring buffer holds what it can"
+                            ));
+                        }
+                        std::thread::sleep(RETRY_INTERVAL);
+                        continue;
+                    }
+                    Err(error) => return Err(error.into()),
+                }
+            }
             if self.out_of_patience() {
                 return Err(io::Error::new(io::ErrorKind::TimedOut, "the reader does not read"));
             }
         }
-        Ok(rustix::io::write(&self.file, bytes.get(..PIPE_BUF).unwrap_or(bytes))?)
     }
 
     fn flush(&mut self) -> io::Result<()> {

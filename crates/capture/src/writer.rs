@@ -98,10 +98,25 @@ pub struct Writer {
     recycled: Sender<BlockBuilder>,
     table_read: Option<Sender<Vec<u8>>>,
     last_sync: Instant,
+    /// The last sync was refused, which has been said.
+    sync_failed: bool,
     failing_since: Option<Instant>,
     /// Since the disk refused for the first time while stopping.
     stopping_since: Option<Instant>,
+    /// A new segment was asked for (SIGHUP) and has not begun yet.
+    rotation_due: bool,
+    rotation_failed: Option<RotationFailed>,
+    /// Segments that have their opening.
+    opened: u64,
+    /// Why nothing can be written to the stream any more.
+    stream_error: Option<io::Error>,
     lost: u64,
+}
+
+/// A new segment could not begin, and the old one goes on.
+struct RotationFailed {
+    since: Instant,
+    last_try: Instant,
 }
 
 impl Writer {
@@ -122,21 +137,29 @@ impl Writer {
             recycled,
             table_read,
             last_sync: Instant::now(),
+            sync_failed: false,
             failing_since: None,
             stopping_since: None,
+            rotation_due: false,
+            rotation_failed: None,
+            opened: 0,
+            stream_error: None,
             lost: 0,
         }
     }
 
     /// Runs until the other end of `messages` is dropped, then seals.
     pub fn run(mut self, messages: &Receiver<Message>) -> Written {
-        self.write_opening(Reason::Start);
+        self.write_opening();
         for message in messages {
             match message {
-                Message::Rotate => self.rotate(),
+                Message::Rotate => {
+                    self.rotation_due = true;
+                    self.rotate();
+                }
                 Message::Block { mut block, lost, flush_end } => {
                     self.lost = lost;
-                    if matches!(&self.sink, Sink::Store(store) if store.should_rotate()) {
+                    if self.rotation_due || matches!(&self.sink, Sink::Store(store) if store.should_rotate()) {
                         self.rotate();
                     }
                     self.write_with_patience(&block, flush_end);
@@ -149,21 +172,60 @@ impl Writer {
         self.seal()
     }
 
+    /// Begins a new segment. Where the disk refuses, the old one goes on, and a later block tries again; without an old one
+    /// the next block tries until there is one.
     fn rotate(&mut self) {
-        let (anchor, _) = read_anchor();
-        if let Sink::Store(store) = &mut self.sink {
-            match store.rotate(anchor) {
-                Ok(()) => self.write_opening(Reason::Start),
-                Err(error) => self.report_failure("start a new segment", &error),
+        if self.rotation_failed.as_ref().is_some_and(|failed| failed.last_try.elapsed() < RETRY_INTERVAL) {
+            return;
+        }
+        let Sink::Store(store) = &mut self.sink else {
+            self.rotation_due = false;
+            return;
+        };
+        let rotated = store.rotate(read_anchor().0);
+        let goes_on = store.current_path().is_some();
+        match rotated {
+            Ok(()) => {
+                self.rotation_due = false;
+                if let Some(failed) = self.rotation_failed.take() {
+                    say::warning(&format!("a new segment after {:.1} s", failed.since.elapsed().as_secs_f64()));
+                }
+                self.open_segment();
+            }
+            Err(error) if goes_on => {
+                let now = Instant::now();
+                if self.rotation_failed.is_none() {
+                    say::error(&format!("cannot start a new segment: {error}; the old one goes on, trying again"));
+                }
+                let since = self.rotation_failed.take().map_or(now, |failed| failed.since);
+                self.rotation_failed = Some(RotationFailed { since, last_try: now });
+            }
+            Err(error) => {
+                // The old one is sealed, so that it has come to its end as asked.
+                self.rotation_due = false;
+                self.rotation_failed = None;
+                self.report_failure("start a new segment", &error);
             }
         }
     }
 
+    /// Writes the opening of a segment that has begun and has none yet.
+    fn open_segment(&mut self) {
+        if matches!(&self.sink, Sink::Store(store) if store.segments() > self.opened) {
+            self.write_opening();
+        }
+    }
+
     /// Clock, probes, processes.
-    fn write_opening(&mut self, reason: Reason) {
+    fn write_opening(&mut self) {
+        self.opened = match &self.sink {
+            Sink::Store(store) => store.segments(),
+            Sink::Stream(_) => 1,
+        };
+        self.shared.stats.segments.store(self.opened, Ordering::Relaxed);
         let (anchor, error_ns) = read_anchor();
         let mut lifecycle = Vec::new();
-        clock::encode(anchor, error_ns, reason, &mut lifecycle);
+        clock::encode(anchor, error_ns, Reason::Start, &mut lifecycle);
         for probe in &self.opening.probes {
             encode_probe(probe, &mut lifecycle);
         }
@@ -183,7 +245,6 @@ impl Writer {
             // Nobody may be waiting.
             let _ = table_read.send(events.clone());
         }
-        self.shared.stats.segments.fetch_add(1, Ordering::Relaxed);
         self.write_records(BlockType::Lifecycle, &lifecycle, events.is_empty());
         self.write_records(BlockType::Events, &events, true);
     }
@@ -199,7 +260,7 @@ impl Writer {
     fn write_with_patience(&mut self, block: &BlockBuilder, flush_end: bool) {
         loop {
             // Once and for all: nothing can be written any more.
-            if self.shared.pipe_closed.load(Ordering::Relaxed) {
+            if self.shared.pipe_closed.load(Ordering::Relaxed) || self.stream_error.is_some() {
                 self.shared.stats.dropped.fetch_add(from_rings(block), Ordering::Relaxed);
                 return;
             }
@@ -211,6 +272,12 @@ impl Writer {
             };
             if error.kind() == io::ErrorKind::BrokenPipe {
                 self.shared.pipe_closed.store(true, Ordering::Relaxed);
+                continue;
+            }
+            if matches!(self.sink, Sink::Stream(_)) {
+                // It has waited as long as there was sense in it, and what it cut off cannot be gone on with.
+                say::error(&format!("cannot write: {error}"));
+                self.stream_error = Some(error);
                 continue;
             }
             self.report_failure("write", &error);
@@ -227,23 +294,45 @@ impl Writer {
     }
 
     fn write(&mut self, block: &BlockBuilder, flush_end: bool) -> io::Result<()> {
+        if let Sink::Store(store) = &mut self.sink
+            && store.current_path().is_none()
+        {
+            store.rotate(read_anchor().0)?;
+            self.open_segment();
+        }
         let dropped = self.shared.stats.dropped.load(Ordering::Relaxed);
         let lost = self.lost;
-        match &mut self.sink {
+        let totals = match &mut self.sink {
             Sink::Store(store) => {
                 store.write_block(block, lost, dropped, flush_end)?;
-                if self.last_sync.elapsed() > SYNC_INTERVAL {
-                    self.last_sync = Instant::now();
-                    store.sync()?;
-                }
-                self.shared.stats.written_bytes.store(store.totals().file_bytes, Ordering::Relaxed);
+                store.totals()
             }
             Sink::Stream(stream) => {
                 stream.write_block(block, lost, dropped, flush_end)?;
-                self.shared.stats.written_bytes.store(stream.totals().file_bytes, Ordering::Relaxed);
+                stream.totals().clone()
             }
-        }
+        };
+        self.shared.stats.written_bytes.store(totals.file_bytes, Ordering::Relaxed);
+        self.sync();
+        // A file that could not be cut back to its last whole block was left, and this block has begun another one.
+        self.open_segment();
         Ok(())
+    }
+
+    /// Forces what was written to the disk, now and then. That this fails is no reason to write it once more.
+    fn sync(&mut self) {
+        let Sink::Store(store) = &mut self.sink else { return };
+        if self.last_sync.elapsed() <= SYNC_INTERVAL {
+            return;
+        }
+        self.last_sync = Instant::now();
+        let synced = store.sync();
+        if let (Err(error), false) = (&synced, self.sync_failed) {
+            say::error(&format!(
+                "cannot sync: {error}; what was written may not survive a crash of this host; trying again"
+            ));
+        }
+        self.sync_failed = synced.is_err();
     }
 
     /// Says that the disk refuses: once when it begins, not at every try.
@@ -254,7 +343,7 @@ impl Writer {
         }
     }
 
-    fn seal(self) -> Written {
+    fn seal(mut self) -> Written {
         let segments = self.shared.stats.segments.load(Ordering::Relaxed);
         let file_bytes = self.shared.stats.written_bytes.load(Ordering::Relaxed);
         let unsealed = Written { totals: Totals { file_bytes, ..Totals::default() }, segments, seal_error: None };
@@ -263,6 +352,9 @@ impl Writer {
                 Ok((totals, segments)) => Written { totals, segments, seal_error: None },
                 Err(error) => Written { seal_error: Some(error), ..unsealed },
             },
+            Sink::Stream(_) if self.stream_error.is_some() => {
+                Written { seal_error: self.stream_error.take(), ..unsealed }
+            }
             Sink::Stream(stream) => match stream.finish().and_then(|(mut out, totals)| out.flush().map(|()| totals)) {
                 Ok(totals) => Written { totals, segments, seal_error: None },
                 Err(error) if error.kind() == io::ErrorKind::BrokenPipe => unsealed,

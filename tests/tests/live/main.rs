@@ -5,12 +5,16 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 mod accounting;
+mod bursts;
+mod crowd;
+mod disks;
 mod files;
 mod libraries;
 mod monitor;
 mod opens;
 mod output;
 mod processes;
+mod refusals;
 mod selection;
 mod stopping;
 mod support;

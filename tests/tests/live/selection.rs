@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 use crypto_trace_tests::{Capture, Process, Trace, live, put_program, skip, workload};
 use rustix::process::Signal;
 
-use crate::support::{directory, touch};
+use crate::support::{Cgroup, directory, touch};
 use crate::words;
 
 /// File names of all opens, in order.
@@ -184,34 +184,6 @@ fn by_user_id_what_that_user_does_also_after_a_fork_as_another_user() {
     assert_eq!(opened(&trace), ["root.pem", "nobody.pem"]);
 }
 
-/// A cgroup that goes when this does.
-struct Cgroup(PathBuf);
-
-impl Cgroup {
-    fn new(name: &str) -> Result<Self, String> {
-        let mounts = std::fs::read_to_string("/proc/self/mounts").unwrap();
-        let root = mounts.lines().find_map(|line| {
-            let mut words = line.split(' ').skip(1);
-            let (at, kind) = (words.next()?, words.next()?);
-            (kind == "cgroup2").then_some(at)
-        });
-        let path = Path::new(root.ok_or("cgroup v2 is not mounted")?).join(name);
-        std::fs::create_dir(&path).map_err(|error| format!("cannot make {}: {error}", path.display()))?;
-        Ok(Self(path))
-    }
-
-    fn add(&self, process: &Process) {
-        std::fs::write(self.0.join("cgroup.procs"), process.pid().to_string()).unwrap();
-    }
-}
-
-impl Drop for Cgroup {
-    fn drop(&mut self) {
-        // Its processes have ended, unless the test has failed already.
-        let _ = std::fs::remove_dir(&self.0);
-    }
-}
-
 #[test]
 fn by_cgroup_what_is_in_or_below_it() {
     let Some(_permit) = live() else { return };
@@ -224,7 +196,7 @@ fn by_cgroup_what_is_in_or_below_it() {
     let (_keep, dir) = directory();
     let [a, b, c] = ["in.pem", "below.pem", "outside.pem"].map(|name| touch(&dir.join(name)));
     let spawn = || [&a, &b, &c].map(|file| waiting(&workload(), open(file)));
-    for path in [outer.0.clone(), Path::new("/").join(&name), PathBuf::from(&name)] {
+    for path in [outer.path().to_path_buf(), Path::new("/").join(&name), PathBuf::from(&name)] {
         let processes = spawn();
         outer.add(&processes[0]);
         inner.add(&processes[1]);

@@ -4,7 +4,7 @@ use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crypto_trace_tests::{Finished, analyze_binary, run};
+use crypto_trace_tests::{Finished, Process, analyze_binary, run};
 pub use crypto_trace_tests::{directory, until};
 use serde_json::Value;
 
@@ -60,6 +60,52 @@ pub fn stop_line(stderr: &str) -> [u64; 4] {
         let (_, rest) = line.split_once(what).unwrap();
         rest.split(',').next().unwrap().trim().parse().unwrap()
     })
+}
+
+/// A cgroup that goes when this does.
+pub struct Cgroup(PathBuf);
+
+impl Cgroup {
+    /// Makes one; the reason when that is not possible here.
+    pub fn new(name: &str) -> Result<Self, String> {
+        let mounts = std::fs::read_to_string("/proc/self/mounts").unwrap();
+        let root = mounts.lines().find_map(|line| {
+            let mut words = line.split(' ').skip(1);
+            let (at, kind) = (words.next()?, words.next()?);
+            (kind == "cgroup2").then_some(at)
+        });
+        let path = Path::new(root.ok_or("cgroup v2 is not mounted")?).join(name);
+        std::fs::create_dir(&path).map_err(|error| format!("cannot make {}: {error}", path.display()))?;
+        Ok(Self(path))
+    }
+
+    /// Its directory.
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+
+    /// Moves a process into it.
+    pub fn add(&self, process: &Process) {
+        std::fs::write(self.0.join("cgroup.procs"), process.pid().to_string()).unwrap();
+    }
+
+    /// Ids of the processes in it.
+    pub fn processes(&self) -> Vec<u32> {
+        let list = std::fs::read_to_string(self.0.join("cgroup.procs")).unwrap();
+        list.lines().map(|line| line.parse().unwrap()).collect()
+    }
+}
+
+impl Drop for Cgroup {
+    fn drop(&mut self) {
+        // Its processes have ended, or do so now because the test has failed.
+        for _ in 0..5_000 {
+            if std::fs::remove_dir(&self.0).is_ok() {
+                return;
+            }
+            std::thread::sleep(std::time::Duration::from_millis(1));
+        }
+    }
 }
 
 /// Words of different types as one list of arguments.

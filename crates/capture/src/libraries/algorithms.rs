@@ -23,6 +23,17 @@ const IDLE_ROUNDS: u32 = 30;
 /// `state` bit: the library called itself.
 const INTERNAL: u16 = 8;
 
+/// What is to become of what was counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Counts {
+    /// It is taken over.
+    Take,
+    /// For the last time: nothing is attached any more.
+    TakeLast,
+    /// It stays in the kernel; only the budget is kept.
+    Leave,
+}
+
 /// What was taken over so far.
 #[derive(Debug)]
 pub struct Algorithms {
@@ -58,11 +69,14 @@ impl Algorithms {
         &mut self,
         programs: &mut Programs,
         functions: &[FunctionRow],
-        over: bool,
+        counts: Counts,
     ) -> Result<Vec<u8>, LoadError> {
         let mut out = Vec::new();
-        if !over {
+        if counts != Counts::TakeLast {
             self.keep_budget(programs, functions, &mut out)?;
+        }
+        if counts == Counts::Leave {
+            return Ok(out);
         }
         for use_ in programs.uses()? {
             let taken = self.taken.entry(use_.key.clone()).or_default();

@@ -31,6 +31,7 @@ use crate::clock::boottime_ns;
 use crate::{privileges, say};
 
 use self::algorithms::Algorithms;
+pub use self::algorithms::Counts;
 use self::finder::{Answer, FileId, Finder, Found, Refusal, Request};
 use self::table::ProbeTable;
 
@@ -215,9 +216,9 @@ impl Libraries {
     ///
     /// # Errors
     /// When the counts cannot be read.
-    pub fn take_counts(&mut self, programs: &mut Programs, over: bool) -> Result<Vec<u8>, LoadError> {
+    pub fn take_counts(&mut self, programs: &mut Programs, counts: Counts) -> Result<Vec<u8>, LoadError> {
         match &mut self.algorithms {
-            Some(algorithms) => algorithms.take(programs, &self.table.functions, over),
+            Some(algorithms) => algorithms.take(programs, &self.table.functions, counts),
             None => Ok(Vec::new()),
         }
     }
