@@ -1,5 +1,5 @@
 """What the benchmarks share: where things are, how numbers are told, and where they are written."""
-import json, os, platform, re, statistics, subprocess, sys, time
+import json, os, platform, re, signal, statistics, subprocess, sys, time
 from typing import NamedTuple
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
@@ -14,6 +14,8 @@ REPEAT = os.path.join(RELEASE, "examples", "repeat_capture")
 PAGE = os.path.join(ROOT, "docs", "performance.md")
 # What each benchmark measured last, for scripts/bench-targets.
 RESULTS = os.path.join(ROOT, "target", "bench")
+# Who ends a benchmark early leaves nothing behind either.
+signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
 
 
 def run(*command, **options):
@@ -104,20 +106,19 @@ def cost(command, out=os.devnull, env=None):
              (os.POSIX_SPAWN_OPEN, 2, os.devnull, os.O_WRONLY, 0)]
     started = time.monotonic()
     pid = os.posix_spawnp(command[0], command, env or os.environ, file_actions=files)
-    seen, status = {"VmHWM": 0, "RssAnon": 0}, ""
-    with open(f"/proc/{pid}/status") as f:
-        while True:
-            f.seek(0)
-            try:
-                status = f.read()
-            except ProcessLookupError:
-                status = ""
-            for name, kb in re.findall(r"(VmHWM|RssAnon):\s+(\d+)", status):
-                seen[name] = max(seen[name], int(kb))
+    seen, ended = {"VmHWM": 0, "RssAnon": 0}, 0
+    try:
+        while not ended:
+            with open(f"/proc/{pid}/status") as f:
+                for name, kb in re.findall(r"(VmHWM|RssAnon):\s+(\d+)", f.read()):
+                    seen[name] = max(seen[name], int(kb))
             ended, code, used = os.wait4(pid, os.WNOHANG)
-            if ended:
-                break
-            time.sleep(0.001 if time.monotonic() - started < 0.1 else 0.005)
+            if not ended:
+                time.sleep(0.001 if time.monotonic() - started < 0.1 else 0.005)
+    finally:
+        if not ended:
+            os.kill(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)
     wall = time.monotonic() - started
     if code != 0:
         sys.exit(f"{sys.argv[0]}: {' '.join(command)[:200]} failed: {os.waitstatus_to_exitcode(code)}")
