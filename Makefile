@@ -17,12 +17,14 @@ bench:
 	scripts/setup --tests
 	scripts/bench
 	scripts/bench-commands
+	scripts/bench-targets
 
 bench-peers:
 	scripts/setup --bench
 	scripts/bench-peers
 	scripts/bench-analysis
 	scripts/bench-scaling
+	scripts/bench-targets
 
 kernel-matrix:
 	scripts/setup --matrix

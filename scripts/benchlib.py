@@ -64,13 +64,14 @@ def keep(name, results):
         json.dump(results, f, indent=1)
 
 
-def kept(name):
-    """What keep() wrote last; ends the program when that benchmark has not run here."""
+def kept(name, needed=True):
+    """What keep() wrote last. When that benchmark has not run here: None, or the end of the program where it is needed."""
     try:
         with open(os.path.join(RESULTS, f"{name}.json")) as f:
             return json.load(f)
     except FileNotFoundError:
-        sys.exit(f"{sys.argv[0]}: scripts/bench{'-' + name if name != 'capture' else ''} has not run here yet")
+        if needed:
+            sys.exit(f"{sys.argv[0]}: {name} has not been measured here yet: make bench, make bench-peers, make kernel-matrix")
 
 
 def info(path):
