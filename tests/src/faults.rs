@@ -176,6 +176,9 @@ fn serve(listener: &OwnedFd, decide: &mut Decide) {
 /// Room for the header of a control message and one descriptor, aligned as the kernel wants it.
 type Control = [u64; 4];
 
+/// Size of a descriptor.
+const FD_BYTES: u32 = 4;
+
 fn message(data: &mut libc::iovec, control: &mut Control) -> libc::msghdr {
     // SAFETY: zeros are a valid message header.
     let mut message: libc::msghdr = unsafe { std::mem::zeroed() };
@@ -183,7 +186,7 @@ fn message(data: &mut libc::iovec, control: &mut Control) -> libc::msghdr {
     message.msg_iovlen = 1;
     message.msg_control = control.as_mut_ptr().cast::<c_void>();
     // SAFETY: computes a number.
-    message.msg_controllen = unsafe { libc::CMSG_SPACE(size_of::<i32>() as u32) } as usize;
+    message.msg_controllen = unsafe { libc::CMSG_SPACE(FD_BYTES) } as usize;
     message
 }
 
@@ -197,7 +200,7 @@ fn send_fd(socket: i32, fd: i32) -> io::Result<()> {
         let header = libc::CMSG_FIRSTHDR(&raw const message);
         (*header).cmsg_level = libc::SOL_SOCKET;
         (*header).cmsg_type = libc::SCM_RIGHTS;
-        (*header).cmsg_len = libc::CMSG_LEN(size_of::<i32>() as u32) as usize;
+        (*header).cmsg_len = libc::CMSG_LEN(FD_BYTES) as usize;
         libc::CMSG_DATA(header).cast::<i32>().write_unaligned(fd);
         libc::sendmsg(socket, &raw const message, 0)
     };

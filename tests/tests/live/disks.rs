@@ -219,7 +219,7 @@ fn a_single_file_stays_the_only_segment() {
     let running = Capture::new().output(&output).options(["--flush-interval", "20ms"]).workload(steps).start();
     // It writes as X.open until it is sealed.
     let open = dir.join("only.ctseg.open");
-    until("it has begun", || Trace::read_so_far(&[open.clone()]).execs().len() == 1);
+    until("it has begun", || Trace::read_so_far(std::slice::from_ref(&open)).execs().len() == 1);
     running.process.signal(Signal::HUP);
     let done = running.finish();
     assert_eq!(done.code(), 0, "{}", done.stderr);
