@@ -106,8 +106,13 @@ pub fn capture(args: &CaptureArgs, destination: &Destination<'_>) -> Result<u8, 
     let (tls_cgroups, tls_failure) = tls_cgroups(args)?;
     selection.tls_cgroups = tls_cgroups;
     let mut failures = Vec::from_iter(tls_failure);
+    // From when on records may be lost.
+    let before_attaching_ns = boottime_ns();
     let mut programs = load(args, &mut selection, &mut libraries, &mut failures)?;
     let command = start_command(args, destination.takes_stdout())?;
+    // The drain thread works seldom and briefly, but then at once: a ring that is not emptied in time loses records, and that may
+    // already be filling. Without the privilege it does what it can. Not before the command, which would inherit it.
+    let _ = rustix::process::setpriority_process(None, DRAIN_NICE);
     if let Some(child) = &command {
         programs.add_target(child.tgid(), true)?;
     }
@@ -149,14 +154,11 @@ pub fn capture(args: &CaptureArgs, destination: &Destination<'_>) -> Result<u8, 
     // Before rings and blocks need memory.
     allocator::trim();
     let sink = destination.open(renderer)?;
-    // The drain thread works seldom and briefly, but then at once: a ring that is not emptied in time loses records.
-    // Without the privilege it does what it can.
-    let _ = rustix::process::setpriority_process(None, DRAIN_NICE);
     privileges::drop_unneeded(libraries.is_some()).context("cannot give up capabilities")?;
 
     let records = libraries.as_ref().map(|libraries| libraries.records.clone()).unwrap_or_default();
     let opening = Opening { table, before, probes, libraries: records };
-    let (mut session, renderer) = Session::start(args, programs, libraries, opening, sink)?;
+    let (mut session, renderer) = Session::start(args, programs, libraries, opening, sink, before_attaching_ns)?;
     if !args.follow_children {
         // Their descendants may live on.
         session.watched = watched;
@@ -219,6 +221,7 @@ impl Session {
         libraries: Option<Libraries>,
         opening: Opening,
         place: Place<'_>,
+        before_attaching_ns: u64,
     ) -> Result<(Self, Option<Renderer>), Failure> {
         let (anchor, _) = read_anchor();
         let meta = segment_meta(args.filters(), anchor);
@@ -238,7 +241,7 @@ impl Session {
         let filter = RecordFilter::new(&args.file, &args.library).map_err(|error| UsageError(error.to_string()))?;
         let random = args.wants_kernel_crypto().then(|| programs.random_counts()).transpose()?.map(RandomTally::new);
         let notices = libraries.is_some().then(Notices::default);
-        let blocks = Blocks::new(filter, privacy(args)?, notices, recycled, Accounting::new(boottime_ns()));
+        let blocks = Blocks::new(filter, privacy(args)?, notices, recycled, Accounting::new(before_attaching_ns));
         let session = Self {
             ring_bytes: args.ring_sizes()?.total(),
             programs,

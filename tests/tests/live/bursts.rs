@@ -50,10 +50,13 @@ fn adds_up(trace: &Trace) {
     assert_eq!(told, stats.lost);
 }
 
+/// How long attaching takes at most: records are lost from then on, and the segment begins when it is done.
+const ATTACHING_NS: u64 = 10_000_000_000;
+
 /// Every loss is of a full ring, tells when it was, and was over when what came after began.
 fn told_before(trace: &Trace, after: &str) -> Vec<LossFixed> {
     let first = trace.opens_of(after).iter().map(|(event, _)| event.header.time_ns).min().unwrap();
-    let begin = trace.metas[0].clock.boottime_ns;
+    let begin = trace.metas[0].clock.boottime_ns.saturating_sub(ATTACHING_NS);
     let losses: Vec<LossFixed> = trace.losses().into_iter().map(|(_, loss)| *loss).collect();
     for loss in &losses {
         assert_eq!(loss.cause, LossCause::RING_FULL.0);
@@ -96,6 +99,28 @@ fn after_a_burst_that_the_ring_could_not_hold_recording_goes_on_and_ends_at_once
     let losses = told_before(&trace, "after.pem");
     assert!(!losses.is_empty(), "this test tests nothing");
     assert!(losses.iter().all(|loss| loss.lost_kind == FileOpen::KIND.0), "processes have a ring of their own");
+}
+
+/// What is lost before the ring was read for the first time was said to be lost after that: a loss was dated from when the
+/// segment began, which is after the programs were attached.
+#[test]
+fn a_loss_from_before_the_first_reading_is_dated_from_before_attaching() {
+    let Some(_permit) = alone() else { return };
+    let (_keep, dir) = directory();
+    let busy = touch(&dir.join("busy.pem"));
+    let steps = words!["quiet", "repeat", "1000000000", "openat", "0", "0", &busy];
+    let load = Process::spawn(Command::new(workload()).args(steps).stdin(Stdio::piped()));
+    let pid = load.pid().to_string();
+    let running = Capture::new().options(["--ring-size", "4096", "-p", &pid]).start();
+    running.wait_until("a loss is told", |trace| !trace.losses().is_empty());
+    let trace = stop(running).trace();
+    load.signal(Signal::KILL);
+    load.wait();
+
+    adds_up(&trace);
+    let first = trace.opens_of("busy.pem").iter().map(|(event, _)| event.header.time_ns).min().unwrap();
+    let from = trace.losses().iter().map(|(_, loss)| loss.from_ns).min().unwrap();
+    assert!(from <= first, "lost from {from} on, recorded from {first} on");
 }
 
 /// The reader does not run at all for a while: also the ring of processes, which opens cannot fill, is then full.
