@@ -190,22 +190,24 @@ struct ct_walk_cgroup {
 static __noinline long cgroup_step(__u64 i, struct ct_walk_cgroup *w)
 {
 	struct ct_scratch *s = bpf_map_lookup_elem(&scratch, &w->slot);
+	/* A variable: what a CO-RE read starts from must not be a field of ours. */
+	struct kernfs_node *kn = w->kn;
 	struct kernfs_node *parent;
 	__u32 start = w->start;
 	long len;
 
 	if (!s)
 		return 1;
-	if (bpf_core_field_exists(w->kn->parent))
-		parent = READ(w->kn, parent);
+	if (bpf_core_field_exists(kn->parent))
+		parent = READ(kn, parent);
 	else
-		parent = READ((struct kernfs_node___new *)w->kn, __parent);
+		parent = READ((struct kernfs_node___new *)kn, __parent);
 	if (!parent) {
 		w->flags = 0;
 		return 1;
 	}
 	/* Measure in `user`, which no caller holds while it walks a cgroup. */
-	len = bpf_probe_read_kernel_str(s->user, 256, READ(w->kn, name));
+	len = bpf_probe_read_kernel_str(s->user, 256, READ(kn, name));
 	if (len <= 1 || len > 256 || start < len)
 		return 1;
 	start -= len;
