@@ -65,17 +65,36 @@ static __always_inline __u64 read8(const void *from)
 	return READ((struct timespec64 *)from, tv_sec);
 }
 
+/* Whether plain loads do for READ(). Where not, a structure is read by one call, not by one for each of its fields. */
+#ifndef CT_OLD_KERNEL
+#define LOADS_ARE_PLAIN bpf_ksym_exists(bpf_rdonly_cast)
+#else
+#define LOADS_ARE_PLAIN 0
+#endif
+
 static __always_inline struct path path_of(struct file *file)
 {
-	struct path path = { .mnt = READ(file, f_path.mnt), .dentry = READ(file, f_path.dentry) };
+	struct path path = {};
 
+	if (LOADS_ARE_PLAIN) {
+		path.mnt = READ(file, f_path.mnt);
+		path.dentry = READ(file, f_path.dentry);
+	} else {
+		bpf_core_read(&path, sizeof(path), &file->f_path);
+	}
 	return path;
 }
 
 static __always_inline struct path working_directory(struct task_struct *task)
 {
-	struct path path = { .mnt = READ(task, fs, pwd.mnt), .dentry = READ(task, fs, pwd.dentry) };
+	struct path path = {};
 
+	if (LOADS_ARE_PLAIN) {
+		path.mnt = READ(task, fs, pwd.mnt);
+		path.dentry = READ(task, fs, pwd.dentry);
+	} else {
+		BPF_CORE_READ_INTO(&path, task, fs, pwd);
+	}
 	return path;
 }
 
@@ -84,8 +103,12 @@ static __always_inline struct qstr name_of(struct dentry *dentry)
 {
 	struct qstr name = {};
 
-	name.len = READ(dentry, d_name.len);
-	name.name = READ(dentry, d_name.name);
+	if (LOADS_ARE_PLAIN) {
+		name.len = READ(dentry, d_name.len);
+		name.name = READ(dentry, d_name.name);
+	} else {
+		bpf_core_read(&name, sizeof(name), &dentry->d_name);
+	}
 	return name;
 }
 
