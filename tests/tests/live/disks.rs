@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::io::Write as _;
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 
 use crypto_trace_tests::{Capture, Done, Faults, Running, SystemCall, Trace, live, workload};
@@ -20,6 +20,8 @@ const EROFS: i32 = 30;
 struct Disk {
     /// Refuses each of these calls with this errno.
     refusing: Mutex<HashMap<i64, i32>>,
+    /// Works again from the next call of this kind on; 0: until it is told to.
+    works_from: AtomicI64,
     refused: AtomicU32,
 }
 
@@ -32,11 +34,17 @@ impl Disk {
     fn faults(self: &Arc<Self>) -> Faults {
         let disk = Arc::clone(self);
         Faults::new(CHANGES, move |call| {
-            let errno = *disk.refusing.lock().unwrap().get(&call.number())?;
-            is_of_segment(call).then(|| {
-                disk.refused.fetch_add(1, Ordering::Relaxed);
-                errno
-            })
+            let mut refusing = disk.refusing.lock().unwrap();
+            let errno = *refusing.get(&call.number())?;
+            if !is_of_segment(call) {
+                return None;
+            }
+            if call.number() == disk.works_from.load(Ordering::Relaxed) {
+                refusing.clear();
+                return None;
+            }
+            disk.refused.fetch_add(1, Ordering::Relaxed);
+            Some(errno)
         })
     }
 
@@ -46,6 +54,11 @@ impl Disk {
 
     fn work(&self) {
         self.refusing.lock().unwrap().clear();
+    }
+
+    /// Not in the middle of a try: after a refused cut of the file, a segment that could then be made would be one more.
+    fn work_from(&self, call: i64) {
+        self.works_from.store(call, Ordering::Relaxed);
     }
 
     fn wait_for_refusal(&self) {
@@ -143,7 +156,7 @@ fn a_disk_that_is_read_only_for_a_while_costs_nothing_but_time() {
     open_ten(&mut running, "second");
     running.process.wait_for("cannot write: Read-only file system");
     disk.wait_for_refusal();
-    disk.work();
+    disk.work_from(libc::SYS_ftruncate);
     running.process.wait_for("writing again after");
     open_ten(&mut running, "third");
     running.process.wait_for("a new segment after");
