@@ -2,12 +2,12 @@
 
 use std::collections::HashMap;
 use std::io::Write as _;
-use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 
 use crypto_trace_tests::{Capture, Done, Faults, Running, SystemCall, Trace, live, workload};
 use rustix::process::Signal;
+use tempfile::TempDir;
 
 use crate::support::{analyze, directory, stop_line, touch, until};
 use crate::words;
@@ -83,12 +83,23 @@ fn is_of_segment(call: &SystemCall) -> bool {
     }
 }
 
-/// A shell that opens a file ten times for each line it reads. `$0` is the workload, `$1` the file.
-fn capture(options: &[&str], disk: &Arc<Disk>, file: &Path) -> Running {
+/// A recording onto a disk, of a shell that opens a file ten times for each line it reads. `$0` is the workload, `$1` the file.
+fn capture() -> (TempDir, Arc<Disk>, Running) {
+    let (keep, dir) = directory();
+    let file = touch(&dir.join("some.pem"));
+    let disk = Disk::new();
     let script = "while read line; do \"$0\" quiet repeat 10 openat 0 0 \"$1\"; echo \"did $line\" >&2; done";
-    let options = options.iter().copied().chain(["--flush-interval", "20ms"]);
-    let capture = Capture::new().options(options).faults(disk.faults());
-    capture.command(words!["sh", "-c", script, workload(), file]).start()
+    let capture = Capture::new().options(["--flush-interval", "20ms"]).faults(disk.faults());
+    let running = capture.command(words!["sh", "-c", script, workload(), file]).start();
+    (keep, disk, running)
+}
+
+/// The same, when the first ten opens are on the disk.
+fn begun() -> (TempDir, Arc<Disk>, Running) {
+    let (keep, disk, mut running) = capture();
+    open_ten(&mut running, "first");
+    running.wait_until("the first", |trace| trace.opens().len() == 10);
+    (keep, disk, running)
 }
 
 fn open_ten(running: &mut Running, line: &str) {
@@ -118,12 +129,7 @@ fn is_whole(done: &Done, opens: usize, segments: usize) {
 #[test]
 fn an_io_error_is_said_once_and_recording_goes_on_when_it_is_over() {
     let Some(_permit) = live() else { return };
-    let (_keep, dir) = directory();
-    let file = touch(&dir.join("some.pem"));
-    let disk = Disk::new();
-    let mut running = capture(&[], &disk, &file);
-    open_ten(&mut running, "first");
-    running.wait_until("the first", |trace| trace.opens().len() == 10);
+    let (_keep, disk, mut running) = begun();
     disk.refuse(&[libc::SYS_write], EIO);
     open_ten(&mut running, "second");
     running.process.wait_for("cannot write: Input/output error");
@@ -144,12 +150,7 @@ fn an_io_error_is_said_once_and_recording_goes_on_when_it_is_over() {
 #[test]
 fn a_disk_that_is_read_only_for_a_while_costs_nothing_but_time() {
     let Some(_permit) = live() else { return };
-    let (_keep, dir) = directory();
-    let file = touch(&dir.join("some.pem"));
-    let disk = Disk::new();
-    let mut running = capture(&[], &disk, &file);
-    open_ten(&mut running, "first");
-    running.wait_until("the first", |trace| trace.opens().len() == 10);
+    let (_keep, disk, mut running) = begun();
     disk.refuse(&CHANGES, EROFS);
     running.process.signal(Signal::HUP);
     running.process.wait_for("cannot start a new segment: Read-only file system");
@@ -174,12 +175,7 @@ fn a_disk_that_is_read_only_for_a_while_costs_nothing_but_time() {
 #[test]
 fn a_segment_that_could_not_be_made_at_first_opens_as_every_other() {
     let Some(_permit) = live() else { return };
-    let (_keep, dir) = directory();
-    let file = touch(&dir.join("some.pem"));
-    let disk = Disk::new();
-    let mut running = capture(&[], &disk, &file);
-    open_ten(&mut running, "first");
-    running.wait_until("the first", |trace| trace.opens().len() == 10);
+    let (_keep, disk, mut running) = begun();
     disk.refuse(&[libc::SYS_openat], EIO);
     running.process.signal(Signal::HUP);
     running.process.wait_for("cannot start a new segment: Input/output error");
@@ -201,10 +197,7 @@ fn a_segment_that_could_not_be_made_at_first_opens_as_every_other() {
 #[test]
 fn a_sync_that_fails_does_not_have_a_block_written_twice() {
     let Some(_permit) = live() else { return };
-    let (_keep, dir) = directory();
-    let file = touch(&dir.join("some.pem"));
-    let disk = Disk::new();
-    let mut running = capture(&[], &disk, &file);
+    let (_keep, disk, mut running) = capture();
     disk.refuse(&[libc::SYS_fdatasync], EIO);
     let mut rounds = 0;
     // Synced every five seconds, after what is written then.

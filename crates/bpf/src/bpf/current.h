@@ -11,7 +11,6 @@
 
 #ifndef CT_OLD_KERNEL
 
-
 extern void *bpf_rdonly_cast(const void *object, __u32 btf_id) __ksym __weak;
 
 /*
@@ -19,13 +18,14 @@ extern void *bpf_rdonly_cast(const void *object, __u32 btf_id) __ksym __weak;
  * loads, which take a tenth of the time of a probe read. What is cast so is not trusted, and is verified quickly: for each
  * load from a trusted pointer recent verifiers search all of the kernel's BTF by name, a millisecond at a time.
  */
+#define LOADS_ARE_PLAIN bpf_ksym_exists(bpf_rdonly_cast)
 #define CAST(from) ((typeof(from))bpf_rdonly_cast(from, bpf_core_type_id_kernel(typeof(*(from)))))
 #define READ(from, ...)                                                                                                \
-	(bpf_ksym_exists(bpf_rdonly_cast) ? ___arrow(CAST(from), __VA_ARGS__) : BPF_CORE_READ(from, __VA_ARGS__))
+	(LOADS_ARE_PLAIN ? ___arrow(CAST(from), __VA_ARGS__) : BPF_CORE_READ(from, __VA_ARGS__))
 
 /* The same of a typed pointer: always plain loads. */
-#define GET(from, field) (bpf_ksym_exists(bpf_rdonly_cast) ? CAST(from)->field : (from)->field)
-#define GET2(from, first, second) (bpf_ksym_exists(bpf_rdonly_cast) ? CAST(from)->first->second : (from)->first->second)
+#define GET(from, field) (LOADS_ARE_PLAIN ? CAST(from)->field : (from)->field)
+#define GET2(from, first, second) (LOADS_ARE_PLAIN ? CAST(from)->first->second : (from)->first->second)
 
 static __always_inline struct task_struct *current_task(void)
 {
@@ -42,6 +42,7 @@ static __always_inline struct pt_regs *saved_registers(struct task_struct *task)
 #define GET(from, field) BPF_CORE_READ(from, field)
 #define GET2(from, first, second) BPF_CORE_READ(from, first, second)
 
+#define LOADS_ARE_PLAIN 0
 #define READ BPF_CORE_READ
 
 #define CT_THREAD_SIZE 16384 /* arch/x86/include/asm/page_64_types.h, arch/arm64/include/asm/memory.h; no KASAN */
@@ -65,12 +66,7 @@ static __always_inline __u64 read8(const void *from)
 	return READ((struct timespec64 *)from, tv_sec);
 }
 
-/* Whether plain loads do for READ(). Where not, a structure is read by one call, not by one for each of its fields. */
-#ifndef CT_OLD_KERNEL
-#define LOADS_ARE_PLAIN bpf_ksym_exists(bpf_rdonly_cast)
-#else
-#define LOADS_ARE_PLAIN 0
-#endif
+/* Where loads are not plain, a structure is read by one call, not by one for each of its fields. */
 
 static __always_inline struct path path_of(struct file *file)
 {
@@ -115,7 +111,7 @@ static __always_inline struct qstr name_of(struct dentry *dentry)
 static __always_inline void read_comm(__u64 comm[2], struct task_struct *task)
 {
 #ifndef CT_OLD_KERNEL
-	if (bpf_ksym_exists(bpf_rdonly_cast)) {
+	if (LOADS_ARE_PLAIN) {
 		comm[0] = ((__u64 *)CAST(task)->comm)[0];
 		comm[1] = ((__u64 *)CAST(task)->comm)[1];
 		return;

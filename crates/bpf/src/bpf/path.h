@@ -40,7 +40,7 @@ static __always_inline int copy_name(struct ct_scratch *s, __u32 end, const stru
 
 	asm volatile("%0 >>= 5" : "+r"(rooms));
 	asm volatile("%0 >>= 5" : "+r"(names));
-	if (bpf_ksym_exists(bpf_rdonly_cast) && rooms && !names) {
+	if (LOADS_ARE_PLAIN && rooms && !names) {
 #pragma unroll
 		for (i = 0; i < CT_NAME_SHORT / 8; i++) {
 			to -= 8;
