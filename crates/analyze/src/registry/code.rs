@@ -58,6 +58,7 @@ impl Group {
 
 impl ExtensionType {
     pub(crate) const SERVER_NAME: Self = Self(0);
+    pub(crate) const COOKIE: Self = Self(44);
     pub(crate) const SUPPORTED_GROUPS: Self = Self(10);
     pub(crate) const EC_POINT_FORMATS: Self = Self(11);
     pub(crate) const SIGNATURE_ALGORITHMS: Self = Self(13);
@@ -104,6 +105,11 @@ impl Version {
             Self::TLS_1_3 => "TLS 1.3",
             _ => return None,
         })
+    }
+
+    /// Whether it is a draft of TLS 1.3 (RFC 8446, draft 18 and later, section 4.2.1.1).
+    pub fn is_tls13_draft(self) -> bool {
+        self.0 & 0xff00 == 0x7f00
     }
 
     /// Whether it is TLS 1.3, or a draft of it.

@@ -94,6 +94,10 @@ pub struct Facts {
     pub certificates: Vec<(Role, Certificate)>,
     /// Packets are missing.
     pub gap: bool,
+    /// The client's hello was not seen, though there was one.
+    pub no_client_hello: bool,
+    /// Of a message only a part was seen.
+    pub incomplete: bool,
 }
 
 impl Facts {
@@ -101,12 +105,12 @@ impl Facts {
     pub fn new(connection: &Connection) -> Self {
         let view = connection.view();
         let negotiated = view.negotiated.as_ref();
-        let hello = view.client.as_ref().and_then(|client| client.last_client_hello());
+        let hello = view.hello();
         let certificates = certificates(&view);
         Self {
             role: view.role,
             outcome: view.outcome,
-            alert: view.alert.map(|(alert, role)| (alert.description, role)),
+            alert: view.alert.filter(|_| view.outcome == Outcome::Alert).map(|(alert, role)| (alert.description, role)),
             version: negotiated.and_then(|agreed| agreed.version),
             suite: negotiated.and_then(|agreed| agreed.cipher_suite),
             exchange: negotiated.map_or(Exchange::NotSeen, exchange),
@@ -115,6 +119,8 @@ impl Facts {
             algorithms: negotiated.map(|agreed| algorithms(agreed, &view, &certificates)).unwrap_or_default(),
             certificates,
             gap: view.gap,
+            no_client_hello: view.role.is_some() && view.hello().is_none(),
+            incomplete: view.is_incomplete(),
         }
     }
 }

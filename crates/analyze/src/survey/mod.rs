@@ -240,6 +240,10 @@ pub struct Survey {
     pub gaps: u64,
     /// Ends of which there was more than is kept.
     pub cut: u64,
+    /// Ends whose client's hello was not seen, though the answer to it was.
+    pub no_client_hello: u64,
+    /// Ends of which a message was seen in part only.
+    pub incomplete: u64,
     /// A table was full.
     pub overflowed: bool,
     /// Processes that were counted: capture, id, start.
@@ -296,6 +300,8 @@ impl Survey {
         self.late += u64::from(connection.late);
         self.gaps += u64::from(facts.gap);
         self.cut += u64::from(connection.cut);
+        self.no_client_hello += u64::from(facts.no_client_hello);
+        self.incomplete += u64::from(facts.incomplete);
         let Some(row) = row(&mut self.programs, passed.program.clone(), &mut self.overflowed) else { return };
         let process = (passed.capture, connection.owner.tgid, connection.owner.start_ns);
         if connection.owner.is_known() && self.seen_processes.len() < MAX_PROCESSES {

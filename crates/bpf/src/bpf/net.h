@@ -27,6 +27,8 @@ struct ct_dir {
 	__u8 lead;  /* the message began its TLS record */
 	__u8 body;  /* inside of a message, after its head */
 	__u8 done;  /* with this packet */
+	__u8 news;  /* something is to be told, without bytes */
+	__u8 reserved[3];
 	__u8 kept;  /* bytes of `head` from earlier packets that are to go out */
 	__u8 take_other; /* the record, which holds no message, is copied */
 	__u8 head[16];

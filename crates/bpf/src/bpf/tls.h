@@ -210,6 +210,7 @@ static __always_inline void emit_hello(struct ct_walk_tls *w)
 	__u32 net_ns = 0;
 	__u32 slot = 0;
 
+	d->news = 0;
 	if (len > CT_TLS_DATA_MAX)
 		len = CT_TLS_DATA_MAX;
 	if (d->taken + len > CT_TLS_LIMIT) {
@@ -517,7 +518,7 @@ static long step_tls(__u32 i, void *ctx)
 	struct ct_walk_tls *w = ctx;
 	struct ct_dir *d = w->d;
 
-	if (!d->kept && d->out_from >= d->out_to) {
+	if (!d->kept && !d->news && d->out_from >= d->out_to) {
 		if (d->done) {
 			if (d->from >= d->to)
 				return 1;
@@ -535,7 +536,7 @@ static long step_tls(__u32 i, void *ctx)
 			d->done = d->at == CT_AT_DONE || d->p >= d->end;
 		}
 	}
-	if (d->kept || d->out_from < d->out_to)
+	if (d->kept || d->news || d->out_from < d->out_to)
 		emit_hello(w);
 	return 0;
 }
@@ -765,7 +766,8 @@ static __always_inline void follow(struct __sk_buff *skb, struct bpf_sock *sk, s
 	d->shift = d->next - p;
 	d->record = 0;
 	d->kept = 0;
-	d->done = 0;
+	/* What follows after missing bytes is not followed; that they are missing is told. */
+	d->news = d->done = d->at == CT_AT_DONE;
 	d->next += d->end - p;
 	if (d->at == CT_AT_LOOK && !look(&w)) {
 		if (d->at == CT_AT_LOOK && (++d->packets >= CT_TLS_LOOK_PACKETS || d->next > CT_TLS_LOOK_BYTES))
@@ -876,9 +878,18 @@ static __always_inline int look_at(struct __sk_buff *skb, __u16 direction)
 	}
 	offset = packet.seq - d->base;
 	if ((__s32)(offset - d->next) > 0) {
-		/* Something before it is missing. It comes again; this packet, which is kept by the socket, does not. */
-		d->state |= CT_TLS_GAP;
-		return CT_PASS;
+		/*
+		 * Something before it is missing, and comes again, unless the socket has it already. It has when it came after
+		 * a packet like this one, which the socket kept.
+		 */
+		if (direction == CT_RECEIVED && (__s32)(tcp->rcv_nxt - d->base - d->next) <= 0)
+			return CT_PASS;
+		d->next = offset;
+		if (d->at != CT_AT_LOOK) {
+			d->state |= CT_TLS_GAP;
+			d->at = CT_AT_DONE;
+		}
+		d->have = 0;
 	}
 	if ((__s32)(offset + packet.len - d->next) <= 0)
 		return CT_PASS; /* a retransmission */
