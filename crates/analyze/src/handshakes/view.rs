@@ -131,7 +131,8 @@ impl Connection {
         let (sent, sent_gap) = self.sent.chunks();
         let (received, received_gap) = self.received.chunks();
         let streams = Stream::parse_both(&sent, &received);
-        let (sent, received) = (Some(streams.0).filter(|_| !sent.is_empty()), Some(streams.1).filter(|_| !received.is_empty()));
+        let (sent, received) =
+            (Some(streams.0).filter(|_| !sent.is_empty()), Some(streams.1).filter(|_| !received.is_empty()));
         let is_client = |stream: &Option<Stream>| {
             stream.as_ref().is_some_and(|s| s.client_hello().is_some() || s.incomplete == Some(1))
         };
@@ -151,7 +152,8 @@ impl Connection {
             _ => (&self.sent, &self.received, sent, received),
         };
         let negotiated = server.as_ref().and_then(|server| Negotiated::new(client.as_ref(), server));
-        let alert_of = |stream: &Option<Stream>, role| stream.as_ref().and_then(Stream::alert).map(|alert| (alert, role));
+        let alert_of =
+            |stream: &Option<Stream>, role| stream.as_ref().and_then(Stream::alert).map(|alert| (alert, role));
         let is_fatal = |alert: &(Alert, Role)| alert.0.level == AlertLevel::Fatal;
         let (by_server, by_client) = (alert_of(&server, Role::Server), alert_of(&client, Role::Client));
         let fatal = by_server.filter(is_fatal).or(by_client.filter(is_fatal));

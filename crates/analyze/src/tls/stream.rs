@@ -400,10 +400,14 @@ impl Assembler {
             if self.messages.len() >= MAX_MESSAGES {
                 return Some(StreamEnd::Malformed);
             }
-            if self.pending.is_empty() && self.changed_cipher && (!matches!(*first, CLIENT_HELLO | SERVER_HELLO) || self.is_encrypted()) {
+            if self.pending.is_empty()
+                && self.changed_cipher
+                && (!matches!(*first, CLIENT_HELLO | SERVER_HELLO) || self.is_encrypted())
+            {
                 return Some(StreamEnd::Encrypted);
             }
-            let missing = self.pending.missing().unwrap_or(HANDSHAKE_HEADER_LEN.saturating_sub(self.pending.bytes.len()));
+            let missing =
+                self.pending.missing().unwrap_or(HANDSHAKE_HEADER_LEN.saturating_sub(self.pending.bytes.len()));
             let (taken, rest) = bytes.split_at_checked(missing).unwrap_or((bytes, &[]));
             self.pending.bytes.extend_from_slice(taken);
             bytes = rest;

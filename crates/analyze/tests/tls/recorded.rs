@@ -54,7 +54,7 @@ fn what_was_negotiated_is_what_the_software_says() {
                     assert_eq!(hello.server_name.as_deref(), Some(said.as_bytes()), "{name}");
                 }
                 "alert" => {
-                    let alert = server.fatal_alert().expect("an alert");
+                    let alert = server.alert().expect("an alert");
                     assert_eq!(alert.description.0.to_string(), *said, "{name}");
                 }
                 "gnutls" => {}
@@ -97,7 +97,7 @@ fn hellos_are_whole_and_end_where_encryption_starts() {
         assert!(hello.is_whole(), "{name}: {hello:?}");
         assert_eq!(hello.format, HelloFormat::Tls);
         assert!(hello.ja3().is_some() && hello.ja4().is_some());
-        match server.fatal_alert() {
+        match server.alert() {
             Some(_) => assert_eq!((client.end, server.end), (StreamEnd::Exhausted, StreamEnd::Exhausted), "{name}"),
             None => {
                 assert_eq!((client.end, server.end), (StreamEnd::Encrypted, StreamEnd::Encrypted), "{name}");
@@ -139,7 +139,7 @@ fn a_retry_is_two_hellos_on_each_side() {
     let hellos = client.messages.iter().filter(|message| matches!(message, Message::ClientHello(_))).count();
     assert_eq!(hellos, 2, "{client:?}");
     assert_eq!(client.client_hello().map(|hello| &*hello.key_shares), Some(&[Group(29)][..]));
-    assert_eq!(client.last_client_hello().map(|hello| &*hello.key_shares), Some(&[Group(24)][..]));
+    assert_eq!(client.second_client_hello().map(|hello| &*hello.key_shares), Some(&[Group(24)][..]));
     assert_eq!(server.retry_request().and_then(|hello| hello.group), Some(Group(24)));
     let negotiated = Negotiated::new(Some(&client), &server).expect("a server hello");
     assert!(negotiated.retried);
@@ -179,7 +179,7 @@ fn gnutls_says_the_same() {
 #[test]
 fn alerts_say_why() {
     let check = |name: &str, expected: &str| {
-        let alert = server(name).fatal_alert().expect("an alert");
+        let alert = server(name).alert().expect("an alert");
         assert_eq!(alert.to_string(), expected);
         assert_ne!(alert.description, AlertDescription(0));
     };
