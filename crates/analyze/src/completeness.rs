@@ -108,7 +108,7 @@ pub fn wire_state(capture: &Capture) -> String {
         let since_ns = probes().filter(|(_, row)| attached(row)).map(|(_, row)| row.since_ns).max().unwrap_or(0);
         let whole = if probes().all(|(_, row)| attached(row)) { "" } else { ", but not by all of its probes" };
         let given_up = match capture.tls_given_up.filter(|count| *count > 0) {
-            Some(count) => format!("; {} given up, as no TLS began early enough", plural(count, "connection")),
+            Some(count) => format!("; {} given up, as no TLS began early enough", plural(count, "socket")),
             None => String::new(),
         };
         return format!("watched since {}{whole}; {sockets}{given_up}", timestamp(capture.clock.wall(since_ns)));

@@ -140,6 +140,8 @@ impl Anonymizer {
     /// Follows records and messages; returns how many bytes may be kept.
     fn walk(&self, data: &mut [u8], place: &mut Place) -> usize {
         let mut at = 0;
+        // Where the record began, as long as only its header was read.
+        let mut record_at = None;
         while at < data.len() {
             if place.record_left == 0 {
                 let missing = RECORD_HEAD - place.head.len();
@@ -152,11 +154,15 @@ impl Anonymizer {
                 if !matches!((content, len), (HANDSHAKE, _) | (ALERT, 2) | (CHANGE_CIPHER_SPEC, 1)) {
                     return at;
                 }
+                record_at = at.checked_sub(RECORD_HEAD - missing);
                 at += head.len();
                 place.record_left = len;
             } else if place.head.first() == Some(&HANDSHAKE) && place.message_left == 0 {
-                let Some(len) = self.hide_in_message(data, at, place.record_left) else { return at };
+                let Some(len) = self.hide_in_message(data, at, place.record_left) else {
+                    return record_at.unwrap_or(at);
+                };
                 place.message_left = len;
+                record_at = None;
             } else {
                 let within = if place.head.first() == Some(&HANDSHAKE) { place.message_left } else { usize::MAX };
                 let step = within.min(place.record_left).min(data.len() - at);

@@ -506,10 +506,8 @@ static __always_inline void advance(struct ct_walk_tls *w)
 		if (d->at == CT_AT_BODY)
 			d->at = CT_AT_MESSAGE;
 	}
-	if (d->at != CT_AT_HEAD && !d->left) {
-		/* After the server's answer, ChangeCipherSpec is the last that is said in the clear. */
-		d->at = d->at == CT_AT_OTHER && d->head[0] == CT_TLS_CCS && w->st->answered ? CT_AT_DONE : CT_AT_HEAD;
-	}
+	if (d->at != CT_AT_HEAD && !d->left)
+		d->at = CT_AT_HEAD;
 }
 
 /* One step: the stream is followed; what was copied goes out when something else comes between, and at the end. */
