@@ -5,7 +5,7 @@
 use crate::api::short;
 use crate::catalog;
 use crate::handshakes::{Connection, Outcome, Role, View};
-use crate::registry::{AlertDescription, CipherSuite, Group, Version};
+use crate::registry::{AlertDescription, CipherSuite, Version};
 use crate::tls::{Certificate, KeyExchange, Negotiated, Resumption};
 
 /// Bytes of a server name that are counted by; RFC 1035 allows no longer ones.
@@ -139,7 +139,7 @@ fn exchange(agreed: &Negotiated) -> Exchange {
     match agreed.key_exchange {
         Some(KeyExchange::Group(group)) => {
             // Of a group without a name nothing is known.
-            Exchange::Known(group.to_string(), group.name().map(|_| Group::is_post_quantum(group)))
+            Exchange::Known(group.to_string(), group.post_quantum())
         }
         Some(KeyExchange::FiniteField { prime_bits }) => Exchange::Known(format!("DH, {prime_bits} bits"), Some(false)),
         None if is_resumed(agreed) => Exchange::Earlier,
@@ -199,13 +199,17 @@ fn algorithms(agreed: &Negotiated, view: &View, certificates: &[(Role, Certifica
         }
     }
     for (_, certificate) in certificates {
-        put(catalog::key(certificate).map_or(&*certificate.key_type, |row| &row.name), Place::CertificateKey);
+        if let Some(key) = catalog::key(certificate).map(|row| &*row.name).or(certificate.key_type.as_deref()) {
+            put(key, Place::CertificateKey);
+        }
         // Nobody relies on the signature of one that signed itself.
-        if !certificate.self_issued {
-            let names = catalog::certificate_signature(&certificate.signature_algorithm);
+        if certificate.self_issued != Some(true)
+            && let Some(algorithm) = &certificate.signature_algorithm
+        {
+            let names = catalog::certificate_signature(algorithm);
             names.iter().for_each(|name| put(name, Place::CertificateSignature));
             if names.is_empty() {
-                put(&certificate.signature_algorithm, Place::CertificateSignature);
+                put(algorithm, Place::CertificateSignature);
             }
         }
     }
