@@ -252,6 +252,33 @@ mod tests {
         assert_eq!(recorded!("openssl_no_shared_cipher").exchange, Exchange::NotSeen);
     }
 
+    /// A server's TLS 1.3 hello that answers in another group than was recorded.
+    fn in_group(group: u16) -> Facts {
+        let mut server = include_bytes!("../../tests/data/tls/openssl13.server.bin").to_vec();
+        // The extension key_share: type, length, x25519, length of a point.
+        let at = server.windows(8).position(|bytes| bytes == [0, 51, 0, 36, 0, 29, 0, 32]).expect("a key share");
+        server[at + 4..at + 6].copy_from_slice(&group.to_be_bytes());
+        facts(include_bytes!("../../tests/data/tls/openssl13.client.bin"), &server)
+    }
+
+    #[test]
+    fn a_group_that_is_not_known_counts_as_unknown() {
+        use crate::survey::{Quantum, post_quantum};
+        let mut quantum = Quantum::default();
+        for (group, expected) in [
+            (29, Exchange::Known("x25519".to_owned(), Some(false))),
+            (0x11ec, Exchange::Known("X25519MLKEM768".to_owned(), Some(true))),
+            (0xfe32, Exchange::Known("0xfe32".to_owned(), None)),
+            (0x4242, Exchange::Known("0x4242".to_owned(), None)),
+        ] {
+            let found = in_group(group).exchange;
+            assert_eq!(found, expected);
+            quantum.add(&found);
+        }
+        assert_eq!(quantum, Quantum { post_quantum: 1, classical: 1, unknown: 2 });
+        assert_eq!(post_quantum(quantum), "post-quantum key exchange: 1 of 4 (25 %); of 2 it is not known");
+    }
+
     #[test]
     fn what_was_used_and_where() {
         let names = |facts: &Facts, place: Place| -> Vec<String> {

@@ -88,7 +88,7 @@ impl Quantum {
         self.post_quantum + self.classical + self.unknown
     }
 
-    fn add(&mut self, exchange: &Exchange) {
+    pub(super) fn add(&mut self, exchange: &Exchange) {
         match exchange {
             Exchange::Known(_, Some(true)) => self.post_quantum += 1,
             Exchange::Known(_, Some(false)) => self.classical += 1,
