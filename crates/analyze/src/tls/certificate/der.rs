@@ -248,6 +248,7 @@ impl Integer {
 }
 
 #[cfg(test)]
+#[allow(clippy::indexing_slicing, reason = "of what the tests themselves made")]
 mod tests {
     use super::*;
 

@@ -1,5 +1,7 @@
 //! Certificates with chosen faults. Their signatures are junk: nothing here verifies one.
 
+#![allow(clippy::indexing_slicing, clippy::cast_possible_truncation, reason = "of what the tests themselves made")]
+
 use super::*;
 
 /// An element.
