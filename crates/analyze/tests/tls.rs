@@ -1,6 +1,7 @@
 //! TLS of real software, parsed and compared with what that software said of it. See `data/tls/README.md`.
 
 mod tls {
+    mod certificates;
     mod hostile;
     mod left_out;
     mod recorded;

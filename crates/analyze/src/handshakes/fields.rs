@@ -46,6 +46,8 @@ struct Fields {
     certificates: Vec<CertificateFields>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     client_certificates: Vec<CertificateFields>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    certificates_more: Option<usize>,
     socket_cookie: u64,
     net_ns: u32,
     #[serde(skip_serializing_if = "is_zero")]
@@ -107,39 +109,57 @@ struct SecondHello {
 #[derive(Serialize)]
 pub(crate) struct CertificateFields {
     /// Whom it is for; safe to show.
-    pub subject: String,
-    issuer: String,
+    pub subject: Option<String>,
+    issuer: Option<String>,
     alternative_names: Vec<String>,
-    not_before: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    alternative_name_count: Option<usize>,
+    not_before: Option<String>,
     /// Its end.
-    pub not_after: String,
-    serial: String,
-    key_type: String,
+    pub not_after: Option<String>,
+    serial: Option<String>,
+    key_type: Option<String>,
     key_bits: Option<usize>,
     curve: Option<String>,
     /// How it is signed.
-    pub signature_algorithm: String,
-    sha256: String,
-    self_issued: bool,
-    is_ca: bool,
+    pub signature_algorithm: Option<String>,
+    /// Which it is.
+    pub sha256: Option<String>,
+    self_issued: Option<bool>,
+    is_ca: Option<bool>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    not_read: Vec<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    notes: Vec<&'static str>,
 }
 
 impl CertificateFields {
     /// `RSA 2048`, `EC secp256r1`
     pub fn key(&self) -> String {
+        let Some(kind) = &self.key_type else { return "?".to_owned() };
         match (&self.curve, self.key_bits) {
-            (Some(curve), _) => format!("{} {curve}", self.key_type),
-            (None, Some(bits)) => format!("{} {bits}", self.key_type),
-            (None, None) => self.key_type.clone(),
+            (Some(curve), _) => format!("{kind} {curve}"),
+            (None, Some(bits)) => format!("{kind} {bits}"),
+            (None, None) => kind.clone(),
+        }
+    }
+
+    /// Whom it is for, or what else tells it apart.
+    pub fn name(&self) -> String {
+        match (&self.subject, &self.sha256) {
+            (Some(subject), _) => subject.clone(),
+            (None, Some(sha256)) => format!("(not read) SHA-256 {sha256}"),
+            (None, None) => "(not read)".to_owned(),
         }
     }
 
     pub fn new(certificate: &Certificate) -> Self {
         let c = certificate;
         Self {
-            subject: plain(&c.subject),
-            issuer: plain(&c.issuer),
-            alternative_names: c.alternative_names.iter().map(|name| plain(name)).collect(),
+            subject: c.subject.clone(),
+            issuer: c.issuer.clone(),
+            alternative_names: c.alternative_names.clone(),
+            alternative_name_count: Some(c.alternative_name_count).filter(|count| *count > c.alternative_names.len()),
             not_before: c.not_before.clone(),
             not_after: c.not_after.clone(),
             serial: c.serial.clone(),
@@ -150,6 +170,8 @@ impl CertificateFields {
             sha256: c.sha256.clone(),
             self_issued: c.self_issued,
             is_ca: c.is_ca,
+            not_read: c.not_read.clone(),
+            notes: c.notes.clone(),
         }
     }
 }
@@ -214,9 +236,9 @@ fn chain(stream: Option<&Stream>) -> Vec<CertificateFields> {
     chain.map(|chain| chain.certificates.iter().map(CertificateFields::new).collect()).unwrap_or_default()
 }
 
-/// Text of the peer, safe to show.
-fn plain(text: &str) -> String {
-    escape::for_people(text.as_bytes())
+/// Certificates of a chain that are not shown.
+fn more(stream: Option<&Stream>) -> Option<usize> {
+    stream.and_then(Stream::certificates).map(|chain| chain.more).filter(|more| *more > 0)
 }
 
 fn texts<T: Display>(codes: &[T]) -> Vec<String> {
@@ -255,7 +277,7 @@ impl Connection {
             cipher_suite_id: suite.map(|suite| format!("{:#06x}", suite.0)),
             group: group.map(|group| group.to_string()),
             group_id: group.map(|group| format!("{:#06x}", group.0)),
-            post_quantum: group.map(Group::is_post_quantum),
+            post_quantum: group.and_then(Group::post_quantum),
             dh_bits,
             server_name: hello.and_then(|hello| hello.server_name.as_deref()).map(escape::for_people),
             alpn: negotiated.and_then(|agreed| agreed.alpn.as_deref()).map(escape::for_people),
@@ -276,6 +298,7 @@ impl Connection {
             ja4: hello.and_then(ClientHello::ja4),
             ja3s: server_hello.and_then(|hello| hello.ja3s()),
             certificates: chain(view.server.as_ref()),
+            certificates_more: more(view.server.as_ref()),
             client_certificates: chain(view.client.as_ref()),
             socket_cookie: self.cookie(),
             net_ns: self.net_ns(),

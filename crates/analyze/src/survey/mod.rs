@@ -78,14 +78,22 @@ pub struct Quantum {
     pub post_quantum: u64,
     /// Classical.
     pub classical: u64,
+    /// In groups of which nothing is known.
+    pub unknown: u64,
 }
 
 impl Quantum {
-    fn add(&mut self, exchange: &Exchange) {
+    /// All of them.
+    pub fn all(self) -> u64 {
+        self.post_quantum + self.classical + self.unknown
+    }
+
+    pub(super) fn add(&mut self, exchange: &Exchange) {
         match exchange {
             Exchange::Known(_, Some(true)) => self.post_quantum += 1,
             Exchange::Known(_, Some(false)) => self.classical += 1,
-            _ => {}
+            Exchange::Known(_, None) => self.unknown += 1,
+            Exchange::Earlier | Exchange::NotSeen => {}
         }
     }
 }
@@ -339,11 +347,13 @@ impl Survey {
             before = Some(name);
         }
         for (role, certificate) in &facts.certificates {
-            if self.certificates.len() >= MAX_ROWS && !self.certificates.contains_key(&certificate.sha256) {
+            // One of which not all is there is told in its event, and is no row: which one it was is not known.
+            let Some(sha256) = &certificate.sha256 else { continue };
+            if self.certificates.len() >= MAX_ROWS && !self.certificates.contains_key(sha256) {
                 self.overflowed = true;
                 continue;
             }
-            let row = self.certificates.entry(certificate.sha256.clone()).or_insert_with(|| CertificateRow {
+            let row = self.certificates.entry(sha256.clone()).or_insert_with(|| CertificateRow {
                 certificate: certificate.clone(),
                 shown_by: BTreeSet::new(),
                 handshakes: 0,

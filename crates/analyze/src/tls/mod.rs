@@ -22,7 +22,7 @@ mod sslv2;
 mod stream;
 
 pub use alert::{Alert, AlertLevel};
-pub use certificate::{Certificate, CertificateChain, CertificateError};
+pub use certificate::{Certificate, CertificateChain};
 pub use client_hello::{ClientHello, HelloFormat};
 pub use handshake::{KeyExchange, Negotiated, Resumption};
 pub use key_exchange::ServerKeyExchange;
