@@ -92,6 +92,7 @@ fn tls_of_all_sorts() -> Vec<Vec<u8>> {
     records.extend(handshake(nginx(30_000), "openssl12_dhe", 3, ("10.0.0.1:443", "10.0.0.2:5000"), false));
     records.extend(handshake(nginx(35_000), "openssl12", 8, ("10.0.0.1:443", "10.0.0.2:5003"), false));
     records.extend(handshake(nginx(40_000), "openssl_no_shared_cipher", 4, ("10.0.0.1:443", "10.0.0.2:5001"), false));
+    records.extend(handshake(nginx(42_000), "openssl12_mutual", 10, ("10.0.0.1:443", "10.0.0.2:5005"), false));
     let nobody = crypto_trace_format::record::TlsHelloFixed {
         offset: 39,
         state: 4 | 2,

@@ -85,7 +85,7 @@ fn a_hello_need_not_begin_a_segment_nor_fit_into_one_nor_keep_to_records() {
     ];
     let run = wire(&cases);
     for case in cases {
-        ends(&run, case).map(is_whole);
+        ends(&run, case).iter().for_each(|event| is_whole(event));
     }
     assert_eq!(run.handshakes.len(), 2 * cases.len());
 }
@@ -151,10 +151,10 @@ thread = threading.Thread(target=accept)
 thread.start()
 TCP_FASTOPEN_CONNECT = 30
 for _ in range(10):
-    with socket.socket() as connected:
-        connected.setsockopt(socket.IPPROTO_TCP, TCP_FASTOPEN_CONNECT, 1)
-        connected.connect(listener.getsockname())
-        with client.wrap_socket(connected, server_hostname="server.test") as tls:
+    with socket.socket() as plain:
+        plain.setsockopt(socket.IPPROTO_TCP, TCP_FASTOPEN_CONNECT, 1)
+        with client.wrap_socket(plain, server_hostname="server.test") as tls:
+            tls.connect(listener.getsockname())
             tls.send(b"x")
 thread.join()
 line = [l.split() for l in open("/proc/net/netstat") if l.startswith("TcpExt:")]
@@ -238,15 +238,18 @@ fn a_chain_of_more_than_one_record_holds_is_whole_up_to_the_limit() {
         let of = |port: u64| {
             run.handshakes.iter().find(|event| event["role"] == role && event[at] == port).expect("a handshake")
         };
-        let chain = |event: &Value| -> Vec<String> {
-            event["certificates"].as_array().unwrap().iter().map(|c| c["sha256"].as_str().unwrap().to_owned()).collect()
+        let chain = |event: &Value| -> Vec<Value> {
+            event["certificates"].as_array().unwrap().iter().map(|one| one["sha256"].clone()).collect()
         };
         let whole = of(21353);
-        assert_eq!(chain(whole), vec![fingerprint.clone(); 7], "{role}");
+        assert_eq!(chain(whole), vec![json!(fingerprint); 7], "{role}");
         assert_eq!((&whole["group"], &whole["hello_notes"]), (&json!("x25519"), &Value::Null));
         let cut = of(21354);
         let kept = chain(cut);
-        assert!(kept.len() >= 10 && kept.iter().all(|one| *one == fingerprint), "{role}: {}", kept.len());
+        let (last, before) = kept.split_last().unwrap();
+        assert!(before.len() >= 10 && before.iter().all(|one| *one == fingerprint), "{role}: {}", kept.len());
+        // What is there of it is no certificate.
+        assert_eq!(*last, Value::Null);
         assert_eq!(texts(&cut["hello_notes"]), ["hello_cut", "certificate_incomplete"]);
     }
 }
@@ -335,7 +338,7 @@ fn tls_after_a_long_dialogue_is_seen_or_the_connection_is_counted_as_given_up() 
     let Some(_permit) = live() else { return };
     let run = wire(&["dialogue-25", "dialogue-1000", "dialogue-1030", "bulk-60000", "bulk-70000", "tds"]);
     for case in ["dialogue-25", "dialogue-1000", "bulk-60000"] {
-        ends(&run, case).map(is_whole_after_a_dialogue);
+        ends(&run, case).iter().for_each(|event| is_whole_after_a_dialogue(event));
     }
     assert_eq!(run.handshakes.len(), 6, "{:#?}", run.handshakes);
     // Both ends of each of three.
@@ -375,7 +378,8 @@ fn certificates_of_clients_are_recorded_before_tls_1_3() {
             continue;
         }
         let chain = event["client_certificates"].as_array().unwrap();
-        assert_eq!((chain.len(), &chain[0]["sha256"]), (1, &json!(fingerprint)), "{event:#}");
-        assert_eq!(event["certificates"].as_array().unwrap().len(), 1);
+        // Its own, and the authority that it was given.
+        assert_eq!((chain.len(), &chain[0]["sha256"]), (2, &json!(fingerprint)), "{event:#}");
+        assert_eq!(event["certificates"].as_array().unwrap().len(), 2);
     }
 }
