@@ -106,7 +106,8 @@ pub fn java() -> Option<Tool> {
     static BUILT: OnceLock<Option<PathBuf>> = OnceLock::new();
     let path = built(&BUILT, || {
         let mut command = Command::new(find("javac")?);
-        command.arg("-d").arg(target().join("java")).arg(directory().join("java/Peer.java"));
+        command.arg("-d").arg(target().join("java"));
+        command.args(["Peer.java", "Crowd.java"].map(|source| directory().join("java").join(source)));
         Some((command, target().join("java")))
     });
     let options = "-Xshare:auto -XX:+UseSerialGC -XX:TieredStopAtLevel=1";

@@ -58,9 +58,7 @@ fn hexes(codes: &[u16]) -> Vec<String> {
 fn ends(out: &mut Fields, flow: &Flow, event: &Value, role: &str) {
     let (local, remote) = if role == "client" { (flow.client, flow.server) } else { (flow.server, flow.client) };
     out.add("role", text(event, "role"), Some(role));
-    for (address, port, end) in
-        [("local_address", "local_port", local), ("remote_address", "remote_port", remote)]
-    {
+    for (address, port, end) in [("local_address", "local_port", local), ("remote_address", "remote_port", remote)] {
         let ours = text(event, address).and_then(|address| address.parse::<std::net::IpAddr>().ok());
         out.add(address, ours.map(|address| address.to_canonical()), Some(end.ip()));
         out.add(port, event[port].as_u64(), Some(u64::from(end.port())));
@@ -127,8 +125,10 @@ fn answer(out: &mut Fields, flow: &Flow, event: &Value) {
     }
     let notes: Vec<_> = event["hello_notes"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
     out.add("hello_notes: retried", notes.contains(&"retried"), flow.retried);
-    let incomplete: Vec<_> =
-        notes.iter().filter(|note| ["packets_missing", "hello_cut", "connected_before_capture"].contains(note)).collect();
+    let incomplete: Vec<_> = notes
+        .iter()
+        .filter(|note| ["packets_missing", "hello_cut", "connected_before_capture"].contains(note))
+        .collect();
     out.add("hello_notes: what is missing", incomplete, [""; 0]);
 }
 
@@ -151,7 +151,8 @@ fn certificates(out: &mut Fields, flow: &Flow, event: &Value) {
         let digest = Sha256::digest(&certificate.der);
         digest.iter().map(|byte| format!("{byte:02x}")).collect::<String>()
     };
-    let all = |name: &str| ours.iter().map(|certificate| certificate[name].as_str().unwrap_or_default()).collect::<Vec<_>>();
+    let all =
+        |name: &str| ours.iter().map(|certificate| certificate[name].as_str().unwrap_or_default()).collect::<Vec<_>>();
     out.add("certificates.sha256", all("sha256"), tsharks.iter().map(digest).collect::<Vec<_>>());
     let Some(read) = flow.server_names.as_ref() else { return };
     let plain = |serial: &str| serial.replace(':', "").trim_start_matches("00").to_owned();
@@ -163,9 +164,11 @@ fn certificates(out: &mut Fields, flow: &Flow, event: &Value) {
     out.add("certificates.not_before, not_after", times, &read.times);
     // tshark tells values by the kind of string they are; sorted, they are the same.
     let names = all("issuer").into_iter().chain(all("subject"));
-    let values = names.flat_map(|name| name.split(", ")).filter_map(|part| part.split_once('=')).map(|(_, value)| value);
+    let values =
+        names.flat_map(|name| name.split(", ")).filter_map(|part| part.split_once('=')).map(|(_, value)| value);
     out.add("certificates.subject, issuer", sorted(values), sorted(read.names.iter().map(String::as_str)));
-    let alternative = ours.iter().flat_map(|certificate| certificate["alternative_names"].as_array().into_iter().flatten());
+    let alternative =
+        ours.iter().flat_map(|certificate| certificate["alternative_names"].as_array().into_iter().flatten());
     let alternative = alternative.filter_map(|name| name.as_str()?.strip_prefix("DNS:"));
     out.add("certificates.alternative_names", alternative.collect::<Vec<_>>(), &read.alternative_names);
     // Of each: inside of what is signed, of the key, of the signature.

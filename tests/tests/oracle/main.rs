@@ -1,11 +1,12 @@
 //! tshark as an oracle: it decodes the packets of the same connections that are recorded, and every field that both know is the
 //! same.
 //!
-//! `stacks` makes the connections, `tshark` says what tshark makes of them, `compare` compares, `report` counts.
+//! `stacks` makes the connections, `packets` and `tshark` say what tshark makes of them, `compare` compares, `report` counts.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 mod codes;
 mod compare;
+mod packets;
 mod report;
 mod stacks;
 mod tshark;
@@ -19,6 +20,9 @@ use serde_json::Value;
 
 use crate::report::Report;
 use crate::stacks::{DECODE_AS, Run, STACKS};
+
+/// Names the one stack that is to be looked at, for who looks for a fault.
+const ONLY: &str = "CRYPTO_TRACE_ORACLE_STACK";
 
 /// Handshakes that are compared at least.
 const LEAST: usize = 1500;
@@ -34,7 +38,8 @@ fn what_tshark_decodes_is_what_was_recorded() {
     }
     let mut report = Report::default();
     let mut ran = Vec::new();
-    for stack in STACKS {
+    let only = std::env::var(ONLY).ok();
+    for stack in STACKS.iter().filter(|stack| only.as_ref().is_none_or(|only| stack.name == only)) {
         let Some(run) = stack.run() else { continue };
         compare(&mut report, stack.name, &run);
         ran.push((stack.name, stack.least));
@@ -46,12 +51,15 @@ fn what_tshark_decodes_is_what_was_recorded() {
 /// Both ends of each connection of a stack.
 fn compare(report: &mut Report, stack: &'static str, run: &Run) {
     let mut events = events(run);
-    let flows = tshark::flows(&run.packets, DECODE_AS);
-    for flow in &flows {
+    let proxied = packets::divide_proxy_headers(&run.packets);
+    let mut flows = tshark::flows(&run.packets, DECODE_AS);
+    for flow in &mut flows {
+        flow.proxied |= proxied.contains(&flow.client.port());
         let deferred = run.deferred.contains(&flow.server.port());
         let mut found = Vec::new();
         for (role, local, remote) in [("client", flow.client, flow.server), ("server", flow.server, flow.client)] {
-            let event = events.get_mut(&(local, remote)).filter(|events| !events.is_empty()).map(|events| events.remove(0));
+            let event =
+                events.get_mut(&(local, remote)).filter(|events| !events.is_empty()).map(|events| events.remove(0));
             // A connection without TLS is none of ours.
             if flow.hello.is_some() || event.is_some() {
                 found.push((role, event));

@@ -112,7 +112,6 @@ impl Report {
             *self.known.entry(known.reason).or_default() += 1;
             return;
         }
-        if std::env::var("ORACLE_ALL").is_ok() { eprintln!("DIFF\t{stack}\t{}\t{role}\t{kinds:?}\t{}\t{}\t{}\t{}", field.name, flow.client, flow.server, field.ours, field.tsharks); }
         let difference = self.differences.entry((stack, format!("{} of the {role}", field.name))).or_default();
         difference.count += 1;
         for kind in kinds {

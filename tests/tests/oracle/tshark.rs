@@ -16,6 +16,7 @@ const CLIENT_HELLO: u16 = 1;
 const SERVER_HELLO: u16 = 2;
 const CERTIFICATE: u16 = 11;
 const SERVER_KEY_EXCHANGE: u16 = 12;
+const CERTIFICATE_REQUEST: u16 = 13;
 const SERVER_HELLO_DONE: u16 = 14;
 const CHANGE_CIPHER_SPEC: u16 = 20;
 const FATAL: u16 = 2;
@@ -38,9 +39,8 @@ const FIELDS: &[&str] = &[
     "tcp.len",
     "tcp.seq",
     "tls.record.content_type",
-    "tls.record.length",
     "tls.handshake.type",
-    "tls.handshake.length",
+    "tls.handshake.fragment.count",
     "tls.handshake.version",
     "tls.handshake.random",
     "tls.handshake.ciphersuite",
@@ -69,7 +69,6 @@ const FIELDS: &[&str] = &[
     "x509ce.dNSName",
     "x509af.algorithm.id",
     "proxy.v1.magic",
-    "proxy.v2.magic",
     "tls.handshake.ja4",
 ];
 
@@ -176,7 +175,7 @@ pub struct Flow {
     hello_done: bool,
     /// The first fatal alert in the clear, and whether the client sent it.
     pub alert: Option<(u16, bool)>,
-    /// A handshake message was longer than the record that ended it.
+    /// A handshake message was in several records.
     pub fragmented: bool,
     pub in_syn: bool,
     /// The client completed the TCP handshake by a packet with no data.
@@ -230,11 +229,9 @@ fn take(flows: &mut BTreeMap<u32, Flow>, frame: &Frame<'_>) {
         flow.first_bytes = length;
     }
     flow.in_syn |= from_client && set(frame, "tcp.flags.syn") && length > 0;
-    flow.proxied |= frame.text("proxy.v1.magic").or(frame.text("proxy.v2.magic")).is_some();
+    flow.proxied |= frame.text("proxy.v1.magic").is_some();
     let types = frame.numbers("tls.handshake.type");
-    let longest = frame.texts("tls.record.length").iter().map(|text| text.parse::<u32>().unwrap()).max();
-    let messages = frame.texts("tls.handshake.length");
-    flow.fragmented |= messages.iter().any(|text| text.parse::<u32>().unwrap() + 4 > longest.unwrap_or(u32::MAX));
+    flow.fragmented |= frame.text("tls.handshake.fragment.count").is_some();
     if flow.alert.is_none() && frame.numbers("tls.alert_message.level").contains(&FATAL) {
         flow.alert = frame.number("tls.alert_message.desc").map(|description| (description, from_client));
     }
@@ -295,7 +292,8 @@ impl Flow {
         }
         if types.contains(&CERTIFICATE) && self.server_certificates.is_empty() {
             self.server_certificates = certificates(frame);
-            self.server_names = Some(names(frame));
+            // A request names authorities, which could not be told from names in certificates.
+            self.server_names = (!types.contains(&CERTIFICATE_REQUEST)).then(|| names(frame));
         }
         if types.contains(&SERVER_KEY_EXCHANGE) {
             self.curve = frame.number("tls.handshake.server_named_curve");
