@@ -266,7 +266,7 @@ def main():
     foreign = bool(ports)
     if not foreign:
         for words in (own.split(",") for own in OWN):
-            server = Server(words, draw)
+            server = Server(words, random.Random(draw.random()))
             server.start()
             ports.append((server.listener.getsockname()[1], *words))
             if "deferred" in words:

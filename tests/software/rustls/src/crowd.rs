@@ -15,7 +15,9 @@ use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{PrivateKeyDer, ServerName};
 use rustls::server::{NoServerSessionStorage, WebPkiClientVerifier};
 use rustls::version::{TLS12, TLS13};
-use rustls::{ClientConfig, ClientConnection, RootCertStore, ServerConfig, ServerConnection, Stream, SupportedProtocolVersion};
+use rustls::{
+    ClientConfig, ClientConnection, RootCertStore, ServerConfig, ServerConnection, Stream, SupportedProtocolVersion,
+};
 
 use crate::{Result, certificates};
 
@@ -46,7 +48,8 @@ fn provider(groups: &[&str], suites: Option<&str>) -> Arc<CryptoProvider> {
     let mut provider = aws_lc_rs::default_provider();
     if !groups.is_empty() {
         let all = std::mem::take(&mut provider.kx_groups);
-        let named = |name: &&str| all.iter().copied().find(|group| format!("{:?}", group.name()).eq_ignore_ascii_case(name));
+        let named =
+            |name: &&str| all.iter().copied().find(|group| format!("{:?}", group.name()).eq_ignore_ascii_case(name));
         provider.kx_groups = groups.iter().filter_map(named).collect();
     }
     if let Some(suites) = suites {
@@ -123,7 +126,9 @@ fn client(draw: &mut Draw, certificate: bool) -> Result<ClientConfig> {
     let builder = ClientConfig::builder_with_provider(provider).with_protocol_versions(versions)?;
     let builder = builder.with_root_certificates(roots(known)?);
     let mut config = match certificate && draw.below(5) > 0 {
-        true => builder.with_client_auth_cert(certificates("client.crt")?, PrivateKeyDer::from_pem_file("client.key")?)?,
+        true => {
+            builder.with_client_auth_cert(certificates("client.crt")?, PrivateKeyDer::from_pem_file("client.key")?)?
+        }
         false => builder.with_no_client_auth(),
     };
     config.alpn_protocols = draw.pick(&ALPN).iter().map(|name| name.as_bytes().to_vec()).collect();
