@@ -70,6 +70,8 @@ pub struct Capture {
     pub probes: BTreeMap<ProbeKey, ProbeRow>,
     /// Latest self_stats record.
     pub self_stats: Option<SelfStatsFixed>,
+    /// Connections in which no TLS began within as much as is looked at. None: the recording does not tell.
+    pub tls_given_up: Option<u64>,
     /// The latest look at /proc that is recorded.
     pub inventory: Option<InventoryFixed>,
     anchors: usize,
@@ -99,6 +101,7 @@ impl Capture {
             loss: BTreeMap::new(),
             probes: BTreeMap::new(),
             self_stats: None,
+            tls_given_up: None,
             inventory: None,
             anchors: 1,
             self_stats_ns: 0,
@@ -213,6 +216,12 @@ impl Capture {
         if self.self_stats.is_none() || header.time_ns >= self.self_stats_ns {
             self.self_stats_ns = header.time_ns;
             self.self_stats = Some(fixed);
+            self.tls_given_up = tells_given_up(header).then_some(fixed.tls_given_up);
         }
     }
+}
+
+/// Whether a self_stats record has its latest field.
+pub fn tells_given_up(header: &Header) -> bool {
+    usize::from(header.fixed_len) >= SelfStatsFixed::SIZE
 }

@@ -107,7 +107,11 @@ pub fn wire_state(capture: &Capture) -> String {
         let probes = || probes_of(capture, name);
         let since_ns = probes().filter(|(_, row)| attached(row)).map(|(_, row)| row.since_ns).max().unwrap_or(0);
         let whole = if probes().all(|(_, row)| attached(row)) { "" } else { ", but not by all of its probes" };
-        return format!("watched since {}{whole}; {sockets}", timestamp(capture.clock.wall(since_ns)));
+        let given_up = match capture.tls_given_up.filter(|count| *count > 0) {
+            Some(count) => format!("; {} given up, as no TLS began early enough", plural(count, "socket")),
+            None => String::new(),
+        };
+        return format!("watched since {}{whole}; {sockets}{given_up}", timestamp(capture.clock.wall(since_ns)));
     }
     if has_option(capture, "--tls off") {
         return "not watched: recorded with --tls off".to_owned();

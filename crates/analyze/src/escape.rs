@@ -60,7 +60,7 @@ fn write_json_char(c: char, out: &mut Vec<u8>) {
 }
 
 /// Characters that could change what a terminal or an editor shows of the rest: all of them are in the basic plane.
-fn is_unsafe(c: char) -> bool {
+pub(crate) fn is_unsafe(c: char) -> bool {
     c.is_control()
         || matches!(c, '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
 }

@@ -98,6 +98,9 @@ fn tls_of_all_sorts() -> Vec<Vec<u8>> {
         ..socket(5, "[2001:db8::1]:5002", "[2001:db8::2]:25", true)
     };
     records.push(hello(about_capture(50_000), nobody, &recorded_tls("chrome_mlkem", "client")));
+    let (ours, theirs) = ("10.0.0.1:5004", "10.0.0.2:443");
+    records.push(hello(nginx(45_000), socket(9, ours, theirs, true), &recorded_tls("openssl12", "client")));
+    records.push(hello(nginx(45_500), socket(9, ours, theirs, false), &server_with(&vec![vec![5, 0]; 40])));
     let lost = crypto_trace_format::record::TlsHelloFixed { offset: 700, state: 1, ..socket(6, near, far, false) };
     records.push(hello(about_capture(60_000), lost, b"rest of something"));
     records

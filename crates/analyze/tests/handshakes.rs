@@ -140,3 +140,49 @@ fn a_narrow_time_shows_the_same_handshakes_as_all_of_it() {
     assert_eq!(narrow.lines().collect::<Vec<_>>(), expected);
     assert_eq!(events(&path, &["--since", "2026-11-23T00:00:00Z"], None), "");
 }
+
+#[test]
+fn a_certificate_that_cannot_be_read_keeps_its_place_with_its_digest_and_the_reason() {
+    let odd = |name: &str| {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/data/tls/odd/{name}.der"));
+        std::fs::read(path).unwrap()
+    };
+    let mut chain = vec![vec![0x30, 3, 2, 1, 5], odd("names_t61"), odd("serial_negative")];
+    chain.extend(vec![vec![5, 0]; 31]);
+    let (client, server) = ("127.0.0.1:40000", "127.0.0.1:443");
+    let sent = |sent: bool| TlsHelloFixed { owner: SENDER, ..socket(1, client, server, sent) };
+    let records = [
+        exec(header(2, "client", 2), b"/usr/bin/client", b"client\0", 0),
+        hello(header(2, "client", 10), sent(true), &recorded_tls("openssl12", "client")),
+        hello(header(2, "client", 20), sent(false), &server_with(&chain)),
+    ];
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("tls.ctseg");
+    std::fs::write(&path, segment(&meta("web1", 1, 0), &records, 50)).unwrap();
+    let event: Value = serde_json::from_str(events(&path, &[], None).trim()).unwrap();
+    let schema: Value = serde_json::from_str(crypto_trace_analyze::commands::SCHEMA).unwrap();
+    let validator = jsonschema::validator_for(&schema).unwrap();
+    let errors: Vec<String> = validator.iter_errors(&event).map(|error| error.to_string()).collect();
+    assert!(errors.is_empty(), "{errors:?}");
+
+    let shown = event["certificates"].as_array().unwrap();
+    assert_eq!((shown.len(), &event["certificates_more"]), (32, &2.into()));
+    assert_eq!(shown[0]["not_read"], serde_json::json!(["certificate: tag 0x02 in place of 0x30"]));
+    assert_eq!(shown[0]["sha256"], "417c7763c4e320a6b747b3cb0c6d22f93741b29a32b48594b8eb4c144fe6d729");
+    assert_eq!((&shown[0]["subject"], &shown[0]["is_ca"]), (&Value::Null, &Value::Null));
+    assert_eq!(shown[1]["subject"], r"C=DE, O=Müller\, Söhne \+ Co, CN=names");
+    assert_eq!((&shown[1].get("not_read"), &shown[1].get("notes")), (&None, &None));
+    assert_eq!(shown[2]["serial"], "-0b72");
+
+    let run = |args: &[&str]| {
+        let output =
+            Command::new(env!("CARGO_BIN_EXE_crypto-trace-analyze")).arg("tls").arg(&path).args(args).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let report: Value = serde_json::from_str(&run(&["-f", "json"])).unwrap();
+    let rows = report["certificates"].as_array().unwrap();
+    assert_eq!((rows.len(), &rows[0]["state"], &rows[3]["state"]), (4, &"not_yet_valid".into(), &Value::Null));
+    assert_eq!((&rows[3]["days_left"], rows[3]["not_read"].is_array()), (&Value::Null, true));
+    assert!(run(&[]).contains("(not read) SHA-256 "));
+}

@@ -1,11 +1,13 @@
 //! TLS of real software, parsed and compared with what that software said of it. See `data/tls/README.md`.
 
 mod tls {
+    mod certificates;
     mod hostile;
+    mod left_out;
     mod recorded;
     mod vectors;
 
-    use crypto_trace_analyze::tls::Stream;
+    use crypto_trace_analyze::tls::{Chunk, Stream};
     use std::collections::HashMap;
     use std::path::Path;
 
@@ -45,11 +47,18 @@ mod tls {
     }
 
     fn client(name: &str) -> Stream {
-        Stream::parse(&client_bytes(name))
+        both(name).0
+    }
+
+    /// Both sides, each with what the other tells of it.
+    fn both(name: &str) -> (Stream, Stream) {
+        let (client, server) = (client_bytes(name), server_bytes(name));
+        let chunk = |bytes| [Chunk { offset: 0, bytes }];
+        Stream::parse_both(&chunk(&client), &chunk(&server))
     }
 
     fn server(name: &str) -> Stream {
-        Stream::parse(&server_bytes(name))
+        both(name).1
     }
 
     /// What the software said, by key.

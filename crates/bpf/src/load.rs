@@ -22,6 +22,7 @@ use crate::trial::{lacking, warns_of_lazy_maps};
 /// Rows of the counters map that are not kinds; `enum ct_counter` in abi.h.
 const COUNTER_TARGETS_FULL: u32 = 48;
 const COUNTER_UNREADABLE: u32 = 49;
+const COUNTER_NO_TLS: u32 = 50;
 
 /// What kernels are too old for that have programs of their own.
 const TOO_OLD: &str = "see TLS or calls of libraries before Linux 5.17";
@@ -124,6 +125,8 @@ pub enum CounterKind {
     TargetsFull,
     /// Opens whose path could not be read and so not judged.
     Unreadable,
+    /// Connections in which no TLS began within as much of them as is looked at. Nothing is lost by that.
+    NoTls,
     /// Runs the kernel skipped because the program was active on that CPU, or because it had no room to remember a return: what
     /// they would have seen is unknown.
     MissedRun,
@@ -411,7 +414,11 @@ impl Programs {
     pub fn counters(&self) -> Result<Vec<Counters>, LoadError> {
         let kinds =
             KINDS.iter().filter(|kind| kind.kind < 16).map(|kind| (u32::from(kind.kind), CounterKind::Kind(kind.kind)));
-        let others = [(COUNTER_TARGETS_FULL, CounterKind::TargetsFull), (COUNTER_UNREADABLE, CounterKind::Unreadable)];
+        let others = [
+            (COUNTER_TARGETS_FULL, CounterKind::TargetsFull),
+            (COUNTER_UNREADABLE, CounterKind::Unreadable),
+            (COUNTER_NO_TLS, CounterKind::NoTls),
+        ];
         let mut rows = Vec::new();
         for (row, kind) in kinds.chain(others) {
             let per_cpu = self

@@ -3,7 +3,8 @@
 //! Works on the records as they come from the ring, in place: server names in ClientHellos and addresses are overwritten
 //! by a pseudonym or by zeros; a server's certificates are left out. What cannot be read for sure is left out as well.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
+use std::ops::Range;
 
 use crypto_trace_format::record::{ApiCall, ApiMeaning, Record, TlsHello};
 use sha2::{Digest as _, Sha256};
@@ -26,6 +27,7 @@ const MESSAGE_HEAD: usize = 4;
 
 const HANDSHAKE: u8 = 22;
 const ALERT: u8 = 21;
+const CHANGE_CIPHER_SPEC: u8 = 20;
 const CLIENT_HELLO: u8 = 1;
 const SERVER_HELLO: u8 = 2;
 
@@ -36,14 +38,27 @@ const CUT: u16 = 2;
 #[derive(Debug)]
 pub struct Anonymizer {
     privacy: Privacy,
-    /// Socket and direction of hellos whose name was found and whose rest is to come.
-    known: HashSet<(u64, u16)>,
+    /// Where streams are that go on, by socket and direction.
+    known: HashMap<(u64, u16), Place>,
+}
+
+/// Where in its TLS records and messages a stream is, of which nothing was left out for want of certainty.
+#[derive(Debug, Clone, Default)]
+struct Place {
+    /// Offset in the stream of the next byte.
+    offset: u32,
+    /// The header of a TLS record, as far as it is there.
+    head: Vec<u8>,
+    /// Bytes of the record still to come.
+    record_left: usize,
+    /// Bytes of a hello still to come whose names were found.
+    message_left: usize,
 }
 
 impl Anonymizer {
     /// One for a whole capture.
     pub fn new(privacy: Privacy) -> Self {
-        Self { privacy, known: HashSet::new() }
+        Self { privacy, known: HashMap::new() }
     }
 
     /// The record without names and addresses; `None` when it has none.
@@ -59,7 +74,7 @@ impl Anonymizer {
             self.hide_address(address.get_mut(..len).unwrap_or_default());
         }
         let mut data = hello.data.to_vec();
-        let keep = self.hide_names(&mut data, (hello.fixed.cookie, hello.fixed.direction));
+        let keep = self.hide_names(&mut data, (hello.fixed.cookie, hello.fixed.direction), hello.fixed.offset);
         if keep < data.len() {
             data.truncate(keep);
             hello.fixed.state |= CUT;
@@ -103,51 +118,85 @@ impl Anonymizer {
         }
     }
 
-    /// Overwrites names; returns how many bytes may be kept.
-    fn hide_names(&mut self, data: &mut [u8], side: (u64, u16)) -> usize {
-        let mut at = 0;
-        let starts_record =
-            matches!(data, [HANDSHAKE, 3, _, _, _, CLIENT_HELLO | SERVER_HELLO, ..] | [ALERT, 3, _, 0, 2, ..]);
-        if !starts_record {
-            // The rest of a hello whose name was in an earlier packet; else nobody knows what it is.
-            return if self.known.contains(&side) { data.len() } else { 0 };
-        }
-        while let Some([content, 3, _, high, low]) = data.get(at..at + RECORD_HEAD) {
-            let end = at + RECORD_HEAD + usize::from(u16::from_be_bytes([*high, *low]));
-            let message = at + RECORD_HEAD;
-            match (*content, data.get(message)) {
-                (ALERT, _) => {}
-                (HANDSHAKE, Some(&CLIENT_HELLO)) => {
-                    let Some(name) = server_name(data, message) else { return at };
-                    if let NamePlace::At(from, to) = name {
-                        self.hide_name(data.get_mut(from..to).unwrap_or_default());
-                    }
-                    if end > data.len() {
-                        self.remember(side);
-                    }
-                }
-                (HANDSHAKE, Some(&SERVER_HELLO)) => {
-                    let hello_end = message + MESSAGE_HEAD + message_len(data, message);
-                    if hello_end < end {
-                        // Certificates may follow in the same TLS record.
-                        return hello_end.min(data.len());
-                    }
-                }
-                _ => return at,
+    /// Overwrites names; returns how many bytes may be kept. What follows bytes that may not be is not kept either.
+    fn hide_names(&mut self, data: &mut [u8], side: (u64, u16), offset: u32) -> usize {
+        let mut place = match self.known.remove(&side) {
+            Some(place) if place.offset == offset => place,
+            // What capture left out before it is whole records: it starts with one.
+            Some(_) | None if starts_record(data) => Place { offset, ..Place::default() },
+            _ => return 0,
+        };
+        let keep = self.walk(data, &mut place);
+        if keep == data.len() {
+            place.offset = offset.wrapping_add(u32::try_from(data.len()).unwrap_or(u32::MAX));
+            if self.known.len() >= MAX_KNOWN {
+                self.known.clear();
             }
-            at = end;
-            if at >= data.len() {
-                return data.len();
+            self.known.insert(side, place);
+        }
+        keep
+    }
+
+    /// Follows records and messages; returns how many bytes may be kept.
+    fn walk(&self, data: &mut [u8], place: &mut Place) -> usize {
+        let mut at = 0;
+        // Where the record began, as long as only its header was read.
+        let mut record_at = None;
+        while at < data.len() {
+            if place.record_left == 0 {
+                let missing = RECORD_HEAD - place.head.len();
+                let head = data.get(at..data.len().min(at + missing)).unwrap_or_default();
+                place.head.extend_from_slice(head);
+                let [content, 3, _, high, low] = *place.head else {
+                    return if place.head.len() < RECORD_HEAD { data.len() } else { at };
+                };
+                let len = usize::from(u16::from_be_bytes([high, low]));
+                if !matches!((content, len), (HANDSHAKE, _) | (ALERT, 2) | (CHANGE_CIPHER_SPEC, 1)) {
+                    return at;
+                }
+                record_at = at.checked_sub(RECORD_HEAD - missing);
+                at += head.len();
+                place.record_left = len;
+            } else if place.head.first() == Some(&HANDSHAKE) && place.message_left == 0 {
+                let Some(len) = self.hide_in_message(data, at, place.record_left) else {
+                    return record_at.unwrap_or(at);
+                };
+                place.message_left = len;
+                record_at = None;
+            } else {
+                let within = if place.head.first() == Some(&HANDSHAKE) { place.message_left } else { usize::MAX };
+                let step = within.min(place.record_left).min(data.len() - at);
+                at += step;
+                place.record_left -= step;
+                place.message_left -= step.min(place.message_left);
+            }
+            if place.record_left == 0 && place.head.len() == RECORD_HEAD {
+                place.head.clear();
             }
         }
         at
     }
 
-    fn remember(&mut self, side: (u64, u16)) {
-        if self.known.len() >= MAX_KNOWN {
-            self.known.clear();
+    /// Overwrites the names in the message at `at`, in a record of which `record_left` bytes are to come. Its length, head
+    /// included; None: it is no hello, or where its names are is not certain.
+    fn hide_in_message(&self, data: &mut [u8], at: usize, record_left: usize) -> Option<usize> {
+        let places = message_places(data, at, record_left);
+        let message: Vec<u8> = places.iter().filter_map(|place| data.get(*place).copied()).collect();
+        match message.first() {
+            Some(&CLIENT_HELLO) => {}
+            Some(&SERVER_HELLO) if message.len() >= MESSAGE_HEAD => return Some(MESSAGE_HEAD + message_len(&message)),
+            _ => return None,
         }
-        self.known.insert(side);
+        for range in server_names(&message)? {
+            let mut name = message.get(range.clone()).unwrap_or_default().to_vec();
+            self.hide_name(&mut name);
+            for (place, byte) in places.get(range).unwrap_or_default().iter().zip(name) {
+                if let Some(to) = data.get_mut(*place) {
+                    *to = byte;
+                }
+            }
+        }
+        Some(MESSAGE_HEAD + message_len(&message))
     }
 
     /// Of the same length, so that every other length in the hello stays true.
@@ -170,48 +219,79 @@ fn keyed_hash(key: &[u8; 32], bytes: &[u8]) -> [u8; 32] {
     Sha256::new().chain_update(key).chain_update(bytes).finalize().into()
 }
 
-/// Where a ClientHello has its server name.
-#[derive(Debug, PartialEq, Eq)]
-enum NamePlace {
-    Nowhere,
-    At(usize, usize),
-}
-
-fn message_len(data: &[u8], message: usize) -> usize {
-    match data.get(message + 1..message + MESSAGE_HEAD) {
-        Some([a, b, c]) => usize::from(*a) << 16 | usize::from(*b) << 8 | usize::from(*c),
-        _ => usize::MAX >> 1,
+/// Whether bytes may be the start of a TLS record with a hello, or an alert, as far as they go.
+fn starts_record(data: &[u8]) -> bool {
+    match data {
+        [HANDSHAKE, 3, _, _, _, message, ..] => matches!(*message, CLIENT_HELLO | SERVER_HELLO),
+        [HANDSHAKE, 3, ..] => true,
+        [HANDSHAKE] => true,
+        [ALERT | CHANGE_CIPHER_SPEC, 3, ..] => true,
+        _ => false,
     }
 }
 
-/// Finds the server name of the ClientHello at `message` (RFC 8446 section 4.1.2, RFC 6066 section 3); `None` when the
-/// bytes end before it is certain where it is.
-fn server_name(data: &[u8], message: usize) -> Option<NamePlace> {
-    let u8_at = |at: usize| data.get(at).map(|byte| usize::from(*byte));
+/// Where the bytes of the message are that begins at `at`, as far as they are there: it may go on in further records.
+fn message_places(data: &[u8], mut at: usize, mut record_left: usize) -> Vec<usize> {
+    let mut places = Vec::new();
+    let mut len = MESSAGE_HEAD;
+    while places.len() < len && at < data.len() {
+        if record_left == 0 {
+            let Some([HANDSHAKE, 3, _, high, low]) = data.get(at..at + RECORD_HEAD) else { break };
+            record_left = usize::from(u16::from_be_bytes([*high, *low]));
+            at += RECORD_HEAD;
+            continue;
+        }
+        places.push(at);
+        at += 1;
+        record_left -= 1;
+        if places.len() == MESSAGE_HEAD {
+            let head: Vec<u8> = places.iter().filter_map(|place| data.get(*place).copied()).collect();
+            len += message_len(&head);
+        }
+    }
+    places
+}
+
+/// Length of the body of a message, by its head.
+fn message_len(message: &[u8]) -> usize {
+    match message.get(1..MESSAGE_HEAD) {
+        Some([a, b, c]) => usize::from(*a) << 16 | usize::from(*b) << 8 | usize::from(*c),
+        _ => 0,
+    }
+}
+
+/// Finds the server names of a ClientHello (RFC 8446 section 4.1.2, RFC 6066 section 3), of which the end may be missing;
+/// `None` when the bytes end before it is certain where they are.
+fn server_names(message: &[u8]) -> Option<Vec<Range<usize>>> {
+    let u8_at = |at: usize| message.get(at).map(|byte| usize::from(*byte));
     let u16_at = |at: usize| Some(u8_at(at)? << 8 | u8_at(at + 1)?);
-    let body_end = message + MESSAGE_HEAD + message_len(data, message);
+    let body_end = MESSAGE_HEAD + (message.len() >= MESSAGE_HEAD).then(|| message_len(message))?;
     // Version and random, then three lists: session id, cipher suites, compression methods.
-    let mut at = message + MESSAGE_HEAD + 2 + 32;
+    let mut at = MESSAGE_HEAD + 2 + 32;
     at += 1 + u8_at(at)?;
     at += 2 + u16_at(at)?;
     at += 1 + u8_at(at)?;
+    let mut names = Vec::new();
     if at >= body_end {
-        return Some(NamePlace::Nowhere);
+        return Some(names);
     }
     let end = (at + 2 + u16_at(at)?).min(body_end);
     at += 2;
     while at + 4 <= end {
-        let (kind, len) = (u16_at(at)?, u16_at(at + 2)?);
+        let (Some(kind), Some(len)) = (u16_at(at), u16_at(at + 2)) else { break };
         at += 4;
         if kind == 0 {
             // A list of one: type, length, name. All of the extension is taken, whatever is in it.
-            let from = at + 5.min(len);
-            let to = at + len;
-            return (to <= data.len()).then_some(NamePlace::At(from, to));
+            let (from, to) = (at + 5.min(len), at + len);
+            if to > message.len() {
+                return None;
+            }
+            names.push(from..to);
         }
         at += len;
     }
-    Some(NamePlace::Nowhere)
+    // The rest, of which there may be a second one in malformed hellos alone, is kept once the name was found.
+    (at >= end || !names.is_empty()).then_some(names)
 }
 
 #[cfg(test)]
@@ -245,8 +325,13 @@ mod tests {
     }
 
     fn apply(anonymizer: &mut Anonymizer, data: &[u8], direction: u16) -> (TlsHelloFixed, Vec<u8>) {
+        apply_at(anonymizer, data, direction, 0)
+    }
+
+    fn apply_at(anonymizer: &mut Anonymizer, data: &[u8], direction: u16, offset: u32) -> (TlsHelloFixed, Vec<u8>) {
         let fixed = TlsHelloFixed {
             cookie: 1,
+            offset,
             direction,
             family: 2,
             remote_addr: *b"\xc0\x00\x02\x01            ",
@@ -273,7 +358,8 @@ mod tests {
                 let (first, second) = whole.split_at(cut);
                 let mut shown = apply(&mut anonymizer, first, 1).1;
                 if !second.is_empty() {
-                    shown.extend(apply(&mut anonymizer, second, 1).1);
+                    let offset = u32::try_from(cut).expect("short");
+                    shown.extend(apply_at(&mut anonymizer, second, 1, offset).1);
                 }
                 for part in b"secret.example".windows(3) {
                     assert!(!contains(&shown, part), "{privacy:?}, cut at {cut}");
@@ -304,7 +390,50 @@ mod tests {
             let mut anonymizer = Anonymizer::new(Privacy::Drop);
             let (fixed, shown) = apply(&mut anonymizer, &data, 1);
             assert!(!contains(&shown, b"cn") && shown.len() == hello.len() && fixed.state & CUT != 0);
-            assert!(apply(&mut anonymizer, b"rest of a certificate", 1).1.is_empty());
+            let offset = u32::try_from(data.len()).expect("short");
+            assert!(apply_at(&mut anonymizer, b"rest of a certificate", 1, offset).1.is_empty());
+        }
+    }
+
+    #[test]
+    fn a_clients_certificate_is_left_out_in_all_its_packets() {
+        let hello = client_hello(b"secret.example");
+        let certificate = [&[HANDSHAKE, 3, 3, 0, 206, 11, 0, 0, 202][..], &[b'c'; 202]].concat();
+        let mut anonymizer = Anonymizer::new(Privacy::Drop);
+        assert_eq!(apply(&mut anonymizer, &hello, 1).1.len(), hello.len());
+        let mut offset = u32::try_from(hello.len()).expect("short");
+        for piece in certificate.chunks(50) {
+            let shown = apply_at(&mut anonymizer, piece, 1, offset).1;
+            assert!(!contains(&shown, b"c"), "{shown:?}");
+            offset += 50;
+        }
+    }
+
+    #[test]
+    fn a_name_is_gone_from_a_hello_in_records_of_any_size() {
+        let whole = client_hello(b"secret.example");
+        let message = &whole[RECORD_HEAD..];
+        for size in [1, 2, 3, 5, 16, 60, 100] {
+            let record = |chunk: &[u8]| {
+                [&[HANDSHAKE, 3, 1][..], &u16::try_from(chunk.len()).expect("short").to_be_bytes(), chunk].concat()
+            };
+            let records: Vec<u8> = message.chunks(size).flat_map(record).collect();
+            let (fixed, shown) = apply(&mut Anonymizer::new(Privacy::Drop), &records, 1);
+            let hidden: Vec<u8> =
+                client_hello(b"xxxxxxxxxxxxxx")[RECORD_HEAD..].chunks(size).flat_map(record).collect();
+            assert_eq!((shown, fixed.state), (hidden, 0), "records of {size} bytes");
+        }
+    }
+
+    #[test]
+    fn a_first_packet_of_a_few_bytes_costs_nothing_but_them() {
+        let whole = client_hello(b"secret.example");
+        for cut in 1..=RECORD_HEAD {
+            let mut anonymizer = Anonymizer::new(Privacy::Drop);
+            let (first, second) = whole.split_at(cut);
+            let mut shown = apply(&mut anonymizer, first, 1).1;
+            shown.extend(apply_at(&mut anonymizer, second, 1, u32::try_from(cut).expect("short")).1);
+            assert_eq!(shown, client_hello(b"xxxxxxxxxxxxxx"), "cut at {cut}");
         }
     }
 }

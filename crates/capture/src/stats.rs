@@ -84,6 +84,8 @@ impl Accounting {
                 CounterKind::TargetsFull => (0, LossCause::FILTER_MAP_FULL),
                 CounterKind::Unreadable => (0, LossCause::UNREADABLE),
                 CounterKind::MissedRun => (0, LossCause::MISSED_RUN),
+                // Told in `self_stats`.
+                CounterKind::NoTls => continue,
             };
             if cause == LossCause::RING_FULL {
                 self.lost += grown;
@@ -140,8 +142,14 @@ impl Accounting {
             written_bytes: writer.written_bytes.load(Ordering::Relaxed),
             ring_bytes,
             ring_peak_bytes: self.ring_peak_bytes,
-            missed_runs: self.seen.get(&CounterKind::MissedRun).copied().unwrap_or(0),
+            missed_runs: self.counted(CounterKind::MissedRun),
+            tls_given_up: self.counted(CounterKind::NoTls),
         }
+    }
+
+    /// A counter of the programs that is no kind's, at the last reading.
+    fn counted(&self, kind: CounterKind) -> u64 {
+        self.seen.get(&kind).copied().unwrap_or(0)
     }
 }
 

@@ -10,5 +10,6 @@ mod libraries;
 mod mutual;
 mod peers;
 mod privacy;
+mod shapes;
 mod support;
 mod unharmed;

@@ -238,12 +238,21 @@ fn legacy_signature(scheme: SignatureScheme) -> Vec<&'static str> {
 pub fn certificate_signature(name: &str) -> Vec<&'static str> {
     let method = match name {
         "rsassaPss" => return vec!["RSA signature"],
-        _ if name.ends_with("WithRSAEncryption") => "RSA signature",
-        _ if name.starts_with("ecdsa-with-") => "ECDSA",
-        _ if name.starts_with("dsa-with-") => "DSA",
+        "SM2-with-SM3" => return vec!["SM2 signature", "SM3"],
+        _ if name.contains("GOST R 34.11-2012") => return vec!["GOST R 34.10 signature", "GOST R 34.11-2012"],
+        _ if name.contains("GOST R 34.10") => return vec!["GOST R 34.10 signature"],
+        _ if name.contains("WithRSA") || name.starts_with("RSA-") => "RSA signature",
+        _ if name.starts_with("ecdsa-with-") || name.starts_with("ecdsa_with_") => "ECDSA",
+        _ if name.starts_with("dsa-with-") || name.starts_with("dsa_with_") => "DSA",
         _ => return algorithm(name).map(|row| &*row.name).into_iter().collect(),
     };
     let hashes = [
+        ("sha3-224", "SHA3-224"),
+        ("sha3-256", "SHA3-256"),
+        ("sha3-384", "SHA3-384"),
+        ("sha3-512", "SHA3-512"),
+        ("sha512-224", "SHA-512/224"),
+        ("sha512-256", "SHA-512/256"),
         ("md5", "MD5 signature hash"),
         ("sha1", "SHA-1 signature hash"),
         ("sha224", "SHA-224 signature hash"),
@@ -267,10 +276,15 @@ pub fn key(certificate: &Certificate) -> Option<&'static Algorithm> {
         (0, "RSA-1024"),
     ];
     const DSA: &[(usize, &str)] = &[(3072, "DSA-3072"), (2048, "DSA-2048"), (0, "DSA-1024")];
-    algorithm(match &*certificate.key_type {
-        "RSA" | "RSASSA-PSS" => by_size(certificate.key_bits?, RSA)?,
+    algorithm(match certificate.key_type.as_deref()? {
+        "RSA" | "RSASSA-PSS" | "RSAES-OAEP" => by_size(certificate.key_bits?, RSA)?,
         "DSA" => by_size(certificate.key_bits?, DSA)?,
+        "EC" if certificate.curve.as_deref() == Some("curveSM2") => "SM2 signature",
         "EC" => return algorithm(&format!("ECDSA {}", certificate.curve.as_deref()?)),
+        "ML-KEM-512" => "MLKEM512",
+        "ML-KEM-768" => "MLKEM768",
+        "ML-KEM-1024" => "MLKEM1024",
+        gost if gost.starts_with("GOST R 34.10") => "GOST R 34.10 signature",
         other => other,
     })
 }
@@ -340,6 +354,16 @@ mod tests {
         check("rsassaPss", &["RSA signature"]);
         check("Ed25519", &["Ed25519"]);
         check("ML-DSA-65", &["ML-DSA-65"]);
+        check("ecdsa_with_SHA3-256", &["ECDSA", "SHA3-256"]);
+        check("RSA-SHA3-512", &["RSA signature", "SHA3-512"]);
+        check("dsa_with_SHA3-224", &["DSA", "SHA3-224"]);
+        check("sha512-256WithRSAEncryption", &["RSA signature", "SHA-512/256"]);
+        check("sha1WithRSA", &["RSA signature", "SHA-1 signature hash"]);
+        check("ripemd160WithRSA", &["RSA signature"]);
+        check("SM2-with-SM3", &["SM2 signature", "SM3"]);
+        check("GOST R 34.10-2012 with GOST R 34.11-2012 (256 bit)", &["GOST R 34.10 signature", "GOST R 34.11-2012"]);
+        check("GOST R 34.11-94 with GOST R 34.10-2001", &["GOST R 34.10 signature"]);
+        check("SLH-DSA-SHAKE-192f", &["SLH-DSA-SHAKE-192f"]);
         check("1.2.3.4", &[]);
     }
 

@@ -71,6 +71,8 @@ pub struct Algorithm {
     pub level_from: Option<String>,
     /// Whether a quantum computer breaks it (Shor). None where the question makes no sense.
     pub quantum_vulnerable: Option<bool>,
+    /// The id of the [`Document`] that defines it, where the table names one.
+    pub defined_in: Option<String>,
 }
 
 /// How far a document has come.

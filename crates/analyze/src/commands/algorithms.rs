@@ -38,6 +38,8 @@ struct Algorithm {
     classical_bits: Option<u16>,
     nist_level: Option<u8>,
     quantum_vulnerable: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    defined_in: Option<&'static str>,
     handshakes: u64,
     calls: u64,
     seen_in: Vec<&'static str>,
@@ -64,6 +66,7 @@ impl Report {
                     classical_bits: known.and_then(|known| known.classical_bits),
                     nist_level: known.and_then(|known| known.nist_level),
                     quantum_vulnerable: known.and_then(|known| known.quantum_vulnerable),
+                    defined_in: known.and_then(|known| known.defined_in.as_deref()),
                     handshakes: row.handshakes,
                     calls: row.calls,
                     seen_in: row.places.iter().map(|place| place.name()).collect(),

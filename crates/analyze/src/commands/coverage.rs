@@ -35,6 +35,8 @@ struct Report {
     connected_before_capture: u64,
     packets_missing: u64,
     hello_cut: u64,
+    client_hello_not_seen: u64,
+    message_incomplete: u64,
     role_unknown: u64,
     wire_only: Vec<WireOnly>,
     tls_library_without_handshake: Vec<Silent>,
@@ -50,6 +52,7 @@ struct CaptureReport {
     wire: String,
     library_calls: String,
     kernel_crypto: String,
+    connections_given_up: Option<u64>,
     library_handshakes: u64,
     library_handshakes_without_socket: u64,
     library_handshakes_not_on_wire: Option<u64>,
@@ -168,6 +171,7 @@ impl CaptureReport {
             wire: completeness::wire_state(capture),
             library_calls: completeness::library_state(capture),
             kernel_crypto: completeness::kernel_state(capture),
+            connections_given_up: capture.tls_given_up.filter(|_| capture.watches_tls()),
             library_handshakes: capture.calls.seen(),
             library_handshakes_without_socket: capture.calls.without_socket(),
             library_handshakes_not_on_wire: completeness::off_wire(capture),
@@ -192,6 +196,8 @@ fn never_seen(counted: &Counted<'_>) -> Vec<&'static str> {
     });
     texts.push("TLS inside of TLS or of another tunnel, and handshakes after the first of a connection");
     texts.push("connections whose hellos passed before the capture began");
+    texts.push("TLS that begins after 1,024 packets or 64 KiB of either direction, or after 2 KiB of a packet");
+    texts.push("TLS inside of TDS (SQL Server before TDS 8), TLCP (GB/T 38636), answers in the format of SSL 2.0");
     if !algorithms {
         texts.push("cryptography without TLS: algorithms that a program calls by itself; record with --api");
     }
@@ -221,6 +227,8 @@ impl Report {
             connected_before_capture: survey.late,
             packets_missing: survey.gaps,
             hello_cut: survey.cut,
+            client_hello_not_seen: survey.no_client_hello,
+            message_incomplete: survey.incomplete,
             role_unknown: survey.programs.values().map(|row| row.unknown_role).sum(),
             wire_only: wire_only(counted),
             tls_library_without_handshake: silent,
@@ -286,6 +294,8 @@ impl Report {
             (self.connected_before_capture, "of connections that were there before the capture"),
             (self.packets_missing, "of which packets are missing"),
             (self.hello_cut, "of which there was more than is kept"),
+            (self.client_hello_not_seen, "whose client's hello was not seen"),
+            (self.message_incomplete, "of which a message was seen in part only"),
             (self.role_unknown, "of which neither hello was seen"),
         ] {
             if count > 0 {

@@ -287,6 +287,7 @@ fn self_stats(capture: &Capture) -> Value {
         "ring_bytes": s.ring_bytes,
         "ring_peak_bytes": s.ring_peak_bytes,
         "missed_runs": s.missed_runs,
+        "tls_given_up": capture.tls_given_up,
     })
 }
 

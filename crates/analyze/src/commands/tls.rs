@@ -63,6 +63,7 @@ struct ToldFields {
 struct QuantumFields {
     post_quantum: u64,
     classical: u64,
+    quantum_unknown: u64,
 }
 
 /// Handshakes for one server name.
@@ -127,8 +128,9 @@ struct Peer {
 
 #[derive(Serialize)]
 struct CertificateReport {
-    state: &'static str,
-    days_left: i64,
+    /// None: its times are not known.
+    state: Option<&'static str>,
+    days_left: Option<i64>,
     handshakes: u64,
     shown_by: Vec<&'static str>,
     programs: Vec<String>,
@@ -151,7 +153,8 @@ impl From<Told> for ToldFields {
 
 impl From<Quantum> for QuantumFields {
     fn from(quantum: Quantum) -> Self {
-        Self { post_quantum: quantum.post_quantum, classical: quantum.classical }
+        let Quantum { post_quantum, classical, unknown } = quantum;
+        Self { post_quantum, classical, quantum_unknown: unknown }
     }
 }
 
@@ -258,28 +261,30 @@ impl OutcomeFields {
 /// Of the key exchanges that were seen; to four digits.
 #[allow(clippy::cast_precision_loss, reason = "a share for people")]
 fn share(quantum: Quantum) -> Option<f64> {
-    let all = quantum.post_quantum + quantum.classical;
+    let all = quantum.all();
     (all > 0).then(|| (quantum.post_quantum as f64 / all as f64 * 10_000.0).round() / 10_000.0)
 }
 
 /// Those that end first come first.
 fn certificates(counted: &Counted<'_>) -> Vec<CertificateReport> {
     let mut rows: Vec<&CertificateRow> = counted.totals.survey.certificates.values().collect();
-    rows.sort_by_key(|row| row.certificate.not_after_unix);
+    rows.sort_by_key(|row| row.certificate.not_after_unix.map_or((1, 0), |end| (0, end)));
     let now = counted.as_of.unix;
     let now_text = jiff::Timestamp::from_second(now).unwrap_or_default().to_string();
     let report = |row: &CertificateRow| {
-        let left = row.certificate.not_after_unix.saturating_sub(now);
-        let state = match left {
-            // Both are RFC 3339, UTC, with seconds: they compare as texts.
-            _ if row.certificate.not_before > now_text => "not_yet_valid",
-            ..0 => "expired",
-            _ if left <= SOON_DAYS * 86_400 => "expires_soon",
-            _ => "valid",
+        let left = row.certificate.not_after_unix.map(|end| end.saturating_sub(now));
+        // Both are RFC 3339, UTC, with seconds: they compare as texts.
+        let begun = row.certificate.not_before.as_ref().map(|begin| *begin <= now_text);
+        let state = match (begun, left) {
+            (Some(false), _) => Some("not_yet_valid"),
+            (_, Some(..0)) => Some("expired"),
+            (Some(true), Some(left)) if left <= SOON_DAYS * 86_400 => Some("expires_soon"),
+            (Some(true), Some(_)) => Some("valid"),
+            (None, Some(_)) | (_, None) => None,
         };
         CertificateReport {
             state,
-            days_left: left.div_euclid(86_400),
+            days_left: left.map(|left| left.div_euclid(86_400)),
             handshakes: row.handshakes,
             shown_by: row.shown_by.iter().map(|role| role.name()).collect(),
             programs: row.programs.iter().map(|program| counted.shown(program)).collect(),
@@ -404,21 +409,25 @@ impl Report {
         for row in self.certificates.iter().take(TOP) {
             let fields = &row.fields;
             table.row(vec![
-                row.state.replace('_', " "),
-                fields.not_after.chars().take(10).collect(),
-                row.days_left.to_string(),
+                row.state.unwrap_or("not known").replace('_', " "),
+                fields.not_after.as_ref().map_or_else(unknown, |end| end.chars().take(10).collect()),
+                row.days_left.map_or_else(unknown, |days| days.to_string()),
                 fields.key(),
-                fields.signature_algorithm.clone(),
+                fields.signature_algorithm.clone().unwrap_or_else(unknown),
                 grouped(row.handshakes),
-                fields.subject.clone(),
+                fields.name(),
             ]);
         }
         table
     }
 }
 
+fn unknown() -> String {
+    "?".to_owned()
+}
+
 fn quantum_cell(quantum: &QuantumFields) -> String {
-    let all = quantum.post_quantum + quantum.classical;
+    let all = quantum.post_quantum + quantum.classical + quantum.quantum_unknown;
     if all == 0 { "-".to_owned() } else { percent(quantum.post_quantum, all) }
 }
 

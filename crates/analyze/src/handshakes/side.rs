@@ -1,5 +1,7 @@
 //! One direction of a connection: pieces of its stream, put in order.
 
+use crate::tls::Chunk;
+
 /// Pieces that are kept of one direction. A capture sends at most 32 KiB, some dozens of packets; more when they are tiny.
 const MAX_PIECES: usize = 256;
 
@@ -11,7 +13,7 @@ const MAX_SIDE_BYTES: usize = 64 << 10;
 pub(super) struct Piece {
     pub offset: u32,
     pub time_ns: u64,
-    /// Packets are missing before it.
+    /// Bytes before it are missing.
     pub after_gap: bool,
     pub data: Box<[u8]>,
 }
@@ -41,7 +43,8 @@ impl Side {
     /// that it takes.
     pub(super) fn add(&mut self, piece: Piece) -> usize {
         let known = |other: &&mut Piece| other.offset == piece.offset && other.end() >= piece.end() && !other.after_gap;
-        if let Some(same) = self.pieces.iter_mut().find(known) {
+        let says_more = piece.after_gap || piece.data.is_empty();
+        if let Some(same) = self.pieces.iter_mut().find(known).filter(|_| !says_more) {
             same.time_ns = same.time_ns.min(piece.time_ns);
             return 0;
         }
@@ -52,21 +55,24 @@ impl Side {
         bytes
     }
 
-    /// The TLS records in order, and whether some are missing. What capture left out between them on purpose are whole
-    /// records.
-    pub(super) fn assemble(&self) -> (Vec<u8>, bool) {
-        let mut bytes: Vec<u8> = Vec::new();
+    /// The bytes in order, each once, up to the first that are missing; and whether some are. What capture left out on
+    /// purpose is not missing: see [`Stream::parse_chunks`](crate::tls::Stream::parse_chunks).
+    pub(super) fn chunks(&self) -> (Vec<Chunk<'_>>, bool) {
+        let mut chunks: Vec<Chunk<'_>> = Vec::new();
         let mut end = 0u32;
         for piece in &self.pieces {
             if piece.after_gap {
-                return (bytes, true);
+                return (chunks, true);
             }
             // The same bytes again: a retransmission that both were seen of.
-            let known = usize::try_from(end.saturating_sub(piece.offset)).unwrap_or(usize::MAX);
-            bytes.extend_from_slice(piece.data.get(known..).unwrap_or_default());
+            let known = end.saturating_sub(piece.offset);
+            let bytes = piece.data.get(usize::try_from(known).unwrap_or(usize::MAX)..).unwrap_or_default();
+            if !bytes.is_empty() {
+                chunks.push(Chunk { offset: piece.offset + known, bytes });
+            }
             end = end.max(piece.end());
         }
-        (bytes, false)
+        (chunks, false)
     }
 
     /// When its first bytes were seen, boot time.

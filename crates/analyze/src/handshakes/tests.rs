@@ -27,6 +27,12 @@ fn fixed(cookie: u64, from_client: bool, sent: bool) -> TlsHelloFixed {
     }
 }
 
+/// All bytes of a side, and whether some are missing.
+fn joined(side: &Side) -> (Vec<u8>, bool) {
+    let (chunks, gap) = side.chunks();
+    (chunks.iter().flat_map(|chunk| chunk.bytes).copied().collect(), gap)
+}
+
 /// Adds records as those of one segment.
 fn gather(all: &mut Handshakes, records: &[(Header, TlsHelloFixed, &[u8])]) {
     for (number, (header, fixed, data)) in (0u64..).zip(records) {
@@ -89,7 +95,7 @@ fn what_was_sent_again_counts_once_also_when_it_overlaps() {
     ];
     let all = gathered(&records);
     let connection = &all.connections()[0];
-    let (bytes, gap) = connection.received.assemble();
+    let (bytes, gap) = joined(&connection.received);
     assert!(bytes == SERVER && !gap);
     assert_eq!(suite(connection).as_deref(), Some(SUITE));
     assert_eq!(connection.received.first_ns(), Some(5));
@@ -108,6 +114,61 @@ fn nothing_is_read_past_a_gap() {
     let all = gathered(&[(header(7, 2), lost, &SERVER[900..])]);
     let view = all.connections()[0].view();
     assert!(view.gap && view.role.is_none() && view.outcome == Outcome::None);
+}
+
+#[test]
+fn bytes_that_are_missing_are_told_also_by_a_record_without_bytes() {
+    let base = fixed(1, true, false);
+    let lost = TlsHelloFixed { offset: 400, state: 1, ..base };
+    let hello = (header(7, 1), fixed(1, true, true), CLIENT);
+    let all = gathered(&[hello, (header(7, 1), base, &SERVER[..400]), (header(7, 2), lost, &SERVER[..0])]);
+    let connection = &all.connections()[0];
+    let view = connection.view();
+    assert!(view.gap && view.server.as_ref().is_some_and(|server| server.server_hello().is_some()));
+    assert_eq!(view.notes(connection), ["packets_missing", "certificate_incomplete"]);
+}
+
+#[test]
+fn a_half_that_was_not_seen_is_told() {
+    let notes = |records: &[(Header, TlsHelloFixed, &[u8])]| {
+        let all = gathered(records);
+        let connection = &all.connections()[0];
+        connection.view().notes(connection)
+    };
+    let client = (header(7, 1), fixed(1, true, true), CLIENT);
+    let server = (header(7, 2), fixed(1, true, false), SERVER);
+    assert_eq!(notes(&[client, server]), [""; 0]);
+    assert_eq!(notes(&[client]), ["server_hello_not_seen"]);
+    assert_eq!(notes(&[server]), ["client_hello_not_seen"]);
+    let half = (header(7, 1), fixed(1, true, true), &CLIENT[..80]);
+    assert_eq!(notes(&[half, server]), ["client_hello_incomplete"]);
+    // Not even its version.
+    let begun = (header(7, 1), fixed(1, true, true), &CLIENT[..8]);
+    assert_eq!(notes(&[begun]), ["client_hello_not_seen", "server_hello_not_seen", "client_hello_incomplete"]);
+}
+
+#[test]
+fn a_second_hello_without_a_retry_changes_nothing_and_is_noted() {
+    let hello = &CLIENT[..5 + usize::from(u16::from_be_bytes([CLIENT[3], CLIENT[4]]))];
+    let mut other = hello.to_vec();
+    let name = b"server.test";
+    if let Some(at) = other.windows(name.len()).position(|window| window == name) {
+        other[at..at + 6].copy_from_slice(b"forged");
+    }
+    let second = TlsHelloFixed { offset: u32::try_from(hello.len()).unwrap(), ..fixed(1, true, true) };
+    let records = [
+        (header(7, 1), fixed(1, true, true), hello),
+        (header(7, 2), second, &*other),
+        (header(7, 3), fixed(1, true, false), SERVER),
+    ];
+    let all = gathered(&records);
+    let connection = &all.connections()[0];
+    let view = connection.view();
+    assert_eq!(view.notes(connection), ["second_hello_without_retry"]);
+    let first = gathered(&records[..1]);
+    let first = first.connections()[0].view();
+    assert_eq!(view.hello(), first.hello());
+    assert!(view.second_hello().is_none());
 }
 
 #[test]
@@ -195,7 +256,10 @@ fn a_hundred_thousand_pieces_of_one_socket_are_cut_not_gathered() {
         .map(|part| (header(1, 1), TlsHelloFixed { offset: part * 9_000, ..fixed(1, true, true) }, &SERVER[..1_000]))
         .collect();
     let all = gathered(&records);
-    assert!(all.connections()[0].cut && all.connections()[0].sent.assemble().0.len() <= 64 << 10);
+    assert!(
+        all.connections()[0].cut
+            && all.connections()[0].sent.chunks().0.iter().map(|chunk| chunk.bytes.len()).sum::<usize>() <= 64 << 10
+    );
 }
 
 #[test]
@@ -270,7 +334,7 @@ fn what_capture_leaves_out_between_hellos_is_no_gap() {
     let base = fixed(1, true, true);
     let at = |offset: u32, time_ns, data| (header(7, time_ns), TlsHelloFixed { offset, ..base }, data);
     let all = gathered(&[at(20, 2, &b"second"[..]), at(0, 1, b"first")]);
-    assert_eq!(all.connections()[0].sent.assemble(), (b"firstsecond".to_vec(), false));
+    assert_eq!(joined(&all.connections()[0].sent), (b"firstsecond".to_vec(), false));
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! What a connection's hellos say.
 
-use super::{Connection, Side};
-use crate::tls::{Alert, Negotiated, Stream};
+use super::Connection;
+use crate::tls::{Alert, AlertLevel, ClientHello, Negotiated, Stream};
 
 /// Which side of the handshake this end is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -57,7 +57,7 @@ pub struct View {
     pub negotiated: Option<Negotiated>,
     /// How far it came.
     pub outcome: Outcome,
-    /// The fatal alert that ended it, and whether the client sent it.
+    /// The alert that says most, and who sent it: the fatal one that ended the handshake, or else a warning.
     pub alert: Option<(Alert, Role)>,
     /// From the client's first hello to the server's answer, as this end saw them, ns.
     pub exchange_ns: Option<u64>,
@@ -67,14 +67,78 @@ pub struct View {
     pub client_offset: u32,
 }
 
+impl View {
+    /// The client's hello: the first, where it sent two.
+    pub fn hello(&self) -> Option<&ClientHello> {
+        self.client.as_ref().and_then(Stream::client_hello)
+    }
+
+    /// Whether the server asked for a second hello.
+    pub fn retried(&self) -> bool {
+        self.server.as_ref().is_some_and(|server| server.retry_request().is_some())
+    }
+
+    /// The hello that answers a retry request.
+    pub fn second_hello(&self) -> Option<&ClientHello> {
+        self.client.as_ref().and_then(Stream::second_client_hello).filter(|_| self.retried())
+    }
+
+    /// What is to be said of it: what was not seen, and why.
+    pub fn notes(&self, connection: &Connection) -> Vec<&'static str> {
+        let client_hello = self.hello().is_some();
+        let answered = self.server.as_ref().is_some_and(|server| server.server_hello().is_some());
+        let server_alert = matches!(self.alert, Some((_, Role::Server)));
+        let second = self.client.as_ref().is_some_and(|client| client.second_client_hello().is_some());
+        let mut notes = Vec::new();
+        for (is, note) in [
+            (self.retried(), "retried"),
+            (second && !self.retried(), "second_hello_without_retry"),
+            (self.gap, "packets_missing"),
+            (connection.cut, "hello_cut"),
+            (connection.late, "connected_before_capture"),
+            (self.role.is_some() && !client_hello, "client_hello_not_seen"),
+            (self.role.is_some() && !answered && !server_alert, "server_hello_not_seen"),
+        ] {
+            if is {
+                notes.push(note);
+            }
+        }
+        notes.extend(self.incomplete(&self.client));
+        notes.extend(self.incomplete(&self.server));
+        notes
+    }
+
+    /// Which message of a side is there in part only.
+    fn incomplete(&self, stream: &Option<Stream>) -> Option<&'static str> {
+        Some(match stream.as_ref()?.incomplete? {
+            1 => "client_hello_incomplete",
+            2 => "server_hello_incomplete",
+            11 => "certificate_incomplete",
+            12 => "key_exchange_incomplete",
+            _ => "message_incomplete",
+        })
+    }
+
+    /// Whether a message is there in part only.
+    pub fn is_incomplete(&self) -> bool {
+        self.incomplete(&self.client).or(self.incomplete(&self.server)).is_some()
+    }
+}
+
 impl Connection {
     /// Parses what was seen.
     pub fn view(&self) -> View {
-        let (sent, sent_gap) = parse(&self.sent);
-        let (received, received_gap) = parse(&self.received);
-        let is_client = |stream: &Option<Stream>| stream.as_ref().is_some_and(|s| s.client_hello().is_some());
+        let (sent, sent_gap) = self.sent.chunks();
+        let (received, received_gap) = self.received.chunks();
+        let streams = Stream::parse_both(&sent, &received);
+        let (sent, received) =
+            (Some(streams.0).filter(|_| !sent.is_empty()), Some(streams.1).filter(|_| !received.is_empty()));
+        let is_client = |stream: &Option<Stream>| {
+            stream.as_ref().is_some_and(|s| s.client_hello().is_some() || s.incomplete == Some(1))
+        };
         let is_server = |stream: &Option<Stream>| {
-            stream.as_ref().is_some_and(|s| s.server_hello().is_some() || s.retry_request().is_some())
+            let has_hello = |s: &Stream| s.server_hello().is_some() || s.retry_request().is_some();
+            stream.as_ref().is_some_and(|s| has_hello(s) || s.incomplete == Some(2))
         };
         let role = if is_client(&sent) || is_server(&received) {
             Some(Role::Client)
@@ -89,13 +153,16 @@ impl Connection {
         };
         let negotiated = server.as_ref().and_then(|server| Negotiated::new(client.as_ref(), server));
         let alert_of =
-            |stream: &Option<Stream>, role| stream.as_ref().and_then(Stream::fatal_alert).map(|alert| (alert, role));
-        let alert = alert_of(&server, Role::Server).or_else(|| alert_of(&client, Role::Client));
-        let outcome = match (&alert, &negotiated) {
+            |stream: &Option<Stream>, role| stream.as_ref().and_then(Stream::alert).map(|alert| (alert, role));
+        let is_fatal = |alert: &(Alert, Role)| alert.0.level == AlertLevel::Fatal;
+        let (by_server, by_client) = (alert_of(&server, Role::Server), alert_of(&client, Role::Client));
+        let fatal = by_server.filter(is_fatal).or(by_client.filter(is_fatal));
+        let outcome = match (&fatal, &negotiated) {
             (Some(_), _) => Outcome::Alert,
             (None, Some(_)) => Outcome::ServerHello,
             (None, None) => Outcome::None,
         };
+        let alert = fatal.or(by_server).or(by_client);
         let exchange_ns = match (client_side.first_ns(), server_side.first_ns()) {
             (Some(client), Some(server)) => server.checked_sub(client),
             _ => None,
@@ -113,9 +180,4 @@ impl Connection {
             client_offset,
         }
     }
-}
-
-fn parse(side: &Side) -> (Option<Stream>, bool) {
-    let (bytes, gap) = side.assemble();
-    ((!bytes.is_empty()).then(|| Stream::parse(&bytes)), gap)
 }

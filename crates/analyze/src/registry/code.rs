@@ -5,6 +5,9 @@ use std::fmt;
 
 macro_rules! code_point {
     ($(#[$doc:meta])* $type:ident, $names:ident) => {
+        code_point!($(#[$doc])* $type, $names, |_| None);
+    };
+    ($(#[$doc:meta])* $type:ident, $names:ident, $other:expr) => {
         $(#[$doc])*
         #[derive(Debug, Default, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub struct $type(pub u16);
@@ -18,9 +21,11 @@ macro_rules! code_point {
 
         impl fmt::Display for $type {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                match self.name() {
-                    Some(name) => f.write_str(name),
-                    None => write!(f, "{:#06x}", self.0),
+                let other: fn(u16) -> Option<String> = $other;
+                match (self.name(), other(self.0)) {
+                    (Some(name), _) => f.write_str(name),
+                    (None, Some(name)) => f.write_str(&name),
+                    (None, None) => write!(f, "{:#06x}", self.0),
                 }
             }
         }
@@ -38,9 +43,10 @@ code_point!(
     groups
 );
 code_point!(
-    /// A signature scheme: `rsa_pss_rsae_sha256` = 0x0804.
+    /// A signature scheme: `rsa_pss_rsae_sha256` = 0x0804. The pairs of TLS 1.2 that have no name as one print as `dsa_sha1`.
     SignatureScheme,
-    signature_schemes
+    signature_schemes,
+    signature_and_hash
 );
 code_point!(
     /// The type of an extension of a hello: `server_name` = 0.
@@ -48,16 +54,30 @@ code_point!(
     extension_types
 );
 
+/// A pair of hash and signature of TLS 1.2, each by its name (RFC 5246, section 7.4.1.4.1), in the order in which RFC 8446 names
+/// those it mentions: `dsa_sha1`.
+fn signature_and_hash(code: u16) -> Option<String> {
+    const HASHES: [&str; 7] = ["none", "md5", "sha1", "sha224", "sha256", "sha384", "sha512"];
+    const SIGNATURES: [&str; 4] = ["anonymous", "rsa", "dsa", "ecdsa"];
+    let [hash, signature] = code.to_be_bytes();
+    Some(format!("{}_{}", SIGNATURES.get(usize::from(signature))?, HASHES.get(usize::from(hash))?))
+}
+
 impl Group {
-    /// Whether it is a hybrid or pure ML-KEM group, or one of the drafts with Kyber that came before: a key exchange that a
-    /// quantum computer is not known to break.
-    pub fn is_post_quantum(self) -> bool {
-        self.name().is_some_and(|name| name.contains("MLKEM") || name.contains("Kyber"))
+    /// Whether it is a hybrid or pure ML-KEM group, or one of the drafts with Kyber that IANA's registry has: a key exchange that
+    /// a quantum computer is not known to break.
+    ///
+    /// None of a group without a name: what stands for it is only known to those who use it. So with 0xfe32, which is for private
+    /// use and which the patch of BoringSSL for Rust (boring-sys 5) gives to `P256Kyber768Draft00`: a draft that was withdrawn, and
+    /// not ML-KEM.
+    pub fn post_quantum(self) -> Option<bool> {
+        self.name().map(|name| name.contains("MLKEM") || name.contains("Kyber"))
     }
 }
 
 impl ExtensionType {
     pub(crate) const SERVER_NAME: Self = Self(0);
+    pub(crate) const COOKIE: Self = Self(44);
     pub(crate) const SUPPORTED_GROUPS: Self = Self(10);
     pub(crate) const EC_POINT_FORMATS: Self = Self(11);
     pub(crate) const SIGNATURE_ALGORITHMS: Self = Self(13);
@@ -104,6 +124,11 @@ impl Version {
             Self::TLS_1_3 => "TLS 1.3",
             _ => return None,
         })
+    }
+
+    /// Whether it is a draft of TLS 1.3 (RFC 8446, draft 18 and later, section 4.2.1.1).
+    pub fn is_tls13_draft(self) -> bool {
+        self.0 & 0xff00 == 0x7f00
     }
 
     /// Whether it is TLS 1.3, or a draft of it.
@@ -157,13 +182,42 @@ mod tests {
         check(Version(0x7f1c).to_string(), "TLS 1.3 draft 28");
         check(Version(0x0305).to_string(), "0x0305");
         check(AlertDescription(40).to_string(), "handshake_failure");
+        check(AlertDescription(117).to_string(), "general_error");
         check(AlertDescription(200).to_string(), "200");
+    }
+
+    #[test]
+    fn pairs_of_hash_and_signature_without_a_name_as_one() {
+        let check = |code: u16, expected: &str| assert_eq!(SignatureScheme(code).to_string(), expected, "{code:#06x}");
+        check(0x0101, "rsa_md5");
+        check(0x0202, "dsa_sha1");
+        check(0x0301, "rsa_sha224");
+        check(0x0303, "ecdsa_sha224");
+        check(0x0402, "dsa_sha256");
+        check(0x0600, "anonymous_sha512");
+        check(0x0000, "anonymous_none");
+        // These have one.
+        check(0x0201, "rsa_pkcs1_sha1");
+        check(0x0203, "ecdsa_sha1");
+        check(0x0403, "ecdsa_secp256r1_sha256");
+        // These are none.
+        check(0x0004, "0x0004");
+        check(0x0701, "0x0701");
+    }
+
+    #[test]
+    fn a_group_without_a_name_is_neither_post_quantum_nor_classical() {
+        assert_eq!(Group(29).post_quantum(), Some(false));
+        assert_eq!(Group(0x11ec).post_quantum(), Some(true));
+        for code in [0x4242, 0xfe30, 0xfe31, 0xfe32] {
+            assert_eq!((Group(code).post_quantum(), Group(code).to_string()), (None, format!("{code:#06x}")));
+        }
     }
 
     #[test]
     fn post_quantum_groups() {
         let all: Vec<u16> =
-            groups().iter().map(|(code, _)| code).filter(|code| Group(*code).is_post_quantum()).collect();
+            groups().iter().map(|(code, _)| code).filter(|code| Group(*code).post_quantum() == Some(true)).collect();
         assert_eq!(all, [0x0200, 0x0201, 0x0202, 0x11e9, 0x11ea, 0x11eb, 0x11ec, 0x11ed, 0x11ee, 0x6399, 0x639a]);
     }
 }

@@ -71,7 +71,7 @@ mod tests {
         check(groups(), 59);
         check(signature_schemes(), 49);
         check(extension_types(), 63);
-        check(alerts(), 36);
+        check(alerts(), 37);
     }
 
     #[test]

@@ -225,7 +225,7 @@ impl EventWriter {
                 Inventory::KIND => {
                     Inventory::decode(&record).map(|look| fields::inventory(object, event.capture, &look))
                 }
-                _ => SelfStats::decode(&record).map(|stats| fields::self_stats(object, &stats)),
+                _ => SelfStats::decode(&record).map(|stats| fields::self_stats(object, &record.header, &stats)),
             };
         });
         result

@@ -2,7 +2,7 @@
 
 use super::event::Event;
 use super::object::{Object, Redact};
-use crate::capture::Capture;
+use crate::capture::{Capture, tells_given_up};
 use crate::clock::WallNs;
 use crate::library;
 use crate::names::{errno_name, signal_name, takes_mode};
@@ -346,7 +346,7 @@ pub fn inventory(object: &mut Object<'_>, capture: &Capture, look: &Inventory<'_
 }
 
 /// Members of a self_stats.
-pub fn self_stats(object: &mut Object<'_>, stats: &SelfStats<'_>) {
+pub fn self_stats(object: &mut Object<'_>, header: &Header, stats: &SelfStats<'_>) {
     let f = &stats.fixed;
     for (key, number) in [
         (&b",\"cpu_user_ns\":"[..], f.cpu_user_ns),
@@ -365,6 +365,9 @@ pub fn self_stats(object: &mut Object<'_>, stats: &SelfStats<'_>) {
         (b",\"missed_runs\":", f.missed_runs),
     ] {
         object.number(key, number);
+    }
+    if tells_given_up(header) {
+        object.number(b",\"tls_given_up\":", f.tls_given_up);
     }
 }
 

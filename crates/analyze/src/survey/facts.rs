@@ -5,7 +5,7 @@
 use crate::api::short;
 use crate::catalog;
 use crate::handshakes::{Connection, Outcome, Role, View};
-use crate::registry::{AlertDescription, CipherSuite, Group, Version};
+use crate::registry::{AlertDescription, CipherSuite, Version};
 use crate::tls::{Certificate, KeyExchange, Negotiated, Resumption};
 
 /// Bytes of a server name that are counted by; RFC 1035 allows no longer ones.
@@ -94,6 +94,10 @@ pub struct Facts {
     pub certificates: Vec<(Role, Certificate)>,
     /// Packets are missing.
     pub gap: bool,
+    /// The client's hello was not seen, though there was one.
+    pub no_client_hello: bool,
+    /// Of a message only a part was seen.
+    pub incomplete: bool,
 }
 
 impl Facts {
@@ -101,12 +105,12 @@ impl Facts {
     pub fn new(connection: &Connection) -> Self {
         let view = connection.view();
         let negotiated = view.negotiated.as_ref();
-        let hello = view.client.as_ref().and_then(|client| client.last_client_hello());
+        let hello = view.hello();
         let certificates = certificates(&view);
         Self {
             role: view.role,
             outcome: view.outcome,
-            alert: view.alert.map(|(alert, role)| (alert.description, role)),
+            alert: view.alert.filter(|_| view.outcome == Outcome::Alert).map(|(alert, role)| (alert.description, role)),
             version: negotiated.and_then(|agreed| agreed.version),
             suite: negotiated.and_then(|agreed| agreed.cipher_suite),
             exchange: negotiated.map_or(Exchange::NotSeen, exchange),
@@ -115,6 +119,8 @@ impl Facts {
             algorithms: negotiated.map(|agreed| algorithms(agreed, &view, &certificates)).unwrap_or_default(),
             certificates,
             gap: view.gap,
+            no_client_hello: view.role.is_some() && view.hello().is_none(),
+            incomplete: view.is_incomplete(),
         }
     }
 }
@@ -139,7 +145,7 @@ fn exchange(agreed: &Negotiated) -> Exchange {
     match agreed.key_exchange {
         Some(KeyExchange::Group(group)) => {
             // Of a group without a name nothing is known.
-            Exchange::Known(group.to_string(), group.name().map(|_| Group::is_post_quantum(group)))
+            Exchange::Known(group.to_string(), group.post_quantum())
         }
         Some(KeyExchange::FiniteField { prime_bits }) => Exchange::Known(format!("DH, {prime_bits} bits"), Some(false)),
         None if is_resumed(agreed) => Exchange::Earlier,
@@ -199,13 +205,17 @@ fn algorithms(agreed: &Negotiated, view: &View, certificates: &[(Role, Certifica
         }
     }
     for (_, certificate) in certificates {
-        put(catalog::key(certificate).map_or(&*certificate.key_type, |row| &row.name), Place::CertificateKey);
+        if let Some(key) = catalog::key(certificate).map(|row| &*row.name).or(certificate.key_type.as_deref()) {
+            put(key, Place::CertificateKey);
+        }
         // Nobody relies on the signature of one that signed itself.
-        if !certificate.self_issued {
-            let names = catalog::certificate_signature(&certificate.signature_algorithm);
+        if certificate.self_issued != Some(true)
+            && let Some(algorithm) = &certificate.signature_algorithm
+        {
+            let names = catalog::certificate_signature(algorithm);
             names.iter().for_each(|name| put(name, Place::CertificateSignature));
             if names.is_empty() {
-                put(&certificate.signature_algorithm, Place::CertificateSignature);
+                put(algorithm, Place::CertificateSignature);
             }
         }
     }
@@ -246,6 +256,33 @@ mod tests {
         assert_eq!(recorded!("openssl12_ticket").exchange, Exchange::Earlier);
         assert_eq!(recorded!("openssl13_resumed").exchange, known("x25519", false));
         assert_eq!(recorded!("openssl_no_shared_cipher").exchange, Exchange::NotSeen);
+    }
+
+    /// A server's TLS 1.3 hello that answers in another group than was recorded.
+    fn in_group(group: u16) -> Facts {
+        let mut server = include_bytes!("../../tests/data/tls/openssl13.server.bin").to_vec();
+        // The extension key_share: type, length, x25519, length of a point.
+        let at = server.windows(8).position(|bytes| bytes == [0, 51, 0, 36, 0, 29, 0, 32]).expect("a key share");
+        server[at + 4..at + 6].copy_from_slice(&group.to_be_bytes());
+        facts(include_bytes!("../../tests/data/tls/openssl13.client.bin"), &server)
+    }
+
+    #[test]
+    fn a_group_that_is_not_known_counts_as_unknown() {
+        use crate::survey::{Quantum, post_quantum};
+        let mut quantum = Quantum::default();
+        for (group, expected) in [
+            (29, Exchange::Known("x25519".to_owned(), Some(false))),
+            (0x11ec, Exchange::Known("X25519MLKEM768".to_owned(), Some(true))),
+            (0xfe32, Exchange::Known("0xfe32".to_owned(), None)),
+            (0x4242, Exchange::Known("0x4242".to_owned(), None)),
+        ] {
+            let found = in_group(group).exchange;
+            assert_eq!(found, expected);
+            quantum.add(&found);
+        }
+        assert_eq!(quantum, Quantum { post_quantum: 1, classical: 1, unknown: 2 });
+        assert_eq!(post_quantum(quantum), "post-quantum key exchange: 1 of 4 (25 %); of 2 it is not known");
     }
 
     #[test]

@@ -78,14 +78,22 @@ pub struct Quantum {
     pub post_quantum: u64,
     /// Classical.
     pub classical: u64,
+    /// In groups of which nothing is known.
+    pub unknown: u64,
 }
 
 impl Quantum {
-    fn add(&mut self, exchange: &Exchange) {
+    /// All of them.
+    pub fn all(self) -> u64 {
+        self.post_quantum + self.classical + self.unknown
+    }
+
+    pub(super) fn add(&mut self, exchange: &Exchange) {
         match exchange {
             Exchange::Known(_, Some(true)) => self.post_quantum += 1,
             Exchange::Known(_, Some(false)) => self.classical += 1,
-            _ => {}
+            Exchange::Known(_, None) => self.unknown += 1,
+            Exchange::Earlier | Exchange::NotSeen => {}
         }
     }
 }
@@ -240,6 +248,10 @@ pub struct Survey {
     pub gaps: u64,
     /// Ends of which there was more than is kept.
     pub cut: u64,
+    /// Ends whose client's hello was not seen, though the answer to it was.
+    pub no_client_hello: u64,
+    /// Ends of which a message was seen in part only.
+    pub incomplete: u64,
     /// A table was full.
     pub overflowed: bool,
     /// Processes that were counted: capture, id, start.
@@ -296,6 +308,8 @@ impl Survey {
         self.late += u64::from(connection.late);
         self.gaps += u64::from(facts.gap);
         self.cut += u64::from(connection.cut);
+        self.no_client_hello += u64::from(facts.no_client_hello);
+        self.incomplete += u64::from(facts.incomplete);
         let Some(row) = row(&mut self.programs, passed.program.clone(), &mut self.overflowed) else { return };
         let process = (passed.capture, connection.owner.tgid, connection.owner.start_ns);
         if connection.owner.is_known() && self.seen_processes.len() < MAX_PROCESSES {
@@ -333,11 +347,13 @@ impl Survey {
             before = Some(name);
         }
         for (role, certificate) in &facts.certificates {
-            if self.certificates.len() >= MAX_ROWS && !self.certificates.contains_key(&certificate.sha256) {
+            // One of which not all is there is told in its event, and is no row: which one it was is not known.
+            let Some(sha256) = &certificate.sha256 else { continue };
+            if self.certificates.len() >= MAX_ROWS && !self.certificates.contains_key(sha256) {
                 self.overflowed = true;
                 continue;
             }
-            let row = self.certificates.entry(certificate.sha256.clone()).or_insert_with(|| CertificateRow {
+            let row = self.certificates.entry(sha256.clone()).or_insert_with(|| CertificateRow {
                 certificate: certificate.clone(),
                 shown_by: BTreeSet::new(),
                 handshakes: 0,

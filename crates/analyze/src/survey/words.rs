@@ -37,12 +37,16 @@ pub fn told_by_libraries(told: Told) -> Option<String> {
 
 /// The share of post-quantum key exchange.
 pub fn post_quantum(quantum: Quantum) -> String {
-    let all = quantum.post_quantum + quantum.classical;
+    let all = quantum.all();
     if all == 0 {
         return "post-quantum key exchange: no key exchange was seen".to_owned();
     }
     let (part, all_text) = (grouped(quantum.post_quantum), grouped(all));
-    format!("post-quantum key exchange: {part} of {all_text} ({})", percent(quantum.post_quantum, all))
+    let mut text = format!("post-quantum key exchange: {part} of {all_text} ({})", percent(quantum.post_quantum, all));
+    if quantum.unknown > 0 {
+        let _ = write!(text, "; of {} it is not known", grouped(quantum.unknown));
+    }
+    text
 }
 
 /// `33 %`, and never 0 % or 100 % of what is not none or all.

@@ -12,6 +12,16 @@ pub enum AlertLevel {
     Fatal,
 }
 
+impl AlertLevel {
+    /// As events tell it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Warning => "warning",
+            Self::Fatal => "fatal",
+        }
+    }
+}
+
 /// An alert.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Alert {
@@ -36,11 +46,7 @@ impl Alert {
 
 impl fmt::Display for Alert {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let level = match self.level {
-            AlertLevel::Warning => "warning",
-            AlertLevel::Fatal => "fatal",
-        };
-        write!(f, "{level} {}", self.description)
+        write!(f, "{} {}", self.level.name(), self.description)
     }
 }
 

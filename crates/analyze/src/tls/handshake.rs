@@ -53,8 +53,9 @@ impl Negotiated {
     /// What was agreed on; None without a ServerHello. The client's side may be missing.
     pub fn new(client: Option<&Stream>, server: &Stream) -> Option<Self> {
         let chosen = server.server_hello()?;
-        let offered = client.and_then(Stream::last_client_hello);
         let retried = server.retry_request().is_some();
+        let first = client.and_then(Stream::client_hello);
+        let offered = client.and_then(Stream::second_client_hello).filter(|_| retried).or(first);
         Some(Self {
             version: chosen.version(),
             cipher_suite: chosen.cipher_suite,

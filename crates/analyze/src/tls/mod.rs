@@ -22,12 +22,12 @@ mod sslv2;
 mod stream;
 
 pub use alert::{Alert, AlertLevel};
-pub use certificate::{Certificate, CertificateChain, CertificateError};
+pub use certificate::{Certificate, CertificateChain};
 pub use client_hello::{ClientHello, HelloFormat};
 pub use handshake::{KeyExchange, Negotiated, Resumption};
 pub use key_exchange::ServerKeyExchange;
 pub use server_hello::ServerHello;
-pub use stream::{Message, Stream, StreamEnd, find_hello};
+pub use stream::{Chunk, Message, Stream, StreamEnd, find_hello};
 
 /// Why bytes could not be read as a handshake message at all.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]

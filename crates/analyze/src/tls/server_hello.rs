@@ -78,9 +78,15 @@ impl ServerHello {
         let random: [u8; 32] = body.array()?;
         self.retry_request = random == RETRY_RANDOM;
         self.downgrade_sentinel = random.ends_with(b"DOWNGRD\x01") || random.ends_with(b"DOWNGRD\x00");
-        self.session_id = body.vec8()?.rest().into();
+        // Drafts of TLS 1.3 before 22 had neither session id nor compression method here (draft-ietf-tls-tls13-21).
+        let is_draft = self.legacy_version.is_tls13_draft();
+        if !is_draft {
+            self.session_id = body.vec8()?.rest().into();
+        }
         self.cipher_suite = Some(CipherSuite(body.u16()?));
-        self.compression_method = Some(body.u8()?);
+        if !is_draft {
+            self.compression_method = Some(body.u8()?);
+        }
         extensions::read_all(body, |extension, data| {
             self.extensions.push(extension);
             let _: Option<()> = self.read_extension(extension, data);

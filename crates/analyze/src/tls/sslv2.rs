@@ -30,6 +30,12 @@ pub(super) fn parse(bytes: &[u8]) -> Option<ClientHello> {
     (!hello.malformed).then_some(hello)
 }
 
+/// Length of the record that `bytes` begin with, its length field included.
+pub(super) fn record_len(bytes: &[u8]) -> usize {
+    let [high, low, ..] = *bytes else { return bytes.len() };
+    2 + usize::from(u16::from_be_bytes([high & 0x7f, low]))
+}
+
 fn read_body(hello: &mut ClientHello, body: &mut Cursor<'_>) -> Option<()> {
     let (suites_len, session_len, challenge_len) = (body.u16()?, body.u16()?, body.u16()?);
     let mut suites = body.part(suites_len.into());

@@ -265,6 +265,21 @@ pub fn recorded_tls(name: &str, side: &str) -> Vec<u8> {
     std::fs::read(dir.join(format!("{name}.{side}.bin"))).unwrap()
 }
 
+/// A handshake message, or a list in one, with its length before it.
+fn with_length(bytes: &[u8]) -> Vec<u8> {
+    [&u32::try_from(bytes.len()).unwrap().to_be_bytes()[1..], bytes].concat()
+}
+
+/// What a TLS 1.2 server sends: the hello of a recording, and a chain of its own.
+pub fn server_with(chain: &[Vec<u8>]) -> Vec<u8> {
+    let recorded = recorded_tls("openssl12", "server");
+    let hello_len = 5 + usize::from(u16::from_be_bytes([recorded[3], recorded[4]]));
+    let list: Vec<u8> = chain.iter().flat_map(|der| with_length(der)).collect();
+    let message = [&[11][..], &with_length(&with_length(&list))].concat();
+    let record = [&[22, 3, 3][..], &u16::try_from(message.len()).unwrap().to_be_bytes(), &message].concat();
+    [&recorded[..hello_len], &record].concat()
+}
+
 /// A recorded handshake as one end saw it, 1 ms for the exchange. `client`: which end that is.
 pub fn handshake(header: Header, name: &str, cookie: u64, ends: (&str, &str), client: bool) -> Vec<Vec<u8>> {
     let fixed = |sent| TlsHelloFixed { owner: SENDER, ..socket(cookie, ends.0, ends.1, sent) };

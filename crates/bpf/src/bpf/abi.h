@@ -38,6 +38,7 @@ enum ct_kind {
 enum ct_counter {
 	CT_COUNTER_TARGETS_FULL = 48, /* a descendant could not be added to the targets map */
 	CT_COUNTER_UNREADABLE = 49,   /* an open whose path could not be read, so not judged */
+	CT_COUNTER_NO_TLS = 50,	      /* a connection in which no TLS began within the limits */
 };
 
 enum ct_flag {

@@ -14,12 +14,14 @@
  *   files.h         file_open and lib_load, whatever the attach tier
  *   library.h       calls into crypto libraries
  *   kernel_crypto.h AF_ALG, kTLS, key rings
+ *   net.h           sockets and packets
  *   tls.h           hellos on the wire
  *   calls.h         system calls that end, in three attach tiers
  */
 #include "kernel.h"
 #include <bpf/bpf_helpers.h>
 #include <bpf/bpf_core_read.h>
+#include <bpf/bpf_endian.h>
 #include <bpf/bpf_tracing.h>
 
 #include "abi.h"
@@ -36,6 +38,7 @@
 #include "library.h"
 #include "kernel_crypto.h"
 #include "calls.h"
+#include "net.h"
 #include "tls.h"
 
 char LICENSE[] SEC("license") = "Dual MIT/GPL";

@@ -81,7 +81,9 @@ enum {
 #define IPPROTO_TCP 6
 #define AF_INET 2
 #define AF_INET6 10
+#define TCP_ESTABLISHED 1
 #define TCP_SYN_SENT 2
+#define TCP_SYN_RECV 3
 #define TCP_LISTEN 10
 #define TCP_FLAG_SYN 0x02
 
@@ -94,6 +96,16 @@ struct bpf_sock {
 	__u32 family;
 	__u32 type;
 	__u32 protocol;
+	__u32 mark;
+	__u32 priority;
+	__u32 src_ip4;
+	__u32 src_ip6[4];
+	__u32 src_port;
+	__be16 dst_port;
+	__u16 : 16;
+	__u32 dst_ip4;
+	__u32 dst_ip6[4];
+	__u32 state;
 };
 
 struct bpf_tcp_sock {
@@ -337,6 +349,8 @@ typedef struct {
 } atomic64_t;
 
 struct sock_common {
+	__u16 skc_num;
+	__be16 skc_dport;
 	possible_net_t skc_net;
 	atomic64_t skc_cookie;
 };
@@ -364,6 +378,8 @@ struct inet_connection_sock {
 
 struct tcp_sock {
 	struct inet_connection_sock inet_conn;
+	__u32 rcv_nxt;
+	__u64 bytes_received;
 };
 
 struct linux_binprm {

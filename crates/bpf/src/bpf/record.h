@@ -40,40 +40,47 @@ static __always_inline __u32 append(struct ct_scratch *s, __u32 *pos, const void
 	return len;
 }
 
-/* Pads to 8 bytes, writes the length, outputs, counts. */
-static __always_inline void emit(void *ring, __u32 wakeup_bytes, struct ct_scratch *s, __u32 pos, int urgent)
+/* Outputs a record of `len` bytes, of at most `max`, and counts it. */
+static __always_inline void output(void *ring, __u32 wakeup_bytes, const __u8 *record, __u32 len, __u32 max, int urgent)
 {
-	struct ct_header *h = (struct ct_header *)s->record;
+	const struct ct_header *h = (const struct ct_header *)record;
 	struct ct_counter_row *c = counter(h->kind);
 	__u64 wakeup = BPF_RB_NO_WAKEUP;
 	__u64 fill, after, step;
 
 	if (!c)
 		return;
-	asm volatile("" : "+r"(pos));
-	if (pos > CT_RECORD_MASK)
-		pos = CT_RECORD_MASK & ~7;
-	*(__u64 *)&s->record[pos] = 0;
-	pos = (pos + 7) & ~7;
-	h->len = pos;
-
 	/*
 	 * Crossing the mark wakes the reader; below it the reader comes by itself. Two producers that look at the same
 	 * time may both miss a crossing, so every further sixteenth of the mark wakes as well.
 	 */
 	step = wakeup_bytes >> 4;
 	fill = bpf_ringbuf_query(ring, BPF_RB_AVAIL_DATA);
-	after = fill + pos + 8;
+	after = fill + len + 8;
 	if (urgent || (after >= wakeup_bytes && step && fill / step != after / step))
 		wakeup = BPF_RB_FORCE_WAKEUP;
 	__sync_fetch_and_add(&c->produced, 1);
-	asm volatile("" : "+r"(pos));
-	if (pos > CT_RECORD_MASK + 8)
+	asm volatile("" : "+r"(len));
+	if (len > max)
 		return;
-	if (bpf_ringbuf_output(ring, s->record, pos, wakeup)) {
+	if (bpf_ringbuf_output(ring, (void *)record, len, wakeup)) {
 		__sync_fetch_and_add(&c->lost, 1);
 		c->last_lost_ns = h->time_ns;
 	}
+}
+
+/* Pads to 8 bytes, writes the length, outputs, counts. */
+static __always_inline void emit(void *ring, __u32 wakeup_bytes, struct ct_scratch *s, __u32 pos, int urgent)
+{
+	struct ct_header *h = (struct ct_header *)s->record;
+
+	asm volatile("" : "+r"(pos));
+	if (pos > CT_RECORD_MASK)
+		pos = CT_RECORD_MASK & ~7;
+	*(__u64 *)&s->record[pos] = 0;
+	pos = (pos + 7) & ~7;
+	h->len = pos;
+	output(ring, wakeup_bytes, s->record, pos, CT_RECORD_MASK + 8, urgent);
 }
 
 static __always_inline void emit_lifecycle(struct ct_scratch *s, __u32 pos)

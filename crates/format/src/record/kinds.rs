@@ -205,8 +205,8 @@ record! {
         /// How the process is known: 0 it is not, 1 it sent this packet, 2 it connected the socket, 3 it opened the
         /// listening socket the connection was accepted from, 4 it sent an earlier packet.
         owner: u16,
-        /// Bits: 1 packets are missing before this one, 2 more than the limit was there and is left out, 4 the
-        /// connection was there before the capture.
+        /// Bits: 1 bytes before these are missing, 2 more than the limit was there and is left out, 4 the connection was
+        /// there before the capture.
         state: u16,
         /// Length of `data`.
         data_len: u16,
@@ -405,6 +405,9 @@ record! {
         ring_peak_bytes: u64,
         /// Runs of our programs the kernel skipped because one was already active on that CPU.
         missed_runs: u64,
+        /// Connections in which no TLS began within the packets and bytes that are looked at. Recordings before this field
+        /// do not tell it.
+        tls_given_up: u64,
     }
     strings {}
 }
