@@ -98,15 +98,17 @@ fn hello(out: &mut Fields, flow: &Flow, event: &Value) {
 fn answer(out: &mut Fields, flow: &Flow, event: &Value) {
     let answer = flow.answer.as_ref();
     let outcome = match (flow.alert, answer) {
-        (Some(_), _) => "alert",
-        (None, Some(_)) => "server_hello",
-        (None, None) => "none",
+        (Some(alert), _) if alert.fatal => "alert",
+        (_, Some(_)) => "server_hello",
+        (_, None) => "none",
     };
     out.add("outcome", text(event, "outcome"), Some(outcome));
-    let from = flow.alert.map(|(_, client)| if client { "client" } else { "server" });
     let ours = text(event, "alert").map(|alert| code(alert, codes::alert));
-    out.add("alert", ours, flow.alert.map(|(description, _)| hex(description)));
+    out.add("alert", ours, flow.alert.map(|alert| hex(alert.description)));
+    let from = flow.alert.map(|alert| if alert.from_client { "client" } else { "server" });
     out.add("alert_from", text(event, "alert_from"), from);
+    let level = flow.alert.map(|alert| if alert.fatal { "fatal" } else { "warning" });
+    out.add("alert_level", text(event, "alert_level"), level);
 
     let ours = text(event, "version").map(|version| code(version, codes::version));
     out.add("version", ours, answer.map(|answer| hex(answer.version)));
@@ -125,11 +127,18 @@ fn answer(out: &mut Fields, flow: &Flow, event: &Value) {
     }
     let notes: Vec<_> = event["hello_notes"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
     out.add("hello_notes: retried", notes.contains(&"retried"), flow.retried);
-    let incomplete: Vec<_> = notes
-        .iter()
-        .filter(|note| ["packets_missing", "hello_cut", "connected_before_capture"].contains(note))
-        .collect();
-    out.add("hello_notes: what is missing", incomplete, [""; 0]);
+    // All packets are there; the one thing that may be missing is an answer, where the server neither chose nor refused.
+    let refused = flow.alert.is_some_and(|alert| alert.fatal && !alert.from_client);
+    let missing = if answer.is_some() || refused { &[][..] } else { &["server_hello_not_seen"][..] };
+    let ours: Vec<_> = notes.iter().copied().filter(|note| *note != "retried").collect();
+    out.add("hello_notes: what is missing", ours, missing);
+    let retry = &event["retry"];
+    let ours = text(retry, "requested_group").map(|group| code(group, codes::group));
+    out.add("retry.requested_group", ours, flow.requested_group.map(hex));
+    let shares = retry["second_hello"]["key_shares"].as_array();
+    let ours: Vec<_> =
+        shares.into_iter().flatten().filter_map(Value::as_str).map(|name| code(name, codes::group)).collect();
+    out.add("retry.second_hello.key_shares", ours, hexes(&flow.second_key_shares));
 }
 
 /// Names of algorithms as events show them, and what tshark shows.
@@ -154,6 +163,9 @@ fn certificates(out: &mut Fields, flow: &Flow, event: &Value) {
     let all =
         |name: &str| ours.iter().map(|certificate| certificate[name].as_str().unwrap_or_default()).collect::<Vec<_>>();
     out.add("certificates.sha256", all("sha256"), tsharks.iter().map(digest).collect::<Vec<_>>());
+    let shown = event["client_certificates"].as_array().into_iter().flatten();
+    let shown: Vec<_> = shown.map(|certificate| certificate["sha256"].as_str().unwrap_or_default()).collect();
+    out.add("client_certificates.sha256", shown, flow.client_certificates.iter().map(digest).collect::<Vec<_>>());
     let Some(read) = flow.server_names.as_ref() else { return };
     let plain = |serial: &str| serial.replace(':', "").trim_start_matches("00").to_owned();
     let serials: Vec<_> = all("serial").into_iter().map(plain).collect();

@@ -190,7 +190,7 @@ fn shortened(text: &str) -> String {
 fn kinds(flow: &Flow, deferred: bool) -> Vec<&'static str> {
     let version = flow.answer.as_ref().map(|answer| answer.version);
     let resumption = flow.resumption();
-    let refused_by = flow.alert.map(|(_, client)| client);
+    let refused_by = flow.alert.filter(|alert| alert.fatal).map(|alert| alert.from_client);
     let over_16_kib = flow.server_certificates.iter().map(|certificate| certificate.der.len()).sum::<usize>() > 16384;
     let port = flow.server.port();
     let all = [

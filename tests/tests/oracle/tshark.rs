@@ -50,6 +50,7 @@ const FIELDS: &[&str] = &[
     "tls.handshake.extensions.supported_version",
     "tls.handshake.extensions_supported_group",
     "tls.handshake.extensions_key_share_group",
+    "tls.handshake.extensions_key_share_selected_group",
     "tls.handshake.sig_hash_alg_len",
     "tls.handshake.sig_hash_alg",
     "tls.handshake.extensions_alpn_str",
@@ -135,6 +136,14 @@ pub struct Answer {
     pub ja3s: Option<String>,
 }
 
+/// An alert in the clear.
+#[derive(Debug, Clone, Copy)]
+pub struct Alert {
+    pub description: u16,
+    pub fatal: bool,
+    pub from_client: bool,
+}
+
 /// A certificate as it is.
 #[derive(Debug, Clone)]
 pub struct Certificate {
@@ -159,9 +168,12 @@ pub struct Flow {
     pub client: SocketAddr,
     pub server: SocketAddr,
     pub hello: Option<Hello>,
-    pub second_hello: bool,
+    /// Key shares of the second hello.
+    pub second_key_shares: Vec<u16>,
     pub answer: Option<Answer>,
     pub retried: bool,
+    /// The group that a second hello was asked for with.
+    pub requested_group: Option<u16>,
     /// The named group of a key exchange message.
     pub curve: Option<u16>,
     /// Bits of the prime of a key exchange message.
@@ -173,8 +185,8 @@ pub struct Flow {
     /// The server went on to encrypted records without a ServerHelloDone.
     pub abbreviated: bool,
     hello_done: bool,
-    /// The first fatal alert in the clear, and whether the client sent it.
-    pub alert: Option<(u16, bool)>,
+    /// The first fatal alert in the clear; when there is none, the first warning.
+    pub alert: Option<Alert>,
     /// A handshake message was in several records.
     pub fragmented: bool,
     pub in_syn: bool,
@@ -232,8 +244,12 @@ fn take(flows: &mut BTreeMap<u32, Flow>, frame: &Frame<'_>) {
     flow.proxied |= frame.text("proxy.v1.magic").is_some();
     let types = frame.numbers("tls.handshake.type");
     flow.fragmented |= frame.text("tls.handshake.fragment.count").is_some();
-    if flow.alert.is_none() && frame.numbers("tls.alert_message.level").contains(&FATAL) {
-        flow.alert = frame.number("tls.alert_message.desc").map(|description| (description, from_client));
+    let levels = frame.numbers("tls.alert_message.level").into_iter();
+    for (level, description) in levels.zip(frame.numbers("tls.alert_message.desc")) {
+        let fatal = level == FATAL;
+        if flow.alert.is_none_or(|earlier| fatal && !earlier.fatal) {
+            flow.alert = Some(Alert { description, fatal, from_client });
+        }
     }
     if from_client {
         flow.take_client(frame, &types);
@@ -253,9 +269,10 @@ impl Flow {
             client,
             server,
             hello: None,
-            second_hello: false,
+            second_key_shares: Vec::new(),
             answer: None,
             retried: false,
+            requested_group: None,
             curve: None,
             prime_bits: None,
             server_certificates: Vec::new(),
@@ -274,7 +291,9 @@ impl Flow {
 
     fn take_client(&mut self, frame: &Frame<'_>, types: &[u16]) {
         if types.contains(&CLIENT_HELLO) {
-            self.second_hello = self.hello.is_some();
+            if self.hello.is_some() {
+                self.second_key_shares = hello(frame).key_shares;
+            }
             self.hello.get_or_insert_with(|| hello(frame));
         }
         if types.contains(&CERTIFICATE) && self.client_certificates.is_empty() {
@@ -286,6 +305,7 @@ impl Flow {
         if types.contains(&SERVER_HELLO) {
             if frame.text("tls.handshake.random").as_deref() == Some(RETRY) {
                 self.retried = true;
+                self.requested_group = frame.number("tls.handshake.extensions_key_share_selected_group");
             } else {
                 self.answer.get_or_insert_with(|| answer(frame));
             }
