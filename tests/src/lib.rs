@@ -13,6 +13,7 @@ mod live;
 mod own_libraries;
 mod place;
 mod process;
+pub mod software;
 
 pub use binaries::{analyze_binary, capture_binary, put_program, workload};
 pub use capture::{ATTACHED, Capture, Done, Running};

@@ -4,6 +4,7 @@
 //	peer server CERT KEY [OPTION]...
 //	peer client ADDRESS CA SERVER_NAME [OPTION]...
 //	peer loop CERT KEY            both in one process, until a line is read or a handshake fails
+//	peer crowd COUNT SEED [PORT[,WORD]...]        many of many kinds, see crowd.go
 //
 // Options: tls1.2, tls1.3, alpn=A,B, client-ca=CA (server), cert=CERT key=KEY (client), twice (client: again, resuming),
 // groups=ID,ID (the key exchanges to allow, by number).
@@ -202,6 +203,8 @@ func main() {
 			check(connect(args[1], config, true))
 		}
 		check(connect(args[1], config, true))
+	case "crowd":
+		crowd(args[1], args[2], args[3:])
 	case "loop":
 		loop(args[1], args[2], args[3])
 	}

@@ -1,7 +1,7 @@
 """A server that speaks PostgreSQL just far enough for a client to be connected: SSLRequest, then TLS with the OpenSSL inside of
 the `cryptography` wheel. It says of each connection what that OpenSSL knows of it, as the other peers do.
 
-    postgres.py CERT KEY
+    postgres.py CERT KEY [PORT]
 """
 
 import json
@@ -16,7 +16,7 @@ context = SSL.Context(SSL.TLS_SERVER_METHOD)
 context.use_certificate_chain_file(sys.argv[1])
 context.use_privatekey_file(sys.argv[2])
 context.set_alpn_select_callback(lambda _, names: names[0])
-listener = socket.create_server(("127.0.0.1", 0))
+listener = socket.create_server(("127.0.0.1", int(sys.argv[3]) if sys.argv[3:] else 0))
 print("ACCEPT 127.0.0.1:%d" % listener.getsockname()[1], flush=True)
 while True:
     peer, remote = listener.accept()

@@ -1,19 +1,16 @@
 //! TLS programs that say what they themselves know of each connection, and the comparison with what was recorded.
 //!
-//! They are in `tests/software`. What has to be built is built once, below `target/software`; a test of software that is not
-//! here is skipped, and says so.
+//! They are in `tests/software`; a test of software that is not here is skipped, and says so.
 
-use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::OnceLock;
 
-use crypto_trace_tests::{live, run as finish, skip};
+use crypto_trace_tests::software::{Tool, directory as software};
+use crypto_trace_tests::{live, run as finish};
 use serde_json::Value;
 
-use crate::support::{Run, texts, trace};
+pub use crypto_trace_tests::software::{go, java, nginx, nss, rustls, wheels};
 
-/// What is said to those who lack something.
-const SETUP: &str = "is missing: scripts/setup --tests installs it";
+use crate::support::{Run, texts, trace};
 
 /// Functions for scripts: addresses of servers, and waiting for what they say.
 const PRELUDE: &str = r#"
@@ -32,125 +29,12 @@ told() {
 }
 "#;
 
-fn software() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("software")
-}
-
-/// Where what the tests need is installed and built.
-fn target() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/software")
-}
-
-/// Something a script needs.
-pub struct Tool {
-    path: PathBuf,
-    /// The line that tells the script where it is.
-    line: String,
-}
-
-impl Tool {
-    /// Where it is.
-    pub fn path(&self) -> &Path {
-        &self.path
-    }
-}
-
-/// Gives a tool, or says that there is none.
-fn tool(name: &str, path: Option<PathBuf>, line: impl FnOnce(&str) -> String) -> Option<Tool> {
-    let Some(path) = path else {
-        skip(&format!("{name} {SETUP}"));
-        return None;
-    };
-    Some(Tool { line: line(path.to_str().unwrap()), path })
-}
-
-/// Where a program is in PATH.
-fn find(program: &str) -> Option<PathBuf> {
-    let path = std::env::var_os("PATH").unwrap();
-    std::env::split_paths(&path).map(|dir| dir.join(program)).find(|path| path.is_file())
-}
-
-/// Builds a peer once; `None` when what builds it is missing.
-fn built(
-    cell: &'static OnceLock<Option<PathBuf>>,
-    build: impl FnOnce() -> Option<(Command, PathBuf)>,
-) -> Option<PathBuf> {
-    let build = || {
-        let (mut command, path) = build()?;
-        std::fs::create_dir_all(target()).unwrap();
-        // Not by the harness: the first time, building may take longer than anything that a test waits for.
-        let output = command.output().unwrap();
-        let said = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "{command:?} failed:\n{said}");
-        Some(path)
-    };
-    cell.get_or_init(build).clone()
-}
-
-/// A static binary of Go's crypto/tls: `$GO`.
-pub fn go() -> Option<Tool> {
-    static BUILT: OnceLock<Option<PathBuf>> = OnceLock::new();
-    let path = built(&BUILT, || {
-        let compiler = target().join("wheels/go/bin/go");
-        let path = target().join("go-peer");
-        let mut command = Command::new(&compiler);
-        command.args(["build", "-trimpath", "-o"]).arg(&path).arg(".").current_dir(software().join("go"));
-        // Statically linked, from the standard library alone, by this very toolchain.
-        command.env("CGO_ENABLED", "0").env("GOTOOLCHAIN", "local").env("GOPROXY", "off").env("GOFLAGS", "");
-        command.env("GOCACHE", target().join("go-cache")).env("GOENV", "off").env_remove("GOROOT");
-        compiler.is_file().then_some((command, path))
-    });
-    tool("a Go toolchain", path, |path| format!("GO='{path}'"))
-}
-
-/// A binary of rustls with AWS-LC inside: `$RUSTLS`.
-pub fn rustls() -> Option<Tool> {
-    static BUILT: OnceLock<Option<PathBuf>> = OnceLock::new();
-    let path = built(&BUILT, || {
-        let mut command = Command::new(env!("CARGO"));
-        command.args(["build", "--quiet", "--locked", "--target-dir"]).arg(target().join("rustls"));
-        command.current_dir(software().join("rustls"));
-        Some((command, target().join("rustls/debug/rustls-peer")))
-    });
-    tool("rustls", path, |path| format!("RUSTLS='{path}'"))
-}
-
-/// Java's virtual machine, with least start-up time, and the classes of the peer: `$JAVA`.
-pub fn java() -> Option<Tool> {
-    static BUILT: OnceLock<Option<PathBuf>> = OnceLock::new();
-    let path = built(&BUILT, || {
-        let mut command = Command::new(find("javac")?);
-        command.arg("-d").arg(target().join("java")).arg(software().join("java/Peer.java"));
-        Some((command, target().join("java")))
-    });
-    let options = "-Xshare:auto -XX:+UseSerialGC -XX:TieredStopAtLevel=1";
-    tool("javac", path, |path| format!("JAVA='java {options} -cp {path}'"))
-}
-
-/// Python modules from wheels, with libraries of their own.
-pub fn wheels() -> Option<Tool> {
-    let path = target().join("wheels");
-    tool("psycopg2-binary", path.join("psycopg2").is_dir().then_some(path), |path| {
-        format!("export PYTHONPATH='{path}'")
-    })
-}
-
-/// nginx, from the distribution.
-pub fn nginx() -> Option<Tool> {
-    tool("nginx", find("nginx"), |path| format!("NGINX='{path}'"))
-}
-
-/// The test programs of NSS, from the distribution.
-pub fn nss() -> Option<Tool> {
-    tool("selfserv", find("selfserv"), |_| String::new())
-}
-
 /// Traces a script that uses these tools. `None`: something is missing here, which has been said.
 pub fn trace_peers(tools: &[fn() -> Option<Tool>], script: &str) -> Option<Run> {
     let _permit = live()?;
     let mut text = format!("{PRELUDE}SOFTWARE='{}'\n", software().display());
     for tool in tools {
-        text = text + &tool()?.line + "\n";
+        text = text + tool()?.line() + "\n";
     }
     Some(trace(&(text + script)))
 }

@@ -3,8 +3,11 @@
 //!
 //!     rustls-peer server CERT KEY [OPTION]...
 //!     rustls-peer client ADDRESS CA SERVER_NAME [OPTION]...
+//!     rustls-peer crowd COUNT SEED [PORT]...           many of many kinds, see `crowd`
 //!
 //! Options: `tls1.2`, `tls1.3`, `alpn=A,B`, `twice` (client: again, resuming).
+
+mod crowd;
 
 use std::error::Error;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
@@ -178,7 +181,11 @@ fn run(args: &[String]) -> Result<()> {
             }
             connect(address, name, config)
         }
-        _ => Err("server CERT KEY… or client ADDRESS CA SERVER_NAME…".into()),
+        [mode, count, seed, ports @ ..] if mode == "crowd" => {
+            let ports = ports.iter().map(|port| port.parse()).collect::<std::result::Result<Vec<u16>, _>>()?;
+            crowd::crowd(count.parse()?, seed.parse()?, &ports)
+        }
+        _ => Err("server CERT KEY… or client ADDRESS CA SERVER_NAME… or crowd COUNT SEED…".into()),
     }
 }
 

@@ -1,0 +1,150 @@
+//! Software that the tests trace, in `tests/software` and of the distribution: where it is, and how a script finds it.
+//!
+//! What has to be built is built once, below `target/software`.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::OnceLock;
+
+use crate::skip;
+
+/// What is said to those who lack something.
+const SETUP: &str = "is missing: scripts/setup --tests installs it";
+
+/// Where the sources and scripts are.
+pub fn directory() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("software")
+}
+
+/// Where what the tests need is installed and built.
+fn target() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/software")
+}
+
+/// Something a script needs.
+#[derive(Debug)]
+pub struct Tool {
+    path: PathBuf,
+    /// The line that tells the script where it is.
+    line: String,
+}
+
+impl Tool {
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The line of a shell script that tells it where the tool is.
+    pub fn line(&self) -> &str {
+        &self.line
+    }
+}
+
+/// Gives a tool, or says that there is none.
+fn tool(name: &str, path: Option<PathBuf>, line: impl FnOnce(&str) -> String) -> Option<Tool> {
+    let Some(path) = path else {
+        skip(&format!("{name} {SETUP}"));
+        return None;
+    };
+    Some(Tool { line: line(path.to_str().unwrap()), path })
+}
+
+/// Where a program is in PATH.
+fn find(program: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH").unwrap();
+    std::env::split_paths(&path).map(|dir| dir.join(program)).find(|path| path.is_file())
+}
+
+/// Builds a peer once; `None` when what builds it is missing.
+fn built(
+    cell: &'static OnceLock<Option<PathBuf>>,
+    build: impl FnOnce() -> Option<(Command, PathBuf)>,
+) -> Option<PathBuf> {
+    let build = || {
+        let (mut command, path) = build()?;
+        std::fs::create_dir_all(target()).unwrap();
+        // Not by the harness: the first time, building may take longer than anything that a test waits for.
+        let output = command.output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{command:?} failed:\n{said}");
+        Some(path)
+    };
+    cell.get_or_init(build).clone()
+}
+
+/// A static binary of Go's crypto/tls: `$GO`.
+pub fn go() -> Option<Tool> {
+    static BUILT: OnceLock<Option<PathBuf>> = OnceLock::new();
+    let path = built(&BUILT, || {
+        let compiler = target().join("wheels/go/bin/go");
+        let path = target().join("go-peer");
+        let mut command = Command::new(&compiler);
+        command.args(["build", "-trimpath", "-o"]).arg(&path).arg(".").current_dir(directory().join("go"));
+        // Statically linked, from the standard library alone, by this very toolchain.
+        command.env("CGO_ENABLED", "0").env("GOTOOLCHAIN", "local").env("GOPROXY", "off").env("GOFLAGS", "");
+        command.env("GOCACHE", target().join("go-cache")).env("GOENV", "off").env_remove("GOROOT");
+        compiler.is_file().then_some((command, path))
+    });
+    tool("a Go toolchain", path, |path| format!("GO='{path}'"))
+}
+
+/// A binary of rustls with AWS-LC inside: `$RUSTLS`.
+pub fn rustls() -> Option<Tool> {
+    static BUILT: OnceLock<Option<PathBuf>> = OnceLock::new();
+    let path = built(&BUILT, || {
+        let mut command = Command::new(env!("CARGO"));
+        command.args(["build", "--quiet", "--locked", "--target-dir"]).arg(target().join("rustls"));
+        command.current_dir(directory().join("rustls"));
+        Some((command, target().join("rustls/debug/rustls-peer")))
+    });
+    tool("rustls", path, |path| format!("RUSTLS='{path}'"))
+}
+
+/// Java's virtual machine, with least start-up time, and the classes of the peer: `$JAVA`.
+pub fn java() -> Option<Tool> {
+    static BUILT: OnceLock<Option<PathBuf>> = OnceLock::new();
+    let path = built(&BUILT, || {
+        let mut command = Command::new(find("javac")?);
+        command.arg("-d").arg(target().join("java"));
+        command.args(["Peer.java", "Crowd.java"].map(|source| directory().join("java").join(source)));
+        Some((command, target().join("java")))
+    });
+    let options = "-Xshare:auto -XX:+UseSerialGC -XX:TieredStopAtLevel=1";
+    tool("javac", path, |path| format!("JAVA='java {options} -cp {path}'"))
+}
+
+/// Python modules from wheels, with libraries of their own.
+pub fn wheels() -> Option<Tool> {
+    let path = target().join("wheels");
+    tool("psycopg2-binary", path.join("psycopg2").is_dir().then_some(path), |path| {
+        format!("export PYTHONPATH='{path}'")
+    })
+}
+
+/// nginx, from the distribution.
+pub fn nginx() -> Option<Tool> {
+    tool("nginx", find("nginx"), |path| format!("NGINX='{path}'"))
+}
+
+/// The test programs of NSS, from the distribution.
+pub fn nss() -> Option<Tool> {
+    tool("selfserv", find("selfserv"), |_| String::new())
+}
+
+/// Apache's httpd, from the distribution: `$APACHE`; its modules are in `$MODULES`.
+pub fn apache() -> Option<Tool> {
+    let modules = Path::new("/usr/lib/apache2/modules");
+    let path = find("apache2").filter(|_| modules.join("mod_ssl.so").is_file());
+    tool("apache2-bin", path, |path| format!("APACHE='{path}' MODULES='{}'", modules.display()))
+}
+
+/// GnuTLS: its library, by the name that programs load it by.
+pub fn gnutls() -> Option<Tool> {
+    tool("gnutls-cli", find("gnutls-cli"), |_| String::new())
+}
+
+/// Decodes packets: tshark, and dumpcap, which comes with it.
+pub fn tshark() -> Option<Tool> {
+    tool("tshark", find("tshark").filter(|_| find("dumpcap").is_some()), |_| String::new())
+}
