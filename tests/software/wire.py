@@ -99,6 +99,9 @@ def steps(case):
         data = records(b"DATA" * 100, kind=23)
         first, second = client_hello(name, more=extension(42, b"")), client_hello(name, 24)
         return [[records(first) + CHANGE_CIPHER + data], [records(server_hello(random=RETRY, share=24))], [data, records(second)], [records(server_hello(share=24))]]
+    if kind == "retrysplit":  # a second hello in records of some bytes
+        first, second = client_hello(name), client_hello(name, 24)
+        return [[records(first)], [records(server_hello(random=RETRY, share=24)) + CHANGE_CIPHER], [CHANGE_CIPHER + records(second, number)], [records(server_hello(share=24), number)]]
     if kind == "twice":  # a second hello that nobody asked for
         return [[hello, records(client_hello("forged.test"))], [answer]]
     if kind == "half":

@@ -15,7 +15,9 @@
  *   library.h       calls into crypto libraries
  *   kernel_crypto.h AF_ALG, kTLS, key rings
  *   net.h           sockets and packets
- *   tls.h           hellos on the wire
+ *   tls.h           hellos on the wire: their records
+ *   tls_follow.h    a stream of TLS, followed
+ *   tls_look.h      where one begins; the programs on packets
  *   calls.h         system calls that end, in three attach tiers
  */
 #include "kernel.h"
@@ -40,5 +42,7 @@
 #include "calls.h"
 #include "net.h"
 #include "tls.h"
+#include "tls_follow.h"
+#include "tls_look.h"
 
 char LICENSE[] SEC("license") = "Dual MIT/GPL";
