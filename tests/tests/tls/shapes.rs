@@ -104,23 +104,27 @@ def accept(listener, count):
     for _ in range(count):
         with listener.accept()[0] as accepted, server.wrap_socket(accepted, server_side=True) as tls:
             tls.recv(1)
-# Sends so many bytes of what a library wants to send first in a packet of their own.
-def torn(plain, head):
-    left, right = socket.socketpair()
-    def pump(source, to):
-        first = head
+# A handshake whose first packet holds so many bytes.
+def torn(sock, head):
+    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+    tls = client.wrap_bio(incoming, outgoing, server_hostname="server.test")
+    done = False
+    while not done:
         try:
-            while data := source.recv(65536):
-                if first and to is plain:
-                    to.sendall(data[:first]); time.sleep(0.02)
-                    data, first = data[first:], 0
-                to.sendall(data)
-            to.shutdown(socket.SHUT_WR)
-        except OSError:
+            tls.do_handshake()
+            done = True
+        except ssl.SSLWantReadError:
             pass
-    for pair in ((right, plain), (plain, right)):
-        threading.Thread(target=pump, args=pair, daemon=True).start()
-    return left
+        data = outgoing.read()
+        if head:
+            sock.sendall(data[:head])
+            time.sleep(0.02)
+            data, head = data[head:], 0
+        sock.sendall(data)
+        if not done:
+            incoming.write(sock.recv(65536))
+    tls.write(b"x")
+    sock.sendall(outgoing.read())
 for family, listen, host in ((2, "127.0.0.1", "127.0.0.1"), (10, "::1", "::1"), (10, "::", "127.0.0.1")):
     with socket.socket(family) as listener:
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_DEFER_ACCEPT, 5)
@@ -131,8 +135,10 @@ for family, listen, host in ((2, "127.0.0.1", "127.0.0.1"), (10, "::1", "::1"), 
         for n in range(20):
             with socket.create_connection((host, listener.getsockname()[1])) as connected:
                 connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-                through = torn(connected, n - 9) if n >= 10 else connected
-                with client.wrap_socket(through, server_hostname="server.test") as tls:
+                if n >= 10:
+                    torn(connected, n - 9)
+                    continue
+                with client.wrap_socket(connected, server_hostname="server.test") as tls:
                     tls.send(b"x")
         thread.join()
 END
