@@ -155,7 +155,7 @@ fn a_second_hello_without_a_retry_changes_nothing_and_is_noted() {
     if let Some(at) = other.windows(name.len()).position(|window| window == name) {
         other[at..at + 6].copy_from_slice(b"forged");
     }
-    let second = TlsHelloFixed { offset: u32::try_from(hello.len()).unwrap(), ..fixed(1, true, true) };
+    let second = TlsHelloFixed { offset: u32::try_from(hello.len()).expect("short"), ..fixed(1, true, true) };
     let records = [
         (header(7, 1), fixed(1, true, true), hello),
         (header(7, 2), second, &*other),

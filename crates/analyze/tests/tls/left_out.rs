@@ -27,15 +27,15 @@ fn whole(bytes: &[u8]) -> [Chunk<'_>; 1] {
     [Chunk { offset: 0, bytes }]
 }
 
-/// `bytes` without some ranges.
-fn without<'a>(bytes: &'a [u8], ranges: &[std::ops::Range<usize>]) -> Vec<Chunk<'a>> {
+/// `bytes` without some ranges: from where to where.
+fn without<'a>(bytes: &'a [u8], ranges: &[(usize, usize)]) -> Vec<Chunk<'a>> {
     let mut chunks = Vec::new();
     let mut from = 0;
-    for range in ranges.iter().chain(&[bytes.len()..bytes.len()]) {
-        if range.start > from {
-            chunks.push(Chunk { offset: u32::try_from(from).expect("short"), bytes: &bytes[from..range.start] });
+    for (start, end) in ranges.iter().chain(&[(bytes.len(), bytes.len())]) {
+        if *start > from {
+            chunks.push(Chunk { offset: u32::try_from(from).expect("short"), bytes: &bytes[from..*start] });
         }
-        from = range.end;
+        from = *end;
     }
     chunks
 }
@@ -59,7 +59,7 @@ fn a_message_is_not_read_on_past_what_an_old_recording_left_out() {
     // Whole records were left out in the middle of a Certificate: what follows may be of it.
     let flight = messages(&server_bytes("openssl12_ec"));
     let records = in_records(&flight, 300);
-    let third = 2 * 305..3 * 305;
+    let third = (2 * 305, 3 * 305);
     let stream = Stream::parse_chunks(&without(&records, &[third]), false);
     assert!(stream.server_hello().is_some());
     assert_eq!((stream.end, stream.incomplete), (StreamEnd::Cut, Some(11)));
@@ -77,16 +77,16 @@ fn what_is_left_out_of_messages_that_nobody_reads_is_no_cut() {
     // In records of their own, in one record together, and over two.
     let records = [in_records(hello, 9_000), in_records(&ticket, 9_000), change.to_vec()].concat();
     let begin = hello.len() + 5 + 9;
-    let own = without(&records, &[begin..begin + 200]);
+    let own = without(&records, &[(begin, begin + 200)]);
     let together = [in_records(&[hello, &ticket, &done].concat(), 9_000), change.to_vec()].concat();
     let begin_together = 5 + hello.len() + 4;
     let split = [in_records(hello, 9_000), in_records(&ticket, 104), change.to_vec()].concat();
-    let first = hello.len() + 5 + 9..hello.len() + 5 + 109;
-    let second = first.end + 5..first.end + 105;
+    let first = (hello.len() + 5 + 9, hello.len() + 5 + 109);
+    let second = (first.1 + 5, first.1 + 105);
     for (chunks, after) in [
         (own, vec![Message::NewSessionTicket, Message::ChangeCipherSpec]),
         (
-            without(&together, &[begin_together..begin_together + 200]),
+            without(&together, &[(begin_together, begin_together + 200)]),
             vec![Message::NewSessionTicket, Message::Other(14), Message::ChangeCipherSpec],
         ),
         (without(&split, &[first, second]), vec![Message::NewSessionTicket, Message::ChangeCipherSpec]),
@@ -107,7 +107,7 @@ fn a_record_whose_header_alone_was_kept_is_stepped_over() {
     let hello = in_records(&messages(&client_bytes("openssl13")), 16_000);
     let bytes = [&hello[..], &[20, 3, 3, 0, 1, 1], &hello].concat();
     let at = hello.len();
-    let stream = Stream::parse_chunks(&without(&bytes, &[at + 2..at + 6]), true);
+    let stream = Stream::parse_chunks(&without(&bytes, &[(at + 2, at + 6)]), true);
     assert!(stream.second_client_hello().is_some());
     assert_eq!(stream.end, StreamEnd::Exhausted);
 }
@@ -129,7 +129,6 @@ fn after_change_cipher_spec_a_first_byte_of_a_hello_is_ciphertext() {
     }
     // The server's, too.
     let flight = server_bytes("openssl12");
-    let mut finished = finished;
     finished[5] = 2;
     let bytes = [&in_records(&messages(&flight), 16_000)[..], &[20, 3, 3, 0, 1, 1], &finished].concat();
     let stream = Stream::parse(&bytes);
@@ -192,7 +191,7 @@ proptest! {
     ) {
         // Whatever is left out of a recording: hellos and chains are as they were, or said to be in part.
         let bytes = server_bytes("openssl12_ec");
-        let range = from.min(bytes.len())..(from + len).min(bytes.len());
+        let range = (from.min(bytes.len()), (from + len).min(bytes.len()));
         let expected = server("openssl12_ec");
         let stream = Stream::parse_chunks(&without(&bytes, &[range]), flip & 1 == 1);
         if let Some(hello) = stream.server_hello() {
