@@ -14,7 +14,7 @@ cd "$dir"
 for package in tshark libwireshark16 libwiretap13 libwsutil14; do apt-get download -qq "$package=$version" >/dev/null; done
 apt-get download -qq libwireshark-data="$version" libsmi2ldbl liblua5.2-0 libc-ares2 libpcap0.8 libsnappy1v5 libnghttp2-14 libspeexdsp1 \
 	>/dev/null
-for deb in *.deb; do dpkg-deb -x "$deb" root; done
+for deb in *.deb; do dpkg-deb -x "$deb" tree; done
 cat > make.py <<'END'
 """One TCP connection, whose first data is a PROXY header and a ClientHello made by OpenSSL; as a capture file."""
 import ssl
@@ -50,8 +50,8 @@ open(sys.argv[1] + ".pcap", "wb").write(out)
 END
 hellos() {
 	python3 make.py "$1"
-	LD_LIBRARY_PATH=$(dirname "$(find root -name 'libwireshark.so.16' | head -n 1)") WIRESHARK_DATA_DIR=$dir/root/usr/share/wireshark HOME=$dir \
-		root/usr/bin/tshark -n -r "$1.pcap" -d tcp.port==443,tls -Y tls.handshake.type==1 2>/dev/null | wc -l
+	LD_LIBRARY_PATH=$(dirname "$(find tree -name 'libwireshark.so.16' | head -n 1)") WIRESHARK_DATA_DIR=$dir/tree/usr/share/wireshark HOME=$dir \
+		tree/usr/bin/tshark -n -r "$1.pcap" -d tcp.port==443,tls -Y tls.handshake.type==1 2>/dev/null | wc -l
 }
 seen="client hellos found: v1 $(hellos v1), v2 $(hellos v2), v2 in a packet of its own $(hellos v2-own)"
 echo "$seen"

@@ -80,6 +80,11 @@ impl Side {
         self.pieces.iter().map(|piece| piece.time_ns).min()
     }
 
+    /// When its last bytes were seen, boot time.
+    pub(super) fn last_ns(&self) -> Option<u64> {
+        self.pieces.iter().rev().find(|piece| !piece.data.is_empty()).map(|piece| piece.time_ns)
+    }
+
     /// Where in the stream they are.
     pub(super) fn first_offset(&self) -> u32 {
         self.pieces.first().map_or(0, |piece| piece.offset)

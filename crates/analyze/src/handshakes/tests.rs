@@ -148,6 +148,25 @@ fn a_half_that_was_not_seen_is_told() {
 }
 
 #[test]
+fn of_two_fatal_alerts_the_first_ended_the_handshake() {
+    let alert = |description| [21, 3, 3, 0, 2, 2, description];
+    let after = |len: usize, sent| TlsHelloFixed { offset: u32::try_from(len).expect("short"), ..fixed(1, true, sent) };
+    let first_record = |bytes: &'static [u8]| &bytes[..5 + usize::from(u16::from_be_bytes([bytes[3], bytes[4]]))];
+    let (hello, answer) = (first_record(CLIENT), first_record(SERVER));
+    for (by_client, by_server, expected) in [(3, 4, (42, Role::Client)), (4, 3, (50, Role::Server))] {
+        let (ours, theirs) = (alert(42), alert(50));
+        let all = gathered(&[
+            (header(7, 1), fixed(1, true, true), hello),
+            (header(7, 2), fixed(1, true, false), answer),
+            (header(7, by_client), after(hello.len(), true), &ours),
+            (header(7, by_server), after(answer.len(), false), &theirs),
+        ]);
+        let alert = all.connections()[0].view().alert.expect("an alert");
+        assert_eq!((alert.0.description.0, alert.1), expected);
+    }
+}
+
+#[test]
 fn a_second_hello_without_a_retry_changes_nothing_and_is_noted() {
     let hello = &CLIENT[..5 + usize::from(u16::from_be_bytes([CLIENT[3], CLIENT[4]]))];
     let mut other = hello.to_vec();

@@ -156,7 +156,11 @@ impl Connection {
             |stream: &Option<Stream>, role| stream.as_ref().and_then(Stream::alert).map(|alert| (alert, role));
         let is_fatal = |alert: &(Alert, Role)| alert.0.level == AlertLevel::Fatal;
         let (by_server, by_client) = (alert_of(&server, Role::Server), alert_of(&client, Role::Client));
-        let fatal = by_server.filter(is_fatal).or(by_client.filter(is_fatal));
+        // Of two, the first: the other side may answer with one of its own. Nothing follows an alert that ends a handshake.
+        let fatal = match (by_server.filter(is_fatal), by_client.filter(is_fatal)) {
+            (Some(_), Some(by_client)) if client_side.last_ns() < server_side.last_ns() => Some(by_client),
+            (by_server, by_client) => by_server.or(by_client),
+        };
         let outcome = match (&fatal, &negotiated) {
             (Some(_), _) => Outcome::Alert,
             (None, Some(_)) => Outcome::ServerHello,
