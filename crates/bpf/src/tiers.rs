@@ -13,7 +13,7 @@ use libbpf_rs::{ErrorKind, Link, ProgramMut};
 use crate::load::{LoadError, ProbeReport, plain_report, report};
 use crate::select::{FileSelection, LibrarySelection, Selection};
 use crate::skel::{CryptoTraceSkel, OpenCryptoTraceSkel};
-use crate::trial::{fentry_is_refused, has_kprobes};
+use crate::trial::{counts_missed_returns, fentry_is_refused, has_kprobes};
 
 /// `enum ct_part` in abi.h.
 const PART_FILES: u8 = 1;
@@ -24,6 +24,9 @@ const PART_CRYPTO: u8 = 4;
 const SYS_EXIT: &str = "tp_btf:sys_exit";
 
 const NO_FENTRY: &str = "programs on kernel functions, or refuses them by a policy: --tier auto takes what there is";
+/// Of a kretprobe, see [`counts_missed_returns`].
+const UNCOUNTED: &str =
+    "before Linux 6.7 the kernel does not count the calls that a kretprobe misses, which it does while others block";
 const NO_KPROBES: &str = "kprobes: --tier auto takes what there is";
 const NO_FUNCTION: &str = "this kernel has no such function";
 
@@ -151,6 +154,8 @@ pub(crate) struct Plan {
     missing: Vec<&'static str>,
     choice: TierChoice,
     kprobes: bool,
+    /// Whether `auto` may take kprobes: only where what they miss is counted.
+    accountable: bool,
 }
 
 impl Plan {
@@ -160,13 +165,14 @@ impl Plan {
     /// When that is known not to be had.
     pub fn new(selection: &Selection) -> Result<Self, LoadError> {
         let kprobes = has_kprobes();
+        let accountable = kprobes && counts_missed_returns();
         match selection.tier {
             TierChoice::Fentry if fentry_is_refused() => return Err(LoadError::Unsupported { what: NO_FENTRY }),
             TierChoice::Kprobe if !kprobes => return Err(LoadError::Unsupported { what: NO_KPROBES }),
             _ => {}
         }
         let first = match selection.tier {
-            TierChoice::Auto if fentry_is_refused() => lower(Tier::FENTRY, kprobes),
+            TierChoice::Auto if fentry_is_refused() => lower(Tier::FENTRY, accountable),
             TierChoice::Auto | TierChoice::Fentry => Tier::FENTRY,
             TierChoice::Kprobe => Tier::KPROBE,
             TierChoice::Tracepoint => Tier::RAW_TRACEPOINT,
@@ -178,7 +184,7 @@ impl Plan {
             selection.kernel_crypto,
         ];
         let tiers = wanted.map(|wanted| wanted.then_some(first));
-        Ok(Self { tiers, missing: Vec::new(), choice: selection.tier, kprobes })
+        Ok(Self { tiers, missing: Vec::new(), choice: selection.tier, kprobes, accountable })
     }
 
     fn tier(&self, part: Part) -> Option<Tier> {
@@ -232,7 +238,7 @@ impl Plan {
 
     fn lower(&mut self, part: Part) {
         let tier = &mut self.tiers[part as usize];
-        *tier = tier.map(|tier| lower(tier, self.kprobes));
+        *tier = tier.map(|tier| lower(tier, self.accountable));
     }
 
     /// Whether any program is to be loaded for kprobes.
@@ -342,7 +348,13 @@ fn kretprobe(skel: &CryptoTraceSkel<'_>, function: &Function, kprobes: bool, lin
         Err(error) if function.optional && error.kind() == ErrorKind::NotFound => {
             plain_report(probe, Tier::KPROBE, target, ProbeState::SKIPPED, NO_FUNCTION)
         }
-        attached => report(probe, Tier::KPROBE, target, attached, links),
+        attached => {
+            let mut told = report(probe, Tier::KPROBE, target, attached, links);
+            if told.state == ProbeState::ATTACHED && !counts_missed_returns() {
+                UNCOUNTED.clone_into(&mut told.message);
+            }
+            told
+        }
     }
 }
 

@@ -70,10 +70,21 @@ pub(crate) fn lacks_loops() -> bool {
 /// allocates its entries as they come (`check_map_prog_compatibility` in kernel/bpf/verifier.c, until Linux 6.1). By the version:
 /// trying would leave the warning.
 pub(crate) fn warns_of_lazy_maps() -> bool {
+    is_older_than(6, 1)
+}
+
+/// Whether the kernel tells how many returns a kretprobe missed (`bpf_link_info.perf_event.kprobe.missed`, Linux 6.7). A
+/// kretprobe has room for a limited number of calls under way: twice the number of CPUs and at least ten, on older kernels
+/// without preemption as many as there are CPUs. As many opens that block, of anybody's, hide every other open.
+pub(crate) fn counts_missed_returns() -> bool {
+    !is_older_than(6, 7)
+}
+
+fn is_older_than(major: u32, minor: u32) -> bool {
     let uname = rustix::system::uname();
     let release = uname.release().to_string_lossy();
     let mut numbers = release.split(['.', '-']).map_while(|part| part.parse::<u32>().ok());
-    (numbers.next(), numbers.next()) < (Some(6), Some(1))
+    (numbers.next(), numbers.next()) < (Some(major), Some(minor))
 }
 
 /// Whether kernel functions can be probed by traps.

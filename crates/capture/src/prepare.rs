@@ -6,7 +6,7 @@ use std::path::Path;
 
 use anyhow::Context as _;
 use crypto_trace_bpf::{CommFilter, FileSelection, LibrarySelection, LoadError, ProbeReport, Programs, Selection};
-use crypto_trace_format::record::ProbeState;
+use crypto_trace_format::record::{ProbeState, Tier};
 
 use crate::args::{CaptureArgs, UsageError, When};
 use crate::exit::Failure;
@@ -197,6 +197,14 @@ pub(crate) fn load(
 pub(crate) fn check_probes(args: &CaptureArgs, probes: &[ProbeReport]) -> Result<(), Failure> {
     let failed = probes.iter().filter(|probe| probe.state == ProbeState::FAILED);
     let (optional, needed): (Vec<_>, Vec<_>) = failed.partition(|probe| args.may_lack(probe.probe));
+    // Of the tier that was asked for by name: `auto` does not take it where what it misses is not counted.
+    let uncounted = probes.iter().find(|probe| {
+        let by_kprobe = probe.tier == Tier::KPROBE && probe.state == ProbeState::ATTACHED;
+        by_kprobe && probe.probe != "kernel_crypto" && !probe.message.is_empty()
+    });
+    if let Some(probe) = uncounted {
+        say::warning(&format!("{} on {}: {}", probe.probe, probe.target, probe.message));
+    }
     for probe in optional {
         say::warning(&format!("no {} on {}: {}", probe.probe, probe.target, probe.message));
     }
