@@ -247,6 +247,10 @@ impl Programs {
         if warns_of_lazy_maps() && (plan.needs_kprobes() || selection.library_calls.is_some()) {
             fill_maps_ahead(&mut open).map_err(|e| LoadError::new("size the maps", e))?;
         }
+        if selection.comms.is_empty() {
+            let size = open.maps.images.set_max_entries(1);
+            size.map_err(|e| LoadError::new("size the maps", e))?;
+        }
         let set = |e| LoadError::new("size the ring buffers", e);
         open.maps.lifecycle_ring.set_max_entries(rings.lifecycle_bytes).map_err(set)?;
         open.maps.events_ring.set_max_entries(rings.events_bytes).map_err(set)?;
@@ -329,6 +333,26 @@ impl Programs {
             .targets
             .update(&tgid.to_ne_bytes(), &[value], MapFlags::ANY)
             .map_err(|e| LoadError::new("add a process to the filter", e))
+    }
+
+    /// Says that the executable of a process that was there before has a wanted name. The programs find that out themselves,
+    /// except of one that does nothing but end.
+    ///
+    /// # Errors
+    /// When the kernel refuses.
+    pub fn add_image(&self, tgid: u32) -> Result<(), LoadError> {
+        let mut value = [0; size_of::<types::ct_image>()];
+        let at = offset_of!(types::ct_image, wanted);
+        if let Some(wanted) = value.get_mut(at..at + size_of::<u64>()) {
+            wanted.copy_from_slice(&1u64.to_ne_bytes());
+        }
+        let images = &self.skel.maps.images;
+        match images.update(&tgid.to_ne_bytes(), &value, MapFlags::NO_EXIST) {
+            Err(error) if error.kind() != ErrorKind::AlreadyExists => {
+                Err(LoadError::new("add a process to the filter", error))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Makes a process the owner of a listening socket, and of the connections accepted from it from now on.

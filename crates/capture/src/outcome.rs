@@ -97,7 +97,11 @@ pub(crate) fn tell_outcome(args: &CaptureArgs, outcome: &Outcome, stop: Stop) {
 /// Tells which processes there are whose names come near one that nothing was recorded of.
 fn tell_nearest(wanted: &str) {
     let Ok(processes) = procfs::process::all_processes() else { return };
-    let names = processes.flatten().filter_map(|process| process.stat().ok()).map(|stat| stat.comm);
+    // By either name they are selected.
+    let names = processes.flatten().flat_map(|process| {
+        let exe = process.exe().ok().and_then(|path| Some(path.file_name()?.to_string_lossy().into_owned()));
+        process.stat().ok().map(|stat| stat.comm).into_iter().chain(exe)
+    });
     let mut names: Vec<(usize, String)> = names.map(|name| (distance(wanted, &name), name)).collect();
     names.sort();
     names.dedup();

@@ -4,7 +4,7 @@
 //! Processes come and go while /proc is read: one that vanishes half-way is left out, for its exit is in the ring.
 
 use std::collections::HashSet;
-use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::PathBuf;
 
@@ -38,7 +38,7 @@ pub struct TableFilter {
     pub targets: Option<Targets>,
     /// Only these process ids; any, if empty.
     pub pids: Vec<u32>,
-    /// Only names that contain one of these.
+    /// Only those whose name contains one of these, or that of whose executable does.
     pub names: Vec<String>,
     /// Only these user ids.
     pub uids: Vec<u32>,
@@ -157,10 +157,11 @@ impl TableFilter {
         });
     }
 
-    /// Record headers of the selected processes.
-    pub fn headers(&self) -> Vec<Header> {
+    /// The selected processes: record headers, and file names of their executables.
+    pub fn selected(&self) -> Vec<(Header, Vec<u8>)> {
         let processes = self.candidates().into_iter().filter_map(|pid| Process::new(pid).ok());
-        processes.filter_map(|process| self.read(&process).ok()?).map(|found| found.header).collect()
+        let found = processes.filter_map(|process| self.read(&process).ok()?);
+        found.map(|found| (found.header, catalog::file_name(&found.exe).to_vec())).collect()
     }
 
     /// Processes that are there and not ruled out by their id.
@@ -222,9 +223,9 @@ impl TableFilter {
         for (to, from) in comm.iter_mut().take(15).zip(stat.comm.bytes()) {
             *to = from;
         }
+        let exe = std::cell::LazyCell::new(|| executable(process));
         let named = |name: &String| {
-            let name = name.as_bytes();
-            trim_comm(&comm).windows(name.len()).any(|part| part == name)
+            contains(trim_comm(&comm), name) || contains(catalog::file_name(&exe.0), name)
         };
         let cgroup = process
             .cgroups()
@@ -256,9 +257,8 @@ impl TableFilter {
         }
         let path =
             |result: ProcResult<PathBuf>| result.map(|path| path.as_os_str().as_bytes().to_vec()).unwrap_or_default();
-        let mut exe = path(process.exe());
-        if let Some(deleted) = exe.strip_suffix(b" (deleted)") {
-            exe = deleted.to_vec();
+        let (exe, deleted) = executable(process);
+        if deleted {
             record_flags |= flags::UNLINKED;
         }
         let namespace = |name: &str| {
@@ -298,6 +298,20 @@ impl TableFilter {
             cwd: path(process.cwd()),
             cgroup: cgroup.into_bytes(),
         }))
+    }
+}
+
+/// Whether a name contains a part.
+pub fn contains(name: &[u8], part: &str) -> bool {
+    name.windows(part.len()).any(|window| window == part.as_bytes())
+}
+
+/// The path of a process's executable, and whether it was deleted; no path where there is none, or it may not be seen.
+fn executable(process: &Process) -> (Vec<u8>, bool) {
+    let path = process.exe().map(|path| path.into_os_string().into_vec()).unwrap_or_default();
+    match path.strip_suffix(b" (deleted)") {
+        Some(deleted) => (deleted.to_vec(), true),
+        None => (path, false),
     }
 }
 

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use crypto_trace_bpf::{ListenerOwner, LoadError, Programs};
-use crypto_trace_format::record::{Header, ProbeState};
+use crypto_trace_format::record::{Header, ProbeState, trim_comm};
 use rustix::event::epoll;
 use rustix::process::Signal;
 
@@ -25,7 +25,7 @@ use crate::libraries::{Counts, Libraries, Notices};
 use crate::outcome::{Outcome, Stop, exit_code, tell_outcome, tell_probes};
 use crate::prepare::{add_descendants, check_probes, libraries, load, selection, table_filter, tls_cgroups};
 use crate::privacy::Privacy;
-use crate::process_table::{Table, TableFilter};
+use crate::process_table::{Table, TableFilter, contains};
 use crate::random::RandomTally;
 use crate::renderer::{Renderer, RendererCommand};
 use crate::report::{Numbers, Reporter};
@@ -133,10 +133,8 @@ pub fn capture(args: &CaptureArgs, destination: &Destination<'_>) -> Result<u8, 
         // One that ends before the table proper is read has events all the same.
         table.encode(&mut before);
     }
-    let selects = !args.pid.is_empty() || !args.name.is_empty() || !args.uid.is_empty();
-    if !selection.tls_cgroups.is_empty() && selects {
-        // Without such a filter everything that arrives is recorded, whosever it is.
-        own_listeners(&programs, &table);
+    if !args.pid.is_empty() || !args.name.is_empty() || !args.uid.is_empty() {
+        tell_programs(args, &programs, &table, !selection.tls_cgroups.is_empty());
     }
     let mut probes = programs.attach(&selection.tls_cgroups);
     probes.append(&mut failures);
@@ -544,10 +542,26 @@ impl Session {
     }
 }
 
-/// Tells the programs whose the listening sockets of selected processes are.
-fn own_listeners(programs: &Programs, table: &TableFilter) {
-    for Header { tgid, start_ns, uid, gid, comm, .. } in table.headers() {
-        let _ = listeners::own(programs, &ListenerOwner { tgid, start_ns, uid, gid, comm });
+/// Tells the programs what they cannot see of the selected processes that are there: that their executables have a wanted name,
+/// and whose their listening sockets are; without such a selection everything that arrives is recorded, whosever it is. Names
+/// that nothing has yet are told to people: it may be a wrong one.
+fn tell_programs(args: &CaptureArgs, programs: &Programs, table: &TableFilter, tls: bool) {
+    let selected = table.selected();
+    for (Header { tgid, start_ns, uid, gid, comm, .. }, _) in &selected {
+        if !args.name.is_empty() {
+            // Refused only when memory is short; then it is known from the first that it does.
+            let _ = programs.add_image(*tgid);
+        }
+        if tls {
+            let owner = ListenerOwner { tgid: *tgid, start_ns: *start_ns, uid: *uid, gid: *gid, comm: *comm };
+            let _ = listeners::own(programs, &owner);
+        }
+    }
+    let has = |name: &str| {
+        selected.iter().any(|(header, exe)| contains(trim_comm(&header.comm), name) || contains(exe, name))
+    };
+    for name in args.name.iter().filter(|name| !args.quiet && !has(name)) {
+        say::info(&format!("waiting for {name:?}: nothing that runs now matches -n {name}"));
     }
 }
 

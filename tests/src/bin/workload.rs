@@ -98,6 +98,8 @@ impl Workload {
             "rm" => must_zero(|path| unsafe { libc::unlink(path) }, &self.next()),
             // SAFETY: the string lives until the call returns.
             "umount" => must_zero(|path| unsafe { libc::umount2(path, libc::MNT_DETACH) }, &self.next()),
+            // SAFETY: the string lives until the call returns, which reads 15 bytes of it.
+            "comm" => must_zero(|name| unsafe { libc::prctl(libc::PR_SET_NAME, name) }, &self.next()),
             "bind" => self.bind(),
             "setuid" => self.setuid(),
             "ready" if self.complain => complain("ready"),

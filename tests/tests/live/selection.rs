@@ -98,6 +98,58 @@ fn by_name_those_that_contain_it_and_no_other() {
     assert_eq!(opened(&trace), ["a.pem", "c.pem"]);
 }
 
+/// Node calls its main thread `node-MainThread`, and others call theirs something else altogether: `-n` missed such a service
+/// without a word. It is known by its executable's name, of which more than the first 15 bytes count.
+#[test]
+fn by_name_a_program_that_renamed_itself() {
+    let Some(_permit) = live() else { return };
+    let (_keep, dir) = directory();
+    let [before, forked, later, gone, other] =
+        ["before.pem", "forked.pem", "later.pem", "gone.pem", "other.pem"].map(|name| touch(&dir.join(name)));
+    let name = format!("n{}ct", std::process::id() % 100_000);
+    let program = workload_as(&dir, &format!("a-long-first-part-{name}"));
+    let unnamed = workload_as(&dir, "unnamed");
+    let renamed = || words!["comm", "MainThread"];
+    let ready = words!["complain", "ready", "wait"];
+    // There before: renamed long since, with a child that does not exec, and an end.
+    let steps = [&renamed()[..], &ready, &open(&before), &words!["child"], &open(&forked)].concat();
+    let first = Process::spawn(Command::new(&program).args(steps).stdin(Stdio::piped()));
+    // ... and does nothing but end.
+    let idle = Process::spawn(Command::new(&program).args([&renamed()[..], &ready].concat()).stdin(Stdio::piped()));
+    // Another program becomes it, renames itself, and becomes another one.
+    let becomes = [&words!["exec", program][..], &renamed(), &open(&later), &words!["exec", unnamed], &open(&gone)];
+    let second = waiting(&unnamed, becomes.concat());
+    let third = waiting(&unnamed, open(&other));
+    first.wait_for("ready");
+    idle.wait_for("ready");
+    let ends = idle.pid();
+    let running = Capture::new().options(["-n", "surely-not-it", "-n", &name]).start();
+    running.wait_until("those that were there before", |trace| trace.infos().len() == 2);
+    for process in [first, idle, second, third] {
+        assert_eq!(process.finish().code(), 0);
+    }
+    let trace = running.stop(Signal::TERM).trace();
+    assert_eq!(opened(&trace), ["before.pem", "forked.pem", "later.pem"]);
+    let exits: Vec<_> = trace.exits().iter().map(|(event, _)| event.header.tgid).collect();
+    assert!(exits.len() == 3 && exits.contains(&ends), "{ends}: {exits:?}");
+}
+
+/// A name that nothing has is no error, as what has it may come; but it may be a wrong one.
+#[test]
+fn a_name_that_nothing_has_yet_is_told_when_the_capture_begins() {
+    let Some(_permit) = live() else { return };
+    let (_keep, dir) = directory();
+    let name = format!("w{}ct", std::process::id() % 100_000);
+    let program = workload_as(&dir, &format!("{name}-there"));
+    let there = waiting(&program, words!["comm", "other"]);
+    let absent = format!("{name}-not");
+    let running = Capture::new().options(["-n", &name, "-n", &absent]).start();
+    assert_eq!(there.finish().code(), 0);
+    let done = running.stop(Signal::TERM);
+    let waits = |name: &str| done.stderr.contains(&format!("waiting for {name:?}: nothing that runs now matches"));
+    assert!(waits(&absent) && !waits(&name), "{}", done.stderr);
+}
+
 #[test]
 fn by_name_what_they_start_only_when_asked_for() {
     let Some(_permit) = live() else { return };

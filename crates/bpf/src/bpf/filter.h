@@ -44,6 +44,88 @@ static __always_inline int comm_wanted(struct task_struct *task)
 	return comm_contains((const char *)comm);
 }
 
+struct ct_name_part {
+	__u64 name; /* where it is, as a plain number */
+	__u32 len;
+	int found;
+};
+
+static __noinline long name_step(__u32 at, void *ctx)
+{
+	struct ct_name_part *part = ctx;
+	__u64 low = read8((const void *)(part->name + at));
+	__u64 high = read8((const void *)(part->name + at + 8));
+	__u32 i;
+
+	if (at >= part->len)
+		return 1;
+#pragma clang loop unroll(disable)
+	for (i = 0; i < CT_MAX_COMM_FILTERS; i++) {
+		const volatile struct ct_comm_filter *f = &cfg.comms[i];
+
+		if (i >= cfg.comm_count)
+			break;
+		if ((low & f->mask[0]) == f->bytes[0] && (high & f->mask[1]) == f->bytes[1] && at + f->len <= part->len) {
+			part->found = 1;
+			return 1;
+		}
+	}
+	return 0;
+}
+
+/* Whether the `len` bytes of a file name contain one of the wanted names. A global function: verified once. */
+__noinline int name_contains(__u64 name, __u32 len)
+{
+	struct ct_name_part part = { .name = name, .len = len };
+
+#ifndef CT_OLD_KERNEL
+	bpf_loop(CT_COMPONENT_MAX, name_step, &part, 0);
+#else
+#pragma clang loop unroll(disable)
+	for (__u32 at = 0; at < CT_COMPONENT_MAX; at++) {
+		if (name_step(at, &part))
+			break;
+	}
+#endif
+	return part.found;
+}
+
+/*
+ * Whether the current process runs an executable whose name contains one of the wanted names: programs that rename themselves
+ * are known by it. A name is looked at once for each executable that a process runs. One that exits has none any more, so it is
+ * judged by what it ran last. A global function: verified once.
+ */
+__noinline int exe_wanted(void)
+{
+	struct task_struct *task = current_task();
+	__u64 start_ns = READ(task, group_leader, start_boottime);
+	struct file *exe = READ(task, mm, exe_file);
+	struct ct_image *image;
+	struct qstr name;
+	__u32 tgid = GET(task, tgid);
+
+	image = bpf_map_lookup_elem(&images, &tgid);
+	if (!exe)
+		return image && (image->start_ns == start_ns || !image->start_ns) && image->wanted;
+	if (image && image->exe == (__u64)exe && image->start_ns == start_ns)
+		return image->wanted != 0;
+	if (!image) {
+		bpf_map_update_elem(&images, &tgid, (const void *)&no_image, BPF_ANY);
+		image = bpf_map_lookup_elem(&images, &tgid);
+	}
+	if (!image) {
+		/* Not judged; but said. */
+		count(CT_COUNTER_UNREADABLE);
+		return 0;
+	}
+	name = name_of(READ(exe, f_path.dentry));
+	*(volatile __u64 *)&image->name = (__u64)name.name;
+	image->wanted = name_contains(*(volatile __u64 *)&image->name, name.len);
+	image->start_ns = start_ns;
+	image->exe = (__u64)exe;
+	return image->wanted != 0;
+}
+
 static __always_inline int cgroup_wanted(void)
 {
 	__u32 i;
@@ -68,7 +150,7 @@ static __always_inline int add_target(__u32 tgid)
 	return 1;
 }
 
-/* By process id and name alone: the part of the selection that children inherit. */
+/* By process id and name alone: the part of the selection that children inherit. `task` is of the current process. */
 static __always_inline int tree_wanted(struct task_struct *task, __u32 tgid)
 {
 	__u8 *target = NULL;
@@ -81,7 +163,7 @@ static __always_inline int tree_wanted(struct task_struct *task, __u32 tgid)
 		return 1;
 	if (cfg.filter_tgid && !target)
 		return 0;
-	if (cfg.comm_count && !comm_wanted(task))
+	if (cfg.comm_count && !comm_wanted(task) && !exe_wanted())
 		return 0;
 	if (cfg.comm_count && cfg.follow_children)
 		add_target(tgid);

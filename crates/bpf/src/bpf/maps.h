@@ -41,6 +41,27 @@ struct {
 	__type(value, __u8);
 } targets SEC(".maps");
 
+/*
+ * Whether the executables of processes have a wanted name, as exe_wanted() in filter.h found. Entries of user space have no more
+ * than `wanted`: of processes that were there before, and may end before they are judged.
+ */
+struct ct_image {
+	__u64 start_ns;
+	__u64 exe;  /* the file's address */
+	__u64 name; /* its name's */
+	__u64 wanted;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 8192);
+	__type(key, __u32);
+	__type(value, struct ct_image);
+} images SEC(".maps");
+
+/* What an entry begins as; tells user space its layout as well. */
+const volatile struct ct_image no_image = {};
+
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(max_entries, 1024);
