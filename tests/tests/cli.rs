@@ -16,11 +16,12 @@ fn capture(line: &str) -> Finished {
     run(Command::new(capture_binary()).args(line.split_whitespace()).stdin(Stdio::null()))
 }
 
-/// The command line is refused with exit code 2, `message` on standard error and nothing on standard output.
+/// The command line is refused with exit code 2 (125 where it names a command, whose own code 2 could be), `message` on standard error and nothing on standard output.
 #[track_caller]
 fn refused(line: &str, message: &str) {
     let done = capture(line);
-    assert_eq!(done.code(), 2, "{line}: {}", done.stderr);
+    let code = if line.contains(" -- ") { 125 } else { 2 };
+    assert_eq!(done.code(), code, "{line}: {}", done.stderr);
     assert!(done.stderr.contains(message), "{line} should say `{message}`: {}", done.stderr);
     assert!(!done.stderr.contains("panicked") && done.stdout.is_empty(), "{line}: {}", done.stderr);
 }
@@ -49,6 +50,50 @@ fn the_help_of_record_tells_the_exit_codes() {
     for code in ["0 ok", "1 failure", "2 usage", "3 privileges missing", "4 the kernel lacks", "5 the BPF programs"] {
         assert!(help.contains(code), "{code}: {help}");
     }
+    let words: Vec<_> = help.split_whitespace().collect();
+    for code in ["125 for any failure", "126 when the command cannot be run", "127 when it is not found"] {
+        assert!(words.join(" ").contains(code), "{code}: {help}");
+    }
+}
+
+/// A script could not tell a recording that failed from a command that did: both ended with 1, 2, 3…
+#[test]
+fn a_failure_of_the_recording_is_told_apart_from_the_commands_own_codes() {
+    let Some(_permit) = live() else { return };
+    let directory = tempfile::tempdir().unwrap();
+    let dir = directory.path();
+    std::fs::write(dir.join("not-executable"), "").unwrap();
+    std::fs::write(dir.join("file"), "").unwrap();
+    let ends = |output: &str, options: &[&str], command: &[&str]| {
+        let mut capture = Command::new(capture_binary());
+        capture.current_dir(dir).args(["record", "-q", "-o", output]).args(options);
+        if !command.is_empty() {
+            capture.arg("--").args(command);
+        }
+        run(capture.stdin(Stdio::null())).code()
+    };
+    // The command's own, whatever they are.
+    for own in ["0", "1", "2", "5", "125", "126", "255"] {
+        assert_eq!(ends("own", &[], &["sh", "-c", &format!("exit {own}")]).to_string(), own);
+    }
+    assert_eq!(ends("own", &[], &["sh", "-c", "kill -9 $$"]), 128 + 9);
+    assert_eq!(ends("own", &[], &["./not-executable"]), 126);
+    assert_eq!(ends("own", &[], &["./nowhere"]), 127);
+    assert_eq!(ends("own", &[], &["surely-no-such-program"]), 127);
+    // The recording's; without a command, as ever.
+    for (output, options, alone) in [
+        ("file/below", &["-d", "1"][..], 1),
+        ("own", &["--ring-size", "5000"], 2),
+        ("own", &["--no-such-option"], 2),
+        ("own", &["--config", "nowhere.toml"], 1),
+        ("own", &["--metrics-file", "."], 1),
+    ] {
+        assert_eq!(ends(output, options, &["true"]), 125, "{options:?}");
+        assert_eq!(ends(output, options, &[]), alone, "{options:?}");
+    }
+    // What asks for no command has none.
+    assert_eq!(capture("doctor -- true").code(), 2);
+    assert_eq!(capture("record --help -- true").code(), 0);
 }
 
 #[test]
@@ -130,11 +175,15 @@ fn without_privileges_it_says_which_are_missing_and_writes_nothing() {
         let Some(mut command) = as_nobody(&held) else { return };
         let out = directory.path().join("out");
         let made = directory.path().join("made");
-        let done = run(command.arg(&program).args(["record", "-o"]).arg(&out).args(["--", "touch"]).arg(&made));
-        assert_eq!(done.code(), 3, "{}", done.stderr);
-        assert!(done.stderr.contains("needs CAP_BPF and CAP_PERFMON, or root"), "{}", done.stderr);
-        assert!(done.stderr.contains(missing) && done.stderr.contains("sudo"), "{}", done.stderr);
-        assert!(!out.exists() && !made.exists() && done.stdout.is_empty());
+        command.arg(&program).args(["record", "-o"]).arg(&out);
+        let without = run(&mut command);
+        let with_command = run(command.args(["--", "touch"]).arg(&made));
+        for (done, code) in [(without, 3), (with_command, 125)] {
+            assert_eq!(done.code(), code, "{}", done.stderr);
+            assert!(done.stderr.contains("needs CAP_BPF and CAP_PERFMON, or root"), "{}", done.stderr);
+            assert!(done.stderr.contains(missing) && done.stderr.contains("sudo"), "{}", done.stderr);
+            assert!(!out.exists() && !made.exists() && done.stdout.is_empty());
+        }
     }
 }
 
@@ -163,7 +212,7 @@ fn a_tier_that_is_asked_for_is_had_or_refused() {
         ("kprobe", Some("lacks kprobes")),
         ("fentry", Some("lacks programs on kernel functions")),
     ] {
-        let done = Capture::new().options(["--tier", tier]).command(["true"]).run();
+        let done = Capture::new().options(["--tier", tier, "-d", "300ms"]).run();
         let attached = "file_open, lib_load: attached (raw_tracepoint, ";
         match (done.code(), lacking) {
             (0, _) if tier == "tracepoint" => assert!(done.stderr.contains(attached), "{}", done.stderr),
@@ -181,11 +230,11 @@ fn in_a_pid_namespace_selection_by_process_is_refused() {
     let Some(_permit) = live() else { return };
     let directory = tempfile::tempdir().unwrap();
     let out = directory.path().join("out");
-    for what in [["-p", "1"], ["--", "true"]] {
+    for (what, code) in [(["-p", "1"], 4), (["--", "true"], 125)] {
         let mut command = Command::new("unshare");
         command.args(["--pid", "--fork"]).arg(capture_binary()).args(["record", "-o"]).arg(&out).args(what);
         let done = run(&mut command);
-        assert_eq!(done.code(), 4, "{}", done.stderr);
+        assert_eq!(done.code(), code, "{}", done.stderr);
         assert!(done.stderr.contains("PID namespace") && done.stderr.contains("--cgroup"), "{}", done.stderr);
         assert!(!out.exists());
     }

@@ -169,18 +169,23 @@ fn a_configuration_that_is_wrong_is_refused_with_line_and_key() {
         std::fs::write(&config, text).unwrap();
         run(Command::new(capture_binary()).args(["record", "--check", "--config"]).arg(&config))
     };
-    let right = check(EXAMPLE);
+    // As large as the disk of this machine may be.
+    let right = check(&EXAMPLE.replace("10GiB", "100MiB"));
     assert_eq!(right.code(), 0, "{}", right.stderr);
     assert!(right.stderr.contains(": ok"), "{}", right.stderr);
     // Each key of the example, as it would be without its comment sign.
     for line in EXAMPLE.lines().filter_map(|line| line.strip_prefix('#')).filter(|line| !line.starts_with(' ')) {
-        let with = match line.split_once(' ').unwrap().0 {
+        let key = line.split_once(' ').unwrap().0;
+        let with = match key {
             "follow-children" => "pid = [1]\n",
             "api-budget" => "api = true\n",
             _ => "",
         };
         let done = check(&format!("output = \"x\"\n{with}{line}\n"));
-        assert_eq!(done.code(), 0, "{line}: {}", done.stderr);
+        // These name what may not be on this machine, and then that is said.
+        let named = matches!(key, "metrics-file" | "cgroup");
+        let absent = named && done.code() == 1 && done.stderr.contains(&format!("capture.toml: {key}: "));
+        assert!(done.code() == 0 || absent, "{line}: {}", done.stderr);
     }
     for (text, told) in [
         ("output = \"x\"\nsegmnt-age = \"1h\"\n", ":2: segmnt-age: is no option of record; did you mean segment-age?"),
@@ -196,4 +201,127 @@ fn a_configuration_that_is_wrong_is_refused_with_line_and_key() {
     assert_eq!(absent.code(), 1, "{}", absent.stderr);
     assert!(absent.stderr.contains("/nonexistent.toml: cannot be read"), "{}", absent.stderr);
     assert!(Path::new(&config).exists());
+}
+
+/// A configuration with a directory that is not there was `ok`, and the service failed at its start.
+#[test]
+fn a_check_finds_paths_and_cgroups_that_are_not_there_and_sizes_that_cannot_be() {
+    let directory = directory();
+    let dir = directory.path();
+    let config = dir.join("capture.toml");
+    std::fs::write(dir.join("file"), "").unwrap();
+    let check = |text: &str| {
+        std::fs::write(&config, text).unwrap();
+        let mut command = Command::new(capture_binary());
+        run(command.current_dir(dir).args(["record", "--check", "--config"]).arg(&config))
+    };
+    let cgroup_root = ["cgroup", "cgroup/unified"].map(|path| Path::new("/sys/fs").join(path).join("cgroup.procs"));
+    for (text, told) in [
+        ("output = \"file\"", "output: file is there, and no directory"),
+        ("output = \"file/below\"", "output: file/below: file is no directory"),
+        ("output = \"none/x.ctseg\"", "output: none/x.ctseg: there is no directory none"),
+        ("output = \"x\"\nmetrics-file = \"none/x.prom\"", "metrics-file: there is no directory none"),
+        ("output = \"x\"\nmetrics-file = \"/\"", "metrics-file: / is a directory: name a file in it"),
+        ("output = \"x\"\ncgroup = [\"/surely/not\"]", "cgroup: "),
+        ("output = \"x\"\nretain-bytes = \"1MiB\"", "retain-bytes: 1.0 MiB is less than one segment"),
+        ("output = \"x\"\nretain-bytes = \"9999TiB\"", "retain-bytes: 9999.0 TiB is more than the whole file system"),
+    ] {
+        let done = check(text);
+        assert_eq!(done.code(), 1, "{text}: {}", done.stderr);
+        assert!(done.stderr.contains(&format!("capture.toml: {told}")), "{text}: {}", done.stderr);
+        assert!(!done.stderr.contains(": ok"), "{text}: {}", done.stderr);
+    }
+    for text in
+        ["output = \"a/b/c\"", "output = \".\"", "output = \"x.ctseg\"\nmetrics-file = \"x.prom\"", "output = \"-\""]
+    {
+        let done = check(text);
+        assert_eq!(done.code(), 0, "{text}: {}", done.stderr);
+    }
+    if cgroup_root.iter().any(|file| file.exists()) {
+        assert_eq!(check("output = \"x\"\ncgroup = [\"/\"]").code(), 0);
+    }
+    let names: BTreeSet<_> = std::fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert_eq!(names, ["capture.toml", "file"].map(Into::into).into(), "nothing is made");
+}
+
+/// The example's metrics file was below a directory that the unit may not write to.
+#[test]
+fn the_paths_of_the_example_are_those_the_unit_may_write_to() {
+    let of = |key: &str| UNIT.lines().filter_map(|line| line.strip_prefix(key)).collect::<Vec<_>>();
+    assert_eq!(of("ProtectSystem="), ["strict"]);
+    let mut writable: Vec<_> =
+        of("ReadWritePaths=").iter().map(|path| path.trim_start_matches('-').to_owned()).collect();
+    writable.extend(of("LogsDirectory=").iter().map(|name| format!("/var/log/{name}")));
+    writable.extend(of("RuntimeDirectory=").iter().map(|name| format!("/run/{name}")));
+    let keys = |key: &str| {
+        let line = EXAMPLE.lines().find_map(|line| line.trim_start_matches('#').strip_prefix(&format!("{key} = \"")));
+        line.unwrap().trim_end_matches('"').to_owned()
+    };
+    for key in ["output", "metrics-file"] {
+        let path = keys(key);
+        assert!(writable.iter().any(|directory| Path::new(&path).starts_with(directory)), "{key}: {path} {writable:?}");
+    }
+    assert!(
+        of("ReadWritePaths=").iter().all(|path| path.starts_with('-')),
+        "a host without it has a service all the same"
+    );
+}
+
+/// Numbers that the service alone may read are of no use to node_exporter; and its umask is 0027.
+#[test]
+fn the_metrics_file_is_for_whoever_collects_it() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let Some(_permit) = live() else { return };
+    let directory = directory();
+    let [metrics, rec] = ["x.prom", "rec"].map(|name| directory.path().join(name));
+    let mut command = Command::new("sh");
+    command.args(["-c", "umask 0027; exec \"$@\"", "sh"]).arg(capture_binary()).args(["record", "-q", "-o"]).arg(&rec);
+    let done = run(command.arg("--metrics-file").arg(&metrics).args(["--", "true"]));
+    assert_eq!(done.code(), 0, "{}", done.stderr);
+    assert_eq!(std::fs::metadata(&metrics).unwrap().permissions().mode() & 0o777, 0o644);
+}
+
+/// After an upgrade the old program recorded on, until the next boot.
+#[test]
+fn an_upgrade_restarts_a_service_that_runs_and_starts_none() {
+    let directory = directory();
+    let packaging = Path::new(env!("CARGO_MANIFEST_DIR")).join("../packaging").canonicalize().unwrap();
+    let calls = directory.path().join("calls");
+    // In a mount namespace where systemd seems to run, and where what the scripts call says that it was called, and does nothing.
+    let inside = "mount -t tmpfs none /run && mkdir -p /run/systemd/system /run/stub || exit 99
+        for name in systemctl systemd-sysusers getent groupadd; do
+            printf '#!/bin/sh\\necho \"%s $*\" >>\"$CALLS\"\\n' $name >/run/stub/$name
+            chmod +x /run/stub/$name
+        done
+        PATH=/run/stub:$PATH exec /bin/sh -e \"$@\"";
+    let calls_of = |script: &str, arguments: &[&str]| {
+        let _ = std::fs::remove_file(&calls);
+        let mut command = Command::new("unshare");
+        command.args(["--mount", "sh", "-c", inside, "sh"]).arg(packaging.join(script)).args(arguments);
+        let done = run(command.env("CALLS", &calls));
+        if done.code() == 99 || done.stderr.contains("unshare failed") {
+            return None;
+        }
+        assert_eq!(done.code(), 0, "{script} {arguments:?}: {}", done.stderr);
+        let said = std::fs::read_to_string(&calls).unwrap_or_default();
+        Some(said.lines().filter(|line| line.starts_with("systemctl")).map(str::to_owned).collect::<Vec<_>>())
+    };
+    let reload = "systemctl daemon-reload";
+    let restart = "systemctl try-restart crypto-trace-capture.service";
+    let stop = "systemctl --no-reload disable --now crypto-trace-capture.service";
+    for (script, arguments, expected) in [
+        ("deb/postinst", &["configure", ""][..], &[reload][..]),
+        ("deb/postinst", &["configure"], &[reload]),
+        ("deb/postinst", &["configure", "0.1.0"], &[reload, restart]),
+        ("deb/postinst", &["abort-upgrade", "0.1.0"], &[]),
+        ("deb/prerm", &["upgrade", "0.2.0"], &[]),
+        ("deb/prerm", &["remove"], &[stop]),
+        ("rpm/post", &["1"], &[reload]),
+        ("rpm/post", &["2"], &[reload, restart]),
+        ("rpm/preun", &["1"], &[]),
+        ("rpm/preun", &["0"], &[stop]),
+    ] {
+        let Some(called) = calls_of(script, arguments) else { return skip("cannot mount in a mount namespace") };
+        assert_eq!(called, expected, "{script} {arguments:?}");
+    }
 }

@@ -70,7 +70,7 @@ Examples:
   crypto-trace-capture monitor -o events.json -f json-array -- ./deploy.sh
   crypto-trace-capture monitor --type tls_handshake | jq -r .server_name
 
-Exit codes: as of record; 1 also when what renders the events failed.";
+Exit codes: as of record; 1 (with a command: 125) also when what renders the events failed.";
 
 const FILES_EXAMPLES: &str = "\
 Examples:
@@ -97,7 +97,7 @@ Examples:
   crypto-trace-capture profile -n nginx -d 60 -o nginx.json      all processes of that name
   crypto-trace-capture profile -f summary -- curl https://localhost
 
-Exit codes: as of record; 1 also when what renders the profile failed.";
+Exit codes: as of record; 1 (with a command: 125) also when what renders the profile failed.";
 
 const SNAPSHOT_EXAMPLES: &str = "\
 Examples:
@@ -127,8 +127,9 @@ Examples:
   crypto-trace-capture record -o - -p 1234 | crypto-trace-analyze events -
   crypto-trace-capture record --config /etc/crypto-trace/capture.toml --check
 
-Exit codes: 0 ok (with a command: the command's own), 1 failure, 2 usage, 3 privileges missing,
-4 the kernel lacks something, 5 the BPF programs could not be loaded or attached.";
+Exit codes: 0 ok, 1 failure, 2 usage, 3 privileges missing, 4 the kernel lacks something, 5 the BPF programs could
+not be loaded or attached. With a command they are as those of env and timeout: the command's own (128 plus its number
+for a signal), 125 for any failure of the recording, 126 when the command cannot be run, 127 when it is not found.";
 
 /// Whether to do something.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -210,7 +211,7 @@ pub struct RecordArgs {
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
 
-    /// With --config: only say whether the file is right
+    /// With --config: only say whether the file is right, the paths and cgroups it names are there, and its sizes are possible
     #[arg(long, requires = "config")]
     pub check: bool,
 

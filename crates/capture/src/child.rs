@@ -16,29 +16,26 @@ use rustix::process::{
     waitpid,
 };
 
+use crate::exit;
 use crate::signals::Signals;
 
 /// Name of the hidden command that is the gate.
 pub const GATE_COMMAND: &str = "__gate";
 
-/// Exit code of a command that could not be started, as shells have it.
-const EXIT_NOT_FOUND: u8 = 127;
-const EXIT_NOT_EXECUTABLE: u8 = 126;
-
 /// Runs as the gate: stops, and when continued becomes the command. Returns the exit code when it cannot.
 pub fn run_gate(command: &[OsString]) -> u8 {
-    let Some((program, args)) = command.split_first() else { return EXIT_NOT_FOUND };
+    let Some((program, args)) = command.split_first() else { return exit::COMMAND_NOT_FOUND };
     // Nobody would continue it if the capture died now; once it is the command, it outlives the capture.
     let stopped = set_parent_process_death_signal(Some(Signal::KILL))
         .and_then(|()| kill_process(rustix::process::getpid(), Signal::STOP))
         .and_then(|()| set_parent_process_death_signal(None));
     if let Err(error) = stopped {
         crate::say::error(&format!("cannot wait for the recording to start: {error}"));
-        return EXIT_NOT_EXECUTABLE;
+        return exit::WITH_COMMAND;
     }
     let error = Command::new(program).args(args).exec();
     crate::say::error(&format!("cannot run {}: {error}", program.to_string_lossy()));
-    if error.kind() == io::ErrorKind::NotFound { EXIT_NOT_FOUND } else { EXIT_NOT_EXECUTABLE }
+    if error.kind() == io::ErrorKind::NotFound { exit::COMMAND_NOT_FOUND } else { exit::COMMAND_NOT_EXECUTABLE }
 }
 
 /// A command, started and stopped before its first instruction.

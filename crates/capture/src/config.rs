@@ -10,7 +10,7 @@ use clap::parser::ValueSource;
 use clap::{Arg, ArgAction, ArgMatches, CommandFactory as _, Parser as _};
 
 use crate::args::{Cli, UsageError};
-use crate::exit::Failure;
+use crate::exit::{self, Failure};
 
 /// Options that make no sense in a file.
 const NOT_IN_A_FILE: &[&str] = &["config", "check", "help", "version"];
@@ -26,11 +26,11 @@ pub fn complete(words: Vec<OsString>) -> Result<Cli, Failure> {
     // Most command lines name none, and are parsed once.
     let names_one = |word: &OsString| word == "--config" || word.as_encoded_bytes().starts_with(b"--config=");
     if !words.iter().any(names_one) {
-        return Ok(parse(words));
+        return Ok(parse(&words));
     }
     let matches = Cli::command().try_get_matches_from(&words);
     let file = matches.as_ref().ok().and_then(config_of);
-    let (Some((file, given)), Ok(_)) = (file, &matches) else { return Ok(parse(words)) };
+    let (Some((file, given)), Ok(_)) = (file, &matches) else { return Ok(parse(&words)) };
     let options = from_file(&file, given)?;
     // After the command's name, so that what follows takes their place or adds to them.
     let at = words.iter().position(|word| word == "record").map_or(words.len(), |at| at + 1);
@@ -40,8 +40,15 @@ pub fn complete(words: Vec<OsString>) -> Result<Cli, Failure> {
 }
 
 /// Ends the program when it is wrong or asks for help, as clap does.
-fn parse(words: Vec<OsString>) -> Cli {
-    Cli::parse_from(words)
+fn parse(words: &[OsString]) -> Cli {
+    Cli::try_parse_from(words).unwrap_or_else(|error| {
+        if error.use_stderr() && exit::runs_command(words) {
+            // That it cannot be said is no reason to say that it was well.
+            let _ = error.print();
+            std::process::exit(exit::WITH_COMMAND.into());
+        }
+        error.exit()
+    })
 }
 
 /// The file that is named, and the options of `record` that are given.

@@ -133,6 +133,6 @@ fn files(args: &RecordArgs, meta: SegmentMeta) -> Result<Sink, Failure> {
 }
 
 /// Whether the output names a file rather than a directory.
-fn is_file(output: &Path) -> bool {
+pub(crate) fn is_file(output: &Path) -> bool {
     !output.is_dir() && output.extension().is_some_and(|extension| extension == "ctseg")
 }

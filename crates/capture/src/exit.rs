@@ -1,5 +1,7 @@
 //! Exit codes, and errors that know theirs.
 
+use std::ffi::OsString;
+
 use crate::args::UsageError;
 
 /// Something failed.
@@ -12,6 +14,23 @@ pub const PRIVILEGES: u8 = 3;
 pub const UNSUPPORTED: u8 = 4;
 /// The BPF programs could not be loaded or attached.
 pub const BPF: u8 = 5;
+
+/// Anything of the above where a command is run, whose own codes all others are: as env(1), timeout(1) and nohup(1) have it.
+pub const WITH_COMMAND: u8 = 125;
+/// The command is there, but cannot be run.
+pub const COMMAND_NOT_EXECUTABLE: u8 = 126;
+/// There is no such command.
+pub const COMMAND_NOT_FOUND: u8 = 127;
+
+/// Commands of this program that run one.
+const RUNS_COMMAND: &[&str] = &["record", "monitor", "files", "libs", "profile"];
+
+/// Whether a command line, right or wrong, names a command to run.
+pub fn runs_command(words: &[OsString]) -> bool {
+    let ours = words.get(1).and_then(|word| word.to_str());
+    let behind = words.iter().position(|word| word == "--").map_or(0, |at| words.len() - at - 1);
+    ours.is_some_and(|word| RUNS_COMMAND.contains(&word)) && behind > 0
+}
 
 /// An error with the exit code it causes.
 #[derive(Debug)]

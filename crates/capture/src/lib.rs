@@ -6,6 +6,7 @@
 mod allocator;
 pub mod args;
 pub mod cgroup;
+mod check;
 pub mod child;
 mod clock;
 pub mod config;

@@ -8,7 +8,9 @@ use crypto_trace_capture::args::{Cli, Command};
 use crypto_trace_capture::{child, config, doctor, exit, monitor, record, say, snapshot};
 
 fn main() -> ExitCode {
-    let done = config::complete(std::env::args_os().collect()).and_then(|cli| run(cli.command));
+    let words: Vec<_> = std::env::args_os().collect();
+    let runs_command = exit::runs_command(&words);
+    let done = config::complete(words).and_then(|cli| run(cli.command));
     ExitCode::from(match done {
         Ok(code) => code,
         Err(failure) if failure.is_broken_pipe() => 0,
@@ -17,7 +19,7 @@ fn main() -> ExitCode {
             if matches!(failure.code, exit::PRIVILEGES | exit::UNSUPPORTED | exit::BPF) {
                 say::info("crypto-trace-capture doctor tells what this host allows, and what to do about the rest");
             }
-            failure.code
+            if runs_command { exit::WITH_COMMAND } else { failure.code }
         }
     })
 }

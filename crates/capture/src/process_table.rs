@@ -224,9 +224,7 @@ impl TableFilter {
             *to = from;
         }
         let exe = std::cell::LazyCell::new(|| executable(process));
-        let named = |name: &String| {
-            contains(trim_comm(&comm), name) || contains(catalog::file_name(&exe.0), name)
-        };
+        let named = |name: &String| contains(trim_comm(&comm), name) || contains(catalog::file_name(&exe.0), name);
         let cgroup = process
             .cgroups()
             .ok()

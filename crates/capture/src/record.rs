@@ -18,7 +18,7 @@ use crate::child::{Child, CommandOutput};
 use crate::clock::{self, ClockWatch, boottime_ns, read_anchor};
 use crate::destination::{Destination, Place};
 use crate::drain::{self, Blocks, Drained, drain, flush};
-use crate::exit::Failure;
+use crate::exit::{self, Failure};
 use crate::filter::RecordFilter;
 use crate::host::segment_meta;
 use crate::libraries::{Counts, Libraries, Notices};
@@ -34,7 +34,7 @@ use crate::signals::Signals;
 use crate::stats::Accounting;
 use crate::watched::Watched;
 use crate::writer::{Message, Opening, Shared, Writer, Written};
-use crate::{allocator, kernel_crypto, listeners, privileges, say, stream};
+use crate::{allocator, check, kernel_crypto, listeners, privileges, say, stream};
 
 /// Blocks that may wait for the writer.
 const QUEUE_BLOCKS: usize = 6;
@@ -62,8 +62,14 @@ pub fn run(args: &RecordArgs) -> Result<u8, Failure> {
     args.validate()?;
     if let (Some(config), true) = (&args.config, args.check) {
         RecordFilter::new(&args.capture.file, &args.capture.library).map_err(|error| UsageError(error.to_string()))?;
-        say::info(&format!("{}: ok", config.display()));
-        return Ok(0);
+        let problems = check::problems(args);
+        for problem in &problems {
+            say::error(&format!("{}: {problem}", config.display()));
+        }
+        if problems.is_empty() {
+            say::info(&format!("{}: ok", config.display()));
+        }
+        return Ok(if problems.is_empty() { 0 } else { exit::FAILURE });
     }
     if args.to_stdout() && rustix::termios::isatty(std::io::stdout()) {
         return Err(UsageError(

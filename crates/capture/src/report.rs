@@ -97,19 +97,27 @@ impl Metrics {
     fn start(path: &Path) -> Result<Self, Failure> {
         let path = path.to_path_buf();
         let place = Place::new(&path).with_context(|| format!("--metrics-file {}", path.display()))?;
-        place.put("").with_context(|| format!("--metrics-file {}: cannot be written", path.display()))?;
         let (texts, received) = sync_channel::<String>(1);
         let run = move || {
+            // What is recorded does not depend on it.
             let mut failing = false;
-            for text in received {
-                match place.put(&text) {
-                    Ok(()) => failing = false,
-                    Err(error) if !failing => {
-                        failing = true;
-                        say::warning(&format!("--metrics-file {}: {error}; trying again", path.display()));
-                    }
-                    Err(_) => {}
+            let mut put = |text: &str| match place.put(text) {
+                Ok(()) if failing => {
+                    failing = false;
+                    say::warning(&format!("--metrics-file {}: is written again", path.display()));
                 }
+                Err(error) if !failing => {
+                    failing = true;
+                    say::warning(&format!(
+                        "--metrics-file {}: cannot be written: {error}; the recording goes on, and it is tried again",
+                        path.display()
+                    ));
+                }
+                _ => {}
+            };
+            put("");
+            for text in received {
+                put(&text);
             }
         };
         let thread = std::thread::Builder::new().name("ct-metrics".to_owned()).spawn(run);
@@ -134,11 +142,13 @@ impl Place {
     }
 
     fn put(&self, text: &str) -> std::io::Result<()> {
-        use std::os::unix::fs::OpenOptionsExt as _;
+        use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
         let written = (|| {
             // What a run before us left under this name is not ours to follow.
             let _ = std::fs::remove_file(&self.next);
             let mut file = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o644).open(&self.next)?;
+            // Whoever collects it is somebody else, whatever the umask of the service.
+            file.set_permissions(std::fs::Permissions::from_mode(0o644))?;
             file.write_all(text.as_bytes())?;
             std::fs::rename(&self.next, &self.path)
         })();
@@ -251,9 +261,16 @@ mod tests {
         assert_eq!(names, ["crypto_trace.prom"]);
     }
 
+    /// A directory that the service could not write to ended the recording.
     #[test]
-    fn a_place_that_cannot_be_written_is_told_at_once() {
-        let error = Reporter::start(None, Some(Path::new("/proc/nowhere/x.prom"))).expect_err("not a directory");
-        assert!(format!("{:#}", error.error).contains("/proc/nowhere/x.prom"));
+    fn a_place_that_cannot_be_written_does_not_end_the_recording() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = dir.path().join("later/x.prom");
+        let mut reporter = Reporter::start(None, Some(&path)).expect("goes on").expect("something to do");
+        reporter.tell(&numbers(), Instant::now());
+        std::fs::create_dir(dir.path().join("later")).expect("made");
+        reporter.finish(&numbers());
+        assert!(std::fs::read_to_string(&path).expect("there").contains("crypto_trace_up 0"));
+        assert!(Reporter::start(None, Some(Path::new("/"))).is_err(), "is no name of a file");
     }
 }

@@ -253,7 +253,7 @@ fn an_analyzer_that_fails_is_told() {
     let Some(_permit) = live() else { return };
     let mut command = monitor();
     let done = run(command.args(["-o", "/dev/full", "--"]).arg(workload()).arg("wait").stdin(Stdio::piped()));
-    assert_eq!(done.code(), 1, "{}", done.stderr);
+    assert_eq!(done.code(), 125, "{}", done.stderr);
     assert!(done.stderr.contains("No space left"), "{}", done.stderr);
     assert!(done.stderr.contains("crypto-trace-analyze failed with exit code 1"), "{}", done.stderr);
 
@@ -334,7 +334,7 @@ fn without_an_analyzer_it_says_what_to_do() {
     let alone = dir.join("crypto-trace-capture");
     put_program(&capture_binary(), &alone);
     let done = run(Command::new(&alone).args(["monitor", "--", "true"]).env("PATH", "/nowhere"));
-    assert_eq!(done.code(), 1, "{}", done.stderr);
+    assert_eq!(done.code(), 125, "{}", done.stderr);
     assert!(done.stderr.contains("crypto-trace-analyze is neither beside this program nor in PATH"), "{}", done.stderr);
     // Found where programs are.
     put_program(&analyze_binary(), &dir.join("bin-crypto-trace-analyze"));
@@ -350,7 +350,7 @@ fn without_an_analyzer_it_says_what_to_do() {
 fn every_event_type_that_can_be_asked_for_is_one_of_the_analyzers() {
     let Some(_permit) = live() else { return };
     let refused = run(monitor().args(["--type", "nonsense", "--", "true"]));
-    assert_eq!(refused.code(), 2, "{}", refused.stderr);
+    assert_eq!(refused.code(), 125, "{}", refused.stderr);
     let refused = run(Command::new(analyze_binary()).args(["events", "--type", "nonsense"]));
     let (_, all) = refused.stderr.split_once("there are ").unwrap();
     let all: String = all.lines().next().unwrap().split(", ").collect::<Vec<_>>().join(",");
@@ -389,8 +389,11 @@ fn numbers_are_told_while_it_goes_on() {
     assert!((value("events_recorded_total") - recorded).abs() < 1e-9);
     assert!(value("up").abs() < 1e-9, "it has ended");
 
+    // The metrics are not what is recorded: that they cannot be written is said, and it goes on.
     let done = run(monitor().args(["--metrics-file", "/proc/nowhere/x.prom", "--", "true"]));
-    assert_eq!(done.code(), 1, "{}", done.stderr);
+    assert_eq!(done.code(), 0, "{}", done.stderr);
+    let warning = "WARNING: --metrics-file /proc/nowhere/x.prom: cannot be written: ";
+    assert_eq!(done.stderr.matches(warning).count(), 1, "{}", done.stderr);
     assert!(done.stderr.contains("--metrics-file /proc/nowhere/x.prom: cannot be written"), "{}", done.stderr);
 }
 
@@ -444,7 +447,7 @@ fn a_second_signal_does_not_wait_for_a_reader_that_never_reads() {
     });
     let done = capture.finish();
     ended.join().unwrap();
-    assert_eq!(done.code(), 1, "{}", done.stderr);
+    assert_eq!(done.code(), 125, "{}", done.stderr);
     assert!(done.stderr.contains("stopped before all was read"), "{}", done.stderr);
     drop(out);
 }

@@ -118,7 +118,7 @@ fn links_and_files_that_are_there_are_never_written_to() {
     let before = names(&dir);
     for output in [&link, &dangling, &below, &there] {
         let done = Capture::new().output(output).command(["true"]).run();
-        assert_eq!(done.code(), 1, "{}: {}", output.display(), done.stderr);
+        assert_eq!(done.code(), 125, "{}: {}", output.display(), done.stderr);
         assert!(done.stderr.contains(&format!("cannot write to {}", output.display())), "{}", done.stderr);
         assert!(done.stderr.contains("exists"), "{}", done.stderr);
     }
@@ -134,7 +134,7 @@ fn a_place_that_cannot_be_written_to_is_said_and_the_command_never_runs() {
     let made = dir.join("made-by-the-command.pem");
     for output in [Path::new("/proc/nowhere/out"), &file.join("below"), &dir.join("missing/dir/file.ctseg")] {
         let done = Capture::new().output(output).workload(words!["creat", "0", "0o600", made]).run();
-        assert_eq!(done.code(), 1, "{}", done.stderr);
+        assert_eq!(done.code(), 125, "{}", done.stderr);
         assert!(done.stderr.contains(&format!("cannot write to {}", output.display())), "{}", done.stderr);
         assert!(!made.exists(), "{}", done.stderr);
     }
@@ -206,7 +206,7 @@ fn a_disk_that_stays_full_costs_what_does_not_fit_and_is_a_failure_in_the_end() 
     let Some(process) = on_a_small_disk(&dir, &options, &too_much(&dir)) else { return };
     process.wait_for("cannot write: No space left on device");
     let done = process.finish();
-    assert_eq!(done.code(), 1, "{}", done.stderr);
+    assert_eq!(done.code(), 125, "{}", done.stderr);
     assert!(done.stderr.contains("cannot seal the last segment"), "{}", done.stderr);
     // A small block may still fit, so that it works again for a while.
     let told = |what: &str| done.stderr.matches(what).count();

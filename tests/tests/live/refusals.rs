@@ -88,14 +88,19 @@ fn recorded_without_tls(done: &Done, target: &str, why: &str, errno: i32) {
     assert!(summary.text().contains(why), "{}", summary.text());
 }
 
-/// Nothing was recorded and nothing done: it ended with this code and these words.
-fn refused((done, made): &(Done, bool), code: i32, words: &[&str]) {
-    assert_eq!(done.code(), code, "{}", done.stderr);
-    for word in words {
-        assert!(done.stderr.contains(word), "no `{word}` in:\n{}", done.stderr);
-    }
+/// Nothing was recorded and nothing done: it ended with this code and these words; with a command, whose own code this could be,
+/// with 125.
+fn refused(options: &[&str], faults: impl Fn() -> Faults, code: i32, words: &[&str]) {
+    let (with_command, made) = capture(options, faults());
     assert!(!made, "the command ran, and nobody recorded it");
-    assert!(done.segments().is_empty(), "{:?}", done.segments());
+    let without = Capture::new().options(options).options(["-d", "10"]).faults(faults()).run();
+    for (done, code) in [(with_command, 125), (without, code)] {
+        assert_eq!(done.code(), code, "{}", done.stderr);
+        for word in words {
+            assert!(done.stderr.contains(word), "no `{word}` in:\n{}", done.stderr);
+        }
+        assert!(done.segments().is_empty(), "{:?}", done.segments());
+    }
 }
 
 #[test]
@@ -110,14 +115,14 @@ fn a_probe_that_not_every_host_has_may_fail_and_the_rest_runs() {
     recorded_without_tls(&done, "cgroup_skb:egress", "Operation not permitted", EPERM);
     assert!(attached(&done, "tls_hello") > 0, "ingress is seen");
     // Who asks for it gets all of it or nothing.
-    refused(&capture(&["--tls", "on"], no_egress()), 5, &["cannot attach tls_hello on cgroup_skb:egress: "]);
+    refused(&["--tls", "on"], no_egress, 5, &["cannot attach tls_hello on cgroup_skb:egress: "]);
 
     // Not even loaded. Calls into libraries, which are not at fault, were given up first, for a reason that was not theirs.
     let no_program = || refusing(|bpf| (bpf.program()? == "tls_egress").then_some(EACCES));
     let (done, _) = capture(&[], no_program());
     recorded_without_tls(&done, "cgroup_skb", "cannot load the BPF programs", 0);
     assert_eq!(attached(&done, "tls_hello"), 0);
-    refused(&capture(&["--tls", "on"], no_program()), 5, &["cannot load the BPF programs", "tls_egress"]);
+    refused(&["--tls", "on"], no_program, 5, &["cannot load the BPF programs", "tls_egress"]);
 
     // The other one; then both.
     let refuse = |names: &'static [&'static str]| {
@@ -140,7 +145,7 @@ fn a_probe_that_not_every_host_has_may_fail_and_the_rest_runs() {
         }
         assert_eq!(trace.opens_of("made.pem").len(), 1);
     }
-    refused(&capture(&["--library-calls", "on"], refuse(&["library_enter"])), 5, &["library_enter"]);
+    refused(&["--library-calls", "on"], || refuse(&["library_enter"]), 5, &["library_enter"]);
 }
 
 /// Where cgroup v2 is not mounted, a mount of the capture's own does; where that is refused, TLS is missing and the rest runs.
@@ -182,17 +187,19 @@ fn without_a_probe_that_every_host_has_nothing_is_recorded_and_nothing_runs() {
         "file_open, lib_load on tp_btf:sys_exit",
     ];
     for (number, probe) in attached.into_iter().enumerate() {
-        let seen = AtomicUsize::new(0);
-        let faults = refusing(move |bpf| {
-            let is_one = bpf.attaches() == Some(BPF_TRACE_RAW_TP) || bpf.is(BPF_RAW_TRACEPOINT_OPEN);
-            (is_one && seen.fetch_add(1, Ordering::Relaxed) == number).then_some(EPERM)
-        });
-        refused(&capture(&["--tier", "tracepoint"], faults), 5, &[&format!("cannot attach {probe}: "), "doctor"]);
+        let faults = || {
+            let seen = AtomicUsize::new(0);
+            refusing(move |bpf| {
+                let is_one = bpf.attaches() == Some(BPF_TRACE_RAW_TP) || bpf.is(BPF_RAW_TRACEPOINT_OPEN);
+                (is_one && seen.fetch_add(1, Ordering::Relaxed) == number).then_some(EPERM)
+            })
+        };
+        refused(&["--tier", "tracepoint"], faults, 5, &[&format!("cannot attach {probe}: "), "doctor"]);
     }
     let not_loaded = |errno| refusing(move |bpf| (bpf.program()? == "process_exec").then_some(errno));
     // The verifier; then a policy.
-    refused(&capture(&[], not_loaded(EACCES)), 5, &["cannot load the BPF programs", "process_exec"]);
-    refused(&capture(&[], not_loaded(EPERM)), 3, &["not allowed to load BPF programs", "CAP_BPF", "doctor"]);
+    refused(&[], || not_loaded(EACCES), 5, &["cannot load the BPF programs", "process_exec"]);
+    refused(&[], || not_loaded(EPERM), 3, &["not allowed to load BPF programs", "CAP_BPF", "doctor"]);
 }
 
 /// Where fexit programs are refused, by whatever: `auto` goes on to the next tier and tells which it is; what was asked for is
@@ -228,18 +235,20 @@ fn a_tier_that_is_refused_is_replaced_by_the_next_and_that_is_told() {
             done.stderr
         );
     }
-    refused(&capture(&["--tier", "fentry"], by_policy()), 4, &["lacks programs on kernel functions", "--tier auto"]);
-    refused(&capture(&["--tier", "fentry"], by_verifier()), 5, &["cannot load the BPF programs"]);
+    refused(&["--tier", "fentry"], by_policy, 4, &["lacks programs on kernel functions", "--tier auto"]);
+    refused(&["--tier", "fentry"], by_verifier, 5, &["cannot load the BPF programs"]);
 }
 
 #[test]
 fn a_kernel_without_ring_buffers_or_btf_is_told_what_it_lacks() {
     let Some(_permit) = live() else { return };
-    let no_rings = refusing(|bpf| {
-        let is_ring = bpf.is(BPF_MAP_CREATE) && bpf.number(0) == BPF_MAP_TYPE_RINGBUF;
-        is_ring.then_some(EINVAL)
-    });
-    refused(&capture(&[], no_rings), 4, &["this kernel lacks BPF ring buffers", "5.10 or newer", "doctor"]);
+    let no_rings = || {
+        refusing(|bpf| {
+            let is_ring = bpf.is(BPF_MAP_CREATE) && bpf.number(0) == BPF_MAP_TYPE_RINGBUF;
+            is_ring.then_some(EINVAL)
+        })
+    };
+    refused(&[], no_rings, 4, &["this kernel lacks BPF ring buffers", "5.10 or newer", "doctor"]);
 
     let (_keep, dir) = directory();
     let (empty, out, made) = (touch(&dir.join("empty")), dir.join("out"), dir.join("made"));
@@ -254,7 +263,7 @@ fn a_kernel_without_ring_buffers_or_btf_is_told_what_it_lacks() {
         if done.code() == 99 {
             return skip("cannot mount in a mount namespace");
         }
-        assert_eq!(done.code(), 4, "{}", done.stderr);
+        assert_eq!(done.code(), 125, "{}", done.stderr);
         assert!(done.stderr.contains(lacks) && done.stderr.contains("/sys/kernel/btf/vmlinux"), "{}", done.stderr);
         assert!(!out.exists() && !made.exists());
     }
