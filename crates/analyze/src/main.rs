@@ -3,14 +3,27 @@
 use crypto_trace_analyze::args::{self, Verbosity};
 use crypto_trace_analyze::commands::{self, Outcome};
 use crypto_trace_analyze::console::{self, Console};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use std::io;
 use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 const FAILURE: u8 = 1;
 const USAGE: u8 = 2;
 const DAMAGED: u8 = 6;
 
+/// Set by crypto-trace-capture, which ends our input when it is asked to stop: a signal that reaches both of us is for it, and
+/// what is shown of its recording is to have its end.
+const ENDS_WITH_INPUT: &str = "CRYPTO_TRACE_ENDS_WITH_INPUT";
+
 fn main() -> ExitCode {
+    if std::env::var_os(ENDS_WITH_INPUT).is_some() {
+        for signal in [SIGHUP, SIGINT, SIGTERM] {
+            // A handler that only notes it. Where there can be none, a signal is what it is elsewhere.
+            let _ = signal_hook::flag::register(signal, Arc::new(AtomicBool::new(false)));
+        }
+    }
     let job = match args::parse(std::env::args_os()) {
         Ok(job) => job,
         Err(error) => {

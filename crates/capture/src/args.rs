@@ -127,9 +127,10 @@ Examples:
   crypto-trace-capture record -o - -p 1234 | crypto-trace-analyze events -
   crypto-trace-capture record --config /etc/crypto-trace/capture.toml --check
 
-Exit codes: 0 ok, 1 failure, 2 usage, 3 privileges missing, 4 the kernel lacks something, 5 the BPF programs could
-not be loaded or attached. With a command they are as those of env and timeout: the command's own (128 plus its number
-for a signal), 125 for any failure of the recording, 126 when the command cannot be run, 127 when it is not found.";
+Exit codes: 0 ok, 1 failure, 2 usage, 3 privileges missing, 4 the kernel lacks something,
+5 the BPF programs could not be loaded or attached. With a command, as those of env and timeout:
+the command's own (128 plus its number for a signal), 125 for any failure of the recording,
+126 when the command cannot be run, 127 when it is not found.";
 
 /// Whether to do something.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

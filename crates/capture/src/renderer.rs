@@ -37,6 +37,10 @@ const KEPT_ENVIRONMENT: &[&str] = &[
     "RUST_BACKTRACE",
 ];
 
+/// Tells the analyzer that its input will end, and that a signal is no reason to end before: whoever stops a whole group, or all
+/// processes of a service, means the recording, and what is shown of it is to be whole.
+const ENDS_WITH_INPUT: &str = "CRYPTO_TRACE_ENDS_WITH_INPUT";
+
 /// How often a wait for its end looks for a signal to us.
 const LOOK_INTERVAL: Duration = Duration::from_millis(5);
 
@@ -87,6 +91,7 @@ impl RendererCommand {
         let mut command = Command::new(&self.program);
         command.args(&self.words).stdin(Stdio::piped()).env_clear();
         command.envs(KEPT_ENVIRONMENT.iter().filter_map(|name| Some((name, std::env::var_os(name)?))));
+        command.env(ENDS_WITH_INPUT, "1");
         // Ctrl-C is for us: it goes on to the end of what it gets.
         command.process_group(0);
         if let Some(output) = self.output {

@@ -1,10 +1,15 @@
 //! Signals as something to wait for: each has a pipe that becomes readable.
 
+use std::cell::Cell;
 use std::io::{self, Read as _};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::UnixStream;
+use std::time::{Duration, Instant};
 
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+
+/// How long after a signal a second one is another: some, timeout(1) among them, send the same one to a process and to its group.
+const SECOND_SIGNAL: Duration = Duration::from_millis(400);
 
 /// One kind of request by signal.
 #[derive(Debug)]
@@ -37,6 +42,8 @@ impl Line {
 pub struct Signals {
     stop: Line,
     rotate: Line,
+    /// When the first stop was taken.
+    stopped: Cell<Option<Instant>>,
 }
 
 impl Signals {
@@ -45,7 +52,7 @@ impl Signals {
     /// # Errors
     /// When a handler cannot be installed.
     pub fn install() -> io::Result<Self> {
-        Ok(Self { stop: Line::new(&[SIGINT, SIGTERM])?, rotate: Line::new(&[SIGHUP])? })
+        Ok(Self { stop: Line::new(&[SIGINT, SIGTERM])?, rotate: Line::new(&[SIGHUP])?, stopped: Cell::new(None) })
     }
 
     /// Descriptors to wait for.
@@ -53,9 +60,18 @@ impl Signals {
         [self.stop.reader.as_fd(), self.rotate.reader.as_fd()]
     }
 
-    /// Whether a stop was asked for since the last call.
+    /// Whether a stop was asked for since the last call; once more only by a signal of its own.
     pub fn take_stop(&self) -> bool {
-        self.stop.take()
+        if !self.stop.take() {
+            return false;
+        }
+        match self.stopped.get() {
+            Some(first) => first.elapsed() >= SECOND_SIGNAL,
+            None => {
+                self.stopped.set(Some(Instant::now()));
+                true
+            }
+        }
     }
 
     /// Whether a rotation was asked for since the last call.

@@ -203,6 +203,51 @@ fn an_event_is_shown_while_it_goes_on_and_a_signal_completes_the_output() {
     }
 }
 
+/// timeout(1) signals the capture, and then the group that it is in; a service manager all processes of a service. The second
+/// signal cut the array short, and the one to the analyzer did.
+#[test]
+fn an_array_is_closed_also_when_the_whole_group_and_the_analyzer_are_signalled() {
+    use std::os::unix::process::CommandExt as _;
+    let Some(_permit) = live() else { return };
+    let (_keep, dir) = directory();
+    let file = touch(&dir.join("group.pem"));
+    let whole = |output: &Path| -> Vec<Value> {
+        let text = std::fs::read_to_string(output).unwrap();
+        serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text}"))
+    };
+    for signal in [Signal::TERM, Signal::INT] {
+        let output = dir.join(format!("{signal:?}.json"));
+        let traced = opening(&file);
+        // Goes on, so that it is the signal that ends the recording.
+        let other = Process::spawn(Command::new(workload()).arg("wait").stdin(Stdio::piped()));
+        let [pid, more] = [&traced, &other].map(|process| process.pid().to_string());
+        let mut command = monitor();
+        command.args(["-p", &pid, "-p", &more, "-f", "json-array", "-o"]).arg(&output).process_group(0);
+        let capture = Process::spawn(command.stdin(Stdio::piped()));
+        let renderer = Pid::from_raw(renderer_of(capture.pid()).try_into().unwrap()).unwrap();
+        assert_eq!(traced.finish().code(), 0);
+        until("the event is shown", || std::fs::read_to_string(&output).is_ok_and(|text| text.contains("group.pem")));
+        kill_process(renderer, signal).unwrap();
+        let group = Pid::from_raw(capture.pid().try_into().unwrap()).unwrap();
+        capture.signal(signal);
+        // It may have ended by now.
+        let _ = rustix::process::kill_process_group(group, signal);
+        let _ = kill_process(renderer, signal);
+        let done = capture.finish();
+        assert_eq!(done.code(), 0, "{}", done.stderr);
+        assert_eq!(files(&whole(&output)), [file.to_str().unwrap()]);
+        drop(other);
+    }
+    let output = dir.join("timeout.json");
+    let traced = Process::spawn(Command::new(workload()).arg("wait").stdin(Stdio::piped()));
+    let mut timeout = Command::new("timeout");
+    timeout.args(["--preserve-status", "4"]).arg(capture_binary()).args(["monitor", "-f", "json-array", "-o"]);
+    let done = run(timeout.arg(&output).args(["-p", &traced.pid().to_string()]));
+    assert_eq!(done.code(), 0, "{}", done.stderr);
+    assert_eq!(whole(&output), [] as [Value; 0]);
+    drop(traced);
+}
+
 #[test]
 fn time_ends_it() {
     let Some(_permit) = live() else { return };
