@@ -115,6 +115,35 @@ fn nothing_tells_of_the_machine_it_was_made_on() {
 }
 
 /// The same for what the real captures recorded; there the text is compressed.
+/// CI put what its short run had found in the place of what all tests had.
+#[test]
+fn ci_writes_no_page_from_less_than_all_tests_on_all_kernels() {
+    let read = |path: &str| std::fs::read_to_string(root().join(path)).unwrap();
+    assert!(read(".ci/run").contains("scripts/kernel-matrix --quick"));
+    let matrix = read("scripts/kernel-matrix");
+    let published: Vec<_> = matrix.match_indices("kernels.publish(").collect();
+    assert_eq!(published.len(), 1);
+    assert!(matrix[..published[0].0].trim_end().ends_with("if not args.only and not args.quick:"));
+}
+
+/// Comments sent the reader to files that there are none of.
+#[test]
+fn comments_of_the_bpf_programs_name_files_that_are_there() {
+    let Some(sources) = sources(&["h", "c"]) else { return };
+    let own: Vec<_> = sources.iter().filter(|(path, _)| path.starts_with("crates/bpf/src/bpf")).collect();
+    assert!(own.len() > 10);
+    for (path, text) in own {
+        for sentence in text.split("see ").skip(1) {
+            let word: String =
+                sentence.chars().take_while(|c| c.is_ascii_alphanumeric() || "_./-".contains(*c)).collect();
+            let word = word.trim_end_matches('.');
+            let [here, there] = [root().join(path).with_file_name(word), root().join(word)];
+            let is_file = word.ends_with(".rs") || word.ends_with(".h");
+            assert!(!is_file || here.exists() || there.exists(), "{}: see {word}", path.display());
+        }
+    }
+}
+
 #[test]
 fn the_captures_do_not_tell_where_the_project_was_made() {
     let Some(files) = tracked() else { return };

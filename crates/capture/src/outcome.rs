@@ -62,10 +62,10 @@ pub(crate) fn tell_probes(args: &CaptureArgs, probes: &[ProbeReport]) {
 /// Tells what there is at the end.
 pub(crate) fn tell_outcome(args: &CaptureArgs, outcome: &Outcome, stop: Stop) {
     if outcome.lost > 0 {
-        say::warning(&format!("Ring buffer backpressure detected, {} events dropped", outcome.lost));
+        say::warning(&format!("Ring buffer backpressure detected, {} events lost", outcome.lost));
     }
     if outcome.dropped > 0 {
-        say::warning(&format!("{} events could not be written", outcome.dropped));
+        say::warning(&format!("{} events could not be written and were dropped", outcome.dropped));
     }
     if args.quiet {
         return;

@@ -5,15 +5,17 @@ use std::os::fd::OwnedFd;
 use std::path::Path;
 
 use anyhow::Context as _;
-use crypto_trace_bpf::{CommFilter, FileSelection, LibrarySelection, LoadError, ProbeReport, Programs, Selection};
-use crypto_trace_format::record::{ProbeState, Tier};
+use crypto_trace_bpf::{
+    CommFilter, FileSelection, LibrarySelection, ListenerOwner, LoadError, ProbeReport, Programs, Selection,
+};
+use crypto_trace_format::record::{Header, ProbeState, Tier, trim_comm};
 
 use crate::args::{CaptureArgs, UsageError, When};
 use crate::exit::Failure;
 use crate::filter::RecordFilter;
 use crate::libraries::Libraries;
-use crate::process_table::TableFilter;
-use crate::{cgroup, privileges, say};
+use crate::process_table::{TableFilter, contains};
+use crate::{cgroup, listeners, privileges, say};
 
 /// What the BPF programs are told.
 pub(crate) fn selection(args: &CaptureArgs) -> Result<Selection, Failure> {
@@ -116,6 +118,29 @@ pub(crate) fn add_descendants(programs: &Programs, pids: &[u32]) -> Result<(), F
         }
     }
     Ok(())
+}
+
+/// Tells the programs what they cannot see of the selected processes that are there: that their executables have a wanted name,
+/// and whose their listening sockets are; without such a selection everything that arrives is recorded, whosever it is. Names
+/// that nothing has yet are told to people: it may be a wrong one.
+pub(crate) fn tell_programs(args: &CaptureArgs, programs: &Programs, table: &TableFilter, tls: bool) {
+    let selected = table.selected();
+    for (Header { tgid, start_ns, uid, gid, comm, .. }, _) in &selected {
+        if !args.name.is_empty() {
+            // Refused only when memory is short; then it is known from the first that it does.
+            let _ = programs.add_image(*tgid);
+        }
+        if tls {
+            let owner = ListenerOwner { tgid: *tgid, start_ns: *start_ns, uid: *uid, gid: *gid, comm: *comm };
+            let _ = listeners::own(programs, &owner);
+        }
+    }
+    let has = |name: &str| {
+        selected.iter().any(|(header, exe)| contains(trim_comm(&header.comm), name) || contains(exe, name))
+    };
+    for name in args.name.iter().filter(|name| !args.quiet && !has(name)) {
+        say::info(&format!("waiting for {name:?}: nothing that runs now matches -n {name}"));
+    }
 }
 
 /// The finder of libraries, when calls into them are wanted.

@@ -8,8 +8,8 @@ use std::sync::mpsc::{Receiver, SyncSender, channel, sync_channel};
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
-use crypto_trace_bpf::{ListenerOwner, LoadError, Programs};
-use crypto_trace_format::record::{Header, ProbeState, trim_comm};
+use crypto_trace_bpf::{LoadError, Programs};
+use crypto_trace_format::record::ProbeState;
 use rustix::event::epoll;
 use rustix::process::Signal;
 
@@ -23,9 +23,11 @@ use crate::filter::RecordFilter;
 use crate::host::segment_meta;
 use crate::libraries::{Counts, Libraries, Notices};
 use crate::outcome::{Outcome, Stop, exit_code, tell_outcome, tell_probes};
-use crate::prepare::{add_descendants, check_probes, libraries, load, selection, table_filter, tls_cgroups};
+use crate::prepare::{
+    add_descendants, check_probes, libraries, load, selection, table_filter, tell_programs, tls_cgroups,
+};
 use crate::privacy::Privacy;
-use crate::process_table::{Table, TableFilter, contains};
+use crate::process_table::{Table, TableFilter};
 use crate::random::RandomTally;
 use crate::renderer::{Renderer, RendererCommand};
 use crate::report::{Numbers, Reporter};
@@ -34,7 +36,7 @@ use crate::signals::Signals;
 use crate::stats::Accounting;
 use crate::watched::Watched;
 use crate::writer::{Message, Opening, Shared, Writer, Written};
-use crate::{allocator, check, kernel_crypto, listeners, privileges, say, stream};
+use crate::{allocator, check, kernel_crypto, privileges, say, stream};
 
 /// Blocks that may wait for the writer.
 const QUEUE_BLOCKS: usize = 6;
@@ -545,29 +547,6 @@ impl Session {
             filtered: accounting.filtered,
             produced: accounting.produced(),
         })
-    }
-}
-
-/// Tells the programs what they cannot see of the selected processes that are there: that their executables have a wanted name,
-/// and whose their listening sockets are; without such a selection everything that arrives is recorded, whosever it is. Names
-/// that nothing has yet are told to people: it may be a wrong one.
-fn tell_programs(args: &CaptureArgs, programs: &Programs, table: &TableFilter, tls: bool) {
-    let selected = table.selected();
-    for (Header { tgid, start_ns, uid, gid, comm, .. }, _) in &selected {
-        if !args.name.is_empty() {
-            // Refused only when memory is short; then it is known from the first that it does.
-            let _ = programs.add_image(*tgid);
-        }
-        if tls {
-            let owner = ListenerOwner { tgid: *tgid, start_ns: *start_ns, uid: *uid, gid: *gid, comm: *comm };
-            let _ = listeners::own(programs, &owner);
-        }
-    }
-    let has = |name: &str| {
-        selected.iter().any(|(header, exe)| contains(trim_comm(&header.comm), name) || contains(exe, name))
-    };
-    for name in args.name.iter().filter(|name| !args.quiet && !has(name)) {
-        say::info(&format!("waiting for {name:?}: nothing that runs now matches -n {name}"));
     }
 }
 

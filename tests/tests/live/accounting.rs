@@ -46,7 +46,7 @@ fn adds_up(done: &Done) -> u64 {
 
     let [recorded, lost, dropped, _] = stop_line(&done.stderr);
     assert_eq!([recorded, lost, dropped], [stats.recorded, stats.lost, 0]);
-    let warning = format!("WARNING: Ring buffer backpressure detected, {lost} events dropped\n");
+    let warning = format!("WARNING: Ring buffer backpressure detected, {lost} events lost\n");
     assert_eq!(done.stderr.contains("WARNING"), lost > 0, "{}", done.stderr);
     assert_eq!(done.stderr.contains(&warning), lost > 0, "{}", done.stderr);
 

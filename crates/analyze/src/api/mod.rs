@@ -43,7 +43,7 @@ pub mod state {
     pub const INTERNAL: u16 = 8;
 }
 
-/// Bits of `features` of a `library_info`, and what they are called. Bit 8 and 16 say what kind of file it is.
+/// Bits of `features` of a `library_info`, and what they are called. The values 8 and 16 say what kind of file it is.
 pub const FEATURES: &[(u16, &str)] = &[(1, "results"), (2, "versions"), (4, "suites")];
 
 /// Of [`LibraryRow::features`]: an executable that holds the library.

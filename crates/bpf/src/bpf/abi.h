@@ -292,7 +292,7 @@ struct ct_accessor {
 	__u8 reserved[3];
 };
 
-/* A row of the libraries map. */
+/* A row of the map of probed libraries. */
 struct ct_library {
 	__u64 dev;
 	__u64 ino;
@@ -348,7 +348,7 @@ enum ct_argv {
 	CT_ARGV_NONE = 2,
 };
 
-/* Set by user space before load; see crates/bpf/src/config.rs. */
+/* Set by user space before load; see crates/bpf/src/select.rs. */
 struct ct_config {
 	__u32 self_tgid;
 	__u8 filter_tgid;     /* only tgids in the targets map */

@@ -12,6 +12,7 @@
  *   random.h        counts of random bytes
  *   process.h       exec, fork, exit
  *   files.h         file_open and lib_load, whatever the attach tier
+ *   syscall.h       what the registers of a system call hold
  *   library.h       calls into crypto libraries
  *   kernel_crypto.h AF_ALG, kTLS, key rings
  *   net.h           sockets and packets

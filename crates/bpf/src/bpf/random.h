@@ -50,7 +50,7 @@ struct {
 /* Tells user space the layout of the map's values; and is one, before anything is counted. */
 const volatile struct ct_random random_layout = {};
 
-/* One more call, or open, of the current process. Some call it without end, so its pointers are typed ones: see record.h. */
+/* One more call, or open, of the current process. Some call it without end, so its pointers are typed ones: see current.h. */
 __noinline int count_random(__u32 source, __u64 bytes, __s32 error)
 {
 	struct task_struct *task = current_task();
