@@ -36,6 +36,8 @@ fn both_programs_say_what_they_are_and_can_do() {
         assert!(!help.text().contains("__gate"), "an inner command is shown");
         let version = run(Command::new(&binary).arg("--version"));
         assert_eq!((version.code(), version.text()), (0, format!("{name} {}\n", env!("CARGO_PKG_VERSION"))));
+        let command_of_its_own = run(Command::new(&binary).arg("version"));
+        assert_eq!((command_of_its_own.code(), command_of_its_own.text()), (0, version.text()));
         let more = run(Command::new(&binary).args([command, "--help"]));
         assert_eq!(more.code(), 0);
         let nothing = run(&mut Command::new(&binary));
@@ -108,14 +110,15 @@ fn a_command_line_that_makes_no_sense_is_refused_with_what_to_change() {
     refused("record -o x --follow-children", "-p or -n");
     refused("record -o x -p nginx", "nginx");
     refused("record -o x -p -1", "-1");
-    refused("record -o x --uid root", "root");
+    refused("record -o x --uid surely-no-such-user", "there is no user `surely-no-such-user` on this host");
     refused("record -o x -F a{", "-F a{");
     refused("record -o x -n a-name-of-more-than-15-bytes", "-n");
 }
 
 #[test]
 fn sizes_and_times_that_are_none_are_refused() {
-    refused("record -o x -d soon", "soon");
+    refused("record -o x -d soon", "`soon` is no whole number with a unit: give one such as 60 (seconds), 100ms");
+    refused("record -o x -d 1.5h", "such as 60 (seconds)");
     refused("record -o x -d 0", "--duration");
     refused("record -o x -d 5parsec", "ms, s, m, h, d");
     refused("record -o x -d -5", "-5");

@@ -199,3 +199,31 @@ fn every_field_of_an_event_is_one_of_the_schema() {
         assert!(text.contains(&format!("\"{}\":", row[1])), "no {} in the schema", row[1]);
     }
 }
+
+/// The page gave a name that is longer than what the kernel keeps, and a `grep` that always matches.
+#[test]
+fn what_scripts_are_told_to_look_for_is_found() {
+    let quoted = |begins: &str| {
+        let at = PAGE.find(&format!("`{begins}")).unwrap_or_else(|| panic!("no {begins}"));
+        PAGE[at + 1..].split('`').next().unwrap().to_owned()
+    };
+    let directory = tempfile::Builder::new().prefix("crypto-trace-test-").tempdir().unwrap();
+    let program = directory.path().join("crypto-trace-capture");
+    put_program(&workload(), &program);
+    let process = Process::spawn(Command::new(&program).args(["complain", "ready", "wait"]).stdin(Stdio::piped()));
+    process.wait_for("ready");
+    for (line, found) in
+        [(quoted("pgrep -x "), true), (quoted("pgrep -f "), true), (quoted("pgrep crypto-trace-capture"), false)]
+    {
+        let done = run(Command::new("sh").args(["-c", &line]));
+        let pids = done.text();
+        assert_eq!(pids.lines().any(|pid| pid == process.pid().to_string()), found, "{line}: {pids}");
+    }
+    drop(process);
+    let line = quoted("grep -E ");
+    let ends = [("lost: 0, dropped: 0", false), ("lost: 12, dropped: 0", true), ("lost: 0, dropped: 3", true)];
+    for (numbers, matches) in ends {
+        let script = format!("echo 'Events recorded: 5, {numbers}, bytes: 1.0 KiB, segments: 1' | {line}");
+        assert_eq!(run(Command::new("sh").args(["-c", &script])).code() == 0, matches, "{numbers}");
+    }
+}

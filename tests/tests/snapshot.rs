@@ -128,14 +128,23 @@ fn what_may_not_be_seen_is_said() {
     let done = as_nobody(&[]);
     let found = json(&done);
     assert_eq!(found["processes"], serde_json::json!([]));
-    let told = "not allowed to see the libraries of 1 process and the open files of 1 process (of 1 in /proc)";
+    let told = format!(
+        "not allowed to see the libraries of 1 process and the open files of 1 process (of 1 in /proc; process {pid} is one of them)"
+    );
     assert_eq!(found["missing"], serde_json::json!([told]));
-    assert!(done.stderr.contains(told), "{}", done.stderr);
+    assert!(done.stderr.contains(&told), "{}", done.stderr);
     let recording = directory.path().join("denied.ctseg");
     let done = as_nobody(&["-o", recording.to_str().unwrap()]);
-    assert!(done.stderr.contains("run it as root, or with CAP_SYS_PTRACE"), "{}", done.stderr);
+    let why = format!("of 1 processes, such as {pid}: run it as root, or with CAP_SYS_PTRACE");
+    assert!(done.stderr.contains(&why), "{}", done.stderr);
+    // `-q` said it all the same, and cron sent a mail each night. It stands in what is written.
+    let quiet = as_nobody(&["-q"]);
+    assert_eq!((quiet.code(), quiet.stderr.as_str()), (0, ""));
+    assert_eq!(json(&quiet)["missing"], serde_json::json!([told]));
+    let quiet = as_nobody(&["-q", "--force", "-o", recording.to_str().unwrap()]);
+    assert_eq!((quiet.code(), quiet.stderr.as_str()), (0, ""));
     let info = run(Command::new(analyze_binary()).args(["events", "-f", "summary"]).arg(&recording));
-    assert!(info.text().contains(told) || info.stderr.contains(told), "{}{}", info.text(), info.stderr);
+    assert!(info.text().contains(&told) || info.stderr.contains(&told), "{}{}", info.text(), info.stderr);
 }
 
 /// With hidepid not even names of others' processes are seen; they are counted, and so is a /proc that is not there an error.
@@ -183,6 +192,57 @@ fn processes_that_vanish_meanwhile_are_no_error() {
     }
     assert_eq!(seen, 0, "they use no crypto");
     drop(churn);
+}
+
+/// What it writes is of who runs what on a host: anybody could read it, and the same command failed the next day.
+#[test]
+fn a_file_is_for_its_owner_and_group_and_is_replaced_when_asked_for() {
+    use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+    let Some(scene) = Scene::new() else { return };
+    let path = |name: &str| scene.directory.path().join(name);
+    let snapshot = |name: &str, more: &[&str]| {
+        let path = path(name);
+        scene.snapshot(&[&["-q", "-o", path.to_str().unwrap()], more].concat())
+    };
+    let mode = |name: &str| std::fs::metadata(path(name)).unwrap().permissions().mode() & 0o777;
+    for name in ["shown.json", "kept.ctseg"] {
+        assert_eq!(snapshot(name, &[]).code(), 0);
+        assert_eq!(mode(name) & !0o640, 0, "{name}: {:o}", mode(name));
+    }
+    let shown =
+        run(Command::new(analyze_binary()).args(["snapshot", "-o"]).arg(path("again.json")).arg(path("kept.ctseg")));
+    assert_eq!((shown.code(), mode("again.json") & !0o640), (0, 0), "{}", shown.stderr);
+    let kept = || std::fs::metadata(path("kept.ctseg")).unwrap().ino();
+    let before = kept();
+    assert_eq!(snapshot("kept.ctseg", &[]).code(), 1);
+    assert_eq!(kept(), before);
+    let replaced = snapshot("kept.ctseg", &["--force"]);
+    assert_eq!((replaced.code(), replaced.stderr.as_str()), (0, ""));
+    assert_ne!(kept(), before);
+    assert_eq!(snapshot("first.ctseg", &["--force"]).code(), 0, "there is none yet");
+    std::fs::create_dir(path("directory.ctseg")).unwrap();
+    assert_eq!(snapshot("directory.ctseg", &["--force"]).code(), 1);
+    assert_eq!(scene.snapshot(&["--force"]).code(), 2, "replace what?");
+    let hidden = std::fs::read_dir(scene.directory.path()).unwrap().map(|entry| entry.unwrap().file_name());
+    assert_eq!(hidden.filter(|name| name.to_string_lossy().starts_with('.')).count(), 0);
+}
+
+/// A user is known by name.
+#[test]
+fn users_are_selected_by_name_too() {
+    let Some(scene) = Scene::new() else { return };
+    let uid = rustix::process::geteuid().as_raw().to_string();
+    let passwd = std::fs::read_to_string("/etc/passwd").unwrap();
+    let is_ours = |line: &&str| line.split(':').nth(2) == Some(&uid);
+    let Some(name) = passwd.lines().find(is_ours).and_then(|line| line.split(':').next()) else {
+        return skip("this user has no name in /etc/passwd");
+    };
+    for user in [name, &uid] {
+        assert_eq!(json(&scene.snapshot(&["--uid", user]))["summary"]["total_processes"], 1, "{user}");
+    }
+    let unknown = scene.snapshot(&["--uid", "surely-no-such-user"]);
+    assert_eq!(unknown.code(), 2, "{}", unknown.stderr);
+    assert!(unknown.stderr.contains("there is no user `surely-no-such-user` on this host"), "{}", unknown.stderr);
 }
 
 #[test]

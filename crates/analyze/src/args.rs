@@ -236,6 +236,8 @@ enum Command {
         #[arg(value_enum, default_value = "events", value_name = "WHAT")]
         of: SchemaOf,
     },
+    /// Print the version
+    Version,
 }
 
 #[derive(Debug, Args)]
@@ -399,9 +401,9 @@ pub fn parse(args: impl IntoIterator<Item = impl Into<OsString> + Clone>) -> Res
         Command::Files(args) => Task::Inventory(Box::new(inventory::files(*args)?)),
         Command::Libs(args) => Task::Inventory(Box::new(inventory::libs(*args)?)),
         Command::Schema { of } => Task::Schema(of),
+        Command::Version => return parse(["crypto-trace-analyze", "--version"]),
     };
-    let threads = cli.threads.map_or(0, usize::from);
-    Ok(Job { task, verbosity, threads, progress: cli.progress })
+    Ok(Job { task, verbosity, threads: cli.threads.map_or(0, usize::from), progress: cli.progress })
 }
 
 /// The command, for man pages and completions.
@@ -411,8 +413,7 @@ pub fn command() -> clap::Command {
 
 fn events(args: EventsArgs) -> Result<EventsTask, clap::Error> {
     let filter = filter(args.filters)?;
-    let speed = args.replay_speed;
-    let input = read_or_follow(args.inputs, &args.follow, &filter)?;
+    let (input, speed) = (read_or_follow(args.inputs, &args.follow, &filter)?, args.replay_speed);
     if speed != Speed::Max && (input == Input::Stdin || args.format == Format::Summary) {
         let message = "--replay-speed shows the events of files one by one: neither of a stream nor as a summary";
         return Err(usage(ErrorKind::ArgumentConflict, message));
@@ -436,8 +437,7 @@ fn survey(report: SurveyReport, args: SurveyArgs, as_of: Option<Date>) -> Result
         SurveyReport::Coverage => vec![TlsHello::KIND, ApiCall::KIND, LibLoad::KIND],
     };
     let input = input(args.inputs, &filter)?;
-    let output = args.output;
-    let json = args.format == ReportFormat::Json;
+    let (output, json) = (args.output, args.format == ReportFormat::Json);
     Ok(SurveyTask { report, input, filter, output, json, as_of, redact: !args.no_redact })
 }
 

@@ -48,8 +48,12 @@ pub fn gaps(capture: &Capture, name_host: bool) -> Vec<String> {
         };
         let what = [denied(look.maps_denied, "the libraries"), denied(look.files_denied, "the open files")];
         let what: Vec<String> = what.into_iter().flatten().collect();
+        let such_as = match look.denied_tgid {
+            0 => String::new(),
+            tgid => format!("; process {tgid} is one of them"),
+        };
         gaps.push(format!(
-            "not allowed to see {} (of {} in /proc)",
+            "not allowed to see {} (of {} in /proc{such_as})",
             what.join(" and "),
             grouped(look.processes.into())
         ));

@@ -24,6 +24,11 @@ impl Console {
         Self { verbosity }
     }
 
+    /// Whether as little as possible is said.
+    pub fn is_quiet(self) -> bool {
+        self.verbosity == Verbosity::Quiet
+    }
+
     /// Why nothing could be done.
     pub fn error(self, message: &str) {
         say("error", Style::new().red().bold(), message);
@@ -81,7 +86,7 @@ impl Output {
     pub fn open(path: Option<&Path>) -> Result<Self> {
         match path {
             Some(path) => {
-                let file = File::create(path).with_context(|| format!("{}: cannot be written", path.display()))?;
+                let file = create(path).with_context(|| format!("{}: cannot be written", path.display()))?;
                 Ok(Self { file, colour: false })
             }
             None => {
@@ -91,6 +96,12 @@ impl Output {
             }
         }
     }
+}
+
+/// A file as segments are: for its owner and group.
+fn create(path: &Path) -> io::Result<File> {
+    use std::os::unix::fs::OpenOptionsExt as _;
+    File::options().write(true).create(true).truncate(true).mode(0o640).open(path)
 }
 
 impl Write for Output {

@@ -80,9 +80,13 @@ impl Blocks {
         if let Some(notices) = &mut self.notices {
             notices.see(&record);
         }
-        if !self.filter_passes_all && !self.filter.keeps(&record) {
-            self.accounting.filtered += 1;
-            return;
+        if !self.filter_passes_all {
+            let kept = self.filter.keeps(&record);
+            self.accounting.note_library(&record, kept);
+            if !kept {
+                self.accounting.filtered += 1;
+                return;
+            }
         }
         if self.discarding {
             self.accounting.discarded += 1;

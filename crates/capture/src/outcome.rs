@@ -1,10 +1,15 @@
 //! How a recording went, told to people and as an exit code.
 
+use std::collections::BTreeSet;
+
 use crypto_trace_bpf::ProbeReport;
+use crypto_trace_format::catalog::file_name;
+use crypto_trace_format::record::{LibLoad, Records};
 
 use crate::args::CaptureArgs;
 use crate::child::ChildExit;
 use crate::exit::Failure;
+use crate::process_table::{self, contains};
 use crate::say;
 use crate::units::show_size;
 use crate::writer::Written;
@@ -36,6 +41,9 @@ pub(crate) struct Outcome {
     pub(crate) dropped: u64,
     pub(crate) filtered: u64,
     pub(crate) produced: u64,
+    /// Of those that `-l` selects, mapped before or meanwhile; and names of others.
+    pub(crate) libraries: u64,
+    pub(crate) other_libraries: BTreeSet<Vec<u8>>,
 }
 
 /// Tells what is attached, and which filter runs where.
@@ -59,6 +67,21 @@ pub(crate) fn tell_probes(args: &CaptureArgs, probes: &[ProbeReport]) {
     }
 }
 
+/// Tells which that `-l` selects nothing has mapped, by the loads of a process table; returns how many there are of the others.
+pub(crate) fn tell_unmapped(args: &CaptureArgs, table: &[u8]) -> u64 {
+    if args.library.is_empty() {
+        return 0;
+    }
+    let loads = || Records::new(table).flatten().filter(|record| record.kind() == LibLoad::KIND);
+    let has = |name: &str| {
+        loads().any(|record| LibLoad::decode(&record).is_ok_and(|load| contains(file_name(load.path), name)))
+    };
+    for name in args.library.iter().filter(|name| args.command.is_empty() && !args.quiet && !has(name)) {
+        say::info(&format!("waiting for {name:?}: no library that is mapped now matches -l {name}"));
+    }
+    loads().count() as u64
+}
+
 /// Tells what there is at the end.
 pub(crate) fn tell_outcome(args: &CaptureArgs, outcome: &Outcome, stop: Stop) {
     if outcome.lost > 0 {
@@ -72,6 +95,9 @@ pub(crate) fn tell_outcome(args: &CaptureArgs, outcome: &Outcome, stop: Stop) {
     }
     if outcome.recorded == 0 {
         args.name.iter().for_each(|name| tell_nearest(name));
+    }
+    if outcome.libraries == 0 && !args.library.is_empty() {
+        tell_nearest_library(args, outcome);
     }
     match stop {
         Stop::Command(exit) => say::info(&format!("command {exit}")),
@@ -112,6 +138,24 @@ fn tell_nearest(wanted: &str) {
         ));
     } else {
         say::info(&format!("no process is named {wanted:?}; there are, nearest first: {}", near.join(", ")));
+    }
+}
+
+/// Tells which libraries there are, loaded meanwhile or mapped now, whose names come near those that none was recorded of.
+fn tell_nearest_library(args: &CaptureArgs, outcome: &Outcome) {
+    let mut there = process_table::mapped_libraries();
+    there.extend(outcome.other_libraries.iter().cloned());
+    let there: Vec<String> =
+        there.iter().map(|name| String::from_utf8_lossy(name).escape_debug().to_string()).collect();
+    for wanted in &args.library {
+        let mut names: Vec<_> = there.iter().map(|name| (distance(wanted, name), name)).collect();
+        names.sort();
+        let near: Vec<&str> = names.iter().take(NEAREST).map(|(_, name)| name.as_str()).collect();
+        let near = match near.is_empty() {
+            true => "nor was any other".to_owned(),
+            false => format!("there are, nearest first: {}", near.join(", ")),
+        };
+        say::info(&format!("no crypto library named {wanted:?} was loaded; {near}"));
     }
 }
 

@@ -3,7 +3,7 @@
 //!
 //! Processes come and go while /proc is read: one that vanishes half-way is left out, for its exit is in the ring.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::PathBuf;
@@ -82,6 +82,8 @@ pub struct Tally {
     pub files_denied: u32,
     /// Processes that ended meanwhile.
     pub vanished: u32,
+    /// One of those of which it was not allowed to see something.
+    pub denied_pid: Option<u32>,
 }
 
 impl Tally {
@@ -92,8 +94,10 @@ impl Tally {
 
     /// Appends an `inventory` record of a look that began at this boot time and ends now.
     pub fn encode(&self, began_ns: u64, out: &mut Vec<u8>) {
-        let Self { processes, maps_denied, files_denied, vanished } = *self;
-        let fixed = InventoryFixed { began_ns, processes, maps_denied, files_denied, vanished };
+        let Self { processes, maps_denied, files_denied, vanished, denied_pid } = *self;
+        let denied_tgid = denied_pid.unwrap_or_default();
+        let fixed =
+            InventoryFixed { began_ns, processes, maps_denied, files_denied, vanished, denied_tgid, reserved: 0 };
         Inventory { fixed, ..Inventory::default() }.encode(Header { time_ns: boottime_ns(), ..Header::default() }, out);
     }
 }
@@ -103,7 +107,8 @@ impl Table {
     fn append(&mut self, mut other: Self) {
         self.lifecycle.append(&mut other.lifecycle);
         self.events.append(&mut other.events);
-        let Tally { processes, maps_denied, files_denied, vanished } = other.tally;
+        let Tally { processes, maps_denied, files_denied, vanished, denied_pid } = other.tally;
+        self.tally.denied_pid = self.tally.denied_pid.or(denied_pid);
         self.tally.processes += processes;
         self.tally.maps_denied += maps_denied;
         self.tally.files_denied += files_denied;
@@ -188,6 +193,7 @@ impl TableFilter {
                 table.tally.processes += 1;
                 table.tally.maps_denied += u32::from(self.libraries);
                 table.tally.files_denied += u32::from(self.files);
+                table.tally.denied_pid.get_or_insert(pid.unsigned_abs());
                 return;
             }
             Err(_) => {
@@ -212,6 +218,9 @@ impl TableFilter {
         let is_denied = |result: &ProcResult<()>| matches!(result, Err(ProcError::PermissionDenied(_)));
         table.tally.maps_denied += u32::from(is_denied(&libraries));
         table.tally.files_denied += u32::from(is_denied(&files));
+        if is_denied(&libraries) || is_denied(&files) {
+            table.tally.denied_pid.get_or_insert(pid.unsigned_abs());
+        }
         let is_gone = |result: &ProcResult<()>| result.is_err() && !is_denied(result);
         table.tally.vanished += u32::from(is_gone(&libraries) || is_gone(&files));
     }
@@ -332,14 +341,30 @@ impl Found {
     }
 }
 
+/// File names of the crypto libraries that are mapped now, as far as one may see.
+pub fn mapped_libraries() -> BTreeSet<Vec<u8>> {
+    let pids = std::fs::read_dir("/proc").into_iter().flatten().flatten().map(|entry| entry.path().join("maps"));
+    let maps: Vec<_> = pids.filter_map(|maps| std::fs::read(maps).ok()).collect();
+    maps.iter().flat_map(|maps| loads(maps)).map(|map| catalog::file_name(map.path).to_vec()).collect()
+}
+
+/// Libraries in the text of /proc/PID/maps, each as often as it was mapped: where it has several executable parts, by the first.
+fn loads(maps: &[u8]) -> impl Iterator<Item = Mapping<'_>> {
+    let mappings = maps.split(|byte| *byte == b'\n').filter_map(Mapping::parse).filter(|map| map.executable);
+    let mut before = None;
+    mappings.filter(move |map| {
+        catalog::library(map.path).is_some() && {
+            let told = before.replace((map.dev, map.ino, map.offset));
+            map.begins_another(told)
+        }
+    })
+}
+
 impl TableFilter {
     fn encode_libraries(&self, process: &Process, header: Header, out: &mut Vec<u8>) -> ProcResult<()> {
         // As text: of the many mappings of a process few are libraries, and all of them parsed cost more than the rest of it.
         let maps = std::fs::read(format!("/proc/{}/maps", process.pid)).map_err(|error| proc_error(&error))?;
-        for map in maps.split(|byte| *byte == b'\n').filter_map(Mapping::parse) {
-            if !map.executable || catalog::library(map.path).is_none() || !self.records.keeps_library(map.path) {
-                continue;
-            }
+        for map in loads(&maps).filter(|map| self.records.keeps_library(map.path)) {
             let fixed = LibLoadFixed {
                 dev: map.dev,
                 ino: map.ino,
@@ -403,6 +428,12 @@ struct Mapping<'a> {
 }
 
 impl<'a> Mapping<'a> {
+    /// Whether it is of another library than the executable mapping told before it, by device, inode and offset, or of the same one
+    /// mapped once more: the parts of one that was mapped once follow each other, at growing offsets.
+    fn begins_another(&self, before: Option<(u64, u64, u64)>) -> bool {
+        before.is_none_or(|(dev, ino, offset)| (dev, ino) != (self.dev, self.ino) || self.offset <= offset)
+    }
+
     fn parse(line: &'a [u8]) -> Option<Self> {
         let path = line.get(memchr::memchr(b'/', line)?..)?;
         let head = std::str::from_utf8(line.get(..line.len() - path.len())?).ok()?;
@@ -451,6 +482,29 @@ mod tests {
         {
             assert_eq!(Mapping::parse(line), None);
         }
+    }
+
+    /// A library whose code is not in one piece was told once for each of them.
+    #[test]
+    fn a_library_is_told_once_for_each_time_that_it_was_mapped() {
+        let line = |address: u64, permissions: &str, offset: u64, ino: u64, path: &str| {
+            format!("{address:x}-{:x} {permissions} {offset:08x} fe:10 {ino} {path}\n", address + 0x1000)
+        };
+        let once = |at: u64, ino, path: &str| {
+            line(at, "r--p", 0, ino, path)
+                + &line(at + 0x1000, "r-xp", 0x1000, ino, path)
+                + &line(at + 0x2000, "r--p", 0x2000, ino, path)
+                + &line(at + 0x3000, "r-xp", 0x3000, ino, path)
+                + &line(at + 0x4000, "rw-p", 0x4000, ino, path)
+        };
+        let maps = once(0x10_0000, 7, "/usr/lib/libssl.so.3")
+            + &once(0x20_0000, 7, "/usr/lib/libssl.so.3")
+            + "7f00-7f01 rw-p 0 00:00 0\n"
+            + &once(0x30_0000, 8, "/usr/lib/libcrypto.so.3")
+            + &once(0x40_0000, 9, "/usr/lib/libnothing.so")
+            + &once(0x50_0000, 7, "/usr/lib/libssl.so.3");
+        let told: Vec<_> = loads(maps.as_bytes()).map(|map| (map.address, map.ino)).collect();
+        assert_eq!(told, [(0x10_1000, 7), (0x20_1000, 7), (0x30_1000, 8), (0x50_1000, 7)]);
     }
 
     #[test]

@@ -22,7 +22,7 @@ use crate::exit::{self, Failure};
 use crate::filter::RecordFilter;
 use crate::host::segment_meta;
 use crate::libraries::{Counts, Libraries, Notices};
-use crate::outcome::{Outcome, Stop, exit_code, tell_outcome, tell_probes};
+use crate::outcome::{Outcome, Stop, exit_code, tell_outcome, tell_probes, tell_unmapped};
 use crate::prepare::{
     add_descendants, check_probes, libraries, load, selection, table_filter, tell_programs, tls_cgroups,
 };
@@ -172,7 +172,7 @@ pub fn capture(args: &CaptureArgs, destination: &Destination<'_>) -> Result<u8, 
     session.reporter = reporter;
     if let Some(child) = &command {
         // What the command does is not to be found in /proc as well.
-        session.wait_for_table();
+        session.wait_for_table(args);
         child.release().context("cannot start the command")?;
     }
     let stop = session.record(args, &signals, command.as_ref())?;
@@ -271,15 +271,16 @@ impl Session {
     }
 
     /// Waits until the processes that are there already are known.
-    fn wait_for_table(&self) {
+    fn wait_for_table(&self, args: &CaptureArgs) {
         // An error is a writer that has ended: the end of the recording will tell why.
         if let Ok(table) = self.table_read.recv() {
-            self.look_at_table(&table);
+            self.look_at_table(args, &table);
         }
     }
 
-    /// Looks for the libraries of processes that are there already.
-    fn look_at_table(&self, table: &[u8]) {
+    /// Looks for the libraries of processes that are there already, and says which that `-l` selects nothing has mapped.
+    fn look_at_table(&self, args: &CaptureArgs, table: &[u8]) {
+        self.blocks.borrow_mut().accounting.libraries += tell_unmapped(args, table);
         if let (Some(libraries), Some(notices)) = (&self.libraries, &mut self.blocks.borrow_mut().notices) {
             libraries.look_at_records(table, notices);
         }
@@ -316,7 +317,7 @@ impl Session {
             };
             wait(&epoll, timeout)?;
             if let Ok(table) = self.table_read.try_recv() {
-                self.look_at_table(&table);
+                self.look_at_table(args, &table);
             }
             if let Some(libraries) = &mut self.libraries {
                 Self::attach_libraries(libraries, &mut self.programs, blocks);
@@ -536,7 +537,7 @@ impl Session {
         if let Some(reporter) = self.reporter.take() {
             reporter.finish(&Self::numbers(&self.blocks, &self.shared, self.ring_bytes, self.probes));
         }
-        let accounting = &self.blocks.borrow().accounting;
+        let accounting = &mut self.blocks.borrow_mut().accounting;
         // These were taken from the rings, but never reached a segment.
         let unwritten = unwritten + self.shared.stats.dropped.load(Ordering::Relaxed);
         Ok(Outcome {
@@ -546,6 +547,8 @@ impl Session {
             dropped: accounting.dropped() + unwritten,
             filtered: accounting.filtered,
             produced: accounting.produced(),
+            libraries: accounting.libraries,
+            other_libraries: std::mem::take(&mut accounting.other_libraries),
         })
     }
 }

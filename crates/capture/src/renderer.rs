@@ -65,8 +65,7 @@ impl RendererCommand {
     /// # Errors
     /// When there is no analyzer, or the output cannot be written.
     pub fn new(words: Vec<OsString>, output: Option<&Path>) -> Result<Self, Failure> {
-        let output =
-            output.map(|path| File::create(path).with_context(|| format!("{}: cannot be written", path.display())));
+        let output = output.map(|path| create(path).with_context(|| format!("{}: cannot be written", path.display())));
         Ok(Self { program: find_analyzer()?, words, output: output.transpose()? })
     }
 
@@ -158,6 +157,12 @@ fn ended(status: ExitStatus) -> String {
         (None, Some(signal)) => format!("was killed by signal {signal}"),
         (None, None) => "failed".to_owned(),
     }
+}
+
+/// A file as segments are: for its owner and group.
+fn create(path: &Path) -> io::Result<File> {
+    use std::os::unix::fs::OpenOptionsExt as _;
+    File::options().write(true).create(true).truncate(true).mode(0o640).open(path)
 }
 
 /// Beside this program, else where programs are.

@@ -45,8 +45,11 @@ pub fn run(args: &SnapshotArgs) -> Result<u8, Failure> {
             renderer.finish(&signals, true)?;
         }
         (None, Some(path)) => {
-            save(path, meta, &blocks).with_context(|| format!("cannot write to {}", path.display()))?;
-            tell_denied(tally);
+            let saved = if args.force { replace(path, meta, &blocks) } else { save(path, meta, &blocks) };
+            saved.with_context(|| format!("cannot write to {}", path.display()))?;
+            if !args.quiet {
+                tell_denied(tally);
+            }
         }
         (None, None) => {}
     }
@@ -119,12 +122,32 @@ fn save(path: &Path, meta: SegmentMeta, blocks: &[BlockBuilder]) -> std::io::Res
     store.seal().map(drop)
 }
 
+/// Writes a new file beside the one that is there, and puts it into its place: nobody reads half of it.
+fn replace(path: &Path, meta: SegmentMeta, blocks: &[BlockBuilder]) -> std::io::Result<()> {
+    if path.is_dir() {
+        return Err(std::io::ErrorKind::IsADirectory.into());
+    }
+    let mut hidden = std::ffi::OsString::from(".");
+    hidden.push(path.file_stem().unwrap_or_default());
+    hidden.push(format!(".{}.ctseg", std::process::id()));
+    let new = path.with_file_name(hidden);
+    let replaced = save(&new, meta, blocks).and_then(|()| std::fs::rename(&new, path));
+    if replaced.is_err() {
+        // Ours, if it is there at all: it has our process id.
+        let _ = std::fs::remove_file(&new);
+    }
+    replaced
+}
+
 /// The analyzer tells the same of what it renders.
 fn tell_denied(tally: Tally) {
     if tally.is_denied() {
         say::warning(&format!(
-            "not allowed to see the libraries of {} and the open files of {} of {} processes: run it as root, or with CAP_SYS_PTRACE",
-            tally.maps_denied, tally.files_denied, tally.processes
+            "not allowed to see the libraries of {} and the open files of {} of {} processes{}: run it as root, or with CAP_SYS_PTRACE",
+            tally.maps_denied,
+            tally.files_denied,
+            tally.processes,
+            tally.denied_pid.map_or(String::new(), |pid| format!(", such as {pid}")),
         ));
     }
 }

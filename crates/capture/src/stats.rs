@@ -1,12 +1,13 @@
 //! Exact accounting: what the programs produced, what reached us, what was lost, dropped or filtered, and the records that
 //! say so.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crypto_trace_bpf::{CounterKind, Counters};
+use crypto_trace_format::catalog::file_name;
 use crypto_trace_format::record::{
-    Header, Loss, LossCause, LossFixed, ProcessInfo, Records, SelfStats, SelfStatsFixed, flags,
+    Header, LibLoad, Loss, LossCause, LossFixed, ProcessInfo, Record, Records, SelfStats, SelfStatsFixed, flags,
 };
 use crypto_trace_format::segment::BlockBuilder;
 
@@ -30,6 +31,10 @@ pub struct Accounting {
     pub recorded: u64,
     /// Records left out because a filter in user space said so.
     pub filtered: u64,
+    /// Loads of libraries that `-l` selects, and names of those it does not select: to tell what comes near.
+    pub libraries: u64,
+    /// The same: a few of them.
+    pub other_libraries: BTreeSet<Vec<u8>>,
     /// Records from the ring that were not well formed.
     pub malformed: u64,
     /// Records taken from the rings when there was nowhere to put them any more.
@@ -56,6 +61,19 @@ impl Accounting {
     /// Starts counting at `now_ns`, `CLOCK_BOOTTIME`.
     pub fn new(now_ns: u64) -> Self {
         Self { last_check_ns: now_ns, last_told_ns: now_ns, ..Self::default() }
+    }
+
+    /// Notes a load of a library, judged by a filter.
+    pub fn note_library(&mut self, record: &Record<'_>, kept: bool) {
+        /// Names that are kept.
+        const MAX_NAMES: usize = 256;
+        if record.kind() != LibLoad::KIND {
+            return;
+        }
+        self.libraries += u64::from(kept);
+        if let (false, Ok(library)) = (kept || self.other_libraries.len() >= MAX_NAMES, LibLoad::decode(record)) {
+            self.other_libraries.insert(file_name(library.path).to_vec());
+        }
     }
 
     /// Records the kernel could not deliver.

@@ -5,9 +5,14 @@ use std::time::Duration;
 /// Why a size or duration is not one.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum UnitError {
-    /// No number, or one that is too large.
-    #[error("`{0}` is not a number with a unit")]
-    Number(String),
+    /// No whole number, or one that is too large.
+    #[error("`{given}` is no whole number with a unit: give one such as {such_as}")]
+    Number {
+        /// What was given.
+        given: String,
+        /// What is one.
+        such_as: &'static str,
+    },
     /// An unknown unit.
     #[error("unknown unit `{unit}`; known are {known}")]
     Unit {
@@ -19,18 +24,22 @@ pub enum UnitError {
 }
 
 /// Splits into number and unit, and multiplies.
-fn scaled(text: &str, units: &[(&str, u64)], known: &'static str) -> Result<u64, UnitError> {
+fn scaled(text: &str, units: &[(&str, u64)], known: &'static str, such_as: &'static str) -> Result<u64, UnitError> {
     let text = text.trim();
+    let no_number = || UnitError::Number { given: text.to_owned(), such_as };
     let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
     let (number, unit) = text.split_at(digits);
-    let number: u64 = number.parse().map_err(|_| UnitError::Number(text.to_owned()))?;
+    let number: u64 = number.parse().map_err(|_| no_number())?;
     let unit = unit.trim();
+    if unit.starts_with(['.', ',']) {
+        return Err(no_number());
+    }
     let factor = units
         .iter()
         .find(|(name, _)| name.eq_ignore_ascii_case(unit))
         .map(|(_, factor)| *factor)
         .ok_or_else(|| UnitError::Unit { unit: unit.to_owned(), known })?;
-    number.checked_mul(factor).ok_or_else(|| UnitError::Number(text.to_owned()))
+    number.checked_mul(factor).ok_or_else(no_number)
 }
 
 /// Bytes from `4096`, `64MiB`, `1G`… Units are powers of 1024, with or without `iB`.
@@ -54,7 +63,7 @@ pub fn parse_size(text: &str) -> Result<u64, UnitError> {
         ("tib", 1 << 40),
         ("tb", 1 << 40),
     ];
-    scaled(text, UNITS, "B, KiB, MiB, GiB, TiB")
+    scaled(text, UNITS, "B, KiB, MiB, GiB, TiB", "4096, 512KiB, 64MiB or 10GiB")
 }
 
 /// A duration from `60` (seconds), `100ms`, `30s`, `5m`, `2h`, `7d`.
@@ -64,7 +73,37 @@ pub fn parse_size(text: &str) -> Result<u64, UnitError> {
 pub fn parse_duration(text: &str) -> Result<Duration, UnitError> {
     const UNITS: &[(&str, u64)] =
         &[("", 1000), ("ms", 1), ("s", 1000), ("m", 60_000), ("min", 60_000), ("h", 3_600_000), ("d", 86_400_000)];
-    scaled(text, UNITS, "ms, s, m, h, d").map(Duration::from_millis)
+    scaled(text, UNITS, "ms, s, m, h, d", "60 (seconds), 100ms, 30s, 5m, 2h or 7d").map(Duration::from_millis)
+}
+
+/// A user id, or the name of a user of this host. Names are looked up in /etc/passwd, then, for those that are kept elsewhere
+/// (LDAP, systemd-homed), by getent(1), which asks the C library's name service: a static program has none of its own.
+///
+/// # Errors
+/// When there is no such user.
+pub fn parse_uid(text: &str) -> Result<u32, String> {
+    if let Ok(uid) = text.parse() {
+        return Ok(uid);
+    }
+    let local = std::fs::read_to_string("/etc/passwd").unwrap_or_default();
+    let getent = || {
+        let program =
+            ["/usr/bin/getent", "/bin/getent"].into_iter().find(|path| std::path::Path::new(path).exists())?;
+        let done = std::process::Command::new(program).args(["passwd", "--", text]).output().ok()?;
+        uid_of(&String::from_utf8_lossy(&done.stdout), text)
+    };
+    uid_of(&local, text).or_else(getent).ok_or_else(|| {
+        format!("there is no user `{text}` on this host: give a name of /etc/passwd or getent(1), or a numeric id")
+    })
+}
+
+/// The id of a user in lines of passwd(5).
+fn uid_of(passwd: &str, name: &str) -> Option<u32> {
+    let of = |line: &str| {
+        let mut fields = line.split(':');
+        (fields.next() == Some(name)).then(|| fields.nth(1)?.parse().ok()).flatten()
+    };
+    passwd.lines().find_map(of)
 }
 
 /// Bytes as people read them: `1.5 MiB`.
@@ -114,6 +153,34 @@ mod tests {
         assert_eq!(parse_duration("60"), Ok(Duration::from_secs(60)));
         assert_eq!(parse_duration("100ms"), Ok(Duration::from_millis(100)));
         assert!(parse_duration("soon").is_err());
+    }
+
+    #[test]
+    fn what_is_no_size_or_duration_is_told_with_what_is_accepted() {
+        for text in ["soon", "", "1.5h", "-5", "0,5s", "99999999999999999999d"] {
+            let told = parse_duration(text).expect_err(text).to_string();
+            assert_eq!(
+                told,
+                format!(
+                    "`{text}` is no whole number with a unit: give one such as 60 (seconds), 100ms, 30s, 5m, 2h or 7d"
+                )
+            );
+        }
+        assert!(parse_size("1.5G").expect_err("not whole").to_string().contains("64MiB"));
+        assert!(parse_duration("5parsec").expect_err("no unit").to_string().contains("known are ms, s, m, h, d"));
+    }
+
+    #[test]
+    fn a_user_is_a_number_or_a_name() {
+        let passwd = "root:x:0:0:root:/root:/bin/bash\nwww-data:x:33:33::/var/www:/bin/false\n+::::::\nbroken:x\n";
+        assert_eq!((uid_of(passwd, "root"), uid_of(passwd, "www-data")), (Some(0), Some(33)));
+        for name in ["", "www", "x", "broken", "33"] {
+            assert_eq!(uid_of(passwd, name), None, "{name}");
+        }
+        assert_eq!((parse_uid("0"), parse_uid("root"), parse_uid("4294967295")), (Ok(0), Ok(0), Ok(u32::MAX)));
+        for name in ["surely-no-such-user", "", "-1", "4294967296", "--help"] {
+            assert!(parse_uid(name).expect_err(name).contains("/etc/passwd"), "{name}");
+        }
     }
 
     #[test]

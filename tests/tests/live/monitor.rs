@@ -372,6 +372,39 @@ fn a_name_that_never_matches_is_told_with_what_comes_near() {
     assert_eq!(there.finish().code(), 0);
 }
 
+/// A wrong `-n` was told, a wrong `-l` was not: no library is silence.
+#[test]
+fn a_library_that_never_comes_is_told_with_what_comes_near() {
+    let Some(_permit) = live() else { return };
+    let (_keep, dir) = directory();
+    let Some(object) = crypto_trace_tests::libssl() else { return crypto_trace_tests::skip("there is no libssl.so") };
+    let library = dir.join("libssl-ctnear.so.3");
+    std::fs::copy(object, &library).unwrap();
+    let there = Process::spawn(
+        Command::new(workload()).args(words!["dlopen", library, "complain", "ready", "wait"]).stdin(Stdio::piped()),
+    );
+    there.wait_for("ready");
+    let libs = |options: &[&str]| run(Command::new(capture_binary()).args(["libs"]).args(options));
+    let waits = |done: &Finished| done.stderr.contains("no library that is mapped now matches");
+    let nearest = |done: &Finished| {
+        let line = done.stderr.lines().find(|line| line.starts_with("no crypto library named "));
+        line.map(|line| line.split("nearest first: ").nth(1).unwrap_or_default().split(", ").next().unwrap().to_owned())
+    };
+    // Mapped before; loaded by a command.
+    let done = libs(&["-l", "libssl-ctnaer", "-d", "300ms"]);
+    assert!(waits(&done), "{}", done.stderr);
+    assert_eq!(nearest(&done).as_deref(), Some("libssl-ctnear.so.3"), "{}", done.stderr);
+    let here = libs(&["-l", "libssl-ctnear", "-d", "300ms"]);
+    assert!(!waits(&here) && nearest(&here).is_none(), "{}", here.stderr);
+    assert_eq!(there.finish().code(), 0);
+    let [program, library] = [workload(), library].map(|path| path.to_str().unwrap().to_owned());
+    let command = ["--", &program, "dlopen", &library];
+    let done = libs(&[&["-l", "libssl-ctnaer"], &command[..]].concat());
+    assert!(!waits(&done) && nearest(&done).as_deref() == Some("libssl-ctnear.so.3"), "{}", done.stderr);
+    let done = libs(&[&["-l", "libssl-ctnear"], &command[..]].concat());
+    assert_eq!(nearest(&done), None, "{}", done.stderr);
+}
+
 #[test]
 fn without_an_analyzer_it_says_what_to_do() {
     let Some(_permit) = live() else { return };

@@ -216,7 +216,10 @@ fn stream<'a>(
 /// What is told on stderr at the end.
 pub(super) fn finish(read: &Read<'_>, console: Console) -> Result<Outcome> {
     report::faults(&read.faults, &read.names, console);
-    report::completeness(&read.captures, console);
+    // What is missing of a snapshot stands in it: `-q` is for cron, which sends a mail for each line.
+    if read.task.report != InventoryReport::Snapshot || !console.is_quiet() {
+        report::completeness(&read.captures, console);
+    }
     if read.refused > 0 {
         console.warn(&format!("too many rows: {} did not fit in memory and are left out", grouped(read.refused)));
     }

@@ -343,6 +343,7 @@ pub fn inventory(object: &mut Object<'_>, capture: &Capture, look: &Inventory<'_
     object.number(b",\"maps_denied\":", look.fixed.maps_denied);
     object.number(b",\"files_denied\":", look.fixed.files_denied);
     object.number(b",\"vanished\":", look.fixed.vanished);
+    object.number_or_null(b",\"denied_pid\":", Some(look.fixed.denied_tgid).filter(|tgid| *tgid != 0));
 }
 
 /// Members of a self_stats.

@@ -165,7 +165,15 @@ pub fn probe(offset_ns: u64, name: &[u8], state: u32, errno: i32, message: &[u8]
 /// A look at /proc that was not allowed to see everything.
 pub fn inventory(offset_ns: u64) -> Vec<u8> {
     let mut out = Vec::new();
-    let fixed = InventoryFixed { began_ns: BOOT_NS, processes: 40, maps_denied: 3, files_denied: 4, vanished: 1 };
+    let fixed = InventoryFixed {
+        began_ns: BOOT_NS,
+        processes: 40,
+        maps_denied: 3,
+        files_denied: 4,
+        vanished: 1,
+        denied_tgid: 77,
+        reserved: 0,
+    };
     Inventory { fixed, ..Default::default() }.encode(about_capture(offset_ns), &mut out);
     out
 }

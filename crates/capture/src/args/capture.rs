@@ -8,7 +8,7 @@ use clap::Args;
 use crypto_trace_bpf::{CommFilter, RingSizes, Selection};
 
 use super::{Argv, PrivacyMode, TierArg, UsageError, When, not_zero};
-use crate::units::{parse_duration, parse_percent, parse_size};
+use crate::units::{parse_duration, parse_percent, parse_size, parse_uid};
 
 /// Size of the event ring when none is given: `--ring-size 2MiB`.
 pub const EVENT_RING_BYTES: u64 = 2 << 20;
@@ -41,8 +41,8 @@ pub struct CaptureArgs {
     #[arg(long)]
     pub follow_children: bool,
 
-    /// Only processes of this numeric user id (repeatable)
-    #[arg(long, value_name = "UID")]
+    /// Only processes of this user: a name of this host's, or a numeric id (repeatable)
+    #[arg(long, value_name = "USER", value_parser = parse_uid)]
     pub uid: Vec<u32>,
 
     /// Only processes in or below this cgroup v2: a path below the cgroup root, or of its directory (repeatable)

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::{Format, UsageError};
+use crate::units::parse_uid;
 
 /// `snapshot`.
 #[derive(Debug, Args)]
@@ -36,8 +37,8 @@ pub struct SnapshotArgs {
     #[arg(short, long, value_name = "NAME")]
     pub library: Vec<String>,
 
-    /// Only processes of this numeric user id (repeatable)
-    #[arg(long, value_name = "UID")]
+    /// Only processes of this user: a name of this host's, or a numeric id (repeatable)
+    #[arg(long, value_name = "USER", value_parser = parse_uid)]
     pub uid: Vec<u32>,
 
     /// Show names of home directories, which are hidden as /home/USER and /home/ROOT
@@ -48,9 +49,13 @@ pub struct SnapshotArgs {
     #[arg(short, long, conflicts_with = "quiet")]
     pub verbose: bool,
 
-    /// Say nothing but errors and what could not be seen
+    /// Say nothing but errors; what could not be seen is in what is written
     #[arg(short, long)]
     pub quiet: bool,
+
+    /// With -o FILE.ctseg: replace a file that is there, once the new one is whole
+    #[arg(long, requires = "output")]
+    pub force: bool,
 }
 
 impl SnapshotArgs {

@@ -268,8 +268,15 @@ impl Libraries {
         if self.verbose {
             let name = String::from_utf8_lossy(&path);
             let told = if message.is_empty() { String::new() } else { format!(": {message}") };
+            let called = [&family, &version].map(String::as_str).into_iter().filter(|word| !word.is_empty());
+            let called = called.collect::<Vec<_>>().join(" ");
+            let called = if called.is_empty() { String::new() } else { format!(" ({called})") };
+            let seen_in = match state {
+                ProbeState::FAILED => format!(", seen in process {}", header.tgid),
+                _ => String::new(),
+            };
             say::info(&format!(
-                "library {name} ({family} {version}): {}, {} functions{told}",
+                "library {name}{called}{seen_in}: {}, {} functions{told}",
                 state.name(),
                 fixed.functions
             ));

@@ -472,6 +472,10 @@ record! {
         files_denied: u32,
         /// Processes that ended while they were looked at.
         vanished: u32,
+        /// One of the processes of which something was not allowed to be seen; 0: none was, or it is not known.
+        denied_tgid: u32,
+        /// Zero.
+        reserved: u32,
     }
     strings {}
 }
