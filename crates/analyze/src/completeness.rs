@@ -207,6 +207,14 @@ fn why_unattached(capture: &Capture, name: &str) -> Option<String> {
 /// Why no handshake is shown.
 pub fn why_no_handshakes(captures: &[Capture]) -> String {
     let seen: u64 = captures.iter().map(|capture| capture.handshakes.seen()).sum();
+    let taken: u64 = captures.iter().map(|capture| capture.handshakes.taken()).sum();
+    if seen > 0 && seen == taken {
+        return format!(
+            "no TLS handshakes shown: the {} of connections with TLS were accepted by processes that were not recorded, from \
+             listening sockets of those that were",
+            plural(seen, "socket")
+        );
+    }
     if seen > 0 {
         let sockets = plural(seen, "socket");
         return format!("no TLS handshakes shown: none of the {sockets} of connections with TLS passed the filters");

@@ -7,6 +7,7 @@ mod calls;
 mod handshakes;
 mod languages;
 mod libraries;
+mod listeners;
 mod mutual;
 mod peers;
 mod privacy;

@@ -63,6 +63,8 @@ pub struct Connection {
     pub late: bool,
     /// There was more than the capture keeps.
     pub cut: bool,
+    /// It was accepted by a process that was not selected, from the socket of one that was: it is not shown.
+    taken: bool,
     /// Time, segment and number of its earliest record.
     first: (u64, u32, u64),
     last_ns: u64,
@@ -127,6 +129,7 @@ pub struct Handshakes {
     bytes: usize,
     max_bytes: usize,
     seen: u64,
+    taken: u64,
     refused: u64,
     /// Some were not read, because nobody asks for them.
     pub skipped: bool,
@@ -150,6 +153,7 @@ impl Handshakes {
             bytes: 0,
             max_bytes,
             seen: 0,
+            taken: 0,
             refused: 0,
             skipped: false,
         }
@@ -179,6 +183,7 @@ impl Handshakes {
         connection.last_ns = connection.last_ns.max(header.time_ns);
         connection.late |= fixed.state & 4 != 0;
         connection.cut |= fixed.state & 2 != 0;
+        connection.taken |= fixed.state & 8 != 0;
         connection.ready_from_ns = None;
         let side = if fixed.direction == 1 { &mut connection.sent } else { &mut connection.received };
         let len = hello.data.len();
@@ -216,6 +221,7 @@ impl Handshakes {
             received: Side::default(),
             late: false,
             cut: false,
+            taken: false,
             first: (time_ns, segment, number),
             last_ns: time_ns,
             found,
@@ -232,6 +238,7 @@ impl Handshakes {
     pub fn finish(&mut self) {
         self.by_record = (0u32..)
             .zip(&self.list)
+            .filter(|(_, connection)| !connection.taken)
             .map(|(index, connection)| ((connection.first.1, connection.first.2), index))
             .collect();
     }
@@ -267,6 +274,11 @@ impl Handshakes {
         self.seen
     }
 
+    /// How many of them are not shown, because others accepted them than those that the recording is of.
+    pub fn taken(&self) -> u64 {
+        self.taken + self.list.iter().filter(|connection| connection.taken).count() as u64
+    }
+
     /// Records that were left out, because there was no more room.
     pub fn refused(&self) -> u64 {
         self.refused
@@ -278,6 +290,9 @@ impl Handshakes {
     pub fn take_ready(&mut self, now_ns: u64, at_end: bool, call_may_come: impl Fn(u64) -> bool) -> Vec<u8> {
         let mut records = Vec::new();
         self.by_record.clear();
+        let taken = self.list.iter().filter(|connection| connection.taken).map(Connection::index).collect();
+        self.forget(&taken);
+        self.taken += taken.len() as u64;
         for connection in &mut self.list {
             if connection.ready_from_ns.is_none() {
                 connection.ready_from_ns = Some(connection.ready_from_ns());
@@ -301,13 +316,18 @@ impl Handshakes {
 
     /// Forgets what [`Self::take_ready`] gave: it has been shown.
     pub fn forget_ready(&mut self) {
-        if self.by_record.is_empty() {
+        let shown = self.by_record.drain().map(|(_, index)| index).collect();
+        self.forget(&shown);
+    }
+
+    /// Forgets these, by number; more of them is not shown either.
+    fn forget(&mut self, shown: &HashSet<u32, RandomState>) {
+        if shown.is_empty() {
             return;
         }
         if self.shown.len() > MAX_SHOWN {
             self.shown.clear();
         }
-        let shown: HashSet<u32, RandomState> = self.by_record.drain().map(|(_, index)| index).collect();
         let old = std::mem::take(&mut self.list);
         self.by_key.clear();
         self.by_ends.clear();

@@ -348,6 +348,24 @@ fn a_live_run_shows_each_connection_once_and_lets_it_go() {
     assert!(!all.take_ready(15 * second, false, |_| false).is_empty());
 }
 
+/// What another process accepted was told as the listener's own, unanswered.
+#[test]
+fn a_connection_that_was_taken_by_a_process_not_selected_is_not_shown() {
+    let received = TlsHelloFixed { owner: 3, ..fixed(1, false, false) };
+    let taken = TlsHelloFixed { owner: 1, state: 8, ..fixed(1, false, true) };
+    let records = [(header(5, 1), received, CLIENT), (header(6, 2), taken, &b""[..])];
+    let mut all = gathered(&records);
+    all.finish();
+    assert_eq!((all.shown_at(0, 0).is_none(), all.shown_at(0, 1).is_none()), (true, true));
+    assert_eq!((all.seen(), all.taken()), (1, 1));
+    let mut live = Handshakes::default();
+    for (header, fixed, data) in records {
+        live.add(&header, &TlsHello { fixed, data, ..TlsHello::default() }, LIVE_SEGMENT, 0);
+    }
+    assert!(live.take_ready(u64::MAX, true, |_| false).is_empty());
+    assert_eq!((live.connections().len(), live.bytes, live.taken()), (0, 0, 1));
+}
+
 #[test]
 fn what_capture_leaves_out_between_hellos_is_no_gap() {
     let base = fixed(1, true, true);

@@ -78,6 +78,7 @@ enum ct_tls_hello_state {
 	CT_TLS_GAP = 1 << 0,
 	CT_TLS_CUT = 1 << 1,
 	CT_TLS_LATE = 1 << 2,
+	CT_TLS_TAKEN = 1 << 3,
 };
 
 enum ct_tier {

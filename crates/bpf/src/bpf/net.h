@@ -56,7 +56,8 @@ struct ct_socket {
 	__u8 start_is_tick; /* start_ns is from /proc */
 	__u8 retried;	    /* the server asked for a second hello */
 	__u8 answered;	    /* the server's hello was seen */
-	__u8 reserved[3];
+	__u8 seems_accepted; /* by the process that listens: records said so, and none said who sent */
+	__u8 reserved[2];
 	struct ct_dir dir[2];
 };
 

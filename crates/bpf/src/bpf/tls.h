@@ -232,8 +232,17 @@ static __always_inline void emit_hello(struct ct_walk_tls *w)
 		if (packet->direction == CT_SENT && READ(tcp, inet_conn.icsk_inet.sk.sk_lock.owned))
 			own(st, CT_OWNER_SENDER);
 	}
-	if (!st->wanted && (st->owner || !any_process()))
-		return;
+	if (!st->wanted && (st->owner || !any_process())) {
+		/*
+		 * A process that is not selected accepted it from the socket of one that is, whose own what has arrived seemed to
+		 * be: that it was not is told, and nothing else.
+		 */
+		if (st->owner != CT_OWNER_SENDER || !st->seems_accepted)
+			return;
+		st->seems_accepted = 0;
+		d->state |= CT_TLS_TAKEN;
+		kept = len = 0;
+	}
 	s = scratch_take(&slot);
 	if (!s) {
 		count_lost(CT_TLS_HELLO);
@@ -274,6 +283,7 @@ static __always_inline void emit_hello(struct ct_walk_tls *w)
 		hello->remote_port = packet->source_port;
 	}
 	hello->owner = st->owner;
+	st->seems_accepted = st->owner == CT_OWNER_LISTENER;
 	/* An earlier packet told; this one may have been sent by the kernel on the process's behalf. */
 	if (st->owner == CT_OWNER_SENDER)
 		st->owner = CT_OWNER_EARLIER;

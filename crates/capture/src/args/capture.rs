@@ -24,7 +24,7 @@ pub struct CaptureArgs {
     #[arg(short, long, value_name = "PID")]
     pub pid: Vec<u32>,
 
-    /// Only processes whose name, or that of whose executable, contains this, case-sensitive (repeatable)
+    /// Only processes whose name, or whose executable's name, contains this, case-sensitive (repeatable)
     #[arg(short, long, value_name = "NAME")]
     pub name: Vec<String>,
 

@@ -206,7 +206,8 @@ record! {
         /// listening socket the connection was accepted from, 4 it sent an earlier packet.
         owner: u16,
         /// Bits: 1 bytes before these are missing, 2 more than the limit was there and is left out, 4 the connection was
-        /// there before the capture.
+        /// there before the capture, 8 it was accepted by the process of the header, which is not selected, from the
+        /// socket of one that is: earlier records seemed to be of the latter, and later ones are left out.
         state: u16,
         /// Length of `data`.
         data_len: u16,
