@@ -97,7 +97,7 @@ fn retained(args: &RecordArgs) -> Result<(), String> {
 /// The kernel takes it from its own memory.
 fn ring(args: &RecordArgs) -> Result<(), String> {
     let memory = rustix::system::sysinfo();
-    let memory = u64::from(memory.totalram).saturating_mul(u64::from(memory.mem_unit));
+    let memory = memory.totalram.saturating_mul(u64::from(memory.mem_unit));
     if args.capture.ring_size > memory / 2 {
         return Err(format!(
             "{} is more than half of this host's memory, which is {}",
