@@ -19,6 +19,7 @@ use procfs::{ProcError, ProcResult};
 
 use crate::clock::boottime_ns;
 use crate::filter::RecordFilter;
+use crate::maps::{self, Mapping};
 
 /// Bit of a process's flags, include/linux/sched.h.
 const PF_KTHREAD: u32 = 0x0020_0000;
@@ -194,7 +195,9 @@ impl TableFilter {
                 return;
             }
         };
-        found.info().encode(found.header, &mut table.lifecycle);
+        let unlinked = if found.unlinked { flags::UNLINKED } else { 0 };
+        let header = Header { flags: found.header.flags | unlinked, ..found.header };
+        found.info().encode(header, &mut table.lifecycle);
         table.tally.processes += 1;
         if found.is_kernel_thread {
             return;
@@ -256,11 +259,13 @@ impl TableFilter {
         }
         let path =
             |result: ProcResult<PathBuf>| result.map(|path| path.as_os_str().as_bytes().to_vec()).unwrap_or_default();
-        let mut exe = path(process.exe());
-        if let Some(deleted) = exe.strip_suffix(b" (deleted)") {
-            exe = deleted.to_vec();
-            record_flags |= flags::UNLINKED;
-        }
+        let tgid = process.pid.unsigned_abs();
+        let named = |path: &[u8], link: &str| {
+            let ino = || std::fs::metadata(format!("/proc/{tgid}/{link}")).ok().map(|file| file.ino());
+            let (name, unlinked) = maps::name(tgid, path, ino());
+            (name.to_vec(), unlinked)
+        };
+        let (exe, unlinked) = named(&path(process.exe()), "exe");
         let namespace = |name: &str| {
             let inode = std::fs::metadata(format!("/proc/{}/ns/{name}", process.pid)).map(|file| file.ino());
             inode.ok().and_then(|inode| u32::try_from(inode).ok()).unwrap_or(0)
@@ -291,11 +296,12 @@ impl TableFilter {
         let is_kernel_thread = stat.flags & PF_KTHREAD != 0;
         Ok(Some(Found {
             is_kernel_thread,
+            unlinked,
             header,
             fixed,
             exe,
             argv,
-            cwd: path(process.cwd()),
+            cwd: named(&path(process.cwd()), "cwd").0,
             cgroup: cgroup.into_bytes(),
         }))
     }
@@ -305,6 +311,9 @@ impl TableFilter {
 struct Found {
     /// It has neither libraries nor files.
     is_kernel_thread: bool,
+    /// Its executable has no name any more.
+    unlinked: bool,
+    /// Of what it has, which may have its name still.
     header: Header,
     fixed: ProcessInfoFixed,
     exe: Vec<u8>,
@@ -324,10 +333,17 @@ impl TableFilter {
     fn encode_libraries(&self, process: &Process, header: Header, out: &mut Vec<u8>) -> ProcResult<()> {
         // As text: of the many mappings of a process few are libraries, and all of them parsed cost more than the rest of it.
         let maps = std::fs::read(format!("/proc/{}/maps", process.pid)).map_err(|error| proc_error(&error))?;
-        for map in maps.split(|byte| *byte == b'\n').filter_map(Mapping::parse) {
-            if !map.executable || catalog::library(map.path).is_none() || !self.records.keeps_library(map.path) {
+        for map in maps.split(|byte| *byte == b'\n').filter_map(Mapping::parse).filter(|map| map.executable) {
+            // Most are none, which costs no look at the file.
+            let ends = |path: &[u8]| catalog::library(path).is_some() && self.records.keeps_library(path);
+            if !ends(map.path) && !map.path.strip_suffix(b" (deleted)").is_some_and(ends) {
                 continue;
             }
+            let (path, unlinked) = maps::name(header.tgid, map.path, Some(map.ino));
+            if !ends(path) {
+                continue;
+            }
+            let unlinked = if unlinked { flags::UNLINKED } else { 0 };
             let fixed = LibLoadFixed {
                 dev: map.dev,
                 ino: map.ino,
@@ -335,9 +351,11 @@ impl TableFilter {
                 offset: map.offset,
                 size: 0,
                 tier: Tier::PROC.0,
+                file: file_number(header.tgid, &map),
                 ..LibLoadFixed::default()
             };
-            LibLoad { fixed, path: map.path, ..LibLoad::default() }.encode(header, out);
+            let header = Header { flags: header.flags | unlinked, ..header };
+            LibLoad { fixed, path, ..LibLoad::default() }.encode(header, out);
         }
         Ok(())
     }
@@ -348,10 +366,12 @@ impl TableFilter {
             let Ok(descriptor) = descriptor else { continue };
             let FDTarget::Path(path) = &descriptor.target else { continue };
             let path = path.as_os_str().as_bytes();
-            let (path, unlinked) = match path.strip_suffix(b" (deleted)") {
-                Some(path) => (path, flags::UNLINKED),
-                None => (path, 0),
+            let ino = || std::fs::metadata(format!("/proc/{}/fd/{}", process.pid, descriptor.fd)).ok();
+            let (path, unlinked) = match path.ends_with(b" (deleted)") {
+                true => maps::name(header.tgid, path, ino().map(|file| file.ino())),
+                false => (path, false),
             };
+            let unlinked = if unlinked { flags::UNLINKED } else { 0 };
             let is_known = self.by_globs || catalog::file_type(path).is_some();
             let open = FileOpen { path, ..FileOpen::default() };
             if !is_known || !self.records.keeps_open(&open) {
@@ -371,42 +391,20 @@ impl TableFilter {
     }
 }
 
+/// `LibLoadFixed::file` where device and inode number, as the mapping has them, are not enough: subvolumes have devices of their own,
+/// which only stat(2) tells.
+fn file_number(tgid: u32, map: &Mapping<'_>) -> u32 {
+    let Ok(file) = std::fs::metadata(maps::from_here(tgid, map.path)) else { return 0 };
+    let dev = file.dev();
+    let (major, minor) = (rustix::fs::major(dev), rustix::fs::minor(dev));
+    let is_own = file.ino() == map.ino && u64::from(major) << 20 | u64::from(minor) != map.dev;
+    if is_own { major << 20 ^ minor << 1 | 1 } else { 0 }
+}
+
 fn proc_error(error: &std::io::Error) -> ProcError {
     match error.kind() {
         std::io::ErrorKind::PermissionDenied => ProcError::PermissionDenied(None),
         _ => ProcError::NotFound(None),
-    }
-}
-
-/// A line of /proc/PID/maps, proc_pid_maps(5), that has a path.
-#[derive(Debug, PartialEq, Eq)]
-struct Mapping<'a> {
-    address: u64,
-    executable: bool,
-    offset: u64,
-    /// `MAJOR << 20 | MINOR`.
-    dev: u64,
-    ino: u64,
-    path: &'a [u8],
-}
-
-impl<'a> Mapping<'a> {
-    fn parse(line: &'a [u8]) -> Option<Self> {
-        let path = line.get(memchr::memchr(b'/', line)?..)?;
-        let head = std::str::from_utf8(line.get(..line.len() - path.len())?).ok()?;
-        let mut fields = head.split_ascii_whitespace();
-        let hex = |text: &str| u64::from_str_radix(text, 16).ok();
-        let (range, permissions) = (fields.next()?, fields.next()?);
-        let offset = hex(fields.next()?)?;
-        let (major, minor) = fields.next()?.split_once(':')?;
-        Some(Self {
-            address: hex(range.split_once('-')?.0)?,
-            executable: permissions.as_bytes().get(2) == Some(&b'x'),
-            offset,
-            dev: hex(major)? << 20 | hex(minor)?,
-            ino: fields.next()?.parse().ok()?,
-            path,
-        })
     }
 }
 
@@ -421,25 +419,6 @@ fn open_flags(fdinfo: &str) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn lines_of_maps() {
-        let line = b"7f1b5e200000-7f1b5e2b1000 r-xp 00025000 fe:10 326798                     /usr/lib/a b/libssl.so.3";
-        let expected = Mapping {
-            address: 0x7f1b_5e20_0000,
-            executable: true,
-            offset: 0x25000,
-            dev: 0xfe << 20 | 0x10,
-            ino: 326_798,
-            path: b"/usr/lib/a b/libssl.so.3",
-        };
-        assert_eq!(Mapping::parse(line), Some(expected));
-        for line in
-            [&b""[..], b"7f1b-7f1c r-xp 0 0:0 0 [vdso]", b"/", b"x-y r-xp 0 fe:10 1 /a", b"1-2 r-xp 0 fe10 1 /a"]
-        {
-            assert_eq!(Mapping::parse(line), None);
-        }
-    }
 
     #[test]
     fn flags_of_a_descriptor() {

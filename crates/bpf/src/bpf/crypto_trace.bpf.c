@@ -11,6 +11,7 @@
  *   filter.h        which processes, names, libraries
  *   random.h        counts of random bytes
  *   process.h       exec, fork, exit
+ *   real.h          which file is really mapped
  *   files.h         file_open and lib_load, whatever the attach tier
  *   library.h       calls into crypto libraries
  *   kernel_crypto.h AF_ALG, kTLS, key rings
@@ -35,6 +36,7 @@
 #include "filter.h"
 #include "random.h"
 #include "process.h"
+#include "real.h"
 #include "files.h"
 #include "syscall.h"
 #include "library.h"
