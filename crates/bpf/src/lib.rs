@@ -11,6 +11,7 @@ mod log;
 mod missed;
 mod object;
 mod random;
+mod real;
 mod ring;
 mod select;
 mod tiers;

@@ -138,6 +138,8 @@ pub struct LibraryRow {
     pub dev: u64,
     /// Inode number.
     pub ino: u64,
+    /// See [`Programs::real_inode`]; 0: not known.
+    pub inode: u64,
     /// A connection's version.
     pub version: Option<Accessor>,
     /// What is added to it to make it a code point.
@@ -166,6 +168,10 @@ pub struct ProbeSite {
     pub function: u16,
     /// How far below its place at the function's entry the stack pointer is there, in bytes; at most 32,767.
     pub stack: u16,
+    /// Of a function that counts: it may end by a jump into another one.
+    pub jumps: bool,
+    /// Others may end by a jump into it.
+    pub jumped_to: bool,
 }
 
 /// Everything that is attached to one file.
@@ -274,7 +280,7 @@ impl Programs {
             if usize::from(hits) >= Self::MAX_COUNTED {
                 break;
             }
-            let cookie = u64::from(hits) << 33;
+            let cookie = u64::from(hits) << 33 | u64::from(site.jumps) << 45 | u64::from(site.jumped_to) << 46;
             let mut link =
                 attach_sites(&progs.library_count, &path, &[*site], slot, cookie, false, pid).map_err(attach_error)?;
             counters.extend(link.pop().map(|link| CountingProbe {
@@ -545,6 +551,7 @@ fn library_row(row: &LibraryRow) -> [u8; size_of::<types::ct_library>()] {
     let mut value = Value([0; size_of::<types::ct_library>()]);
     value.put(offset_of!(types::ct_library, dev), &row.dev.to_ne_bytes());
     value.put(offset_of!(types::ct_library, ino), &row.ino.to_ne_bytes());
+    value.put(offset_of!(types::ct_library, inode), &row.inode.to_ne_bytes());
     value.put_accessor(offset_of!(types::ct_library, version), row.version.as_ref());
     value.put_accessor(offset_of!(types::ct_library, suite), row.suite.as_ref());
     for (i, accessor) in row.accessors.iter().take(LibraryRow::MAX_ACCESSORS).enumerate() {

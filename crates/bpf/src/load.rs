@@ -240,7 +240,7 @@ impl Programs {
         for program in [&mut progs.socket_state, &mut progs.tls_egress, &mut progs.tls_ingress] {
             program.set_autoload(!selection.tls_cgroups.is_empty());
         }
-        for program in [&mut progs.library_enter, &mut progs.library_return] {
+        for program in [&mut progs.library_enter, &mut progs.library_return, &mut progs.what_is_mapped] {
             program.set_autoload(selection.library_calls.is_some());
         }
         progs.library_count.set_autoload(selection.library_calls.is_some() && selection.algorithms);
@@ -535,7 +535,7 @@ const ENTRIES_AHEAD: u32 = 8192;
 /// Has the maps of kprobes and uprobes allocate all of their entries when they are made.
 fn fill_maps_ahead(open: &mut OpenCryptoTraceSkel<'_>) -> libbpf_rs::Result<()> {
     let maps = &mut open.maps;
-    for map in [&mut maps.targets, &mut maps.uses, &mut maps.random_counts, &mut maps.threads] {
+    for map in [&mut maps.targets, &mut maps.uses, &mut maps.random_counts, &mut maps.threads, &mut maps.jumps] {
         map.set_max_entries(ENTRIES_AHEAD)?;
         map.set_map_flags(0)?;
     }

@@ -21,6 +21,7 @@ pub mod hot_loops;
 mod kernel_crypto;
 mod libraries;
 mod listeners;
+mod maps;
 pub mod monitor;
 mod outcome;
 mod prepare;

@@ -38,12 +38,18 @@ pub fn drop_unneeded(attaching: bool) -> rustix::io::Result<()> {
     keep(kept)
 }
 
-/// Gives up everything but reading other processes' files and /proc entries. Applies to this thread.
+/// Gives up everything but reading other processes' files and /proc entries, the files they have mapped among them
+/// (CHECKPOINT_RESTORE, since Linux 5.9). Applies to this thread.
 ///
 /// # Errors
 /// When the kernel refuses.
 pub fn keep_reading_only() -> rustix::io::Result<()> {
-    keep(CapabilitySet::SYS_PTRACE | CapabilitySet::DAC_READ_SEARCH | CapabilitySet::DAC_OVERRIDE)
+    keep(
+        CapabilitySet::SYS_PTRACE
+            | CapabilitySet::DAC_READ_SEARCH
+            | CapabilitySet::DAC_OVERRIDE
+            | CapabilitySet::CHECKPOINT_RESTORE,
+    )
 }
 
 fn keep(kept: CapabilitySet) -> rustix::io::Result<()> {

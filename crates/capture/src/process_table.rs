@@ -19,6 +19,7 @@ use procfs::{ProcError, ProcResult};
 
 use crate::clock::boottime_ns;
 use crate::filter::RecordFilter;
+use crate::maps::{self, Mapping};
 
 /// Bit of a process's flags, include/linux/sched.h.
 const PF_KTHREAD: u32 = 0x0020_0000;
@@ -201,7 +202,9 @@ impl TableFilter {
                 return;
             }
         };
-        found.info().encode(found.header, &mut table.lifecycle);
+        let unlinked = if found.unlinked { flags::UNLINKED } else { 0 };
+        let header = Header { flags: found.header.flags | unlinked, ..found.header };
+        found.info().encode(header, &mut table.lifecycle);
         table.tally.processes += 1;
         if found.is_kernel_thread {
             return;
@@ -233,14 +236,14 @@ impl TableFilter {
             *to = from;
         }
         let exe = std::cell::LazyCell::new(|| executable(process));
-        let named = |name: &String| contains(trim_comm(&comm), name) || contains(catalog::file_name(&exe.0), name);
+        let is_named = |name: &String| contains(trim_comm(&comm), name) || contains(catalog::file_name(&exe.0), name);
         let cgroup = process
             .cgroups()
             .ok()
             .and_then(|groups| groups.into_iter().find(|group| group.hierarchy == 0))
             .map(|group| group.pathname)
             .unwrap_or_default();
-        let selected = (self.names.is_empty() || self.names.iter().any(named))
+        let selected = (self.names.is_empty() || self.names.iter().any(is_named))
             && (self.uids.is_empty() || self.uids.contains(&status.ruid))
             && (self.cgroups.is_empty()
                 || self.cgroups.iter().any(|wanted| std::path::Path::new(&cgroup).starts_with(wanted)));
@@ -264,10 +267,7 @@ impl TableFilter {
         }
         let path =
             |result: ProcResult<PathBuf>| result.map(|path| path.as_os_str().as_bytes().to_vec()).unwrap_or_default();
-        let (exe, deleted) = executable(process);
-        if deleted {
-            record_flags |= flags::UNLINKED;
-        }
+        let (exe, unlinked) = std::cell::LazyCell::force(&exe).clone();
         let namespace = |name: &str| {
             let inode = std::fs::metadata(format!("/proc/{}/ns/{name}", process.pid)).map(|file| file.ino());
             inode.ok().and_then(|inode| u32::try_from(inode).ok()).unwrap_or(0)
@@ -298,11 +298,12 @@ impl TableFilter {
         let is_kernel_thread = stat.flags & PF_KTHREAD != 0;
         Ok(Some(Found {
             is_kernel_thread,
+            unlinked,
             header,
             fixed,
             exe,
             argv,
-            cwd: path(process.cwd()),
+            cwd: named(process, &path(process.cwd()), "cwd").0,
             cgroup: cgroup.into_bytes(),
         }))
     }
@@ -316,16 +317,24 @@ pub fn contains(name: &[u8], part: &str) -> bool {
 /// The path of a process's executable, and whether it was deleted; no path where there is none, or it may not be seen.
 fn executable(process: &Process) -> (Vec<u8>, bool) {
     let path = process.exe().map(|path| path.into_os_string().into_vec()).unwrap_or_default();
-    match path.strip_suffix(b" (deleted)") {
-        Some(deleted) => (deleted.to_vec(), true),
-        None => (path, false),
-    }
+    named(process, &path, "exe")
+}
+
+/// The path that a link of a process in /proc tells, without what the kernel adds, and whether its file is gone.
+fn named(process: &Process, path: &[u8], link: &str) -> (Vec<u8>, bool) {
+    let tgid = process.pid.unsigned_abs();
+    let ino = || std::fs::metadata(format!("/proc/{tgid}/{link}")).ok().map(|file| file.ino());
+    let (name, unlinked) = maps::name(tgid, path, ino());
+    (name.to_vec(), unlinked)
 }
 
 /// One process, as /proc told it.
 struct Found {
     /// It has neither libraries nor files.
     is_kernel_thread: bool,
+    /// Its executable has no name any more.
+    unlinked: bool,
+    /// Of what it has, which may have its name still.
     header: Header,
     fixed: ProcessInfoFixed,
     exe: Vec<u8>,
@@ -345,26 +354,24 @@ impl Found {
 pub fn mapped_libraries() -> BTreeSet<Vec<u8>> {
     let pids = std::fs::read_dir("/proc").into_iter().flatten().flatten().map(|entry| entry.path().join("maps"));
     let maps: Vec<_> = pids.filter_map(|maps| std::fs::read(maps).ok()).collect();
-    maps.iter().flat_map(|maps| loads(maps)).map(|map| catalog::file_name(map.path).to_vec()).collect()
-}
-
-/// Libraries in the text of /proc/PID/maps, each as often as it was mapped: where it has several executable parts, by the first.
-fn loads(maps: &[u8]) -> impl Iterator<Item = Mapping<'_>> {
-    let mappings = maps.split(|byte| *byte == b'\n').filter_map(Mapping::parse).filter(|map| map.executable);
-    let mut before = None;
-    mappings.filter(move |map| {
-        catalog::library(map.path).is_some() && {
-            let told = before.replace((map.dev, map.ino, map.offset));
-            map.begins_another(told)
-        }
-    })
+    maps.iter().flat_map(|maps| maps::loads(maps)).map(|map| catalog::file_name(map.path).to_vec()).collect()
 }
 
 impl TableFilter {
     fn encode_libraries(&self, process: &Process, header: Header, out: &mut Vec<u8>) -> ProcResult<()> {
         // As text: of the many mappings of a process few are libraries, and all of them parsed cost more than the rest of it.
         let maps = std::fs::read(format!("/proc/{}/maps", process.pid)).map_err(|error| proc_error(&error))?;
-        for map in loads(&maps).filter(|map| self.records.keeps_library(map.path)) {
+        for map in maps::loads(&maps) {
+            let ends = |path: &[u8]| catalog::library(path).is_some() && self.records.keeps_library(path);
+            // Most are none, which costs no look at the file.
+            if !ends(map.path) && !map.path.strip_suffix(b" (deleted)").is_some_and(ends) {
+                continue;
+            }
+            let (path, unlinked) = maps::name(header.tgid, map.path, Some(map.ino));
+            if !ends(path) {
+                continue;
+            }
+            let unlinked = if unlinked { flags::UNLINKED } else { 0 };
             let fixed = LibLoadFixed {
                 dev: map.dev,
                 ino: map.ino,
@@ -372,9 +379,11 @@ impl TableFilter {
                 offset: map.offset,
                 size: 0,
                 tier: Tier::PROC.0,
+                file: file_number(header.tgid, &map),
                 ..LibLoadFixed::default()
             };
-            LibLoad { fixed, path: map.path, ..LibLoad::default() }.encode(header, out);
+            let header = Header { flags: header.flags | unlinked, ..header };
+            LibLoad { fixed, path, ..LibLoad::default() }.encode(header, out);
         }
         Ok(())
     }
@@ -385,10 +394,12 @@ impl TableFilter {
             let Ok(descriptor) = descriptor else { continue };
             let FDTarget::Path(path) = &descriptor.target else { continue };
             let path = path.as_os_str().as_bytes();
-            let (path, unlinked) = match path.strip_suffix(b" (deleted)") {
-                Some(path) => (path, flags::UNLINKED),
-                None => (path, 0),
+            let ino = || std::fs::metadata(format!("/proc/{}/fd/{}", process.pid, descriptor.fd)).ok();
+            let (path, unlinked) = match path.ends_with(b" (deleted)") {
+                true => maps::name(header.tgid, path, ino().map(|file| file.ino())),
+                false => (path, false),
             };
+            let unlinked = if unlinked { flags::UNLINKED } else { 0 };
             let is_known = self.by_globs || catalog::file_type(path).is_some();
             let open = FileOpen { path, ..FileOpen::default() };
             if !is_known || !self.records.keeps_open(&open) {
@@ -408,48 +419,20 @@ impl TableFilter {
     }
 }
 
+/// `LibLoadFixed::file` where device and inode number, as the mapping has them, are not enough: subvolumes have devices of their own,
+/// which only stat(2) tells.
+fn file_number(tgid: u32, map: &Mapping<'_>) -> u32 {
+    let Ok(file) = std::fs::metadata(maps::from_here(tgid, map.path)) else { return 0 };
+    let dev = file.dev();
+    let (major, minor) = (rustix::fs::major(dev), rustix::fs::minor(dev));
+    let is_own = file.ino() == map.ino && u64::from(major) << 20 | u64::from(minor) != map.dev;
+    if is_own { major << 20 ^ minor << 1 | 1 } else { 0 }
+}
+
 fn proc_error(error: &std::io::Error) -> ProcError {
     match error.kind() {
         std::io::ErrorKind::PermissionDenied => ProcError::PermissionDenied(None),
         _ => ProcError::NotFound(None),
-    }
-}
-
-/// A line of /proc/PID/maps, proc_pid_maps(5), that has a path.
-#[derive(Debug, PartialEq, Eq)]
-struct Mapping<'a> {
-    address: u64,
-    executable: bool,
-    offset: u64,
-    /// `MAJOR << 20 | MINOR`.
-    dev: u64,
-    ino: u64,
-    path: &'a [u8],
-}
-
-impl<'a> Mapping<'a> {
-    /// Whether it is of another library than the executable mapping told before it, by device, inode and offset, or of the same one
-    /// mapped once more: the parts of one that was mapped once follow each other, at growing offsets.
-    fn begins_another(&self, before: Option<(u64, u64, u64)>) -> bool {
-        before.is_none_or(|(dev, ino, offset)| (dev, ino) != (self.dev, self.ino) || self.offset <= offset)
-    }
-
-    fn parse(line: &'a [u8]) -> Option<Self> {
-        let path = line.get(memchr::memchr(b'/', line)?..)?;
-        let head = std::str::from_utf8(line.get(..line.len() - path.len())?).ok()?;
-        let mut fields = head.split_ascii_whitespace();
-        let hex = |text: &str| u64::from_str_radix(text, 16).ok();
-        let (range, permissions) = (fields.next()?, fields.next()?);
-        let offset = hex(fields.next()?)?;
-        let (major, minor) = fields.next()?.split_once(':')?;
-        Some(Self {
-            address: hex(range.split_once('-')?.0)?,
-            executable: permissions.as_bytes().get(2) == Some(&b'x'),
-            offset,
-            dev: hex(major)? << 20 | hex(minor)?,
-            ino: fields.next()?.parse().ok()?,
-            path,
-        })
     }
 }
 
@@ -464,48 +447,6 @@ fn open_flags(fdinfo: &str) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn lines_of_maps() {
-        let line = b"7f1b5e200000-7f1b5e2b1000 r-xp 00025000 fe:10 326798                     /usr/lib/a b/libssl.so.3";
-        let expected = Mapping {
-            address: 0x7f1b_5e20_0000,
-            executable: true,
-            offset: 0x25000,
-            dev: 0xfe << 20 | 0x10,
-            ino: 326_798,
-            path: b"/usr/lib/a b/libssl.so.3",
-        };
-        assert_eq!(Mapping::parse(line), Some(expected));
-        for line in
-            [&b""[..], b"7f1b-7f1c r-xp 0 0:0 0 [vdso]", b"/", b"x-y r-xp 0 fe:10 1 /a", b"1-2 r-xp 0 fe10 1 /a"]
-        {
-            assert_eq!(Mapping::parse(line), None);
-        }
-    }
-
-    /// A library whose code is not in one piece was told once for each of them.
-    #[test]
-    fn a_library_is_told_once_for_each_time_that_it_was_mapped() {
-        let line = |address: u64, permissions: &str, offset: u64, ino: u64, path: &str| {
-            format!("{address:x}-{:x} {permissions} {offset:08x} fe:10 {ino} {path}\n", address + 0x1000)
-        };
-        let once = |at: u64, ino, path: &str| {
-            line(at, "r--p", 0, ino, path)
-                + &line(at + 0x1000, "r-xp", 0x1000, ino, path)
-                + &line(at + 0x2000, "r--p", 0x2000, ino, path)
-                + &line(at + 0x3000, "r-xp", 0x3000, ino, path)
-                + &line(at + 0x4000, "rw-p", 0x4000, ino, path)
-        };
-        let maps = once(0x10_0000, 7, "/usr/lib/libssl.so.3")
-            + &once(0x20_0000, 7, "/usr/lib/libssl.so.3")
-            + "7f00-7f01 rw-p 0 00:00 0\n"
-            + &once(0x30_0000, 8, "/usr/lib/libcrypto.so.3")
-            + &once(0x40_0000, 9, "/usr/lib/libnothing.so")
-            + &once(0x50_0000, 7, "/usr/lib/libssl.so.3");
-        let told: Vec<_> = loads(maps.as_bytes()).map(|map| (map.address, map.ino)).collect();
-        assert_eq!(told, [(0x10_1000, 7), (0x20_1000, 7), (0x30_1000, 8), (0x50_1000, 7)]);
-    }
 
     #[test]
     fn flags_of_a_descriptor() {

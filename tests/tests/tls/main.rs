@@ -5,6 +5,7 @@
 
 mod calls;
 mod handshakes;
+mod images;
 mod languages;
 mod libraries;
 mod listeners;
@@ -13,4 +14,5 @@ mod peers;
 mod privacy;
 mod shapes;
 mod support;
+mod tail_calls;
 mod unharmed;

@@ -112,6 +112,12 @@ impl Version {
     pub const TLS_1_2: Self = Self(0x0303);
     /// TLS 1.3.
     pub const TLS_1_3: Self = Self(0x0304);
+    /// DTLS 1.0: RFC 4347. DTLS counts downwards, and there is no 1.1.
+    pub const DTLS_1_0: Self = Self(0xfeff);
+    /// DTLS 1.2: RFC 6347.
+    pub const DTLS_1_2: Self = Self(0xfefd);
+    /// DTLS 1.3: RFC 9147.
+    pub const DTLS_1_3: Self = Self(0xfefc);
 
     /// `TLS 1.3`; also the drafts of it (0x7f00 and up), as `TLS 1.3 draft 28`.
     pub fn name(self) -> Option<&'static str> {
@@ -122,6 +128,9 @@ impl Version {
             Self::TLS_1_1 => "TLS 1.1",
             Self::TLS_1_2 => "TLS 1.2",
             Self::TLS_1_3 => "TLS 1.3",
+            Self::DTLS_1_0 => "DTLS 1.0",
+            Self::DTLS_1_2 => "DTLS 1.2",
+            Self::DTLS_1_3 => "DTLS 1.3",
             _ => return None,
         })
     }
@@ -181,6 +190,10 @@ mod tests {
         check(Version(0x0303).to_string(), "TLS 1.2");
         check(Version(0x7f1c).to_string(), "TLS 1.3 draft 28");
         check(Version(0x0305).to_string(), "0x0305");
+        // In the library of a DTLS connection: not 0xfefd.
+        check(Version(0xfefd).to_string(), "DTLS 1.2");
+        check(Version(0xfeff).to_string(), "DTLS 1.0");
+        check(Version(0xfefc).to_string(), "DTLS 1.3");
         check(AlertDescription(40).to_string(), "handshake_failure");
         check(AlertDescription(117).to_string(), "general_error");
         check(AlertDescription(200).to_string(), "200");

@@ -167,7 +167,7 @@ struct ct_lib_load {
 	__u64 size;
 	__u16 path_len;
 	__u16 tier;
-	__u32 reserved;
+	__u32 file;
 };
 
 struct ct_tls_hello {
@@ -297,6 +297,7 @@ struct ct_accessor {
 struct ct_library {
 	__u64 dev;
 	__u64 ino;
+	__u64 inode; /* where the kernel has it, which the probes keep there: what is really mapped, see real.h; 0: not known */
 	struct ct_accessor version;
 	struct ct_accessor suite;
 	struct ct_accessor accessors[CT_ACCESSORS];

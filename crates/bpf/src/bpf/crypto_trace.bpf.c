@@ -11,6 +11,7 @@
  *   filter.h        which processes, names, libraries
  *   random.h        counts of random bytes
  *   process.h       exec, fork, exit
+ *   real.h          which file is really mapped
  *   files.h         file_open and lib_load, whatever the attach tier
  *   syscall.h       what the registers of a system call hold
  *   library.h       calls into crypto libraries
@@ -36,6 +37,7 @@
 #include "filter.h"
 #include "random.h"
 #include "process.h"
+#include "real.h"
 #include "files.h"
 #include "syscall.h"
 #include "library.h"

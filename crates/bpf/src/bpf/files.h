@@ -350,7 +350,7 @@ static __always_inline void mapped(struct task_struct *task, __u32 fd, __u64 add
 	lib->offset = offset;
 	lib->size = READ(inode, i_size);
 	lib->tier = tier;
-	lib->reserved = 0;
+	lib->file = cfg.library_calls ? file_number(mapped_inode(task, address)) : 0;
 	path = path_of(file);
 	lib->path_len = append_path(s, &pos, slot, &path, &flags);
 	if (!READ(dentry, d_hash.pprev))

@@ -12,26 +12,16 @@
 #define CRYPTO_TRACE_LIBRARY_H
 
 /*
- * Cookie of a probe: row, library, whether the return is probed as well, of those that count its place in `hits`, and how
- * far the stack pointer has moved since the entry.
+ * Cookie of a probe: row, library, whether the return is probed as well, of those that count its place in `hits`, whether the
+ * function ends in a jump into another that counts and whether others so end in it, and how far the stack pointer has moved since the entry.
  */
 #define CT_COOKIE_FUNCTION(cookie) ((__u32)(cookie)&0xffff)
 #define CT_COOKIE_LIBRARY(cookie) ((__u32)((cookie) >> 16) & 0xffff)
 #define CT_COOKIE_RETURNS(cookie) ((cookie) >> 32 & 1)
-#define CT_COOKIE_HITS(cookie) ((__u32)((cookie) >> 33) & 0xffff)
+#define CT_COOKIE_HITS(cookie) ((__u32)((cookie) >> 33) & 0xfff)
+#define CT_COOKIE_JUMPS(cookie) ((cookie) >> 45 & 1)
+#define CT_COOKIE_JUMPED_TO(cookie) ((cookie) >> 46 & 1)
 #define CT_COOKIE_STACK(cookie) ((cookie) >> 49)
-
-/* A number that stands for an object, so that no address of the process is recorded. */
-static __always_inline __u64 object_number(__u64 object)
-{
-	__u64 n = object ^ cfg.object_key;
-
-	if (!object)
-		return 0;
-	n = (n ^ (n >> 32)) * 0xd6e8feb86659fd93ULL;
-	n = (n ^ (n >> 32)) * 0xd6e8feb86659fd93ULL;
-	return n ^ (n >> 32);
-}
 
 /* Reads what an accessor leads to; 0: it leads nowhere. */
 __noinline int follow_accessor(__u64 object, const struct ct_accessor *accessor, __u64 *value)
@@ -421,6 +411,33 @@ __noinline int name_algorithm(__u64 object, struct ct_use_key *key, __u32 first,
 	return 0;
 }
 
+/*
+ * Whether this call is the end of another, which jumped here instead of calling and returning: it has the other's place on the stack, and
+ * returns to the other's caller. That one was counted.
+ */
+static __always_inline int was_jumped_to(struct pt_regs *regs, __u64 cookie)
+{
+	struct ct_jump here = {
+		.stack = stack_pointer(regs) + CT_COOKIE_STACK(cookie),
+		.site = call_site(regs, CT_COOKIE_STACK(cookie)),
+	};
+	__u32 tid = (__u32)bpf_get_current_pid_tgid();
+	struct ct_jump *last = NULL;
+	int is_end = 0;
+
+	if (CT_COOKIE_JUMPED_TO(cookie))
+		last = bpf_map_lookup_elem(&jumps, &tid);
+	if (last) {
+		is_end = last->stack == here.stack && last->site == here.site;
+		/* Unless it jumps on. */
+		if (!CT_COOKIE_JUMPS(cookie))
+			bpf_map_delete_elem(&jumps, &tid);
+	}
+	if (CT_COOKIE_JUMPS(cookie) && !is_end)
+		bpf_map_update_elem(&jumps, &tid, &here, BPF_ANY);
+	return is_end;
+}
+
 struct ct_caller {
 	const struct ct_library *library;
 	__u32 internal;
@@ -428,10 +445,14 @@ struct ct_caller {
 
 static long is_of_library(struct task_struct *task, struct vm_area_struct *vma, struct ct_caller *caller)
 {
-	struct inode *inode = READ(vma, vm_file, f_inode);
+	__u64 number = inode_of_vma(vma);
+	struct inode *inode = (struct inode *)number;
 
-	caller->internal = inode && READ(inode, i_ino) == caller->library->ino &&
-			   READ(inode, i_sb, s_dev) == caller->library->dev;
+	if (caller->library->inode)
+		caller->internal = number == caller->library->inode;
+	else
+		caller->internal = number && READ(inode, i_ino) == caller->library->ino &&
+				   READ(inode, i_sb, s_dev) == caller->library->dev;
 	return 0;
 }
 
@@ -459,6 +480,8 @@ int library_count(struct pt_regs *regs)
 		return 0;
 	call_arguments(regs, &args);
 	if (f->only_arg >= 0 && (__u32)call_argument(&args, f->only_arg) != f->only_value)
+		return 0;
+	if ((CT_COOKIE_JUMPS(cookie) || CT_COOKIE_JUMPED_TO(cookie)) && was_jumped_to(regs, cookie))
 		return 0;
 	key.tgid = GET(task, tgid);
 	key.start_ns = READ(task, group_leader, start_boottime);

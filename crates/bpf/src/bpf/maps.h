@@ -269,11 +269,27 @@ struct {
 	__type(value, struct ct_scratch);
 } scratch SEC(".maps");
 
+/* Where a thread is in a function that counts and may end by a jump into another one. */
+struct ct_jump {
+	__u64 stack;
+	__u64 site;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 32768);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, __u32);
+	__type(value, struct ct_jump);
+} jumps SEC(".maps");
+
 /* A thread that ended in the middle of a call does not return from it. */
 static __always_inline void forget_thread(__u32 tid)
 {
-	if (cfg.library_calls)
+	if (cfg.library_calls) {
 		bpf_map_delete_elem(&threads, &tid);
+		bpf_map_delete_elem(&jumps, &tid);
+	}
 }
 
 static __always_inline struct ct_counter_row *counter(__u32 row)

@@ -111,6 +111,9 @@ int BPF_PROG(process_exec, struct task_struct *task, int old_pid, struct linux_b
 		exec->exe_ino = READ(exe, f_inode, i_ino);
 		path = path_of(exe);
 		exec->exe_len = append_path(s, &pos, slot, &path, &flags);
+		/* A memfd never had a name in a directory. */
+		if (!READ(path.dentry, d_hash.pprev))
+			flags |= CT_F_UNLINKED;
 	}
 	append_argv(s, &pos, exec, &flags, READ(task, mm));
 	pwd = working_directory(task);

@@ -14,6 +14,9 @@ use object::{Architecture, Endianness, FileKind, Object as _, ObjectSection as _
 /// Read-only data that is searched for a version, at most.
 const MAX_VERSION_DATA: u64 = 16 << 20;
 
+/// Entries of its table of imports, at most.
+const MAX_RELOCATIONS: usize = 1 << 20;
+
 /// Longest version.
 const MAX_VERSION: usize = 64;
 
@@ -125,6 +128,26 @@ impl<'a> Elf<'a> {
     /// A function by its name.
     pub fn function(&self, name: &str) -> Option<Function> {
         self.functions.get(name).copied()
+    }
+
+    /// Addresses of functions of this file that it takes from its table of imports, by where they are in that.
+    pub fn slots(&self) -> HashMap<u64, u64> {
+        let Some(relocations) = self.file.dynamic_relocations() else { return HashMap::new() };
+        let symbols = self.file.elf_dynamic_symbol_table();
+        let address = |relocation: &object::Relocation| {
+            let object::RelocationTarget::Symbol(index) = relocation.target() else { return None };
+            let name = symbols.symbol_name(self.file.endian(), symbols.symbol(index).ok()?).ok()?;
+            Some(self.function(std::str::from_utf8(name).ok()?)?.address)
+        };
+        let slots = relocations.take(MAX_RELOCATIONS);
+        slots.filter_map(|(slot, relocation)| Some((slot, address(&relocation)?))).collect()
+    }
+
+    /// At most `len` bytes at an address; empty when there are less.
+    pub fn code_at(&self, address: u64, len: usize) -> Vec<u8> {
+        let len = u64::try_from(len).unwrap_or(0);
+        let found = self.file.segments().find_map(|segment| segment.data_range(address, len).ok().flatten());
+        found.map(<[u8]>::to_vec).unwrap_or_default()
     }
 
     /// At most `max` bytes of a function's code; empty when the file does not tell how long it is.

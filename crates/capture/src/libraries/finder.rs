@@ -1,25 +1,26 @@
 //! Opens and reads libraries in a thread of its own, so that the drain thread only has to attach what was planned.
 //!
-//! A library is opened as the process sees it that was seen with it (`/proc/PID/root`), and only taken when it is the very file
-//! that was mapped, by device and inode. The file stays open until its probes are attached.
+//! A library is opened as it is mapped (`/proc/PID/map_files`), which works whatever became of its path; where that is not allowed, or
+//! the process is gone, by its path, as the process sees it (`/proc/PID/root`), and then only taken when it is the very file that
+//! was mapped, by device and inode. The file stays open until its probes are attached.
 
 use std::collections::{HashMap, HashSet};
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
-use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, Sender};
 
 use crypto_trace_bpf::Does;
 use crypto_trace_format::record::Header;
-use procfs::process::{MMPermissions, MMapPath, Process};
 use rustix::fs::{OFlags, major, minor};
 
 use super::cache;
 use super::plan::{Plan, ReturnProbes, features, plan};
 use super::table::ProbeTable;
+use crate::maps::{self, Mapping};
 
 /// Files of one process that are looked at.
 const MAX_FILES: usize = 512;
@@ -30,6 +31,10 @@ const BTRFS: i64 = 0x9123_683e;
 
 /// Device, in the kernel's form, and inode number.
 pub type FileId = (u64, u64);
+
+/// A file as it was read: as its mapping tells it, the device that stat(2) tells, which subvolumes do not share, its size and when it
+/// was written: what has another number of the same kind later, or is another's layer, is read anew.
+type Content = (FileId, u64, u64, (i64, i64));
 
 /// What to look for.
 #[derive(Debug)]
@@ -44,6 +49,8 @@ pub enum Request {
         path: Vec<u8>,
         /// Which file it is.
         id: FileId,
+        /// Where it is mapped.
+        address: u64,
     },
     /// Everything that a process has mapped: it does TLS, and nobody knows by what.
     Process {
@@ -99,7 +106,9 @@ pub struct Finder {
     returns: ReturnProbes,
     algorithms: bool,
     /// Files that were read, and whether there is a library in them.
-    looked_at: HashMap<FileId, bool>,
+    looked_at: HashMap<Content, bool>,
+    /// The same by what mappings tell, which is enough where a device has one file for each number.
+    by_id: HashMap<FileId, bool>,
     answers: Sender<Answer>,
 }
 
@@ -111,7 +120,7 @@ impl Finder {
         algorithms: bool,
         answers: Sender<Answer>,
     ) -> Self {
-        Self { table, returns, algorithms, looked_at: HashMap::new(), answers }
+        Self { table, returns, algorithms, looked_at: HashMap::new(), by_id: HashMap::new(), answers }
     }
 
     /// Runs until the other end of `requests` is dropped; `wake` is called after each request that was answered.
@@ -119,7 +128,7 @@ impl Finder {
         for request in requests {
             match request {
                 Request::Cache => self.look_at_cache(),
-                Request::Library { header, path, id } => self.look_at_library(header, path, id),
+                Request::Library { header, path, id, address } => self.look_at_library(header, path, id, address),
                 Request::Process { header } => self.look_at_process(header),
                 Request::Mark => self.answer(Answer::Mark),
             }
@@ -143,18 +152,16 @@ impl Finder {
         let prefixes: Vec<&str> = families.flat_map(|family| &family.cache).map(String::as_str).collect();
         for path in cache::libraries(&prefixes) {
             let Ok((file, id)) = open(&path) else { continue };
-            if !self.looked_at.contains_key(&id) {
-                let header = Header { time_ns: crate::clock::boottime_ns(), ..Header::default() };
-                self.look_at(header, path.into_os_string().into_vec(), file, id);
-            }
+            let header = Header { time_ns: crate::clock::boottime_ns(), ..Header::default() };
+            self.look_at(header, path.into_os_string().into_vec(), file, id);
         }
     }
 
-    fn look_at_library(&mut self, header: Header, path: Vec<u8>, id: FileId) {
-        if self.looked_at.contains_key(&id) {
-            return;
-        }
-        match open_mapped(header.tgid, &path, id) {
+    fn look_at_library(&mut self, header: Header, path: Vec<u8>, id: FileId, address: u64) {
+        let all = std::fs::read(format!("/proc/{}/maps", header.tgid)).unwrap_or_default();
+        let mut lines = all.split(|byte| *byte == b'\n').filter_map(Mapping::parse);
+        let mapping = lines.find(|map| map.address == address);
+        match open_mapped(header.tgid, &path, id, mapping.as_ref()) {
             Ok(file) => self.look_at(header, path, file, id),
             // It is not looked at yet: another process may have it where it can be opened.
             Err(refusal) => {
@@ -166,27 +173,26 @@ impl Finder {
 
     /// Whatever the names of its files.
     fn look_at_process(&mut self, header: Header) {
-        let Ok(maps) = Process::new(header.tgid.cast_signed()).and_then(|process| process.maps()) else { return };
+        let Ok(all) = std::fs::read(format!("/proc/{}/maps", header.tgid)) else { return };
         let exe = std::fs::metadata(format!("/proc/{}/exe", header.tgid)).map(|exe| exe.ino()).ok();
         let mut seen = HashSet::new();
         let mut program = None;
         let mut any = false;
-        for map in maps {
-            let MMapPath::Path(path) = &map.pathname else { continue };
-            let (major, minor) = map.dev;
-            let id = (u64::from(major.unsigned_abs()) << 20 | u64::from(minor.unsigned_abs()), map.inode);
-            if !map.perms.contains(MMPermissions::EXECUTE) || !seen.insert(id) || seen.len() > MAX_FILES {
+        for map in all.split(|byte| *byte == b'\n').filter_map(Mapping::parse) {
+            let id = (map.dev, map.ino);
+            if !map.executable || !seen.insert((id, map.path)) || seen.len() > MAX_FILES {
                 continue;
             }
-            if let Some(is_library) = self.looked_at.get(&id) {
+            // Devices without a number of their own have subvolumes and layers.
+            if let Some(is_library) = self.by_id.get(&id).filter(|_| map.dev >> 20 != 0) {
                 any |= is_library;
                 continue;
             }
-            let path = path.as_os_str().as_bytes().to_vec();
-            let Ok(file) = open_mapped(header.tgid, &path, id) else { continue };
-            let Some(found) = self.read(header, path, file, id) else { continue };
-            let is_library = self.looked_at.get(&id).copied().unwrap_or(false);
+            let (path, _) = maps::name(header.tgid, map.path, Some(map.ino));
+            let Ok(file) = open_mapped(header.tgid, path, id, Some(&map)) else { continue };
+            let (is_library, found) = self.read(header, path.to_vec(), file, id);
             any |= is_library;
+            let Some(found) = found else { continue };
             if is_library {
                 self.answer(Answer::File(Box::new(found)));
             } else if exe == Some(id.1) {
@@ -200,22 +206,29 @@ impl Finder {
     }
 
     fn look_at(&mut self, header: Header, path: Vec<u8>, file: File, id: FileId) {
-        if let Some(found) = self.read(header, path, file, id) {
+        if let (_, Some(found)) = self.read(header, path, file, id) {
             self.answer(Answer::File(Box::new(found)));
         }
     }
 
-    /// Reads a file that was not looked at before.
-    fn read(&mut self, header: Header, path: Vec<u8>, file: File, id: FileId) -> Option<Found> {
-        let size = file.metadata().map_or(0, |file| file.size());
+    /// Reads a file, if it was not looked at before; whether there is a library in it.
+    fn read(&mut self, header: Header, path: Vec<u8>, file: File, id: FileId) -> (bool, Option<Found>) {
+        let metadata = file.metadata().ok();
+        let size = metadata.as_ref().map_or(0, MetadataExt::size);
+        let content =
+            metadata.map_or((id, 0, 0, (0, 0)), |file| (id, file.dev(), size, (file.mtime(), file.mtime_nsec())));
+        if let Some(is_library) = self.looked_at.get(&content) {
+            return (*is_library, None);
+        }
         let outcome = file.try_clone().map_err(Refusal::from).and_then(|copy| {
             let plan = plan(copy, &self.table, self.returns, self.algorithms)
                 .map_err(|error| Refusal { errno: 0, message: error.to_string() })?;
             Ok((file.into(), plan))
         });
-        let probed = |(_, plan): &(OwnedFd, Plan)| !plan.probes.is_empty();
-        let new = self.looked_at.insert(id, outcome.as_ref().is_ok_and(probed)).is_none();
-        new.then_some(Found { header, path, id, size, outcome })
+        let is_library = outcome.as_ref().is_ok_and(|(_, plan): &(OwnedFd, Plan)| !plan.probes.is_empty());
+        self.looked_at.insert(content, is_library);
+        self.by_id.insert(id, is_library);
+        (is_library, Some(Found { header, path, id, size, outcome }))
     }
 }
 
@@ -233,7 +246,10 @@ pub fn why_nothing(plan: &Plan) -> &'static str {
 }
 
 fn open(path: &Path) -> io::Result<(File, FileId)> {
-    // A FIFO or device must not block or do anything.
+    // Looked at first: to open a device may do something, and a FIFO's writer would go on.
+    if !std::fs::metadata(path)?.is_file() {
+        return Err(io::Error::other("not a regular file"));
+    }
     let flags = (OFlags::NONBLOCK | OFlags::NOCTTY).bits();
     let file = OpenOptions::new().read(true).custom_flags(flags.cast_signed()).open(path)?;
     let metadata = file.metadata()?;
@@ -244,17 +260,24 @@ fn open(path: &Path) -> io::Result<(File, FileId)> {
     Ok((file, (u64::from(major(dev)) << 20 | u64::from(minor(dev)), metadata.ino())))
 }
 
-/// Opens the file that a process has mapped under this path.
-fn open_mapped(tgid: u32, path: &[u8], id: FileId) -> Result<File, Refusal> {
-    let path = path.strip_suffix(b" (deleted)").unwrap_or(path);
-    let below = path.strip_prefix(b"/").unwrap_or(path);
-    let seen = PathBuf::from(format!("/proc/{tgid}/root")).join(std::ffi::OsStr::from_bytes(below));
-    let here = PathBuf::from(std::ffi::OsStr::from_bytes(path));
+/// Opens the file that a process has mapped, `mapping` if that is there still, else what is under this path.
+fn open_mapped(tgid: u32, path: &[u8], id: FileId, mapping: Option<&Mapping<'_>>) -> Result<File, Refusal> {
+    let is_it = |file: &File, found: FileId| found == id || (found.1 == id.1 && has_own_device_numbers(file));
     let mut refusal = None;
+    let mut denied = None;
+    if let Some(mapping) = mapping {
+        match open(&mapping.file(tgid)) {
+            // An overlay's number may be another one in stat(2), but what is mapped is what is mapped.
+            Ok((file, found)) if is_it(&file, found) || has_own_device_numbers(&file) => return Ok(file),
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => denied = error.raw_os_error(),
+            _ => {}
+        }
+    }
+    let here = PathBuf::from(std::ffi::OsStr::from_bytes(path));
     // The process may have ended; then the same file may be there for us as well.
-    for path in [seen, here] {
+    for path in [maps::from_here(tgid, path), here] {
         match open(&path) {
-            Ok((file, found)) if found == id || (found.1 == id.1 && has_own_device_numbers(&file)) => return Ok(file),
+            Ok((file, found)) if is_it(&file, found) => return Ok(file),
             Ok(_) => {
                 let message = "the file at its path is not the one that is mapped: it was replaced".to_owned();
                 refusal.get_or_insert(Refusal { errno: 0, message });
@@ -264,7 +287,13 @@ fn open_mapped(tgid: u32, path: &[u8], id: FileId) -> Result<File, Refusal> {
             }
         }
     }
-    Err(refusal.unwrap_or(Refusal { errno: 0, message: "it has no path".to_owned() }))
+    let mut refusal = refusal.unwrap_or(Refusal { errno: 0, message: "it has no path".to_owned() });
+    if denied.is_some() {
+        refusal.message.push_str(
+            "; and to open it as it is mapped is not allowed (needs CAP_CHECKPOINT_RESTORE or CAP_SYS_ADMIN)",
+        );
+    }
+    Err(refusal)
 }
 
 fn has_own_device_numbers(file: &File) -> bool {

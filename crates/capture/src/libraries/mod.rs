@@ -23,7 +23,8 @@ use std::sync::{Arc, Mutex};
 use anyhow::Context as _;
 use crypto_trace_bpf::{FunctionRow, LibraryRow, LoadError, Programs};
 use crypto_trace_format::record::{
-    ApiCall, ApiMeaning, Header, LibLoad, LibraryInfo, LibraryInfoFixed, ProbeState, Record, Records, TlsHello,
+    ApiCall, ApiMeaning, Header, LibLoad, LibLoadFixed, LibraryInfo, LibraryInfoFixed, ProbeState, Record, Records,
+    TlsHello,
 };
 use rustix::event::{EventfdFlags, eventfd};
 
@@ -32,7 +33,7 @@ use crate::{privileges, say};
 
 use self::algorithms::Algorithms;
 pub use self::algorithms::Counts;
-use self::finder::{Answer, FileId, Finder, Found, Refusal, Request};
+use self::finder::{Answer, Finder, Found, Refusal, Request};
 use self::table::ProbeTable;
 
 /// Processes whose files were looked through, at most.
@@ -59,7 +60,8 @@ impl LibraryRecords {
 #[derive(Debug, Default)]
 pub struct Notices {
     requests: Vec<Request>,
-    files: HashSet<FileId>,
+    /// Device, inode, and the number of what is really mapped.
+    files: HashSet<(u64, u64, u32)>,
     processes: HashSet<(u32, u64)>,
 }
 
@@ -82,9 +84,10 @@ impl Notices {
 
     fn see_library(&mut self, record: &Record<'_>) {
         let Ok(library) = LibLoad::decode(record) else { return };
-        let id = (library.fixed.dev, library.fixed.ino);
-        if self.files.insert(id) {
-            self.requests.push(Request::Library { header: record.header, path: library.path.to_vec(), id });
+        let LibLoadFixed { dev, ino, file, address, .. } = library.fixed;
+        if self.files.insert((dev, ino, file)) {
+            let path = library.path.to_vec();
+            self.requests.push(Request::Library { header: record.header, path, id: (dev, ino), address });
         }
     }
 
@@ -115,7 +118,12 @@ pub struct Libraries {
     next_slot: u16,
     only_pid: Option<u32>,
     verbose: bool,
+    /// Files that have probes. An inode may be another file's when its probes are gone, so the content has its say.
+    probed: HashSet<Content>,
 }
+
+/// A file as the kernel has it, its size and its build id.
+type Content = (u64, u64, Vec<u8>);
 
 impl Libraries {
     /// Starts the finder thread; `everywhere` says that processes may come that are not there yet, so that libraries are looked
@@ -153,6 +161,7 @@ impl Libraries {
             next_slot: 0,
             only_pid,
             verbose,
+            probed: HashSet::new(),
         };
         if everywhere {
             libraries.request(Request::Cache);
@@ -241,9 +250,14 @@ impl Libraries {
                 build_id.clone_from(&plan.build_id);
                 fixed.features = plan.features;
                 fixed.functions = plan.functions;
-                let row = LibraryRow { dev, ino, ..plan.row.clone() };
+                let inode = if plan.probes.is_empty() { None } else { programs.real_inode(file.as_fd()) };
+                let content = inode.map(|inode| (inode, size, build_id.clone()));
+                let row = LibraryRow { dev, ino, inode: inode.unwrap_or(0), ..plan.row.clone() };
                 if plan.probes.is_empty() {
                     (ProbeState::SKIPPED, finder::why_nothing(&plan).to_owned())
+                } else if content.as_ref().is_some_and(|content| self.probed.contains(content)) {
+                    // The same file in another container: its probes are there, once for all.
+                    (ProbeState::ATTACHED, plan.message)
                 } else if usize::from(self.next_slot) >= Programs::MAX_LIBRARIES {
                     (ProbeState::FAILED, format!("{} libraries are probed already", Programs::MAX_LIBRARIES))
                 } else {
@@ -253,6 +267,7 @@ impl Libraries {
                                 algorithms.add_library(self.next_slot, (dev, ino), &path);
                             }
                             self.next_slot += 1;
+                            self.probed.extend(content);
                             (ProbeState::ATTACHED, plan.message)
                         }
                         Err(error) => {

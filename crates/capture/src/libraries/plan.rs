@@ -1,6 +1,7 @@
 //! From a file to what is attached to it: which libraries it holds by its functions, where the probes go, what is known of its
 //! objects.
 
+use std::collections::HashMap;
 use std::fs::File;
 use std::io::BufReader;
 
@@ -93,6 +94,9 @@ pub fn plan(file: File, table: &ProbeTable, returns: ReturnProbes, algorithms: b
             plan_function(&mut plan, &elf, table, *row, returns, &mut without_result);
         }
     }
+    if cfg!(target_arch = "x86_64") {
+        mark_jumps(&mut plan.probes, &elf, table);
+    }
     if plan.row.version.is_some() {
         plan.features |= features::VERSIONS;
     }
@@ -175,9 +179,13 @@ fn plan_function(
     let arguments = row.arguments();
     let entry = |stack: bool| {
         let site = site::entry(&code, Needs { arguments: &arguments, stack });
-        ProbeSite { offset: function.offset + site.offset, function: index, stack: site.stack }
+        let (offset, stack) = (function.offset + site.offset, site.stack);
+        ProbeSite { offset, function: index, stack, jumps: false, jumped_to: false }
     };
-    let at = |into: u64| ProbeSite { offset: function.offset + into, function: index, stack: 0 };
+    let at = |into: u64| {
+        let offset = function.offset + into;
+        ProbeSite { offset, function: index, stack: 0, jumps: false, jumped_to: false }
+    };
     plan.functions = plan.functions.saturating_add(1);
     if row.does == Does::Count {
         plan.probes.counted.push(entry(false));
@@ -194,6 +202,32 @@ fn plan_function(
     } else {
         plan.probes.entries.push(entry(false));
         without_result.push(row.name.clone());
+    }
+}
+
+/// Marks those that count and end by a jump into another that counts, and those others: for the caller it is one call.
+fn mark_jumps(probes: &mut LibraryProbes, elf: &Elf<'_>, table: &ProbeTable) {
+    let named = |site: &ProbeSite| elf.function(&table.functions.get(usize::from(site.function))?.name);
+    let functions: Vec<Option<Function>> = probes.counted.iter().map(named).collect();
+    let at = |address: u64| functions.iter().position(|other| other.is_some_and(|other| other.address == address));
+    let mut imported: Option<HashMap<u64, u64>> = None;
+    // Through the table of what may come from elsewhere, where the library is linked so that its functions can be replaced.
+    let mut through = |address: u64| {
+        let slot = site::slot_of_stub(&elf.code_at(address, site::MAX_STUB), address)?;
+        imported.get_or_insert_with(|| elf.slots()).get(&slot).copied()
+    };
+    let mut targets = Vec::new();
+    for (site, function) in probes.counted.iter_mut().zip(&functions) {
+        let Some(function) = function else { continue };
+        let jumps = site::jumps_out(&elf.code(*function, site::MAX_CODE), function.address);
+        let before = targets.len();
+        targets.extend(jumps.into_iter().filter_map(|jump| at(jump).or_else(|| at(through(jump)?))));
+        site.jumps = targets.len() > before;
+    }
+    for target in targets {
+        if let Some(site) = probes.counted.get_mut(target) {
+            site.jumped_to = true;
+        }
     }
 }
 

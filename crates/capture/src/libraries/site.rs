@@ -13,6 +13,9 @@ const LOOK_AHEAD: usize = 8;
 /// Bytes of a function that are looked at.
 pub const MAX_CODE: usize = 128 << 10;
 
+/// Bytes of the stub of an imported function.
+pub const MAX_STUB: usize = 16;
+
 /// The registers that arguments come in: System V AMD64 ABI, section 3.2.3.
 const ARGUMENTS: [Register; 6] =
     [Register::RDI, Register::RSI, Register::RDX, Register::RCX, Register::R8, Register::R9];
@@ -137,6 +140,27 @@ pub fn exits(code: &[u8]) -> Option<Vec<u64>> {
     (!exits.is_empty()).then_some(exits)
 }
 
+/// Where the address is that the stub of an imported function jumps to: System V AMD64 ABI, section 5.2.
+pub fn slot_of_stub(code: &[u8], address: u64) -> Option<u64> {
+    let mut decoder = Decoder::with_ip(64, code, address, DecoderOptions::NONE);
+    let jump = decoder.iter().find(|instruction| instruction.mnemonic() != Mnemonic::Endbr64)?;
+    let is_through_slot = jump.flow_control() == FlowControl::IndirectBranch && jump.is_ip_rel_memory_operand();
+    is_through_slot.then(|| jump.ip_rel_memory_address())
+}
+
+/// Where a function that begins at `address` jumps to that is not in it.
+pub fn jumps_out(code: &[u8], address: u64) -> Vec<u64> {
+    let end = address.saturating_add(u64::try_from(code.len()).unwrap_or(u64::MAX));
+    let mut decoder = Decoder::with_ip(64, code, address, DecoderOptions::NONE);
+    let is_jump = |instruction: &Instruction| {
+        matches!(instruction.flow_control(), FlowControl::ConditionalBranch | FlowControl::UnconditionalBranch)
+    };
+    let mut targets: Vec<u64> =
+        decoder.iter().filter(is_jump).map(|instruction| instruction.near_branch_target()).collect();
+    targets.retain(|target| !(address..end).contains(target));
+    targets
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -144,6 +168,20 @@ mod tests {
     fn at(code: &[u8], arguments: &[u8], stack: bool) -> (u64, u16) {
         let site = entry(code, Needs { arguments, stack });
         (site.offset, site.stack)
+    }
+
+    #[test]
+    fn jumps_into_other_functions_are_found() {
+        // mov $1,%r9d; jmp +0x10: EVP_EncryptInit_ex of OpenSSL 1.1.1 to 4.0
+        let code = [0x41, 0xb9, 1, 0, 0, 0, 0xe9, 0x10, 0, 0, 0];
+        assert_eq!(jumps_out(&code, 0x1000), [0x101b]);
+        // je +0; jmp -2 (itself); ret
+        assert_eq!(jumps_out(&[0x74, 0, 0xeb, 0xfe, 0xc3], 0x1000), [0u64; 0]);
+        assert_eq!(jumps_out(&[], u64::MAX), [0u64; 0]);
+        // jmp *0x10(%rip); the same after endbr64 and with bnd; jmp *%rax
+        assert_eq!(slot_of_stub(&[0xff, 0x25, 0x10, 0, 0, 0], 0x1000), Some(0x1016));
+        assert_eq!(slot_of_stub(&[0xf3, 0x0f, 0x1e, 0xfa, 0xf2, 0xff, 0x25, 0x10, 0, 0, 0], 0x1000), Some(0x101b));
+        assert_eq!((slot_of_stub(&[0xff, 0xe0], 0), slot_of_stub(&[], 0)), (None, None));
     }
 
     #[test]

@@ -169,8 +169,9 @@ record! {
         path_len: u16,
         /// Attach tier that saw it, see [`Tier`](super::Tier).
         tier: u16,
-        /// Zero.
-        reserved: u32,
+        /// A number that stands for the file that is really mapped, which below an overlay or in a subvolume `dev` and `ino`
+        /// do not tell: two that differ are two files, or one that was read anew. 0: not known.
+        file: u32,
     }
     strings {
         /// Absolute path of the library.

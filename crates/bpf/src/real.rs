@@ -1,0 +1,36 @@
+//! Which file of the kernel's stands behind a descriptor: below an overlay it is a layer's, and that is where probes go.
+//!
+//! Nothing in user space tells it. So a page of the file is mapped here, never touched, and a program that runs for us looks at what
+//! the mapping holds (`real.h`).
+
+use std::mem::offset_of;
+use std::os::fd::{AsRawFd as _, BorrowedFd};
+
+use libbpf_rs::{MapCore as _, MapFlags, ProgramInput};
+use memmap2::MmapOptions;
+
+use crate::load::Programs;
+use crate::skel::types::ct_asked;
+
+/// How often it is asked: the kernel does not answer while another thread changes our mappings.
+const TRIES: usize = 16;
+
+impl Programs {
+    /// Where the kernel has the inode that is mapped when this file is: what two descriptors share is one file, however it was
+    /// opened, for as long as both or a probe on it are there. Not for any record. `None` when that cannot be known.
+    pub fn real_inode(&self, file: BorrowedFd<'_>) -> Option<u64> {
+        // Raw: no byte of it is ever read, so that it does not matter what becomes of the file.
+        let page = MmapOptions::new().len(1).map_raw_read_only(file.as_raw_fd()).ok()?;
+        let mut question = [0; size_of::<ct_asked>()];
+        let address = u64::try_from(page.as_ptr().addr()).ok()?;
+        question.get_mut(offset_of!(ct_asked, address)..)?.get_mut(..8)?.copy_from_slice(&address.to_ne_bytes());
+        let place = [0; 4];
+        (0..TRIES).find_map(|_| {
+            self.skel.maps.asked.update(&place, &question, MapFlags::ANY).ok()?;
+            self.skel.progs.what_is_mapped.test_run(ProgramInput::default()).ok()?;
+            let answer = self.skel.maps.asked.lookup(&place, MapFlags::ANY).ok()??;
+            let inode = u64::from_ne_bytes(*answer.get(offset_of!(ct_asked, inode)..)?.first_chunk()?);
+            (inode != 0).then_some(inode)
+        })
+    }
+}
