@@ -208,18 +208,9 @@ impl<'a> ResolvedFilter<'a> {
     }
 }
 
-/// A file matches by its real path, and by the name it was opened by when only that made it worth recording.
+/// A file matches by its path as it is shown, and by the name it was opened by when only that made it worth recording.
 fn open_matches(globs: &Globs, open: &FileOpen<'_>, record_flags: u16) -> bool {
-    if globs.matches(open.path) {
-        return true;
-    }
-    if !open.dir.is_empty() && open.path.first() != Some(&b'/') {
-        let mut joined = open.dir.to_vec();
-        joined.push(b'/');
-        joined.extend_from_slice(open.path);
-        return globs.matches(&joined);
-    }
-    record_flags & flags::MATCHED_GIVEN != 0 && globs.matches(open.given)
+    globs.matches(&open.full_path()) || (record_flags & flags::MATCHED_GIVEN != 0 && globs.matches(open.given))
 }
 
 fn library_matches(wanted: &[String], path: &[u8]) -> bool {

@@ -1,6 +1,6 @@
 //! Files and libraries of all processes, by their path, and which programs used them.
 
-use super::uses::{FileUse, LibraryUse, path_of};
+use super::uses::{FileUse, LibraryUse};
 use super::{Budget, Gather};
 use crate::api::FileId;
 use crate::capture::Capture;
@@ -140,7 +140,7 @@ impl PathCounter {
         match record.kind() {
             FileOpen::KIND => {
                 let open = FileOpen::decode(record)?;
-                let path = path_of(&open);
+                let path = open.full_path();
                 let make = || FileUse::new(&path, open.given, found.time);
                 let failed = open.fixed.result < 0;
                 self.files.add(&path, found, failed, make, |file| file.count(header, &open, found.time));

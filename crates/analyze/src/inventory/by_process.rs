@@ -4,7 +4,7 @@
 //! was mapped at a moment.
 
 use super::Budget;
-use super::uses::{CallKey, CallUse, FileUse, HandshakeKey, LibraryUse, Span, path_of};
+use super::uses::{CallKey, CallUse, FileUse, HandshakeKey, LibraryUse, Span};
 use crate::api::{self, FileId, state};
 use crate::capture::Capture;
 use crate::faults::{FaultLog, Problem};
@@ -149,7 +149,7 @@ impl ProcessCounter {
             doings.exit = Some((found.time, status));
         }
         if let Some(open) = open {
-            let path = path_of(&open);
+            let path = open.full_path();
             if let Some(file) = doings.files.row(&*path, || FileUse::new(&path, open.given, found.time)) {
                 file.count(header, &open, found.time);
             }

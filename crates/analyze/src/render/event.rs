@@ -322,22 +322,8 @@ impl EventWriter {
 
     #[inline]
     fn file_open(&mut self, event: &Event<'_>, open: &FileOpen<'_>, escaped: u32, out: &mut Vec<u8>) {
-        let relative = open.path.first() != Some(&b'/');
-        if relative && !open.dir.is_empty() {
-            let mut joined = open.dir.to_vec();
-            if joined.last() != Some(&b'/') {
-                joined.push(b'/');
-            }
-            joined.extend_from_slice(open.path);
-            self.file(event, open, &joined, escaped, out);
-        } else {
-            self.file(event, open, open.path, escaped, out);
-        }
-    }
-
-    /// `,"file":…`, from the cache, then the other members.
-    #[inline]
-    fn file(&mut self, event: &Event<'_>, open: &FileOpen<'_>, path: &[u8], escaped: u32, out: &mut Vec<u8>) {
+        let path = &*open.full_path();
+        // From the cache, then the other members.
         out.extend_from_slice(b",\"file\":");
         let (redact, scratch) = (self.options.redact, &mut self.scratch);
         let (path_escaped, by_path) = cached(&mut self.files, path, out, |json| {

@@ -203,7 +203,7 @@ pub fn file_open(object: &mut Object<'_>, event: &Event<'_>, open: &FileOpen<'_>
 /// The path as passed, and the directory it was relative to.
 #[inline]
 fn given(object: &mut Object<'_>, open: &FileOpen<'_>, shown: &[u8]) {
-    let joined = shown.len() != open.path.len();
+    let joined = open.is_joined();
     let passed = if joined { open.path } else { open.given };
     if !passed.is_empty() {
         if object.redact && passed.first() != Some(&b'/') {

@@ -251,13 +251,7 @@ impl Counter {
 /// Counts an open. Returns the bit of the file's type.
 #[inline]
 fn count_open(files: &mut Rows<Vec<u8>, FileUse>, open: &FileOpen<'_>) -> u32 {
-    let joined;
-    let path = if open.dir.is_empty() || open.path.first() == Some(&b'/') {
-        open.path
-    } else {
-        joined = [open.dir, b"/", open.path].concat();
-        &joined
-    };
+    let path = &*open.full_path();
     let new = || FileUse {
         file_type: file_type(path).or_else(|| file_type(open.given)).unwrap_or(FileType::Unknown),
         opens: 0,
