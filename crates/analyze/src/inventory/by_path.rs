@@ -6,6 +6,7 @@ use crate::api::FileId;
 use crate::capture::Capture;
 use crate::faults::{FaultLog, Problem};
 use crate::filter::{Filter, ResolvedFilter, Selection};
+use crate::names::is_interrupted;
 use crate::pipeline::{BlockSource, Count, LiveBlock, LiveSink, Match, Origin, Plan, Tally, count_blocks, count_live};
 use crate::rows::Rows;
 use crate::timeline::ImageId;
@@ -140,6 +141,9 @@ impl PathCounter {
         match record.kind() {
             FileOpen::KIND => {
                 let open = FileOpen::decode(record)?;
+                if is_interrupted(open.fixed.result.into()) {
+                    return Ok(());
+                }
                 let path = open.full_path();
                 let make = || FileUse::new(&path, open.given, found.time);
                 let failed = open.fixed.result < 0;

@@ -9,6 +9,7 @@ use crate::api::{self, FileId, state};
 use crate::capture::Capture;
 use crate::faults::{FaultLog, Problem};
 use crate::filter::{ResolvedFilter, Selection};
+use crate::names::is_interrupted;
 use crate::pipeline::{BlockSource, Count, Match, Origin, Tally};
 use crate::rows::Rows;
 use crate::survey::Facts;
@@ -148,7 +149,7 @@ impl ProcessCounter {
         if let Some(status) = exit {
             doings.exit = Some((found.time, status));
         }
-        if let Some(open) = open {
+        if let Some(open) = open.filter(|open| !is_interrupted(open.fixed.result.into())) {
             let path = open.full_path();
             if let Some(file) = doings.files.row(&*path, || FileUse::new(&path, open.given, found.time)) {
                 file.count(header, &open, found.time);

@@ -9,6 +9,7 @@ use super::object::{Object, Redact};
 use crate::capture::Capture;
 use crate::clock::WallNs;
 use crate::handshakes::Connection;
+use crate::names::is_interrupted;
 use crate::timeline::{Identity, ImageId};
 use crate::timestamp::TimestampWriter;
 use crypto_trace_format::catalog::{self, FileType};
@@ -184,7 +185,8 @@ impl EventWriter {
             ApiCall::KIND => {
                 let call = ApiCall::decode(record)?;
                 self.head(b"{\"event_type\":\"api_call\",\"timestamp\":\"", event, out);
-                let escaped = self.process(event, out);
+                let noted = if crate::api::was_interrupted(&call) { fields::INTERRUPTED } else { 0 };
+                let escaped = self.process(event, out) | noted;
                 self.rest(event, escaped, out, |object| api::api_call(object, event.capture, &call));
             }
             LibraryInfo::KIND => {
@@ -309,14 +311,11 @@ impl EventWriter {
 
     /// Members of the kind, notes, end.
     fn rest(&mut self, event: &Event<'_>, escaped: u32, out: &mut Vec<u8>, fields: impl FnOnce(&mut Object<'_>)) {
-        let mut object = Object {
-            out,
-            escaped: escaped & !fields::ARGV_CUT,
-            redact: self.options.redact,
-            scratch: &mut self.scratch,
-        };
+        let noted = escaped & (fields::ARGV_CUT | fields::INTERRUPTED);
+        let mut object =
+            Object { out, escaped: escaped & !noted, redact: self.options.redact, scratch: &mut self.scratch };
         fields(&mut object);
-        fields::notes(&mut object, &event.record.header, escaped & fields::ARGV_CUT != 0);
+        fields::notes(&mut object, &event.record.header, noted);
         object.finish();
     }
 
@@ -332,7 +331,8 @@ impl EventWriter {
             (object.escaped, catalog::file_type(path))
         });
         let file_type = by_path.or_else(|| catalog::file_type(open.given)).unwrap_or(FileType::Unknown);
-        self.rest(event, escaped | path_escaped, out, |object| {
+        let noted = if is_interrupted(open.fixed.result.into()) { fields::INTERRUPTED } else { 0 };
+        self.rest(event, escaped | path_escaped | noted, out, |object| {
             fields::file_open(object, event, open, path, file_type);
         });
     }

@@ -5,6 +5,7 @@ use crate::api::{self, FileId, state};
 use crate::clock::WallNs;
 use crate::faults::Problem;
 use crate::filter::{ResolvedFilter, Selection};
+use crate::names::is_interrupted;
 use crate::pipeline::{BlockSource, Count, Match, Origin, Tally};
 use crate::rows::Rows;
 use crate::timeline::ImageId;
@@ -165,8 +166,10 @@ impl Counter {
         match kind {
             FileOpen::KIND => {
                 let decoded = FileOpen::decode(record)?;
-                // What was open already is no open that happened.
-                open = Some(decoded).filter(|_| record.header.flags & flags::FROM_PROC == 0);
+                // What was open already is no open that happened; nor is what the kernel is to do again.
+                let happened =
+                    record.header.flags & flags::FROM_PROC == 0 && !is_interrupted(decoded.fixed.result.into());
+                open = Some(decoded).filter(|_| happened);
             }
             LibLoad::KIND => load = Some(LibLoad::decode(record)?),
             ApiCall::KIND => call = Some(ApiCall::decode(record)?),
