@@ -39,3 +39,26 @@ pub(super) fn uid(text: &str) -> Result<u32, String> {
 pub(super) fn day(text: &str) -> Result<Date, String> {
     text.parse().map_err(|_| format!("`{text}` is not a day: give one such as 2031-01-01"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Job, parse};
+    use super::*;
+
+    fn run(args: &str) -> Result<Job, clap::Error> {
+        parse(std::iter::once("crypto-trace-analyze").chain(args.split_whitespace()))
+    }
+
+    #[test]
+    fn what_people_write_is_understood_or_answered() {
+        assert_eq!([uid("root"), uid("7")], [Ok(0), Ok(7)]);
+        let told = |args: &str| run(args).expect_err(args).to_string();
+        assert!(told("events x --type tls").contains("did you mean tls_handshake?"));
+        assert!(told("events x --type file_opne").contains("did you mean file_open?"));
+        assert!(told("events x --uid alice").contains("only root"));
+        assert!(told("tls x --as-of tomorrow").contains("2031-01-01"));
+        assert!(told("events x --since tomorrow").contains("2026-11-22 (its beginning, UTC)"));
+        assert_eq!(run("files x -w 80").expect("valid").width, Some(80));
+        assert!(run("profile x -f json").is_ok() && run("snapshot x -f json").is_ok() && run("version").is_ok());
+    }
+}
