@@ -3,21 +3,22 @@
 mod examples;
 mod follow;
 mod inventory;
+mod values;
 
 pub use follow::{Speed, from_now};
 pub use inventory::{InventoryReport, InventoryTask, Style};
 
 use crate::filter::{Filter, Globs, Outcome};
-use crate::names::event_type;
 use crate::progress;
 use crate::time_spec::TimeSpec;
 use clap::error::ErrorKind;
 use clap::{ArgAction, Args, CommandFactory, Parser, Subcommand, ValueEnum};
-use crypto_trace_format::record::{ApiCall, KINDS, Kind, LibLoad, TlsHello};
+use crypto_trace_format::record::{ApiCall, Kind, LibLoad, TlsHello};
 use jiff::civil::Date;
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
+use values::{day, glob, kind, not_empty, uid};
 
 /// What to do.
 #[derive(Debug, Clone)]
@@ -28,6 +29,8 @@ pub struct Job {
     pub verbosity: Verbosity,
     /// Threads; 0 for as many as there are CPUs.
     pub threads: usize,
+    /// Columns that tables may take; those of the terminal when `None`.
+    pub width: Option<u16>,
     /// Whether to show how far it is.
     pub progress: progress::When,
 }
@@ -48,6 +51,8 @@ pub enum Task {
     Inventory(Box<InventoryTask>),
     /// Print a JSON Schema.
     Schema(SchemaOf),
+    /// Print the version.
+    Version,
 }
 
 /// Count TLS handshakes.
@@ -192,6 +197,10 @@ struct Cli {
     #[arg(long, global = true, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     threads: Option<u16>,
 
+    /// Columns that lines of tables may take [default: those of the terminal; elsewhere as many as it needs]
+    #[arg(short, long, global = true, value_name = "COLUMNS", value_parser = clap::value_parser!(u16).range(40..))]
+    width: Option<u16>,
+
     /// Show on stderr how far long work is
     #[arg(long, global = true, value_enum, value_name = "WHEN", default_value = "auto")]
     progress: progress::When,
@@ -272,7 +281,7 @@ struct EventsArgs {
 #[derive(Debug, Args)]
 struct JudgedArgs {
     /// Judge rules and certificates as of this day, such as 2031-01-01 [default: when the capture ended]
-    #[arg(long, value_name = "DATE")]
+    #[arg(long, value_name = "DATE", value_parser = day)]
     as_of: Option<Date>,
 
     #[command(flatten)]
@@ -342,8 +351,8 @@ struct WhoArgs {
     #[arg(long)]
     follow_children: bool,
 
-    /// Real user id
-    #[arg(long = "uid", value_name = "UID", action = ArgAction::Append)]
+    /// Real user id, or root
+    #[arg(long = "uid", value_name = "UID", action = ArgAction::Append, value_parser = uid)]
     uids: Vec<u32>,
 
     /// Part of the cgroup path
@@ -354,7 +363,7 @@ struct WhoArgs {
     #[arg(long = "container", value_name = "ID", action = ArgAction::Append, value_parser = not_empty)]
     containers: Vec<String>,
 
-    /// From this time on: 2026-11-22T10:30:45Z, 10:30 (UTC, the last one before the capture's end), -10m (before its end)
+    /// From this time on: 2026-11-22T10:30:45Z, 2026-11-22, 10:30 (UTC, the last one before the capture's end), 10m (before its end)
     #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
     since: Option<TimeSpec>,
 
@@ -401,9 +410,9 @@ pub fn parse(args: impl IntoIterator<Item = impl Into<OsString> + Clone>) -> Res
         Command::Files(args) => Task::Inventory(Box::new(inventory::files(*args)?)),
         Command::Libs(args) => Task::Inventory(Box::new(inventory::libs(*args)?)),
         Command::Schema { of } => Task::Schema(of),
-        Command::Version => return parse(["crypto-trace-analyze", "--version"]),
+        Command::Version => Task::Version,
     };
-    Ok(Job { task, verbosity, threads: cli.threads.map_or(0, usize::from), progress: cli.progress })
+    Ok(Job { task, verbosity, threads: cli.threads.map_or(0, usize::from), width: cli.width, progress: cli.progress })
 }
 
 /// The command, for man pages and completions.
@@ -474,9 +483,13 @@ fn who(args: WhoArgs) -> Result<Filter, clap::Error> {
     if args.follow_children && args.pids.is_empty() && args.names.is_empty() {
         return Err(usage(ErrorKind::MissingRequiredArgument, "--follow-children needs --pid or --name"));
     }
-    if let (Some(TimeSpec::At(since)), Some(TimeSpec::At(until))) = (args.since, args.until)
-        && since >= until
-    {
+    let empty = match (args.since, args.until) {
+        (Some(TimeSpec::At(since)), Some(TimeSpec::At(until))) => since >= until,
+        (Some(TimeSpec::BeforeEnd(since)), Some(TimeSpec::BeforeEnd(until))) => since <= until,
+        // The others depend on the capture's end.
+        _ => false,
+    };
+    if empty {
         return Err(usage(ErrorKind::ValueValidation, "--since is not before --until"));
     }
     Ok(Filter {
@@ -501,22 +514,6 @@ fn report(args: ReportArgs) -> Result<ReportTask, clap::Error> {
 
 fn usage(kind: ErrorKind, message: &str) -> clap::Error {
     Cli::command().error(kind, message)
-}
-
-fn not_empty(text: &str) -> Result<String, String> {
-    if text.is_empty() { Err("must not be empty".to_owned()) } else { Ok(text.to_owned()) }
-}
-
-fn glob(text: &str) -> Result<String, String> {
-    Globs::new(&[not_empty(text)?]).map(|_| text.to_owned()).map_err(|error| error.to_string())
-}
-
-fn kind(text: &str) -> Result<Kind, String> {
-    let kinds = || KINDS.iter().map(|layout| Kind(layout.kind));
-    kinds().find(|kind| event_type(*kind) == text).ok_or_else(|| {
-        let names: Vec<&str> = kinds().map(event_type).collect();
-        format!("not an event type; there are {}", names.join(", "))
-    })
 }
 
 #[cfg(test)]
@@ -566,6 +563,7 @@ mod tests {
             "events a --follow-children",
             "events - --since -10m",
             "events a --since 2026-11-22T10:00:00Z --until 2026-11-22T09:00:00Z",
+            "events a --since 10m --until 1h",
             "events a --threads 0",
             "tls a -",
             "tls a --as-of tomorrow",

@@ -11,6 +11,7 @@ use std::fs::File;
 use std::io::{self, IsTerminal, Write};
 use std::os::fd::AsFd;
 use std::path::Path;
+use std::sync::OnceLock;
 
 /// Writes to stderr.
 #[derive(Debug, Clone, Copy)]
@@ -76,6 +77,16 @@ pub struct Output {
     file: File,
     /// Whether colours are welcome.
     pub colour: bool,
+    /// Columns that a line may take: those of the terminal, all there can be elsewhere.
+    pub width: usize,
+}
+
+/// The width that was asked for.
+static WIDTH: OnceLock<usize> = OnceLock::new();
+
+/// Lines of tables take no more columns than this, wherever they go.
+pub fn set_width(columns: u16) {
+    let _already_set = WIDTH.set(columns.into());
 }
 
 impl Output {
@@ -87,12 +98,15 @@ impl Output {
         match path {
             Some(path) => {
                 let file = create(path).with_context(|| format!("{}: cannot be written", path.display()))?;
-                Ok(Self { file, colour: false })
+                Ok(Self { file, colour: false, width: WIDTH.get().copied().unwrap_or(usize::MAX) })
             }
             None => {
                 let colour = anstream::AutoStream::choice(&io::stdout()) != anstream::ColorChoice::Never;
                 let owned = io::stdout().as_fd().try_clone_to_owned().context("stdout is closed")?;
-                Ok(Self { file: File::from(owned), colour })
+                let terminal = terminal_size::terminal_size_of(&owned).map(|(columns, _)| usize::from(columns.0));
+                // A terminal that does not know its size says 0.
+                let width = WIDTH.get().copied().or(terminal.filter(|columns| *columns > 0)).unwrap_or(usize::MAX);
+                Ok(Self { file: File::from(owned), colour, width })
             }
         }
     }

@@ -237,6 +237,18 @@ impl Follower {
             }
         }
         if since.is_none() {
+            // Some may belong to others: they are no reason not to follow those that may be read.
+            let mut readable = Vec::with_capacity(left.len());
+            for name in left {
+                match follower.open_segment(name) {
+                    Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                        follower.refused(name, &error);
+                        follower.skip(name);
+                    }
+                    _ => readable.push(name),
+                }
+            }
+            let left = readable;
             // Of several that were never sealed, only the last one can be the one that is written.
             let latest = left.iter().max_by_key(|name| modified(name, true));
             let latest = latest.map(|name| (*name).clone());
@@ -248,6 +260,28 @@ impl Follower {
             }
         }
         Ok(follower)
+    }
+
+    /// Opens a regular file, by whichever of its names it has: it may be sealed, and with that renamed, at any time.
+    fn open_segment(&self, name: &Name) -> io::Result<File> {
+        let sealed = self.directory.join(&name.file);
+        let open = self.directory.join(format!("{}{OPEN_SUFFIX}", name.file));
+        let is_missing = |error: &io::Error| error.kind() == io::ErrorKind::NotFound;
+        let mut opened = File::open(&open);
+        for path in [&sealed, &open] {
+            if opened.as_ref().is_err_and(is_missing) {
+                opened = File::open(path);
+            }
+        }
+        let file = opened?;
+        if file.metadata()?.is_file() { Ok(file) } else { Err(io::Error::other("not a regular file")) }
+    }
+
+    /// Says that a segment may not be read.
+    fn refused(&self, name: &Name, error: &io::Error) {
+        let path = self.directory.join(&name.file);
+        let path = path.display();
+        self.console.warn(&format!("{path}: {error}; its events are not shown (who may read it: docs/operations.md)"));
     }
 
     fn skip(&mut self, name: &Name) {
@@ -333,18 +367,12 @@ impl Follower {
             if a.capture == b.capture { a.sequence.cmp(&b.sequence) } else { order }
         });
         let Some(name) = waiting.first().map(|name| (*name).clone()) else { return false };
-        let sealed = self.directory.join(&name.file);
-        let open = self.directory.join(format!("{}{OPEN_SUFFIX}", name.file));
-        // It may be sealed, and with that renamed, at any time.
-        let opened = File::open(&open).or_else(|_| File::open(&sealed)).or_else(|_| File::open(&open));
-        let file = match opened {
+        let file = match self.open_segment(&name) {
             Ok(file) => file,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return false,
             Err(error) => {
-                let path = sealed.display();
-                self.console
-                    .warn(&format!("{path}: {error}; its events are not shown (who may read it: docs/operations.md)"));
-                self.done.insert(name.file.clone());
+                self.refused(&name, &error);
+                self.skip(&name);
                 return true;
             }
         };
@@ -357,7 +385,9 @@ impl Follower {
             let capture = format!("{} {}", name.capture.0, name.capture.1);
             self.console.warn(&format!("capture {capture}: {what} deleted before being read; events are missing"));
         }
-        self.next.insert(name.capture.clone(), name.sequence + 1);
+        // One after it may be known to be unreadable.
+        let next = self.next.entry(name.capture.clone()).or_default();
+        *next = (*next).max(name.sequence + 1);
         self.console.verbose(&format!("{}: following", self.directory.join(&name.file).display()));
         if self.past == 0 {
             self.is_new.store(true, Ordering::Relaxed);

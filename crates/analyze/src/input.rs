@@ -24,13 +24,15 @@ pub struct Inputs {
     pub captures: u32,
     /// What was left out and why, for stderr.
     pub notes: Vec<String>,
+    /// Segments that are there and could not be read, and why: what they hold is missing from any answer.
+    pub unread: Vec<String>,
 }
 
 /// Opens everything the user named: files, and directories of segments.
 ///
 /// # Errors
-/// When something named is missing, unreadable or not a segment: nothing is read then, as part of an answer could pass
-/// for all of it.
+/// When something named is missing or not a segment, or none of it may be read: nothing is read then, as part of an answer
+/// could pass for all of it. What may not be read beside what may is left out, and is in [`Inputs::unread`].
 pub fn open(named: &[PathBuf]) -> Result<Inputs> {
     let mut notes = Vec::new();
     let mut paths = Vec::new();
@@ -39,7 +41,7 @@ pub fn open(named: &[PathBuf]) -> Result<Inputs> {
     }
     let opened: Vec<(PathBuf, Result<Vec<SegmentReader>, OpenError>)> =
         paths.into_par_iter().map(|found| (found.path.clone(), open_one(&found))).collect();
-    let mut readers = Vec::new();
+    let (mut readers, mut unread, mut refusal) = (Vec::new(), Vec::new(), None);
     for (path, result) in opened {
         match result {
             Ok(segments) => readers.extend(segments),
@@ -47,10 +49,18 @@ pub fn open(named: &[PathBuf]) -> Result<Inputs> {
             Err(OpenError::Empty { .. }) if is_open_segment(&path) => {
                 notes.push(format!("{}: empty, nothing was written to it yet", path.display()));
             }
+            Err(error @ OpenError::Io { .. }) => {
+                unread.push(format!("{error}; its events are missing (who may read it: docs/operations.md)"));
+                refusal.get_or_insert(error);
+            }
             Err(error) => bail!(error),
         }
     }
-    Ok(group(readers, notes))
+    if let (true, Some(error)) = (readers.is_empty(), refusal) {
+        // The chain of causes would say it again.
+        bail!("{error}");
+    }
+    Ok(Inputs { unread, ..group(readers, notes) })
 }
 
 struct Found {

@@ -29,6 +29,7 @@ pub mod rows;
 pub mod secrets;
 pub mod summary;
 pub mod survey;
+pub mod table;
 pub mod text;
 pub mod time_spec;
 pub mod timeline;

@@ -93,7 +93,8 @@ fn walk(path: &[u8], mut depth: usize, anywhere: bool, out: &mut Vec<u8>) {
                 depth = 1;
             }
             _ => {
-                let is_name = under_home && depth == 1;
+                // What is redacted already stays as it is: documents are made of redacted parts.
+                let is_name = under_home && depth == 1 && component != b"ROOT";
                 out.extend_from_slice(if is_name { b"USER" } else { component });
                 depth += 1;
             }
@@ -118,6 +119,8 @@ mod tests {
         check("/home", "/home");
         check("/root/.ssh/id_rsa", "/home/ROOT/.ssh/id_rsa");
         check("/root", "/home/ROOT");
+        check("/home/ROOT/.ssh/id_rsa", "/home/ROOT/.ssh/id_rsa");
+        check("/home/USER/x", "/home/USER/x");
         check("/rooted/x", "/rooted/x");
         check("/homes/alice", "/homes/alice");
         check("//home//./alice//x", "//home//./USER//x");

@@ -39,7 +39,9 @@ const SECRET_HEADERS: &[&[u8]] =
 /// Arguments with their secrets masked; the same bytes when there are none.
 pub fn mask(argv: &[u8]) -> Cow<'_, [u8]> {
     let mut out: Option<Vec<u8>> = None;
-    let program = argv.split(|byte| *byte == 0).next().map(file_name).unwrap_or_default();
+    let mut program = argv.split(|byte| *byte == 0).next().map(file_name).unwrap_or_default();
+    // What runs another program, its options and variables come before the name of that program.
+    let (mut before_program, mut takes_commands, mut after_option) = (true, false, false);
     let mut value_of: Option<Next> = None;
     let mut at = 0;
     for argument in argv.split(|byte| *byte == 0) {
@@ -48,13 +50,25 @@ pub fn mask(argv: &[u8]) -> Cow<'_, [u8]> {
         {
             out.push(0);
         }
+        if before_program && value_of.is_none() && !runs_another(argument) {
+            // What follows a short option may be its value: `sudo -u www openssl`.
+            (program, before_program) = (file_name(argument), after_option);
+        }
+        takes_commands |= before_program && SHELLS.contains(&runner_name(argument));
+        after_option = argument.len() == 2 && argument.first() == Some(&b'-');
         let masked = match value_of.take() {
             Some(Next::Secret) => mask_value(argument),
             Some(Next::User) => mask_user(argument),
+            Some(Next::Script) => mask_script(argument),
             None => mask_argument(argument, program),
         };
         if at > 0 {
-            value_of = next(argument, program);
+            let is_c = argument.first() == Some(&b'-') && argument.ends_with(b"c");
+            value_of = if takes_commands && is_c && !argument.starts_with(b"--") {
+                Some(Next::Script)
+            } else {
+                next(argument, program)
+            };
         }
         match (masked, &mut out) {
             (Some(masked), None) => {
@@ -88,6 +102,103 @@ enum Next {
     Secret,
     /// `user:password`
     User,
+    /// Commands of a shell.
+    Script,
+}
+
+/// Programs that run another one, which is named after them.
+const RUNNERS: &[&[u8]] = &[
+    b"sh", b"bash", b"dash", b"ash", b"zsh", b"ksh", b"busybox", b"env", b"sudo", b"doas", b"su", b"runuser", b"nice",
+    b"ionice", b"nohup", b"time", b"timeout", b"exec", b"setsid", b"stdbuf", b"xargs", b"flock", b"chroot",
+];
+
+/// Those of them that take commands as text.
+const SHELLS: &[&[u8]] = &[b"sh", b"bash", b"dash", b"ash", b"zsh", b"ksh", b"su", b"runuser"];
+
+/// A login shell's name begins with a hyphen.
+fn runner_name(argument: &[u8]) -> &[u8] {
+    file_name(argument.strip_prefix(b"-").unwrap_or(argument))
+}
+
+/// Whether an argument comes before the name of the program that is run: what runs it, an option or a variable of that, a
+/// number such as a time.
+fn runs_another(argument: &[u8]) -> bool {
+    RUNNERS.contains(&runner_name(argument))
+        || argument.first() == Some(&b'-')
+        || argument.contains(&b'=')
+        || argument.first().is_some_and(u8::is_ascii_digit)
+}
+
+/// Commands as a shell reads them, the secrets of each masked; quotes and what joins the commands stay.
+fn mask_script(script: &[u8]) -> Option<Vec<u8>> {
+    let mut out = Vec::with_capacity(script.len());
+    let mut words: Vec<&[u8]> = Vec::new();
+    let mut rest = script;
+    let mut changed = false;
+    while let Some(first) = rest.first() {
+        let (len, is_word) = match first {
+            b';' | b'|' | b'&' | b'\n' | b'(' | b')' | b'`' | b'{' | b'}' | b' ' | b'\t' => (1, false),
+            _ => (word_len(rest), true),
+        };
+        let (taken, after) = rest.split_at_checked(len.max(1)).unwrap_or((rest, b""));
+        if !is_word && !first.is_ascii_whitespace() || *first == b'\n' {
+            words.clear();
+        }
+        if is_word {
+            words.push(taken);
+            let masked = mask_last(&words);
+            changed |= masked.is_some();
+            out.extend_from_slice(masked.as_deref().unwrap_or(taken));
+        } else {
+            out.extend_from_slice(taken);
+        }
+        rest = after;
+    }
+    changed.then_some(out)
+}
+
+/// Bytes of the word that `text` begins with: up to what ends it outside of quotes.
+fn word_len(text: &[u8]) -> usize {
+    let mut quote = None;
+    let mut escaped = false;
+    for (index, byte) in text.iter().enumerate() {
+        match (quote, byte) {
+            _ if escaped => escaped = false,
+            (None | Some(b'"'), b'\\') => escaped = true,
+            (Some(open), byte) if open == *byte => quote = None,
+            (Some(_), _) => {}
+            (None, b'"' | b'\'') => quote = Some(*byte),
+            (None, b';' | b'|' | b'&' | b'(' | b')' | b'`' | b' ' | b'\t' | b'\n') => return index,
+            (None, _) => {}
+        }
+    }
+    text.len()
+}
+
+/// The last word of a command, masked by what comes before it; `None` when it holds no secret.
+fn mask_last(words: &[&[u8]]) -> Option<Vec<u8>> {
+    // More words than this before one do not make it a secret, and must not make a long script slow.
+    const MOST: usize = 64;
+    let (last, _) = words.split_last()?;
+    let head = words.get(..words.len().min(4)).unwrap_or_default();
+    let tail = words.get(words.len().saturating_sub(MOST).max(head.len())..).unwrap_or_default();
+    let bare: Vec<&[u8]> = head.iter().chain(tail).map(|word| unquoted(word).1).collect();
+    let (quote, inner) = unquoted(last);
+    let argv = bare.join(&0);
+    let masked = mask(&argv);
+    let shown = masked.rsplit(|byte| *byte == 0).next().unwrap_or_default();
+    (shown != inner).then(|| [quote, shown, quote].concat())
+}
+
+/// A word without the quotes around all of it, and the quote.
+fn unquoted(word: &[u8]) -> (&[u8], &[u8]) {
+    for quote in [&b"\""[..], b"'"] {
+        let inner = word.strip_prefix(quote).and_then(|word| word.strip_suffix(quote));
+        if let Some(inner) = inner.filter(|inner| !inner.contains(&0)) {
+            return (quote, inner);
+        }
+    }
+    (b"", word)
 }
 
 fn next(argument: &[u8], program: &[u8]) -> Option<Next> {
@@ -97,7 +208,7 @@ fn next(argument: &[u8], program: &[u8]) -> Option<Next> {
     match argument {
         b"-u" | b"--user" | b"--proxy-user" if program == b"curl" => Some(Next::User),
         b"-p" if program == b"sshpass" => Some(Next::Secret),
-        b"-k" | b"-K" if program == b"openssl" => Some(Next::Secret),
+        b"-k" | b"-K" | b"-hmac" if program == b"openssl" => Some(Next::Secret),
         b"-" | b"--" => None,
         _ => is_secret_name(argument).then_some(Next::Secret),
     }
@@ -120,6 +231,14 @@ fn mask_user(argument: &[u8]) -> Option<Vec<u8>> {
 fn mask_argument(argument: &[u8], program: &[u8]) -> Option<Vec<u8>> {
     if argument.starts_with(b"pass:") && argument.len() > 5 {
         return Some([b"pass:", MASK].concat());
+    }
+    if program == b"openssl" {
+        // Values of -macopt, -kdfopt, -pkeyopt and -sigopt (openssl-mac(1), EVP_KDF(7)).
+        for name in [&b"key:"[..], b"hexkey:", b"secret:", b"hexsecret:", b"hexpass:"] {
+            if argument.starts_with(name) && argument.len() > name.len() {
+                return Some([name, MASK].concat());
+            }
+        }
     }
     for header in SECRET_HEADERS {
         if argument.get(..header.len()).is_some_and(|start| start.eq_ignore_ascii_case(header)) {
@@ -186,6 +305,26 @@ mod tests {
     use super::*;
 
     #[test]
+    fn secrets_in_a_shells_commands_are_masked() {
+        let check = |script: &str, expected: &str| {
+            for shell in ["sh\0-c\0", "/bin/bash\0-ec\0", "sudo\0bash\0-lc\0", "su\0www\0-c\0"] {
+                let (argv, expected) = ([shell, script].concat(), [shell, expected].concat());
+                assert_eq!(String::from_utf8_lossy(&mask(argv.as_bytes())), expected);
+            }
+        };
+        check("openssl dgst -hmac hunter2 f", "openssl dgst -hmac *** f");
+        check("cd /x && openssl enc -k hunter2;ls -k x", "cd /x && openssl enc -k ***;ls -k x");
+        check("x=$(curl -u 'me:hun ter2' h)", "x=$(curl -u 'me:***' h)");
+        check("curl -H \"Authorization: Bearer abc\" h", "curl -H \"Authorization: ***\" h");
+        check("PGPASSWORD='a b' psql | tee x", "PGPASSWORD=*** psql | tee x");
+        check("echo \"un", "echo \"un");
+        check("", "");
+        check("ls -l /etc; wc -c x", "ls -l /etc; wc -c x");
+        let python = b"python3\0-c\0import x; x.y()\0";
+        assert_eq!(&*mask(python), python);
+    }
+
+    #[test]
     fn secrets_are_masked_and_nothing_else() {
         let check = |given: &str, expected: &str| {
             let argv: Vec<u8> = given.bytes().map(|byte| if byte == b' ' { 0 } else { byte }).collect();
@@ -213,6 +352,12 @@ mod tests {
         check("app --bypass yes --compass=north", "app --bypass yes --compass=north");
         check("app --token-file=/x --passwordfile /y", "app --token-file=/x --passwordfile /y");
         check("server -key server.key -cert c.pem", "server -key server.key -cert c.pem");
+        check("openssl dgst -sha256 -hmac hunter2 f", "openssl dgst -sha256 -hmac *** f");
+        check("openssl mac -macopt hexkey:abcd HMAC", "openssl mac -macopt hexkey:*** HMAC");
+        check("openssl dgst -mac HMAC -macopt key:abcd f", "openssl dgst -mac HMAC -macopt key:*** f");
+        check("sudo -u www openssl enc -k hunter2", "sudo -u www openssl enc -k ***");
+        check("timeout 5 curl -u me:hunter2 h", "timeout 5 curl -u me:*** h");
+        check("/usr/bin/env A=b openssl enc -k hunter2", "/usr/bin/env A=b openssl enc -k ***");
         check("", "");
         assert_eq!(mask_words(b"-- openssl enc -k hunter2"), b"-- openssl enc -k ***");
         let header = b"curl\0-H\0Authorization: Bearer abc\0https://h/";

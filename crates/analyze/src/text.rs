@@ -1,13 +1,16 @@
-//! Text for people: colours, numbers, durations, aligned columns.
+//! Text for people: colours, numbers, durations. Tables are in `table`.
+
+pub use crate::table::{Align, Table};
 
 use owo_colors::{OwoColorize, Style};
-use std::fmt::Write;
 
-/// Colours, or none.
+/// Colours, or none, and how much room there is.
 #[derive(Debug, Clone, Copy)]
 pub struct Paint {
     /// Whether there are colours.
     pub colour: bool,
+    /// Columns that a line may take.
+    pub width: usize,
 }
 
 impl Paint {
@@ -96,67 +99,6 @@ pub fn bytes(bytes: u64) -> String {
     format!("{}.{} {}", tenths / 10, tenths % 10, units.get(unit).unwrap_or(&""))
 }
 
-/// Side of a column that its text is aligned to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Align {
-    /// Left.
-    Left,
-    /// Right, for numbers.
-    Right,
-}
-
-/// Rows of aligned columns.
-#[derive(Debug)]
-pub struct Table {
-    columns: Vec<(String, Align)>,
-    rows: Vec<Vec<String>>,
-}
-
-impl Table {
-    /// A table with these column headings.
-    pub fn new(columns: &[(&str, Align)]) -> Self {
-        Self { columns: columns.iter().map(|(name, align)| ((*name).to_owned(), *align)).collect(), rows: Vec::new() }
-    }
-
-    /// Adds a row. Text must be safe to show.
-    pub fn row(&mut self, cells: Vec<String>) {
-        self.rows.push(cells);
-    }
-
-    /// Whether there are no rows.
-    pub fn is_empty(&self) -> bool {
-        self.rows.is_empty()
-    }
-
-    /// Appends the table, indented by two spaces.
-    pub fn write(&self, paint: Paint, out: &mut String) {
-        let width = |column: usize| {
-            let cells = self.rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count());
-            cells.chain(self.columns.get(column).map(|(name, _)| name.chars().count())).max().unwrap_or(0)
-        };
-        let widths: Vec<usize> = (0..self.columns.len()).map(width).collect();
-        let line = |cells: &mut dyn Iterator<Item = &String>| {
-            let mut line = String::from("  ");
-            for ((cell, width), (_, align)) in cells.zip(&widths).zip(&self.columns) {
-                let _ = match align {
-                    Align::Left => write!(line, "{cell:<width$}  "),
-                    Align::Right => write!(line, "{cell:>width$}  "),
-                };
-            }
-            line.trim_end().to_owned()
-        };
-        if self.columns.iter().any(|(name, _)| !name.is_empty()) {
-            let heading = line(&mut self.columns.iter().map(|(name, _)| name));
-            out.push_str(&paint.faint(&heading));
-            out.push('\n');
-        }
-        for row in &self.rows {
-            out.push_str(&line(&mut row.iter()));
-            out.push('\n');
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -174,15 +116,5 @@ mod tests {
         assert_eq!(bytes(1_023), "1023 B");
         assert_eq!(bytes(1_536), "1.5 KiB");
         assert_eq!(bytes(u64::MAX), "15.9 EiB");
-    }
-
-    #[test]
-    fn columns_are_aligned_and_lines_have_no_trailing_spaces() {
-        let mut table = Table::new(&[("name", Align::Left), ("n", Align::Right), ("x", Align::Left)]);
-        table.row(vec!["a".into(), "1,000".into(), String::new()]);
-        table.row(vec!["long".into(), "1".into(), "y".into()]);
-        let mut out = String::new();
-        table.write(Paint { colour: false }, &mut out);
-        assert_eq!(out, "  name      n  x\n  a     1,000\n  long      1  y\n");
     }
 }

@@ -13,7 +13,7 @@ pub enum TimeSpec {
     At(WallNs),
     /// `10:30` or `10:30:45`: the last such time, UTC, that is not after the capture's end. In ns after midnight.
     OfDay(i64),
-    /// `-10m`: that many ns before the capture's end.
+    /// `-10m` or `10m`: that many ns before the capture's end.
     BeforeEnd(i64),
 }
 
@@ -40,14 +40,22 @@ impl FromStr for TimeSpec {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        if let Some(duration) = text.strip_prefix('-') {
-            return parse_duration(duration)
-                .map(Self::BeforeEnd)
-                .ok_or_else(|| format!("`{text}` is not a duration such as -90s, -10m, -2h or -1d"));
+        // `10m` means what `-10m` does: there is nothing after the end.
+        match (text.strip_prefix('-'), parse_duration(text.strip_prefix('-').unwrap_or(text))) {
+            (_, Some(ns)) => return Ok(Self::BeforeEnd(ns)),
+            (Some(_), None) => return Err(format!("`{text}` is not a duration such as -90s, -10m, -2h or -1d")),
+            (None, None) => {}
         }
         if let Ok(timestamp) = text.parse::<jiff::Timestamp>() {
             let ns = i64::try_from(timestamp.as_nanosecond()).map_err(|_| format!("`{text}` is out of range"))?;
             return Ok(Self::At(WallNs(ns)));
+        }
+        // Without an offset: UTC, as everything that is shown. A day is its beginning.
+        let is_dated = text.get(4..5) == Some("-") && text.starts_with(|c: char| c.is_ascii_digit());
+        if is_dated && let Ok(civil) = text.parse::<civil::DateTime>() {
+            let ns = civil.to_zoned(jiff::tz::TimeZone::UTC).ok().map(|zoned| zoned.timestamp().as_nanosecond());
+            let ns = ns.and_then(|ns| i64::try_from(ns).ok());
+            return ns.map(|ns| Self::At(WallNs(ns))).ok_or_else(|| format!("`{text}` is out of range"));
         }
         // A leading letter or a bare date would be read as something else by jiff.
         if text.contains(':')
@@ -58,7 +66,10 @@ impl FromStr for TimeSpec {
             let since_midnight = time.duration_since(civil::Time::midnight());
             return i64::try_from(since_midnight.as_nanos()).map(Self::OfDay).map_err(|error| error.to_string());
         }
-        Err(format!("`{text}` is not a time: give 2026-11-22T10:30:45Z, 10:30, 10:30:45, or -10m (before the end)"))
+        Err(format!(
+            "`{text}` is not a time: give 2026-11-22T10:30:45Z, 2026-11-22 (its beginning, UTC), 10:30, 10:30:45, or 10m \
+             (before the end)"
+        ))
     }
 }
 
@@ -98,12 +109,26 @@ mod tests {
         check("2026-11-22 10:30:45Z", at(1_795_343_445));
         check("10:30", Some(TimeSpec::OfDay(37_800_000_000_000)));
         check("10:30:01", Some(TimeSpec::OfDay(37_801_000_000_000)));
+        check("2026-11-22T10:30:45", at(1_795_343_445));
+        check("2026-11-22 10:30", at(1_795_343_400));
+        check("2026-11-22", at(1_795_305_600));
+        check("10m", Some(TimeSpec::BeforeEnd(600_000_000_000)));
         check("-10m", Some(TimeSpec::BeforeEnd(600_000_000_000)));
         check("-1h30m", Some(TimeSpec::BeforeEnd(5_400_000_000_000)));
         check("-250ms", Some(TimeSpec::BeforeEnd(250_000_000)));
-        for bad in
-            ["", "-", "10", "-10", "-10x", "2026-11-22", "yesterday", "25:00", "-99999999999999999999d", "T10:30"]
-        {
+        for bad in [
+            "",
+            "-",
+            "10",
+            "-10",
+            "-10x",
+            "2026-13-22",
+            "2026-11-31",
+            "yesterday",
+            "25:00",
+            "-99999999999999999999d",
+            "T10:30",
+        ] {
             check(bad, None);
         }
     }

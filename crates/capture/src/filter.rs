@@ -1,7 +1,5 @@
 //! The part of the selection that the kernel cannot decide: general globs, and library names.
 
-use std::borrow::Cow;
-
 use crypto_trace_format::catalog::file_name;
 use crypto_trace_format::record::{FileOpen, LibLoad, Record};
 use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
@@ -59,9 +57,7 @@ impl RecordFilter {
             return true;
         }
         // A failed relative open is judged by the path it would have had.
-        let path: Cow<'_, [u8]> =
-            if open.dir.is_empty() { open.path.into() } else { [open.dir, b"/", open.path].concat().into() };
-        self.matches(&path) || (!open.given.is_empty() && self.matches(open.given))
+        self.matches(&open.full_path()) || (!open.given.is_empty() && self.matches(open.given))
     }
 
     fn matches(&self, path: &[u8]) -> bool {
@@ -97,6 +93,8 @@ mod tests {
         assert!(!keeps(&["/etc/ssl/*"], "/etc/ssl/private/x", ""));
         assert!(keeps(&["/etc/ssl/**"], "/etc/ssl/private/x", ""));
         assert!(keeps(&["/etc/ssl/*"], "x", "/etc/ssl"));
+        assert!(keeps(&["/x.key"], "x.key", "/"), "a daemon's directory is /");
+        assert!(keeps(&["/x.key"], "/x.key", "/etc"), "an absolute path is relative to nothing");
         assert!(keeps(&["*.none", "id_*"], "/root/.ssh/id_foo", ""));
         assert!(keeps(&[], "/anything", ""));
     }

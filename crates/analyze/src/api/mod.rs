@@ -8,7 +8,7 @@ mod names;
 mod outcome;
 
 pub use names::{algorithm, uses_algorithm};
-pub use outcome::succeeded;
+pub use outcome::{succeeded, was_interrupted};
 
 use crypto_trace_format::record::{ApiCall, ApiMeaning, Header, LibraryInfo, ProbeState};
 use foldhash::fast::RandomState;

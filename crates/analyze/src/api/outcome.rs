@@ -1,6 +1,7 @@
 //! Which results of library functions mean success.
 
 use super::state;
+use crate::names::is_interrupted;
 use crypto_trace_format::record::{ApiCall, ApiLevel};
 
 /// What a result means.
@@ -38,7 +39,7 @@ pub fn succeeded(call: &ApiCall<'_>) -> Option<bool> {
     }
     let result = call.fixed.result;
     if call.fixed.level == ApiLevel::KERNEL.0 {
-        return Some(result >= 0);
+        return (!was_interrupted(call)).then_some(result >= 0);
     }
     let (_, success) = FUNCTIONS.iter().find(|(name, _)| call.function.starts_with(name))?;
     Some(match success {
@@ -47,6 +48,12 @@ pub fn succeeded(call: &ApiCall<'_>) -> Option<bool> {
         Success::Zero => result == 0,
         Success::NotNegative => result >= 0,
     })
+}
+
+/// Whether the result of a system call is one that no process saw, see [`is_interrupted`].
+pub fn was_interrupted(call: &ApiCall<'_>) -> bool {
+    let fixed = &call.fixed;
+    fixed.level == ApiLevel::KERNEL.0 && fixed.state & state::RESULT != 0 && is_interrupted(fixed.result)
 }
 
 #[cfg(test)]
@@ -75,5 +82,7 @@ mod tests {
         check("something_else", 0, 1, None);
         let fixed = ApiCallFixed { result: -2, state: 1, level: ApiLevel::KERNEL.0, ..ApiCallFixed::default() };
         assert_eq!(succeeded(&ApiCall { fixed, function: b"bind", ..ApiCall::default() }), Some(false));
+        let fixed = ApiCallFixed { result: -512, ..fixed };
+        assert_eq!(succeeded(&ApiCall { fixed, function: b"bind", ..ApiCall::default() }), None);
     }
 }

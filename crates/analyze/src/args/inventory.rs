@@ -1,7 +1,8 @@
 //! Arguments of `profile`, `snapshot`, `files` and `libs`.
 
 use super::follow::{self, FollowArgs};
-use super::{Input, WhoArgs, glob, globs, input, not_empty, usage, who};
+use super::values::{glob, not_empty};
+use super::{Input, WhoArgs, globs, input, usage, who};
 use crate::filter::{Filter, Outcome};
 use crate::time_spec::TimeSpec;
 use clap::error::ErrorKind;
@@ -60,6 +61,7 @@ pub enum Style {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum DocumentFormat {
     /// One document, indented; an array of them when there are several
+    #[value(alias = "json")]
     JsonPretty,
     /// One JSON object per line
     JsonStream,

@@ -52,7 +52,7 @@ pub(super) fn run(task: &EventsTask, console: Console) -> Result<Outcome> {
 fn files(task: &EventsTask, paths: &[PathBuf], console: Console) -> Result<Outcome> {
     let since = Instant::now();
     let inputs = input::open(paths)?;
-    inputs.notes.iter().for_each(|note| console.note(note));
+    report::left_out(&inputs, console);
     let names: Vec<PathBuf> = inputs.segments.iter().map(|segment| segment.reader.path().to_owned()).collect();
     super::refuse_overwriting(task.output.as_deref(), &names)?;
     let mut faults = FaultLog::default();
@@ -61,6 +61,7 @@ fn files(task: &EventsTask, paths: &[PathBuf], console: Console) -> Result<Outco
     let wanted = if task.format == Format::Summary { Wanted::All } else { Wanted::Of(&task.filter) };
     read_handshakes(&inputs, &mut captures, wanted);
     let plan = Plan::new(&inputs, &captures, &task.filter);
+    super::refuse_empty_time(plan.filter.times())?;
     let out = Output::open(task.output.as_deref())?;
     let (tally, out_of_order) = match format(task.format) {
         Some(format) => {
@@ -139,7 +140,7 @@ fn print_summary(
         damaged: faults.any_damage(),
         why_none: completeness::why_no_events(captures, &task.filter, totals.tally.processed),
         redact: task.redact,
-        paint: Paint { colour: out.colour },
+        paint: Paint { colour: out.colour, width: out.width },
     };
     out.write_all(summary::print(totals, &context).as_bytes())?;
     Ok(())

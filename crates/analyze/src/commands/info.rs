@@ -47,7 +47,7 @@ struct ProbeReport {
 
 pub(super) fn run(task: &ReportTask, console: Console) -> Result<Outcome> {
     let inputs = input::open(&task.paths)?;
-    inputs.notes.iter().for_each(|note| console.note(note));
+    super::report::left_out(&inputs, console);
     let mut faults = FaultLog::default();
     let captures = read_captures(&inputs, &mut faults);
     let sums = sums(&inputs, &mut faults);
@@ -61,7 +61,7 @@ pub(super) fn run(task: &ReportTask, console: Console) -> Result<Outcome> {
             .collect();
         serde_json::to_string_pretty(&whole(&captures, &sums, reports, &faults))? + "\n"
     } else {
-        let paint = Paint { colour: out.colour };
+        let paint = Paint { colour: out.colour, width: out.width };
         let texts = captures.iter().zip(&sums).map(|(capture, sums)| text(capture, sums, task.redact, paint));
         texts.collect::<Vec<_>>().join("\n")
     };

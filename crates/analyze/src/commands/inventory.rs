@@ -32,6 +32,8 @@ pub(super) struct Read<'a> {
     asked: (Option<WallNs>, Option<WallNs>),
     faults: FaultLog,
     names: Vec<PathBuf>,
+    /// Segments that could not be read.
+    unread: usize,
     tally: Tally,
     refused: u64,
 }
@@ -79,7 +81,7 @@ impl Read<'_> {
         let unknown = self.tally.unknown;
         let unknown = (unknown > 0)
             .then(|| format!("{} are of kinds that this version does not know", plural(unknown, "record")));
-        gaps.chain(damage).chain(full).chain(unknown).collect()
+        gaps.chain(report::unread(self.unread)).chain(damage).chain(full).chain(unknown).collect()
     }
 
     /// Why nothing of `what` is there.
@@ -106,7 +108,7 @@ impl Read<'_> {
 
     /// With which colours.
     pub fn paint(&self, out: &Output) -> Paint {
-        Paint { colour: out.colour && self.task.style == Style::Text }
+        Paint { colour: out.colour && self.task.style == Style::Text, width: out.width }
     }
 }
 
@@ -171,7 +173,7 @@ fn files_of<'a>(
     console: Console,
 ) -> Result<Read<'a>> {
     let inputs = input::open(paths)?;
-    inputs.notes.iter().for_each(|note| console.note(note));
+    report::left_out(&inputs, console);
     let names: Vec<_> = inputs.segments.iter().map(|segment| segment.reader.path().to_owned()).collect();
     super::refuse_overwriting(task.output.as_deref(), &names)?;
     let mut faults = FaultLog::default();
@@ -181,10 +183,12 @@ fn files_of<'a>(
     }
     let ranges = time_ranges(&inputs, &captures);
     let plan = Plan::new(&inputs, &captures, &task.filter);
+    super::refuse_empty_time(plan.filter.times())?;
     let asked = plan.filter.times();
     gathered.read(&plan, &mut faults);
     let (tally, refused) = (gathered.tally(), gathered.refused());
-    Ok(Read { task, captures, ranges, asked, faults, names, tally, refused })
+    let unread = inputs.unread.len();
+    Ok(Read { task, captures, ranges, asked, faults, names, unread, tally, refused })
 }
 
 fn stdin<'a>(task: &'a InventoryTask, gathered: &mut impl Gather) -> Result<Read<'a>> {
@@ -210,7 +214,7 @@ fn stream<'a>(
     let ranges = vec![live.range; live.captures.len()];
     let asked = filter.resolve(None).times();
     let (tally, refused) = (gathered.tally(), gathered.refused());
-    Ok(Read { task, captures: live.captures, ranges, asked, faults, names, tally, refused })
+    Ok(Read { task, captures: live.captures, ranges, asked, faults, names, unread: 0, tally, refused })
 }
 
 /// What is told on stderr at the end.

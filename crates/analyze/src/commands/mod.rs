@@ -20,8 +20,10 @@ mod verify;
 pub use schema::SCHEMA;
 
 use crate::args::{Format, Job, Task};
-use crate::console::Console;
+use crate::clock::WallNs;
+use crate::console::{self, Console};
 use crate::progress;
+use crate::timestamp::timestamp;
 use anyhow::{Context, Result, bail};
 use std::path::{Path, PathBuf};
 
@@ -51,6 +53,7 @@ pub fn run(job: &Job) -> Result<Outcome> {
         Task::Events(task) => task.output.is_none() && task.format != Format::Summary,
         _ => false,
     };
+    job.width.into_iter().for_each(console::set_width);
     progress::decide(job.progress, shows_events);
     pool.install(|| match &job.task {
         Task::Events(task) => events::run(task, console),
@@ -59,7 +62,18 @@ pub fn run(job: &Job) -> Result<Outcome> {
         Task::Survey(task) => survey::run(task, console),
         Task::Inventory(task) => inventory::run(task, console),
         Task::Schema(of) => schema::run(*of),
+        Task::Version => schema::version(),
     })
+}
+
+/// Times that depended on the capture's end: nothing is between them when they are the wrong way round.
+fn refuse_empty_time((since, until): (Option<WallNs>, Option<WallNs>)) -> Result<()> {
+    if let (Some(since), Some(until)) = (since, until)
+        && since > until
+    {
+        bail!("--since ({}) is after --until ({})", timestamp(since), timestamp(until));
+    }
+    Ok(())
 }
 
 /// An output that is also an input would be emptied before it is read.

@@ -5,12 +5,33 @@ use crate::completeness;
 use crate::console::Console;
 use crate::faults::FaultLog;
 use crate::filter::Filter;
+use crate::input::Inputs;
 use crate::nearest;
-use crate::text::grouped;
+use crate::text::{counted, grouped};
 use std::path::PathBuf;
 
 /// Lines of one sort that are printed.
 const MAX_LINES: usize = 20;
+
+/// What was not read of what was named.
+pub(super) fn left_out(inputs: &Inputs, console: Console) {
+    inputs.notes.iter().for_each(|note| console.note(note));
+    for (index, segment) in inputs.unread.iter().enumerate() {
+        if index < MAX_LINES {
+            console.warn(segment);
+        }
+    }
+    let beyond = inputs.unread.len().saturating_sub(MAX_LINES);
+    if beyond > 0 {
+        console.warn(&format!("and {} more segments could not be read", grouped(beyond as u64)));
+    }
+}
+
+/// What could not be read, for a list of what is missing.
+pub(super) fn unread(segments: usize) -> Option<String> {
+    let count = counted(segments as u64, "segment", "segments");
+    (segments > 0).then(|| format!("{count} could not be read"))
+}
 
 /// Damage, and notes about torn tails.
 pub(super) fn faults(faults: &FaultLog, names: &[PathBuf], console: Console) {

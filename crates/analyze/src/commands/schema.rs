@@ -1,4 +1,4 @@
-//! `schema`: the JSON Schema of events, and of reports.
+//! `schema`: the JSON Schema of events, and of reports. And `version`.
 
 use super::Outcome;
 use crate::args::SchemaOf;
@@ -14,6 +14,13 @@ const PROFILE: &str = include_str!("schema/profile.json");
 const SNAPSHOT: &str = include_str!("schema/snapshot.json");
 const FILES: &str = include_str!("schema/files.json");
 const LIBS: &str = include_str!("schema/libs.json");
+
+/// The version, as `--version` prints it.
+pub(super) fn version() -> Result<Outcome> {
+    let version = concat!("crypto-trace-analyze ", env!("CARGO_PKG_VERSION"), "\n");
+    Output::open(None)?.write_all(version.as_bytes())?;
+    Ok(Outcome::Done)
+}
 
 pub(super) fn run(of: SchemaOf) -> Result<Outcome> {
     let schema = match of {

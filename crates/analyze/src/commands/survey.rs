@@ -53,6 +53,8 @@ pub(super) struct Counted<'a> {
     pub range: Option<(WallNs, WallNs)>,
     pub faults: FaultLog,
     pub names: Vec<PathBuf>,
+    /// Segments that could not be read.
+    pub unread: usize,
     pub paint: Paint,
 }
 
@@ -77,7 +79,7 @@ impl Counted<'_> {
         });
         let full = self.totals.survey.overflowed;
         let full = full.then(|| "too many distinct names: some rows are missing".to_owned());
-        gaps.chain(damage).chain(full).collect()
+        gaps.chain(report::unread(self.unread)).chain(damage).chain(full).collect()
     }
 }
 
@@ -107,16 +109,18 @@ pub(super) fn run(task: &SurveyTask, console: Console) -> Result<Outcome> {
 
 fn files<'a>(task: &'a SurveyTask, paths: &[PathBuf], console: Console) -> Result<(Counted<'a>, Output)> {
     let inputs = input::open(paths)?;
-    inputs.notes.iter().for_each(|note| console.note(note));
+    report::left_out(&inputs, console);
     let names: Vec<_> = inputs.segments.iter().map(|segment| segment.reader.path().to_owned()).collect();
     super::refuse_overwriting(task.output.as_deref(), &names)?;
     let mut faults = FaultLog::default();
     let mut captures = read_captures(&inputs, &mut faults);
     read_handshakes(&inputs, &mut captures, Wanted::All);
     let plan = Plan::new(&inputs, &captures, &task.filter);
+    super::refuse_empty_time(plan.filter.times())?;
     let out = Output::open(task.output.as_deref())?;
     let (totals, range) = (summary::summarize(&plan, &mut faults), plan.range);
-    Ok((counted(task, totals, captures, range, faults, names, &out), out))
+    let counted = counted(task, totals, captures, range, faults, names, &out);
+    Ok((Counted { unread: inputs.unread.len(), ..counted }, out))
 }
 
 fn stream(task: &SurveyTask) -> Result<(Counted<'_>, Output)> {
@@ -143,7 +147,8 @@ fn counted<'a>(
     let begun = captures.iter().map(|capture| WallNs(capture.meta.clock.realtime_ns)).max();
     let end = range.map(|(_, end)| end).or(begun).unwrap_or(WallNs(0));
     let as_of = AsOf::new(task.as_of, end);
-    Counted { task, totals, captures, as_of, range, faults, names, paint: Paint { colour: out.colour && !task.json } }
+    let paint = Paint { colour: out.colour && !task.json, width: out.width };
+    Counted { task, totals, captures, as_of, range, faults, names, unread: 0, paint }
 }
 
 /// What `tls` and `algorithms` begin with: how much there is, as of when, and what is not there.

@@ -311,11 +311,14 @@ impl Report {
             }
         };
         for (name, rows) in [
-            ("Versions", &self.versions),
-            ("Cipher suites", &self.cipher_suites),
-            ("Key exchange", &self.key_exchanges),
+            (("Versions", "version"), &self.versions),
+            (("Cipher suites", "suite"), &self.cipher_suites),
+            (("Key exchange", "key exchange"), &self.key_exchanges),
         ] {
-            let mut table = Table::new(&[HANDSHAKES, ("", Align::Left), ("", Align::Left)]);
+            let (name, column) = name;
+            let quantum = rows.iter().any(|row| row.post_quantum == Some(true));
+            let mut table =
+                Table::new(&[HANDSHAKES, (column, Align::Left), (if quantum { "kind" } else { "" }, Align::Left)]);
             for row in rows.iter().take(TOP) {
                 let note = if row.post_quantum == Some(true) { "post-quantum" } else { "" };
                 table.row(vec![grouped(row.handshakes), row.name.clone(), note.to_owned()]);

@@ -8,7 +8,7 @@ use crate::faults::{FaultLog, Problem};
 use crate::input::{self, Inputs};
 use crate::progress;
 use crate::text::grouped;
-use anyhow::Result;
+use anyhow::{Result, bail};
 use crypto_trace_format::record::{
     ApiCall, Clock, FileOpen, Inventory, Kind, LibLoad, LibraryInfo, Loss, ProbeStatus, ProcessExec, ProcessExit,
     ProcessFork, ProcessInfo, Record, RecordError, Records, SelfStats, TlsHello,
@@ -50,6 +50,10 @@ struct Report {
 pub(super) fn run(task: &ReportTask, console: Console) -> Result<Outcome> {
     let inputs = input::open(&task.paths)?;
     inputs.notes.iter().for_each(|note| console.note(note));
+    // What cannot be read is not checked.
+    if let Some(segment) = inputs.unread.first() {
+        bail!("{segment}");
+    }
     let mut faults = FaultLog::default();
     let counts = check(&inputs, &mut faults);
     let report = report(&inputs, &faults, &counts);

@@ -13,6 +13,7 @@ use crate::api::{self, LibraryRow};
 use crate::capture::Capture;
 use crate::clock::WallNs;
 use crate::handshakes::{self, Connection};
+use crate::names::is_interrupted;
 use crate::time_spec::TimeSpec;
 use crate::timeline::ImageId;
 use crypto_trace_format::catalog::{self, file_name};
@@ -177,9 +178,13 @@ impl<'a> ResolvedFilter<'a> {
         Ok(match record.kind() {
             FileOpen::KIND => {
                 let open = FileOpen::decode(record)?;
-                let outcome = if open.fixed.result < 0 { Outcome::Failed } else { Outcome::Ok };
+                let outcome = match open.fixed.result {
+                    result if is_interrupted(result.into()) => None,
+                    ..0 => Some(Outcome::Failed),
+                    _ => Some(Outcome::Ok),
+                };
                 no_libraries
-                    && filter.outcome.is_none_or(|wanted| wanted == outcome)
+                    && filter.outcome.is_none_or(|wanted| Some(wanted) == outcome)
                     && filter.files.as_ref().is_none_or(|globs| open_matches(globs, &open, record.header.flags))
             }
             LibLoad::KIND => {
@@ -197,7 +202,8 @@ impl<'a> ResolvedFilter<'a> {
                 let call = ApiCall::decode(record)?;
                 let failed = api::succeeded(&call) == Some(false);
                 let library = capture.libraries.get((call.fixed.dev, call.fixed.ino));
-                filter.outcome.is_none_or(|wanted| wanted == if failed { Outcome::Failed } else { Outcome::Ok })
+                let outcome = if failed { Outcome::Failed } else { Outcome::Ok };
+                filter.outcome.is_none_or(|wanted| wanted == outcome && !api::was_interrupted(&call))
                     && (no_libraries || library.is_some_and(|row| row_matches(&filter.libraries, row)))
                     && filter.files.as_ref().is_none_or(|globs| names_file(&call) && globs.matches(call.text))
             }
@@ -208,18 +214,9 @@ impl<'a> ResolvedFilter<'a> {
     }
 }
 
-/// A file matches by its real path, and by the name it was opened by when only that made it worth recording.
+/// A file matches by its path as it is shown, and by the name it was opened by when only that made it worth recording.
 fn open_matches(globs: &Globs, open: &FileOpen<'_>, record_flags: u16) -> bool {
-    if globs.matches(open.path) {
-        return true;
-    }
-    if !open.dir.is_empty() && open.path.first() != Some(&b'/') {
-        let mut joined = open.dir.to_vec();
-        joined.push(b'/');
-        joined.extend_from_slice(open.path);
-        return globs.matches(&joined);
-    }
-    record_flags & flags::MATCHED_GIVEN != 0 && globs.matches(open.given)
+    globs.matches(&open.full_path()) || (record_flags & flags::MATCHED_GIVEN != 0 && globs.matches(open.given))
 }
 
 fn library_matches(wanted: &[String], path: &[u8]) -> bool {

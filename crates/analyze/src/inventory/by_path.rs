@@ -1,11 +1,12 @@
 //! Files and libraries of all processes, by their path, and which programs used them.
 
-use super::uses::{FileUse, LibraryUse, path_of};
+use super::uses::{FileUse, LibraryUse};
 use super::{Budget, Gather};
 use crate::api::FileId;
 use crate::capture::Capture;
 use crate::faults::{FaultLog, Problem};
 use crate::filter::{Filter, ResolvedFilter, Selection};
+use crate::names::is_interrupted;
 use crate::pipeline::{BlockSource, Count, LiveBlock, LiveSink, Match, Origin, Plan, Tally, count_blocks, count_live};
 use crate::rows::Rows;
 use crate::timeline::ImageId;
@@ -140,7 +141,10 @@ impl PathCounter {
         match record.kind() {
             FileOpen::KIND => {
                 let open = FileOpen::decode(record)?;
-                let path = path_of(&open);
+                if is_interrupted(open.fixed.result.into()) {
+                    return Ok(());
+                }
+                let path = open.full_path();
                 let make = || FileUse::new(&path, open.given, found.time);
                 let failed = open.fixed.result < 0;
                 self.files.add(&path, found, failed, make, |file| file.count(header, &open, found.time));

@@ -4,11 +4,12 @@
 //! was mapped at a moment.
 
 use super::Budget;
-use super::uses::{CallKey, CallUse, FileUse, HandshakeKey, LibraryUse, Span, path_of};
+use super::uses::{CallKey, CallUse, FileUse, HandshakeKey, LibraryUse, Span};
 use crate::api::{self, FileId, state};
 use crate::capture::Capture;
 use crate::faults::{FaultLog, Problem};
 use crate::filter::{ResolvedFilter, Selection};
+use crate::names::is_interrupted;
 use crate::pipeline::{BlockSource, Count, Match, Origin, Tally};
 use crate::rows::Rows;
 use crate::survey::Facts;
@@ -148,8 +149,8 @@ impl ProcessCounter {
         if let Some(status) = exit {
             doings.exit = Some((found.time, status));
         }
-        if let Some(open) = open {
-            let path = path_of(&open);
+        if let Some(open) = open.filter(|open| !is_interrupted(open.fixed.result.into())) {
+            let path = open.full_path();
             if let Some(file) = doings.files.row(&*path, || FileUse::new(&path, open.given, found.time)) {
                 file.count(header, &open, found.time);
             }

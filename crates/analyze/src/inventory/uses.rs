@@ -9,7 +9,6 @@ use crate::summary::count_errno;
 use crate::survey::{Exchange, Facts};
 use crypto_trace_format::catalog::{FileType, file_type};
 use crypto_trace_format::record::{FileOpen, Header, LibLoad, Tier, flags};
-use std::borrow::Cow;
 use std::net::IpAddr;
 
 /// When something happened first and last.
@@ -194,19 +193,6 @@ fn is_from_proc(header: &Header, tier: u16) -> bool {
     header.flags & flags::FROM_PROC != 0 || tier == Tier::PROC.0
 }
 
-/// The path of an open, as events show it: a relative one that failed, joined to its directory.
-pub fn path_of<'a>(open: &FileOpen<'a>) -> Cow<'a, [u8]> {
-    if open.dir.is_empty() || open.path.first() == Some(&b'/') {
-        return open.path.into();
-    }
-    let mut joined = open.dir.to_vec();
-    if joined.last() != Some(&b'/') {
-        joined.push(b'/');
-    }
-    joined.extend_from_slice(open.path);
-    joined.into()
-}
-
 /// Calls that are counted together.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct CallKey {
@@ -324,17 +310,5 @@ mod tests {
         assert_eq!((file.opens, file.already_open, file.failed()), (1, 1, 1));
         assert_eq!(file.failures, [(2, 1)]);
         assert_eq!((file.span, file.survives_exec), (Span { first: WallNs(4), last: WallNs(9) }, true));
-    }
-
-    #[test]
-    fn relative_paths_are_joined_to_their_directory() {
-        let check = |dir: &[u8], path: &[u8], expected: &[u8]| {
-            let open = FileOpen { path, dir, ..FileOpen::default() };
-            assert_eq!(&*path_of(&open), expected);
-        };
-        check(b"/etc", b"a.key", b"/etc/a.key");
-        check(b"/", b"a.key", b"/a.key");
-        check(b"/etc", b"/a.key", b"/a.key");
-        check(b"", b"a.key", b"a.key");
     }
 }

@@ -22,28 +22,22 @@ const NAMES: [&str; 133] = [
     "EKEYREJECTED", "EOWNERDEAD", "ENOTRECOVERABLE", "ERFKILL", "EHWPOISON",
 ];
 
-/// Values that stay inside the kernel, yet are seen where a probe reads a result before the signal code does
-/// (`include/linux/errno.h`).
-const INTERNAL: [(u32, &str); 5] = [
-    (512, "ERESTARTSYS"),
-    (513, "ERESTARTNOINTR"),
-    (514, "ERESTARTNOHAND"),
-    (515, "ENOIOCTLCMD"),
-    (516, "ERESTART_RESTARTBLOCK"),
-];
+/// Whether a result is one that stays inside the kernel (`include/linux/errno.h`: `ERESTARTSYS` 512, `ERESTARTNOINTR`,
+/// `ERESTARTNOHAND`, `ENOIOCTLCMD`, `ERESTART_RESTARTBLOCK` 516), seen where a probe reads it before the signal code does. No
+/// process ever saw it: the call was made again, which is another record, or ended with `EINTR`.
+pub fn is_interrupted(result: i64) -> bool {
+    (-516..=-512).contains(&result)
+}
 
 /// Name of a positive errno value.
 pub fn errno_name(errno: u32) -> Option<&'static str> {
     let index = usize::try_from(errno).ok()?.checked_sub(1)?;
-    match NAMES.get(index) {
-        Some(name) => Some(*name).filter(|name| !name.is_empty()),
-        None => INTERNAL.iter().find(|(number, _)| *number == errno).map(|(_, name)| *name),
-    }
+    NAMES.get(index).copied().filter(|name| !name.is_empty())
 }
 
 #[cfg(test)]
 mod tests {
-    use super::errno_name;
+    use super::{errno_name, is_interrupted};
 
     #[test]
     fn names() {
@@ -57,7 +51,12 @@ mod tests {
         check(41, None);
         check(133, Some("EHWPOISON"));
         check(134, None);
-        check(512, Some("ERESTARTSYS"));
+        check(512, None);
         check(u32::MAX, None);
+    }
+
+    #[test]
+    fn results_of_the_kernel_alone_are_no_errors() {
+        assert_eq!([-511, -512, -516, -517, 512, -4].map(is_interrupted), [false, true, true, false, false, false]);
     }
 }

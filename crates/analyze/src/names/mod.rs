@@ -6,7 +6,7 @@ mod errno;
 mod open_flags;
 mod signal;
 
-pub use errno::errno_name;
+pub use errno::{errno_name, is_interrupted};
 pub use open_flags::{OpenFlags, access, closes_on_exec, takes_mode};
 pub use signal::signal_name;
 

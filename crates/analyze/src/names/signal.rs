@@ -10,12 +10,17 @@ const NAMES: [&str; 31] = [
     "SIGXFSZ", "SIGVTALRM", "SIGPROF", "SIGWINCH", "SIGIO", "SIGPWR", "SIGSYS",
 ];
 
-/// Name of a signal; real-time signals are counted from the kernel's first, 32.
+/// The C library's `SIGRTMIN`: it keeps the kernel's first two real-time signals for itself (nptl(7), signal(7)).
+const SIGRTMIN: u32 = 34;
+
+/// Name of a signal, as `kill -l` and the C library name it. Real-time signals are counted from the C library's first; the
+/// two before it have no name there and are told by their number.
 pub fn signal_name(signal: u32) -> Cow<'static, str> {
     let known = usize::try_from(signal).ok().and_then(|number| NAMES.get(number.checked_sub(1)?));
     match known {
         Some(name) => Cow::Borrowed(name),
-        None if (32..=64).contains(&signal) => Cow::Owned(format!("SIGRTMIN+{}", signal - 32)),
+        None if signal == SIGRTMIN => Cow::Borrowed("SIGRTMIN"),
+        None if (SIGRTMIN..=64).contains(&signal) => Cow::Owned(format!("SIGRTMIN+{}", signal - SIGRTMIN)),
         None => Cow::Owned(format!("signal {signal}")),
     }
 }
@@ -28,8 +33,17 @@ mod tests {
     fn names() {
         assert_eq!(signal_name(9), "SIGKILL");
         assert_eq!(signal_name(31), "SIGSYS");
-        assert_eq!(signal_name(34), "SIGRTMIN+2");
         assert_eq!(signal_name(0), "signal 0");
         assert_eq!(signal_name(127), "signal 127");
+    }
+
+    #[test]
+    fn real_time_signals_have_the_c_librarys_names() {
+        assert_eq!(signal_name(32), "signal 32");
+        assert_eq!(signal_name(33), "signal 33");
+        assert_eq!(signal_name(34), "SIGRTMIN");
+        assert_eq!(signal_name(35), "SIGRTMIN+1");
+        assert_eq!(signal_name(64), "SIGRTMIN+30");
+        assert_eq!(signal_name(65), "signal 65");
     }
 }

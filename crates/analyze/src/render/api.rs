@@ -25,8 +25,9 @@ pub fn api_call(object: &mut Object<'_>, capture: &Capture, call: &ApiCall<'_>) 
             None => object.raw(b",\"algorithm\":null"),
         }
     }
-    object.number_or_null(b",\"result\":", known(api::state::RESULT).then_some(fixed.result));
-    if fixed.level == ApiLevel::KERNEL.0 && known(api::state::RESULT) && fixed.result < 0 {
+    let told = known(api::state::RESULT) && !api::was_interrupted(call);
+    object.number_or_null(b",\"result\":", told.then_some(fixed.result));
+    if fixed.level == ApiLevel::KERNEL.0 && told && fixed.result < 0 {
         fields::error(object, u32::try_from(fixed.result.unsigned_abs()).unwrap_or(u32::MAX));
     }
     yes_no_null(object, b",\"succeeded\":", succeeded(call));

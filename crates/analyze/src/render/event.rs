@@ -9,6 +9,7 @@ use super::object::{Object, Redact};
 use crate::capture::Capture;
 use crate::clock::WallNs;
 use crate::handshakes::Connection;
+use crate::names::is_interrupted;
 use crate::timeline::{Identity, ImageId};
 use crate::timestamp::TimestampWriter;
 use crypto_trace_format::catalog::{self, FileType};
@@ -184,7 +185,8 @@ impl EventWriter {
             ApiCall::KIND => {
                 let call = ApiCall::decode(record)?;
                 self.head(b"{\"event_type\":\"api_call\",\"timestamp\":\"", event, out);
-                let escaped = self.process(event, out);
+                let noted = if crate::api::was_interrupted(&call) { fields::INTERRUPTED } else { 0 };
+                let escaped = self.process(event, out) | noted;
                 self.rest(event, escaped, out, |object| api::api_call(object, event.capture, &call));
             }
             LibraryInfo::KIND => {
@@ -309,35 +311,18 @@ impl EventWriter {
 
     /// Members of the kind, notes, end.
     fn rest(&mut self, event: &Event<'_>, escaped: u32, out: &mut Vec<u8>, fields: impl FnOnce(&mut Object<'_>)) {
-        let mut object = Object {
-            out,
-            escaped: escaped & !fields::ARGV_CUT,
-            redact: self.options.redact,
-            scratch: &mut self.scratch,
-        };
+        let noted = escaped & (fields::ARGV_CUT | fields::INTERRUPTED);
+        let mut object =
+            Object { out, escaped: escaped & !noted, redact: self.options.redact, scratch: &mut self.scratch };
         fields(&mut object);
-        fields::notes(&mut object, &event.record.header, escaped & fields::ARGV_CUT != 0);
+        fields::notes(&mut object, &event.record.header, noted);
         object.finish();
     }
 
     #[inline]
     fn file_open(&mut self, event: &Event<'_>, open: &FileOpen<'_>, escaped: u32, out: &mut Vec<u8>) {
-        let relative = open.path.first() != Some(&b'/');
-        if relative && !open.dir.is_empty() {
-            let mut joined = open.dir.to_vec();
-            if joined.last() != Some(&b'/') {
-                joined.push(b'/');
-            }
-            joined.extend_from_slice(open.path);
-            self.file(event, open, &joined, escaped, out);
-        } else {
-            self.file(event, open, open.path, escaped, out);
-        }
-    }
-
-    /// `,"file":…`, from the cache, then the other members.
-    #[inline]
-    fn file(&mut self, event: &Event<'_>, open: &FileOpen<'_>, path: &[u8], escaped: u32, out: &mut Vec<u8>) {
+        let path = &*open.full_path();
+        // From the cache, then the other members.
         out.extend_from_slice(b",\"file\":");
         let (redact, scratch) = (self.options.redact, &mut self.scratch);
         let (path_escaped, by_path) = cached(&mut self.files, path, out, |json| {
@@ -346,7 +331,8 @@ impl EventWriter {
             (object.escaped, catalog::file_type(path))
         });
         let file_type = by_path.or_else(|| catalog::file_type(open.given)).unwrap_or(FileType::Unknown);
-        self.rest(event, escaped | path_escaped, out, |object| {
+        let noted = if is_interrupted(open.fixed.result.into()) { fields::INTERRUPTED } else { 0 };
+        self.rest(event, escaped | path_escaped | noted, out, |object| {
             fields::file_open(object, event, open, path, file_type);
         });
     }

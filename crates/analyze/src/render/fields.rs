@@ -5,7 +5,7 @@ use super::object::{Object, Redact};
 use crate::capture::{Capture, tells_given_up};
 use crate::clock::WallNs;
 use crate::library;
-use crate::names::{errno_name, signal_name, takes_mode};
+use crate::names::{errno_name, is_interrupted, signal_name, takes_mode};
 use crate::redact;
 use crate::secrets;
 use crate::timeline::Identity;
@@ -17,6 +17,9 @@ use crypto_trace_format::record::{
 
 /// In a set of escapes: the command line is longer than what was recorded.
 pub const ARGV_CUT: u32 = 1 << 31;
+
+/// Likewise: the kernel gave a call up, and no process saw its result.
+pub const INTERRUPTED: u32 = 1 << 30;
 
 /// Record flags that other members tell already: `source`, `error`, `directory`.
 const SILENT_FLAGS: u16 = flags::START_IS_TICK | flags::FROM_PROC | flags::PATH_AS_PASSED;
@@ -96,8 +99,10 @@ pub fn process_info(object: &mut Object<'_>, info: &ProcessInfo<'_>) {
 fn arguments(object: &mut Object<'_>, argv: &[u8]) {
     object.raw(b",\"argv\":[");
     let argv = if object.redact { secrets::mask(argv) } else { argv.into() };
+    // One empty argument is a NUL; no argument is nothing.
+    let any = !argv.is_empty();
     let argv = argv.strip_suffix(b"\0").unwrap_or(&argv);
-    if !argv.is_empty() {
+    if any {
         // One scheme for the whole list: an escape in one argument must not leave the others ambiguous.
         let any_escaped = std::str::from_utf8(argv).is_err();
         for (index, argument) in argv.split(|byte| *byte == 0).enumerate() {
@@ -174,8 +179,9 @@ pub fn file_open(object: &mut Object<'_>, event: &Event<'_>, open: &FileOpen<'_>
     object.raw(b",\"flags\":\"");
     event.capture.open_flags.write(fixed.flags, object.out);
     object.raw(b"\"");
-    object.number(b",\"result\":", fixed.result);
-    if fixed.result < 0 {
+    let told = !is_interrupted(fixed.result.into());
+    object.number_or_null(b",\"result\":", told.then_some(fixed.result));
+    if told && fixed.result < 0 {
         error(object, fixed.result.unsigned_abs());
     }
     if takes_mode(fixed.flags) {
@@ -203,7 +209,7 @@ pub fn file_open(object: &mut Object<'_>, event: &Event<'_>, open: &FileOpen<'_>
 /// The path as passed, and the directory it was relative to.
 #[inline]
 fn given(object: &mut Object<'_>, open: &FileOpen<'_>, shown: &[u8]) {
-    let joined = shown.len() != open.path.len();
+    let joined = open.is_joined();
     let passed = if joined { open.path } else { open.given };
     if !passed.is_empty() {
         if object.redact && passed.first() != Some(&b'/') {
@@ -374,9 +380,9 @@ pub fn self_stats(object: &mut Object<'_>, header: &Header, stats: &SelfStats<'_
 
 /// `,"notes":[…]`, when there is something to note.
 #[inline]
-pub fn notes(object: &mut Object<'_>, header: &Header, argv_cut: bool) {
+pub fn notes(object: &mut Object<'_>, header: &Header, more: u32) {
     let mut rest = header.flags & !SILENT_FLAGS;
-    if rest == 0 && !argv_cut {
+    if rest == 0 && more == 0 {
         return;
     }
     let mut separator = &b",\"notes\":["[..];
@@ -391,8 +397,11 @@ pub fn notes(object: &mut Object<'_>, header: &Header, argv_cut: bool) {
         object.formatted(separator, format_args!("flags_{rest:#x}"));
         separator = b",";
     }
-    if argv_cut {
-        object.plain(separator, "cmdline_truncated");
+    for (bit, name) in [(ARGV_CUT, "cmdline_truncated"), (INTERRUPTED, "interrupted")] {
+        if more & bit != 0 {
+            object.plain(separator, name);
+            separator = b",";
+        }
     }
     object.raw(b"]");
 }

@@ -5,6 +5,7 @@ use crate::api::{self, FileId, state};
 use crate::clock::WallNs;
 use crate::faults::Problem;
 use crate::filter::{ResolvedFilter, Selection};
+use crate::names::is_interrupted;
 use crate::pipeline::{BlockSource, Count, Match, Origin, Tally};
 use crate::rows::Rows;
 use crate::timeline::ImageId;
@@ -165,8 +166,10 @@ impl Counter {
         match kind {
             FileOpen::KIND => {
                 let decoded = FileOpen::decode(record)?;
-                // What was open already is no open that happened.
-                open = Some(decoded).filter(|_| record.header.flags & flags::FROM_PROC == 0);
+                // What was open already is no open that happened; nor is what the kernel is to do again.
+                let happened =
+                    record.header.flags & flags::FROM_PROC == 0 && !is_interrupted(decoded.fixed.result.into());
+                open = Some(decoded).filter(|_| happened);
             }
             LibLoad::KIND => load = Some(LibLoad::decode(record)?),
             ApiCall::KIND => call = Some(ApiCall::decode(record)?),
@@ -251,13 +254,7 @@ impl Counter {
 /// Counts an open. Returns the bit of the file's type.
 #[inline]
 fn count_open(files: &mut Rows<Vec<u8>, FileUse>, open: &FileOpen<'_>) -> u32 {
-    let joined;
-    let path = if open.dir.is_empty() || open.path.first() == Some(&b'/') {
-        open.path
-    } else {
-        joined = [open.dir, b"/", open.path].concat();
-        &joined
-    };
+    let path = &*open.full_path();
     let new = || FileUse {
         file_type: file_type(path).or_else(|| file_type(open.given)).unwrap_or(FileType::Unknown),
         opens: 0,

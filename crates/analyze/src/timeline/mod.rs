@@ -117,7 +117,7 @@ pub struct Identity<'a> {
     pub container: Option<&'a [u8]>,
     /// Parent process id.
     pub ppid: Option<u32>,
-    /// comm of the parent.
+    /// comm of the parent: what it was when it forked this process.
     pub parent: Option<&'a [u8]>,
 }
 
@@ -200,7 +200,7 @@ impl Timeline {
         let Some(image) = self.images.get(index(id.0)) else { return Identity::default() };
         let source = self.source(image);
         let parent = self.parent_process(image).map(ProcessId);
-        let parent_image = parent.map(|parent| self.image_at(parent, self.began_ns(image)));
+        let parent_image = parent.map(|parent| self.image_at(parent, self.parted_ns(image, parent)));
         Identity {
             exe: self.strings.get(source.exe),
             argv: self.strings.get(source.argv),
@@ -303,6 +303,13 @@ impl Timeline {
     fn parent_process(&self, image: &Image) -> Option<u32> {
         let known = Some(image.parent).filter(|parent| *parent != NONE);
         known.or_else(|| self.latest_before(image.ppid?, self.began_ns(image)))
+    }
+
+    /// The time that tells what a parent ran: that of the fork. What took the process in later was there when the image began.
+    fn parted_ns(&self, image: &Image, parent: ProcessId) -> u64 {
+        let began_ns = self.began_ns(image);
+        let process = self.processes.get(index(image.process));
+        process.filter(|process| process.parent == parent.0).map_or(began_ns, |process| process.start_ns.min(began_ns))
     }
 
     /// Images of processes that were there before the capture reach back to 0; their process did not.

@@ -132,6 +132,18 @@ fn a_fork_before_its_parents_process_info_inherits_all_the_same() {
 }
 
 #[test]
+fn a_parent_that_execs_after_the_fork_has_the_name_it_had_then() {
+    // sh -c 'child & exec other'
+    let log = Log::default()
+        .exec((30, 500 * MS), 500 * MS, "/bin/sh", (1, 5))
+        .fork((31, 510 * MS), "sh", (30, 500 * MS))
+        .exec((30, 500 * MS), 520 * MS, "/bin/other", (1, 5))
+        .exec((31, 510 * MS), 530 * MS, "/bin/child", (30, 500 * MS));
+    check(&log, (31, 510 * MS), 515 * MS, "/bin/sh", "sh");
+    check(&log, (31, 510 * MS), 540 * MS, "/bin/child", "sh");
+}
+
+#[test]
 fn families_that_cannot_be_end() {
     let log = Log::default().fork((5, 10), "a", (6, 20)).fork((6, 20), "b", (5, 10)).fork((7, 1), "self", (7, 1));
     check(&log, (5, 10), 50, "-", "b");

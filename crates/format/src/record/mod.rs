@@ -14,6 +14,7 @@
 
 mod kinds;
 pub(crate) mod layout;
+mod open;
 
 pub use kinds::*;
 pub use layout::{Comm, FieldLayout, KindLayout};
