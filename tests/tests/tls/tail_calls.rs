@@ -35,18 +35,19 @@ fn a_tail_call_is_not_counted_twice() {
     let script = format!("cat > calls.py <<'END'{PROGRAM}END\npython3 calls.py libcrypto.so.3\n");
     let run = trace_with(&["--api", "--api-budget", "100%"], &script);
     let trace = run.done.trace();
-    let mut counted: BTreeMap<(&str, &str), u64> = BTreeMap::new();
+    // By the number that OpenSSL has for AES-128-CBC, AES-192-CBC and AES-256-CBC (include/openssl/obj_mac.h).
+    let mut counted: BTreeMap<(&str, u64), u64> = BTreeMap::new();
     let calls = trace.calls();
-    for (_, call) in calls.iter().filter(|(_, call)| call.text.ends_with("CBC")) {
-        *counted.entry((&call.function, &call.text)).or_default() += call.fixed.count;
+    for (_, call) in calls.iter().filter(|(_, call)| [419, 423, 427].contains(&call.fixed.number)) {
+        *counted.entry((&call.function, call.fixed.number)).or_default() += call.fixed.count;
     }
     let expected = [
-        (("EVP_CipherInit_ex", "AES-256-CBC"), 17),
-        (("EVP_CipherInit_ex2", "AES-256-CBC"), 31),
-        (("EVP_DecryptInit_ex", "AES-192-CBC"), 13),
-        (("EVP_DecryptInit_ex2", "AES-192-CBC"), 29),
-        (("EVP_EncryptInit_ex", "AES-128-CBC"), 11),
-        (("EVP_EncryptInit_ex2", "AES-128-CBC"), 23),
+        (("EVP_CipherInit_ex", 427), 17),
+        (("EVP_CipherInit_ex2", 427), 31),
+        (("EVP_DecryptInit_ex", 423), 13),
+        (("EVP_DecryptInit_ex2", 423), 29),
+        (("EVP_EncryptInit_ex", 419), 11),
+        (("EVP_EncryptInit_ex2", 419), 23),
     ];
     assert_eq!(counted.into_iter().collect::<Vec<_>>(), expected);
 }
