@@ -116,14 +116,14 @@ fn the_same_numbers_in_two_subvolumes_of_btrfs_are_two_files() {
     }
     let script = "
 truncate -s 120M disk
-mkfs.btrfs -q disk
+mkfs.btrfs -q disk >mkfs.log
 mkdir mnt
 unshare -m sh -c '
 	set -eu
 	mount -o loop disk mnt
-	btrfs -q subvolume create mnt/a
+	btrfs subvolume create mnt/a >subvolumes.log
 	cp own/libssl.so.3 own/libcrypto.so.3 mnt/a
-	btrfs -q subvolume snapshot mnt/a mnt/b
+	btrfs subvolume snapshot mnt/a mnt/b >>subvolumes.log
 	[ $(stat -c %i mnt/a/libssl.so.3) = $(stat -c %i mnt/b/libssl.so.3) ]
 	LD_LIBRARY_PATH=$PWD/mnt/a python3 pair.py <&3 &
 	LD_LIBRARY_PATH=$PWD/mnt/b python3 pair.py <&3 &
