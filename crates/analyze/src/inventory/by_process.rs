@@ -151,7 +151,7 @@ impl ProcessCounter {
         if let Some(open) = open {
             let path = path_of(&open);
             if let Some(file) = doings.files.row(&*path, || FileUse::new(&path, open.given, found.time)) {
-                file.count(header, &open, found.time);
+                file.count(header, &open, &capture.loaded, found.time);
             }
         }
         if let Some(load) = load {

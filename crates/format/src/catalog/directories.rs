@@ -63,6 +63,8 @@ pub const DIRECTORIES: &[(&str, Option<FileType>)] = &[
     ("dkim/keys", Some(FileType::PrivateKey)),
     ("opendkim/keys", Some(FileType::PrivateKey)),
     ("krb5kdc", None),
+    (".kube", None),
+    ("kubernetes.io/serviceaccount", Some(FileType::Credentials)),
     ("borg/keys", Some(FileType::PrivateKey)),
     ("etc/keys", Some(FileType::PrivateKey)),
     ("run/secrets", Some(FileType::Credentials)),

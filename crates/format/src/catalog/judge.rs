@@ -13,7 +13,10 @@ use super::{
 pub fn judge(path: &[u8]) -> Option<Judged> {
     let file = File::new(path);
     let name = file.name;
-    if name.ends_with(b".lock") || OTHER_NAMES.iter().any(|other| other.as_bytes() == name) {
+    if name.ends_with(b".lock")
+        || name.starts_with(b"README")
+        || OTHER_NAMES.iter().any(|other| other.as_bytes() == name)
+    {
         return None;
     }
     let itself = by_name(&file, name);
@@ -264,6 +267,9 @@ fn by_directory(file: &File<'_>) -> Option<Judged> {
     }
     if file.parent() == b".ssh" && file.name == b"config" {
         return judged(FileType::CryptoConfig, Confidence::High, JudgedBy::Name);
+    }
+    if file.parent() == b".kube" && file.name == b"config" {
+        return judged(FileType::Credentials, Confidence::High, JudgedBy::Name);
     }
     match (content(&words(file.name)), found) {
         (Some(by_words), None) => judged(by_words, Confidence::Medium, JudgedBy::Words),

@@ -9,6 +9,7 @@ pub const LIBRARY_PREFIXES: &[(&str, &str)] = &[
     // TLS and all that it needs.
     ("libssl", "OpenSSL"),
     ("libcrypto", "OpenSSL"),
+    ("libcrypto-vala", "Dino"),
     ("libecpg_crypto", "OpenSSL"),
     ("legacy.so", "OpenSSL"),
     ("fips.so", "OpenSSL"),
@@ -99,7 +100,6 @@ pub const LIBRARY_PREFIXES: &[(&str, &str)] = &[
     ("libjwt", "libjwt"),
     ("libl8w8jwt", "l8w8jwt"),
     ("librhonabwy", "Rhonabwy"),
-    ("libgmime", "GMime"),
     // Messages and media.
     ("libsrtp", "libsrtp"),
     ("libotr", "libotr"),
@@ -146,7 +146,7 @@ pub const LIBRARY_PREFIXES: &[(&str, &str)] = &[
     ("p11-kit-", "p11-kit"),
     ("libgck-", "GCR"),
     ("libgcr-", "GCR"),
-    ("libsecret-", "libsecret"),
+    ("libsecret-1", "libsecret"),
     ("gnome-keyring-pkcs11.so", "GNOME Keyring"),
     ("opensc-pkcs11", "OpenSC"),
     ("onepin-opensc-pkcs11", "OpenSC"),

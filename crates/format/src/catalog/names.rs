@@ -177,7 +177,6 @@ pub const EXACT_NAMES: &[(&str, FileType, Place)] = &[
     ("minisign.key", FileType::PrivateKey, Anywhere),
     // What stands for an account.
     ("token", FileType::Credentials, Below(&["serviceaccount", "secrets", "kubernetes", "vault"])),
-    ("config", FileType::Credentials, Below(&["kube"])),
     ("kubeconfig", FileType::Credentials, Anywhere),
     ("admin.conf", FileType::Credentials, Below(&["kubernetes"])),
     ("super-admin.conf", FileType::Credentials, Below(&["kubernetes"])),
@@ -186,7 +185,7 @@ pub const EXACT_NAMES: &[(&str, FileType, Place)] = &[
     ("scheduler.conf", FileType::Credentials, Below(&["kubernetes"])),
     ("wrapped-passphrase", FileType::Credentials, Anywhere),
     ("tpasswd", FileType::Credentials, Anywhere),
-    ("smbpasswd", FileType::Credentials, Anywhere),
+    ("smbpasswd", FileType::Credentials, Below(&["samba"])),
     ("passdb.tdb", FileType::Credentials, Anywhere),
     ("secrets.tdb", FileType::Credentials, Anywhere),
     // Signatures.

@@ -23,6 +23,12 @@ const SIGNATURES: &[&str] = &[
     "quote",
 ];
 
+/// Words of private keys.
+const KEYS: &[&str] = &[
+    "key", "keys", "rsa", "dsa", "ec", "ecdsa", "ed", "mok", "tinc", "secrets", "sign", "signing", "tpm", "certify",
+    "dkim", "dkimkeys", "opendkim", "dnssec", "bind", "named", "private", "priv",
+];
+
 /// Words of Java's key stores.
 const STORES: &[&str] =
     &["key", "keys", "keystore", "cert", "certs", "ssl", "tls", "trust", "truststore", "security", "wallet"];
@@ -46,14 +52,18 @@ pub const SUFFIXES: &[(&str, FileType, Strength)] = &[
     (".pkipath", FileType::Certificate, Alone),
     (".esl", FileType::Certificate, Only(&["efi", "uefi", "secureboot", "keys", "pk", "kek", "db", "dbx", "mok"])),
     (".key", FileType::PrivateKey, WithSign),
-    (".keys", FileType::PrivateKey, WithSign),
+    (
+        ".keys",
+        FileType::PrivateKey,
+        Only(&["age", "ntp", "chrony", "key", "keys", "trust", "ssl", "tls", "ssh", "dnssec", "root"]),
+    ),
     (".p8", FileType::PrivateKey, Alone),
     (".pk8", FileType::PrivateKey, Alone),
     (".pkcs8", FileType::PrivateKey, Alone),
     (".pvk", FileType::PrivateKey, Alone),
     (".ppk", FileType::PrivateKey, Alone),
-    (".priv", FileType::PrivateKey, Alone),
-    (".private", FileType::PrivateKey, WithSign),
+    (".priv", FileType::PrivateKey, Only(KEYS)),
+    (".private", FileType::PrivateKey, Only(KEYS)),
     (".sec", FileType::PrivateKey, Only(&["key", "keys", "signify", "secret"])),
     (".sk", FileType::PrivateKey, Only(&["sshkeydir", "tinyssh", "keys", "ed", "nistp", "ecdsa", "key"])),
     (".pk", FileType::PublicKey, Only(&["sshkeydir", "tinyssh", "keys", "ed", "nistp", "ecdsa", "key"])),
@@ -96,7 +106,7 @@ pub const SUFFIXES: &[(&str, FileType, Strength)] = &[
     (".kbx", FileType::Keystore, Alone),
     (".object", FileType::Keystore, Only(&["softhsm", "tokens"])),
     (".keyring", FileType::Keystore, Alone),
-    (".kwl", FileType::Keystore, Alone),
+    (".kwl", FileType::Keystore, Only(&["kwallet", "kwalletd", "wallet"])),
     (".truststore", FileType::TrustStore, Alone),
     (".p11-kit", FileType::TrustStore, Alone),
     (".csr", FileType::CertificateRequest, Alone),
