@@ -13,6 +13,9 @@ mod object;
 mod random;
 mod ring;
 mod select;
+#[cfg(test)]
+#[allow(clippy::indexing_slicing, clippy::unwrap_used, reason = "tests")]
+mod superset;
 mod tiers;
 mod trial;
 

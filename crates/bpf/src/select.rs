@@ -11,10 +11,10 @@ use crate::skel::types;
 use crate::tiers::TierChoice;
 
 /// Length of a zero-padded key in the names map.
-const NAME_KEY_LEN: usize = MAX_NAME_LEN + 1;
+pub(crate) const NAME_KEY_LEN: usize = MAX_NAME_LEN + 1;
 
 /// Bytes of a tails table: one bit for each hash of the end of a name.
-const TAILS_LEN: usize = 1 << (TAIL_BITS - 3);
+pub(crate) const TAILS_LEN: usize = 1 << (TAIL_BITS - 3);
 
 /// Bits of a hash of the end of a name; CT_TAIL_BITS in maps.h.
 const TAIL_BITS: u32 = 18;
@@ -189,6 +189,12 @@ impl Tables {
         }
     }
 
+    /// Sets the bits of all names, and of their copies.
+    pub fn set_name_tails(&self, tails: &mut [u8; TAILS_LEN]) {
+        self.names.iter().for_each(|key| set_tail(tails, key));
+        self.copies.iter().for_each(|copy| set_tail(tails, copy));
+    }
+
     /// Writes everything the programs read from read-only memory.
     pub fn configure(&self, selection: &Selection, rings: crate::load::RingSizes, rodata: &mut types::rodata) {
         let count = |len: usize| u8::try_from(len).unwrap_or(u8::MAX);
@@ -216,12 +222,7 @@ impl Tables {
         for (slot, comm) in cfg.comms.iter_mut().zip(&selection.comms) {
             *slot = comm.to_abi();
         }
-        for key in &self.names {
-            set_tail(&mut rodata.name_tails, key);
-        }
-        for copy in &self.copies {
-            set_tail(&mut rodata.name_tails, copy);
-        }
+        self.set_name_tails(&mut rodata.name_tails);
         rodata.match_copies = (!self.copies.is_empty()).into();
         (rodata.name_head, rodata.name_head_mask) = self.head.map(head_bits).unwrap_or_default();
         for key in &self.directories {
@@ -230,7 +231,7 @@ impl Tables {
     }
 }
 
-fn name_key(name: &str) -> [u8; NAME_KEY_LEN] {
+pub(crate) fn name_key(name: &str) -> [u8; NAME_KEY_LEN] {
     let mut key = [0; NAME_KEY_LEN];
     for (to, from) in key.iter_mut().zip(name.bytes()) {
         *to = from;
@@ -239,7 +240,7 @@ fn name_key(name: &str) -> [u8; NAME_KEY_LEN] {
 }
 
 /// `grandparent/parent` or `parent`, as the directories map is keyed: parent first.
-fn directory_key(directory: &str) -> [u8; 2 * NAME_KEY_LEN] {
+pub(crate) fn directory_key(directory: &str) -> [u8; 2 * NAME_KEY_LEN] {
     let (grandparent, parent) = directory.rsplit_once('/').unwrap_or(("", directory));
     let mut key = [0; 2 * NAME_KEY_LEN];
     let (first, second) = key.split_at_mut(NAME_KEY_LEN);
@@ -258,7 +259,7 @@ fn trie_key(prefix: &str, len: usize) -> Vec<u8> {
 }
 
 /// Sets the bit of a zero-padded name or suffix.
-fn set_tail(tails: &mut [u8; TAILS_LEN], key: &[u8]) {
+pub(crate) fn set_tail(tails: &mut [u8; TAILS_LEN], key: &[u8]) {
     let len = key.iter().position(|byte| *byte == 0).unwrap_or(key.len());
     let bit = tail_bit(key.get(..len).unwrap_or_default());
     if let Some(byte) = tails.get_mut(bit >> 3) {
@@ -267,13 +268,13 @@ fn set_tail(tails: &mut [u8; TAILS_LEN], key: &[u8]) {
 }
 
 /// The first bytes of a name, at most eight, as one number, and which of its bits they are.
-fn head_bits(prefix: &str) -> (u64, u64) {
+pub(crate) fn head_bits(prefix: &str) -> (u64, u64) {
     let bytes = prefix.bytes().take(8).enumerate();
     bytes.fold((0, 0), |(head, mask), (at, byte)| (head | u64::from(byte) << (8 * at), mask | 0xff << (8 * at)))
 }
 
 /// Hash of the last eight bytes of a name, in any case: as `bit_of()` in filter.h.
-fn tail_bit(name: &[u8]) -> usize {
+pub(crate) fn tail_bit(name: &[u8]) -> usize {
     let tail = name.iter().rev().take(8).fold(0u64, |tail, byte| tail << 8 | u64::from(byte | 0x20));
     usize::try_from(tail.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> (64 - TAIL_BITS)).unwrap_or_default()
 }

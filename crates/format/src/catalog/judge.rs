@@ -1,6 +1,6 @@
 //! How a file's type is decided: by its whole name, its ending, the words in its name, its directory; and how sure that is.
 //!
-//! `docs/events.md` tells it to users; `testdata/catalog/names.tsv` is what it is measured by.
+//! `docs/events.md` tells it to users; `testdata/catalog-names.tsv` is what it is measured by.
 
 use super::copies::{original, unmarked};
 use super::words::{contains, content, is_place, is_sign, words};
@@ -151,7 +151,11 @@ fn refined(file: &File<'_>, suffix: &str, by_suffix: FileType, said: &[Vec<u8>])
         }
         (FileType::Certificate, Some(found @ (FileType::TrustStore | FileType::CertificateRequest))) => words(found),
         (FileType::PrivateKey, Some(found @ FileType::PublicKey)) => words(found),
-        (FileType::Keystore, Some(found @ FileType::TrustStore)) => words(found),
+        (FileType::Keystore, Some(found @ FileType::TrustStore))
+            if said.iter().any(|word| contains(&["truststore", "cacerts"], word)) =>
+        {
+            words(found)
+        }
         (FileType::Pgp, Some(found @ FileType::PrivateKey))
             if said.iter().any(|word| contains(&["private", "secret"], word)) =>
         {

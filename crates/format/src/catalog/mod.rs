@@ -208,23 +208,85 @@ mod tests {
     }
 
     #[test]
-    fn the_longest_library_prefix_wins() {
-        let check = |path: &str, expected: Option<&str>| assert_eq!(library(path.as_bytes()), expected, "{path}");
-        check("/usr/lib/x86_64-linux-gnu/libssl.so.3", Some("OpenSSL"));
-        check("/usr/lib/x86_64-linux-gnu/libssl3.so", Some("NSS"));
-        check("/usr/lib/libp11-kit.so.0", Some("p11-kit"));
-        check("/usr/lib/libssh2.so.1", Some("libssh2"));
-        check("/usr/lib/libc.so.6", None);
-        check("/usr/lib/libcrypt.so.1", Some("libcrypt"));
+    fn how_sure_a_type_is_and_by_what_is_told() {
+        use {Confidence::*, JudgedBy::*};
+        let check = |path: &str, file_type: FileType, confidence: Confidence, by: JudgedBy| {
+            assert_eq!(judge(path.as_bytes()), Some(Judged { file_type, confidence, by }), "{path}");
+        };
+        check("/root/.ssh/id_ed25519", FileType::PrivateKey, High, Name);
+        check("/root/.ssh/github", FileType::PrivateKey, Medium, Directory);
+        check("/srv/site-key.pem", FileType::PrivateKey, High, Words);
+        check("/srv/site.pem", FileType::Certificate, Medium, Suffix);
+        check("/srv/site.csr", FileType::CertificateRequest, High, Suffix);
+        check("/home/alice/talk.key", FileType::PrivateKey, Low, Suffix);
+        check("/home/alice/server.key", FileType::PrivateKey, Medium, Suffix);
+        check("/run/secrets/database", FileType::Credentials, Low, Directory);
+    }
+
+    /// A .pem or .der was a certificate whatever its name said, DNSSEC's public keys and SSH's certificates were other things.
+    #[test]
+    fn a_name_that_speaks_of_something_else_is_no_certificate() {
+        let check = |path: &str, expected: FileType| assert_eq!(file_type(path.as_bytes()), Some(expected), "{path}");
+        check("/srv/moonReqNew.der", FileType::CertificateRequest);
+        check("/srv/ca_key.der", FileType::PrivateKey);
+        check("/etc/ocserv/dh_2048.pem", FileType::Parameters);
+        check("/etc/bind/Kexample.com.+013+12345.key", FileType::PublicKey);
+        check("/etc/bind/Kexample.com.+013+12345.private", FileType::PrivateKey);
+        check("/var/lib/unbound/root.key", FileType::PublicKey);
+        check("/srv/pki/root.key", FileType::PrivateKey);
+        check("/root/.ssh/id_rsa-cert.pub", FileType::Certificate);
+        check("/usr/lib/ssl/cert.pem", FileType::TrustStore);
+        check("/etc/pki/tls/cert.pem", FileType::TrustStore);
+        check("/etc/letsencrypt/live/example.com/cert.pem", FileType::Certificate);
+    }
+
+    /// Proof books, keyboard layouts and AsciiDoc were shown as certificates and keys.
+    #[test]
+    fn an_ending_that_others_use_too_is_a_guess_without_a_second_sign() {
+        let check = |path: &str, sure: bool| {
+            let judged = judge(path.as_bytes()).unwrap();
+            assert_eq!(judged.confidence > Confidence::Low, sure, "{path}");
+        };
+        check("/usr/share/acl2-8.5dfsg/books/rtl/rel4/support/merge.cert", false);
+        check("/etc/docker/certs.d/registry/client.cert", true);
+        check("/usr/share/qtermwidget5/kb-layouts/macbook.keytab", false);
+        check("/etc/krb5/user/1000/http.keytab", true);
+        check("/usr/lib/dracut/modules.d/98dracut-systemd/dracut-mount.service.8.asc", false);
+        check("/etc/apt/trusted.gpg.d/debian.asc", true);
+        check("/srv/release-1.0.tar.gz.asc", true);
+        check("/usr/share/doc/libexene-smlnj/examples/src/utils.sig", false);
+        check("/home/alice/generic.spc", false);
+    }
+
+    #[test]
+    fn copies_of_what_is_known_are_known() {
+        let check = |path: &str, expected: Option<FileType>| assert_eq!(file_type(path.as_bytes()), expected, "{path}");
+        for name in [
+            "server.key~",
+            "server.key.bak",
+            "server.key.dpkg-old",
+            "#server.key#",
+            ".server.key.swp",
+            ".server.key.Xa83kd",
+        ] {
+            check(&format!("/etc/nginx/{name}"), Some(FileType::PrivateKey));
+        }
+        for name in ["id_rsa.old", "id_rsa~", "#id_rsa#", ".id_rsa.swp"] {
+            check(&format!("/srv/{name}"), Some(FileType::PrivateKey));
+        }
+        check("/etc/fstab.bak", None);
+        check("/srv/notes.txt~", None);
+        check("/usr/share/openssh/sshd_config.md5sum", None);
+        check("/root/.gnupg/pubring.kbx.lock", None);
     }
 
     #[test]
     fn every_row_fits_the_bpf_maps() {
-        for (suffix, _) in SUFFIXES {
+        for (suffix, ..) in SUFFIXES {
             assert!(suffix.starts_with('.') && suffix.len() <= MAX_NAME_LEN && !suffix[1..].contains('.'), "{suffix}");
             assert_eq!(suffix.to_ascii_lowercase(), *suffix);
         }
-        for (name, _) in EXACT_NAMES.iter() {
+        for (name, ..) in EXACT_NAMES.iter() {
             assert!(name.len() <= MAX_NAME_LEN && !name.contains('/'), "{name}");
         }
         for (directory, _) in DIRECTORIES {
@@ -234,5 +296,15 @@ mod tests {
         for (prefix, _) in LIBRARY_PREFIXES {
             assert!(prefix.len() <= MAX_NAME_LEN, "{prefix}");
         }
+        // With its ending `.dpkg-dist` a copy's own is looked at, as far as CT_SUFFIX_MAX.
+        for ending in COPY_ENDINGS {
+            assert!(ending.starts_with('.') && ending.len() <= 15 && !ending[1..].contains('.'), "{ending}");
+            assert!(!SUFFIXES.iter().any(|(suffix, ..)| suffix == ending), "{ending}");
+        }
+        for (suffix, ..) in SUFFIXES {
+            assert!(suffix.len() <= 15, "{suffix}");
+        }
+        // The kernel compares one beginning, of at most eight bytes.
+        assert!(matches!(PREFIXES, [(prefix, _)] if prefix.len() <= 8));
     }
 }
