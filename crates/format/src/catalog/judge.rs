@@ -95,7 +95,7 @@ fn by_whole_name(file: &File<'_>, name: &[u8]) -> Option<Judged> {
         return judged(*file_type, Confidence::High, JudgedBy::Name);
     }
     // Host keys of whatever algorithm, as sshd_config(5) names them.
-    if name.starts_with(b"ssh_host_") && name.ends_with(b"_key") {
+    if name.starts_with(b"ssh_host_") && name.ends_with(b"_key") && directory_type(file.directory).is_some() {
         return judged(FileType::PrivateKey, Confidence::High, JudgedBy::Name);
     }
     // A realm's master key: `.k5.REALM`.
@@ -169,6 +169,10 @@ fn refined(file: &File<'_>, suffix: &str, by_suffix: FileType, said: &[Vec<u8>])
 
 /// What the last word of a directory says of what is in it.
 fn said_last(directory: &[u8]) -> Option<FileType> {
+    // With an ending it is rather a file, below which there is nothing.
+    if directory.contains(&b'.') {
+        return None;
+    }
     words(directory).last().and_then(|word| content(std::slice::from_ref(word)))
 }
 

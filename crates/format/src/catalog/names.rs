@@ -39,6 +39,7 @@ pub const EXACT_NAMES: &[(&str, FileType, Place)] = &[
     ("ssh_host_dsa_key", FileType::PrivateKey, Anywhere),
     ("ssh_host_ecdsa_key", FileType::PrivateKey, Anywhere),
     ("ssh_host_ed25519_key", FileType::PrivateKey, Anywhere),
+    ("ssh_host_ca_key", FileType::PrivateKey, Anywhere),
     ("google_compute_engine", FileType::PrivateKey, Anywhere),
     ("authorized_keys", FileType::AuthorizedKeys, Anywhere),
     ("authorized_keys2", FileType::AuthorizedKeys, Anywhere),
