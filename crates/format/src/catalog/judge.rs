@@ -25,11 +25,10 @@ pub fn judge(path: &[u8]) -> Option<Judged> {
     }
     let copy = original(name).and_then(|base| {
         let marked = || unmarked(base).and_then(|base| by_name(&file, base));
-        by_name(&file, base)
-            .filter(|judged| judged.by != JudgedBy::Suffix || judged.confidence > Confidence::Low)
-            .or_else(marked)
+        by_name(&file, base).or_else(marked)
     });
-    copy.or_else(|| by_directory(&file)).or(itself)
+    let sure = copy.filter(|judged| judged.confidence > Confidence::Low);
+    sure.or_else(|| by_directory(&file)).or(itself).or(copy)
 }
 
 /// A path in the parts that are judged.
