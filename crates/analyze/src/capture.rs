@@ -2,7 +2,7 @@
 //!
 //! A capture is all segments with the same capture id. It is filled record by record in capture order and then only read.
 
-use crate::api::{HandshakeCalls, Libraries};
+use crate::api::{HandshakeCalls, Libraries, LoadedFiles};
 use crate::clock::WallClock;
 use crate::handshakes::Handshakes;
 use crate::names::OpenFlags;
@@ -64,6 +64,8 @@ pub struct Capture {
     pub libraries: Libraries,
     /// Handshakes as libraries saw them.
     pub calls: HandshakeCalls,
+    /// Files that libraries were told to load.
+    pub loaded: LoadedFiles,
     /// What is missing, by kind and cause.
     pub loss: BTreeMap<(u16, LossCause), LossRow>,
     /// Probes.
@@ -98,6 +100,7 @@ impl Capture {
             handshakes: Handshakes::default(),
             libraries: Libraries::default(),
             calls: HandshakeCalls::default(),
+            loaded: LoadedFiles::default(),
             loss: BTreeMap::new(),
             probes: BTreeMap::new(),
             self_stats: None,

@@ -219,6 +219,7 @@ fn events_say_what_happened() {
         r#"{"event_type":"file_open","timestamp":"2026-11-22T10:30:00.000004Z","host":"web1","pid":500,"tid":500,"uid":1000,
         "gid":1000,"process":"nginx","exe":"/usr/sbin/nginx","cmdline":"nginx -c /home/USER/nginx.conf","ppid":1,
         "parent":"systemd","container":null,"file":"/etc/ssl/certs/server.crt","file_type":"certificate",
+        "file_type_confidence":"high","file_type_by":"suffix",
         "flags":"O_RDONLY|O_CLOEXEC","result":3,"device":"8:1","inode":4711,"inode_mode":"100640","syscall":"openat",
         "tier":"raw_tracepoint"}"#,
     )

@@ -14,6 +14,9 @@ mod random;
 mod real;
 mod ring;
 mod select;
+#[cfg(test)]
+#[allow(clippy::indexing_slicing, clippy::unwrap_used, reason = "tests")]
+mod superset;
 mod tiers;
 mod trial;
 

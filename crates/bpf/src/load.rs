@@ -284,7 +284,10 @@ impl Programs {
     fn fill_maps(&self, selection: &Selection, tables: &Tables) -> libbpf_rs::Result<()> {
         let maps = &self.skel.maps;
         for key in &tables.names {
-            maps.names.update(key, &[1], MapFlags::ANY)?;
+            maps.names.update(key, &[NAME_WANTED], MapFlags::ANY)?;
+        }
+        for key in &tables.endings {
+            maps.names.update(key, &[NAME_ENDING], MapFlags::ANY)?;
         }
         for key in &tables.directories {
             maps.directories.update(key, &[1], MapFlags::ANY)?;
@@ -528,6 +531,10 @@ pub(crate) fn plain_report(
 ) -> ProbeReport {
     ProbeReport { probe, tier, target, state, errno: 0, message: message.to_owned() }
 }
+
+/// Values of the names map: CT_NAME_* in maps.h.
+const NAME_WANTED: u8 = 1;
+const NAME_ENDING: u8 = 2;
 
 /// Entries of the large maps where all of them are allocated ahead.
 const ENTRIES_AHEAD: u32 = 8192;

@@ -2,17 +2,22 @@
 
 use std::os::fd::OwnedFd;
 
-use crypto_trace_format::catalog::{DIRECTORIES, EXACT_NAMES, LIBRARY_PREFIXES, MAX_NAME_LEN, SUFFIXES};
+use crypto_trace_format::catalog::{
+    COPY_ENDINGS, DIRECTORIES, EXACT_NAMES, LIBRARY_PREFIXES, MAX_NAME_LEN, PREFIXES, SUFFIXES,
+};
 
 use crate::globs::{NameRule, kernel_rules};
 use crate::skel::types;
 use crate::tiers::TierChoice;
 
 /// Length of a zero-padded key in the names map.
-const NAME_KEY_LEN: usize = MAX_NAME_LEN + 1;
+pub(crate) const NAME_KEY_LEN: usize = MAX_NAME_LEN + 1;
 
 /// Bytes of a tails table: one bit for each hash of the end of a name.
-const TAILS_LEN: usize = 8192;
+pub(crate) const TAILS_LEN: usize = 1 << (TAIL_BITS - 3);
+
+/// Bits of a hash of the end of a name; CT_TAIL_BITS in maps.h.
+const TAIL_BITS: u32 = 18;
 
 /// Which files' opens are recorded.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -132,6 +137,12 @@ impl Selection {
 #[derive(Debug, Default)]
 pub(crate) struct Tables {
     pub names: Vec<[u8; NAME_KEY_LEN]>,
+    /// Ends of names that are looked for with copies: each with each ending.
+    pub copies: Vec<Vec<u8>>,
+    /// What stands behind the name of a file that is copied.
+    pub endings: Vec<[u8; NAME_KEY_LEN]>,
+    /// Beginning of names.
+    pub head: Option<&'static str>,
     pub directories: Vec<[u8; 2 * NAME_KEY_LEN]>,
     pub libraries: Vec<Vec<u8>>,
     pub prefixes: Vec<Vec<u8>>,
@@ -144,8 +155,15 @@ impl Tables {
         match &selection.files {
             FileSelection::None => {}
             FileSelection::Catalog => {
-                let names = SUFFIXES.iter().chain(EXACT_NAMES).map(|(name, _)| name_key(name));
-                tables.names = names.collect();
+                let names = || SUFFIXES.iter().map(|row| row.0).chain(EXACT_NAMES.iter().map(|row| row.0));
+                tables.names = names().map(name_key).collect();
+                tables.endings = COPY_ENDINGS.iter().map(|ending| name_key(ending)).collect();
+                let marks = COPY_ENDINGS.iter().chain(&["~", "#"]);
+                let copies = marks.flat_map(|mark| names().map(move |name| [name, mark].concat().into_bytes()));
+                // A mark before a short name is one of the last eight bytes.
+                let marked = names().map(|name| format!("#{name}#").into_bytes());
+                tables.copies = copies.chain(marked).collect();
+                tables.head = PREFIXES.first().map(|(prefix, _)| *prefix);
                 tables.directories = DIRECTORIES.iter().map(|(directory, _)| directory_key(directory)).collect();
             }
             FileSelection::Globs(globs) => tables.add_globs(globs),
@@ -169,6 +187,12 @@ impl Tables {
         if let Some(prefixes) = prefixes {
             self.prefixes = prefixes.iter().map(|prefix| trie_key(prefix, crate::globs::MAX_PREFIX_LEN + 1)).collect();
         }
+    }
+
+    /// Sets the bits of all names, and of their copies.
+    pub fn set_name_tails(&self, tails: &mut [u8; TAILS_LEN]) {
+        self.names.iter().for_each(|key| set_tail(tails, key));
+        self.copies.iter().for_each(|copy| set_tail(tails, copy));
     }
 
     /// Writes everything the programs read from read-only memory.
@@ -198,16 +222,16 @@ impl Tables {
         for (slot, comm) in cfg.comms.iter_mut().zip(&selection.comms) {
             *slot = comm.to_abi();
         }
-        for key in &self.names {
-            set_tail(&mut rodata.name_tails, key);
-        }
+        self.set_name_tails(&mut rodata.name_tails);
+        rodata.match_copies = (!self.copies.is_empty()).into();
+        (rodata.name_head, rodata.name_head_mask) = self.head.map(head_bits).unwrap_or_default();
         for key in &self.directories {
             set_tail(&mut rodata.dir_tails, key.get(..NAME_KEY_LEN).unwrap_or_default());
         }
     }
 }
 
-fn name_key(name: &str) -> [u8; NAME_KEY_LEN] {
+pub(crate) fn name_key(name: &str) -> [u8; NAME_KEY_LEN] {
     let mut key = [0; NAME_KEY_LEN];
     for (to, from) in key.iter_mut().zip(name.bytes()) {
         *to = from;
@@ -216,7 +240,7 @@ fn name_key(name: &str) -> [u8; NAME_KEY_LEN] {
 }
 
 /// `grandparent/parent` or `parent`, as the directories map is keyed: parent first.
-fn directory_key(directory: &str) -> [u8; 2 * NAME_KEY_LEN] {
+pub(crate) fn directory_key(directory: &str) -> [u8; 2 * NAME_KEY_LEN] {
     let (grandparent, parent) = directory.rsplit_once('/').unwrap_or(("", directory));
     let mut key = [0; 2 * NAME_KEY_LEN];
     let (first, second) = key.split_at_mut(NAME_KEY_LEN);
@@ -235,7 +259,7 @@ fn trie_key(prefix: &str, len: usize) -> Vec<u8> {
 }
 
 /// Sets the bit of a zero-padded name or suffix.
-fn set_tail(tails: &mut [u8; TAILS_LEN], key: &[u8]) {
+pub(crate) fn set_tail(tails: &mut [u8; TAILS_LEN], key: &[u8]) {
     let len = key.iter().position(|byte| *byte == 0).unwrap_or(key.len());
     let bit = tail_bit(key.get(..len).unwrap_or_default());
     if let Some(byte) = tails.get_mut(bit >> 3) {
@@ -243,10 +267,16 @@ fn set_tail(tails: &mut [u8; TAILS_LEN], key: &[u8]) {
     }
 }
 
+/// The first bytes of a name, at most eight, as one number, and which of its bits they are.
+pub(crate) fn head_bits(prefix: &str) -> (u64, u64) {
+    let bytes = prefix.bytes().take(8).enumerate();
+    bytes.fold((0, 0), |(head, mask), (at, byte)| (head | u64::from(byte) << (8 * at), mask | 0xff << (8 * at)))
+}
+
 /// Hash of the last eight bytes of a name, in any case: as `bit_of()` in filter.h.
-fn tail_bit(name: &[u8]) -> usize {
+pub(crate) fn tail_bit(name: &[u8]) -> usize {
     let tail = name.iter().rev().take(8).fold(0u64, |tail, byte| tail << 8 | u64::from(byte | 0x20));
-    usize::try_from(tail.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 48).unwrap_or_default()
+    usize::try_from(tail.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> (64 - TAIL_BITS)).unwrap_or_default()
 }
 
 #[cfg(test)]

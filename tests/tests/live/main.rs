@@ -11,6 +11,7 @@ mod disks;
 mod files;
 mod libraries;
 mod monitor;
+mod names;
 mod opens;
 mod output;
 mod processes;

@@ -4,9 +4,11 @@
 //! handshakes are kept by their socket, so that a `tls_handshake` event can name the library that made it, and what came of
 //! it after the hellos, where the wire is blind.
 
+mod files;
 mod names;
 mod outcome;
 
+pub use files::{LoadedFiles, better, loaded_as};
 pub use names::{algorithm, uses_algorithm};
 pub use outcome::{succeeded, was_interrupted};
 

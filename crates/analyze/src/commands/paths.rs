@@ -14,7 +14,9 @@ use crate::render::{self, Escaped, Reveal};
 use crate::text::{Align, Paint, Table, grouped};
 use crate::timestamp::timestamp;
 use anyhow::Result;
+use crypto_trace_format::catalog::{Confidence, JudgedBy};
 use serde::Serialize;
+use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::io::{self, Write};
@@ -60,6 +62,8 @@ struct FileRow {
     path: String,
     #[serde(rename = "type")]
     file_type: &'static str,
+    type_confidence: Option<&'static str>,
+    type_by: Option<&'static str>,
     opens: u64,
     failed: u64,
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -109,6 +113,17 @@ fn is_zero(number: &u64) -> bool {
     *number == 0
 }
 
+impl FileRow {
+    fn is_guess(&self) -> bool {
+        self.type_confidence == Some(Confidence::Low.name())
+    }
+
+    /// A guess has a mark.
+    fn shown_type(&self) -> String {
+        format!("{}{}", self.file_type, if self.is_guess() { "?" } else { "" })
+    }
+}
+
 impl Paths {
     /// What is counted, as in "no opens of files".
     fn what(self) -> &'static str {
@@ -151,7 +166,9 @@ impl Row {
         Self::File(Box::new(FileRow {
             host: shown.host.to_owned(),
             path: reveal.path(shown.key, "path", &mut escaped),
-            file_type: used.file_type.name(),
+            file_type: used.file_type().name(),
+            type_confidence: used.confidence().map(Confidence::name),
+            type_by: used.known_by().map(JudgedBy::name),
             opens: used.opens,
             failed: used.failed(),
             failures: failures(&used.failures),
@@ -195,7 +212,7 @@ impl Row {
                     grouped(row.opens),
                     grouped(row.failed),
                     grouped(row.processes),
-                    row.file_type.to_owned(),
+                    row.shown_type(),
                     row.mode.to_owned(),
                     second(&row.first),
                     second(&row.last),
@@ -295,13 +312,13 @@ fn text(read: &Read<'_>, mut rows: Vec<Row>, why_none: Option<String>, paths: Pa
         let _ = writeln!(out, "{why}");
         return out;
     }
-    // Those that were used most come first; among equals by path, which is their order already.
-    rows.sort_by_key(|row| {
-        std::cmp::Reverse(match row {
-            Row::File(row) => (row.opens, row.processes),
-            Row::Library(row) => (row.processes, row.loads + row.already_mapped),
-        })
+    // Those that were used most come first, those that may be something else last; among equals by path, which is their order
+    // already.
+    rows.sort_by_key(|row| match row {
+        Row::File(row) => (row.is_guess(), Reverse((row.opens, row.processes))),
+        Row::Library(row) => (false, Reverse((row.processes, row.loads + row.already_mapped))),
     });
+    let any_guess = rows.iter().any(|row| matches!(row, Row::File(row) if row.is_guess()));
     let mut hosts: Vec<&str> = rows.iter().map(Row::host).collect();
     hosts.sort_unstable();
     hosts.dedup();
@@ -317,6 +334,9 @@ fn text(read: &Read<'_>, mut rows: Vec<Row>, why_none: Option<String>, paths: Pa
         if more > 0 {
             let _ = writeln!(out, "  and {} more; all are in --format json", grouped(more as u64));
         }
+    }
+    if any_guess {
+        out.push_str("? a guess: other programs use such names, too\n");
     }
     out
 }

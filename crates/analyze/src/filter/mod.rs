@@ -93,6 +93,11 @@ impl Filter {
         self.kinds.is_empty() || self.kinds.contains(&TlsHello::KIND)
     }
 
+    /// Whether opens of files are among the kinds that are shown.
+    pub fn shows_files(&self) -> bool {
+        self.kinds.is_empty() || self.kinds.contains(&FileOpen::KIND)
+    }
+
     /// Whether the end of the captures must be known to resolve the times.
     pub fn needs_end(&self) -> bool {
         self.since.is_some_and(TimeSpec::needs_end) || self.until.is_some_and(TimeSpec::needs_end)

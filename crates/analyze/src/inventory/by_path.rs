@@ -118,10 +118,11 @@ impl Count for PathCounter {
 
     fn count(&mut self, source: BlockSource<'_>, filter: &ResolvedFilter<'_>, selection: &Selection<'_>) {
         let (mut problems, mut bodies, mut output) = (Vec::new(), Vec::new(), 0);
-        let tally = source.for_each_match(filter, selection, &mut problems, |found| match self.add(found) {
-            Ok(()) => output += 1,
-            Err(error) => bodies.push(Problem::Body { record: found.number, error }),
-        });
+        let tally =
+            source.for_each_match(filter, selection, &mut problems, |found| match self.add(source.capture, found) {
+                Ok(()) => output += 1,
+                Err(error) => bodies.push(Problem::Body { record: found.number, error }),
+            });
         self.tally += Tally { output, ..tally };
         self.problems.append(&mut problems);
         self.problems.append(&mut bodies);
@@ -135,7 +136,7 @@ impl Count for PathCounter {
 
 impl PathCounter {
     #[inline]
-    fn add(&mut self, found: &Match<'_>) -> Result<(), RecordError> {
+    fn add(&mut self, capture: &Capture, found: &Match<'_>) -> Result<(), RecordError> {
         let record = &found.record;
         let header = &record.header;
         match record.kind() {
@@ -147,7 +148,9 @@ impl PathCounter {
                 let path = open.full_path();
                 let make = || FileUse::new(&path, open.given, found.time);
                 let failed = open.fixed.result < 0;
-                self.files.add(&path, found, failed, make, |file| file.count(header, &open, found.time));
+                self.files.add(&path, found, failed, make, |file| {
+                    file.count(header, &open, &capture.loaded, found.time);
+                });
             }
             LibLoad::KIND => {
                 let load = LibLoad::decode(record)?;

@@ -152,7 +152,7 @@ impl ProcessCounter {
         if let Some(open) = open.filter(|open| !is_interrupted(open.fixed.result.into())) {
             let path = open.full_path();
             if let Some(file) = doings.files.row(&*path, || FileUse::new(&path, open.given, found.time)) {
-                file.count(header, &open, found.time);
+                file.count(header, &open, &capture.loaded, found.time);
             }
         }
         if let Some(load) = load {

@@ -11,7 +11,7 @@ mod uses;
 pub use by_path::{ByPath, ProgramUse, Shown, library_of};
 pub use by_process::{Doings, Ids, Inventory, Who};
 pub use lineage::{Gathered, Mapped, mapped_at};
-pub use uses::{Access, CallKey, CallUse, FileUse, HandshakeKey, LibraryUse, Span};
+pub use uses::{Access, CallKey, CallUse, FileUse, HandshakeKey, LibraryUse, Span, shown_type};
 
 use crate::faults::FaultLog;
 use crate::pipeline::{LiveSink, Plan, Tally};

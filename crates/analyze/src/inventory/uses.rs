@@ -1,13 +1,13 @@
 //! What is counted of a file, a library, a call and a handshake: the parts that every report is made of.
 
-use crate::api::FileId;
+use crate::api::{FileId, LoadedFiles, better};
 use crate::clock::WallNs;
 use crate::handshakes::{Outcome, Role};
 use crate::names::{access, closes_on_exec};
 use crate::registry::{AlertDescription, CipherSuite, Version};
 use crate::summary::count_errno;
 use crate::survey::{Exchange, Facts};
-use crypto_trace_format::catalog::{FileType, file_type};
+use crypto_trace_format::catalog::{Confidence, FileType, Judged, JudgedBy, judge};
 use crypto_trace_format::record::{FileOpen, Header, LibLoad, Tier, flags};
 use std::net::IpAddr;
 
@@ -80,8 +80,8 @@ impl Access {
 /// What was done with a file.
 #[derive(Debug, Clone)]
 pub struct FileUse {
-    /// What it holds, by its name.
-    pub file_type: FileType,
+    /// What it holds, by its name or its use.
+    pub judged: Option<Judged>,
     /// Opens that were seen, well or not.
     pub opens: u64,
     /// Opens by a process that had it open already when the capture looked.
@@ -102,7 +102,7 @@ impl FileUse {
     /// Nothing yet, of this path. `given`: as it was passed, where that made it worth recording.
     pub fn new(path: &[u8], given: &[u8], time: WallNs) -> Self {
         Self {
-            file_type: file_type(path).or_else(|| file_type(given)).unwrap_or(FileType::Unknown),
+            judged: judge(path).or_else(|| judge(given)),
             opens: 0,
             already_open: 0,
             granted: Access::default(),
@@ -114,8 +114,9 @@ impl FileUse {
     }
 
     /// Counts one open.
-    pub fn count(&mut self, header: &Header, open: &FileOpen<'_>, time: WallNs) {
+    pub fn count(&mut self, header: &Header, open: &FileOpen<'_>, loaded: &LoadedFiles, time: WallNs) {
         self.span.add(Span::at(time));
+        self.judged = better(self.judged, loaded.judged(header, open, self.judged));
         let fixed = &open.fixed;
         if is_from_proc(header, fixed.tier) {
             self.already_open += 1
@@ -133,6 +134,7 @@ impl FileUse {
 
     /// Adds other opens of the same file.
     pub fn add(&mut self, other: &Self) {
+        self.judged = better(self.judged, other.judged);
         self.opens += other.opens;
         self.already_open += other.already_open;
         self.granted.add(other.granted);
@@ -140,6 +142,21 @@ impl FileUse {
         other.failures.iter().for_each(|(errno, count)| count_errno(&mut self.failures, *errno, *count));
         self.survives_exec |= other.survives_exec;
         self.span.add(other.span);
+    }
+
+    /// What it holds.
+    pub fn file_type(&self) -> FileType {
+        self.judged.map_or(FileType::Unknown, |judged| judged.file_type)
+    }
+
+    /// How sure that is.
+    pub fn confidence(&self) -> Option<Confidence> {
+        self.judged.map(|judged| judged.confidence)
+    }
+
+    /// What it is known by.
+    pub fn known_by(&self) -> Option<JudgedBy> {
+        self.judged.map(|judged| judged.by)
     }
 
     /// Opens that failed.
@@ -187,6 +204,11 @@ impl LibraryUse {
         self.already_mapped += other.already_mapped;
         self.span.add(other.span);
     }
+}
+
+/// A type for people: `keystore?` where it is a guess.
+pub fn shown_type(file_type: FileType, is_guess: bool) -> String {
+    format!("{}{}", file_type.name(), if is_guess { "?" } else { "" })
 }
 
 fn is_from_proc(header: &Header, tier: u16) -> bool {
@@ -288,7 +310,7 @@ mod tests {
         let check = |opens: &[(u32, i32)], mode: &str, opened: bool| {
             let mut file = FileUse::new(b"/a.key", b"", WallNs(0));
             for (flags, result) in opens {
-                file.count(&Header::default(), &open(*flags, *result), WallNs(5));
+                file.count(&Header::default(), &open(*flags, *result), &LoadedFiles::default(), WallNs(5));
             }
             assert_eq!((file.mode(), file.was_opened()), (mode, opened), "{opens:?}");
         };
@@ -305,8 +327,9 @@ mod tests {
     fn what_proc_told_is_no_open_that_was_seen() {
         let header = Header { flags: flags::FROM_PROC, ..Header::default() };
         let mut file = FileUse::new(b"/a.key", b"", WallNs(9));
-        file.count(&header, &open(0, 3), WallNs(9));
-        file.count(&Header::default(), &open(0o2000000, -2), WallNs(4));
+        let loaded = LoadedFiles::default();
+        file.count(&header, &open(0, 3), &loaded, WallNs(9));
+        file.count(&Header::default(), &open(0o2000000, -2), &loaded, WallNs(4));
         assert_eq!((file.opens, file.already_open, file.failed()), (1, 1, 1));
         assert_eq!(file.failures, [(2, 1)]);
         assert_eq!((file.span, file.survives_exec), (Span { first: WallNs(4), last: WallNs(9) }, true));

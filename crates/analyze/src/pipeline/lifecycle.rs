@@ -61,6 +61,11 @@ pub(super) fn has_handshakes(header: &BlockHeader) -> bool {
     header.kinds & (TlsHello::KIND.bit() | ApiCall::KIND.bit()) != 0
 }
 
+/// Whether a block has library calls, which may tell what files hold.
+fn has_calls(header: &BlockHeader) -> bool {
+    header.kinds & ApiCall::KIND.bit() != 0
+}
+
 /// How far from the time that is asked for pieces of a connection may be, and what a library says of it, ns.
 const MARGIN_NS: i64 = 300_000_000_000;
 
@@ -88,7 +93,10 @@ pub fn read_handshakes(inputs: &Inputs, captures: &mut [Capture], wanted: Wanted
             let range = capture.clock.range(header.min_time_ns, header.max_time_ns);
             let needed = match wanted {
                 Wanted::All => true,
-                Wanted::Of(filter) => filter.shows_handshakes() && filter.resolve(end).is_near(range, MARGIN_NS),
+                Wanted::Of(filter) => {
+                    let shown = filter.shows_handshakes() || (filter.shows_files() && has_calls(header));
+                    shown && filter.resolve(end).is_near(range, MARGIN_NS)
+                }
             };
             if needed {
                 tasks.push((number, index));
@@ -152,6 +160,7 @@ fn add_handshake(capture: &mut Capture, raw: &[u8], segment: u32, number: u64) {
         && let Ok(call) = ApiCall::decode(&record)
     {
         capture.calls.add(&record.header, &call);
+        capture.loaded.add(&record.header, &call);
     }
 }
 

@@ -18,6 +18,9 @@ pub fn api_call(object: &mut Object<'_>, capture: &Capture, call: &ApiCall<'_>) 
     object.plain(b",\"meaning\":", ApiMeaning(fixed.meaning).name());
     library(object, capture, (fixed.dev, fixed.ino));
     argument(object, call);
+    if let Some(judged) = api::loaded_as(call) {
+        fields::file_type(object, Some(judged));
+    }
     if api::uses_algorithm(ApiMeaning(fixed.meaning)) {
         let family = capture.libraries.get((fixed.dev, fixed.ino)).map_or(&[][..], |row| &row.family);
         match api::algorithm(call, family) {

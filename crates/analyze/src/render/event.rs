@@ -12,7 +12,7 @@ use crate::handshakes::Connection;
 use crate::names::is_interrupted;
 use crate::timeline::{Identity, ImageId};
 use crate::timestamp::TimestampWriter;
-use crypto_trace_format::catalog::{self, FileType};
+use crypto_trace_format::catalog::{self, Judged};
 use crypto_trace_format::record::{
     ApiCall, Clock, Comm, FileOpen, Inventory, LibLoad, LibraryInfo, Loss, ProbeStatus, ProcessExec, ProcessExit,
     ProcessFork, ProcessInfo, Record, RecordError, SelfStats, TlsHello, flags,
@@ -57,7 +57,7 @@ pub(super) struct Fragment {
     json: Vec<u8>,
     escaped: u32,
     argv_cut: bool,
-    file_type: Option<FileType>,
+    judged: Option<Judged>,
 }
 
 /// Fragments by key, thrown away when they get too many.
@@ -328,12 +328,12 @@ impl EventWriter {
         let (path_escaped, by_path) = cached(&mut self.files, path, out, |json| {
             let mut object = Object { out: json, escaped: 0, redact, scratch };
             object.value("file", path, Redact::Path);
-            (object.escaped, catalog::file_type(path))
+            (object.escaped, catalog::judge(path))
         });
-        let file_type = by_path.or_else(|| catalog::file_type(open.given)).unwrap_or(FileType::Unknown);
+        let judged = event.capture.loaded.judged(&event.record.header, open, by_path);
         let noted = if is_interrupted(open.fixed.result.into()) { fields::INTERRUPTED } else { 0 };
         self.rest(event, escaped | path_escaped | noted, out, |object| {
-            fields::file_open(object, event, open, path, file_type);
+            fields::file_open(object, event, open, path, judged);
         });
     }
 
@@ -364,17 +364,17 @@ fn cached(
     cache: &mut Cache<Vec<u8>>,
     path: &[u8],
     out: &mut Vec<u8>,
-    make: impl FnOnce(&mut Vec<u8>) -> (u32, Option<FileType>),
-) -> (u32, Option<FileType>) {
+    make: impl FnOnce(&mut Vec<u8>) -> (u32, Option<Judged>),
+) -> (u32, Option<Judged>) {
     if let Some(fragment) = cache.map.get(path) {
         out.extend_from_slice(&fragment.json);
-        return (fragment.escaped, fragment.file_type);
+        return (fragment.escaped, fragment.judged);
     }
     let start = out.len();
-    let (escaped, file_type) = make(out);
+    let (escaped, judged) = make(out);
     if path.len() <= MAX_CACHED_PATH {
         let json = out.get(start..).unwrap_or_default().to_vec();
-        cache.insert(path.to_vec(), path.len(), Fragment { json, escaped, argv_cut: false, file_type });
+        cache.insert(path.to_vec(), path.len(), Fragment { json, escaped, argv_cut: false, judged });
     }
-    (escaped, file_type)
+    (escaped, judged)
 }

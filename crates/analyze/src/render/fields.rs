@@ -9,7 +9,7 @@ use crate::names::{errno_name, is_interrupted, signal_name, takes_mode};
 use crate::redact;
 use crate::secrets;
 use crate::timeline::Identity;
-use crypto_trace_format::catalog::{self, FileType, file_name};
+use crypto_trace_format::catalog::{self, FileType, Judged, file_name};
 use crypto_trace_format::record::{
     Clock, FileOpen, Header, Inventory, Kind, LibLoad, Loss, LossCause, ProbeState, ProbeStatus, ProcessExec,
     ProcessExit, ProcessFork, ProcessInfo, SelfStats, Tier, flags,
@@ -173,9 +173,15 @@ pub fn process_exit(object: &mut Object<'_>, exit: &ProcessExit<'_>) {
 
 /// Members of a file_open after `file`, which is `shown`.
 #[inline]
-pub fn file_open(object: &mut Object<'_>, event: &Event<'_>, open: &FileOpen<'_>, shown: &[u8], file_type: FileType) {
+pub fn file_open(
+    object: &mut Object<'_>,
+    event: &Event<'_>,
+    open: &FileOpen<'_>,
+    shown: &[u8],
+    judged: Option<Judged>,
+) {
     let fixed = &open.fixed;
-    object.plain(b",\"file_type\":", file_type.name());
+    file_type(object, judged);
     object.raw(b",\"flags\":\"");
     event.capture.open_flags.write(fixed.flags, object.out);
     object.raw(b"\"");
@@ -204,6 +210,21 @@ pub fn file_open(object: &mut Object<'_>, event: &Event<'_>, open: &FileOpen<'_>
         object.formatted(b",\"resolve\":", format_args!("{:#x}", fixed.resolve));
     }
     object.plain(b",\"tier\":", Tier(fixed.tier).name());
+}
+
+/// What a file holds, how sure that is, and what it is known by.
+pub(super) fn file_type(object: &mut Object<'_>, judged: Option<Judged>) {
+    match judged {
+        Some(judged) => {
+            object.plain(b",\"file_type\":", judged.file_type.name());
+            object.plain(b",\"file_type_confidence\":", judged.confidence.name());
+            object.plain(b",\"file_type_by\":", judged.by.name());
+        }
+        None => {
+            object.plain(b",\"file_type\":", FileType::Unknown.name());
+            object.raw(b",\"file_type_confidence\":null,\"file_type_by\":null");
+        }
+    }
 }
 
 /// The path as passed, and the directory it was relative to.

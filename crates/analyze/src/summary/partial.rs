@@ -1,7 +1,8 @@
 //! What a few blocks add to the summary: counted by cheap keys, in parallel with other blocks.
 
 use super::histogram::Histogram;
-use crate::api::{self, FileId, state};
+use crate::api::{self, FileId, LoadedFiles, better, state};
+use crate::capture::Capture;
 use crate::clock::WallNs;
 use crate::faults::Problem;
 use crate::filter::{ResolvedFilter, Selection};
@@ -9,8 +10,8 @@ use crate::names::is_interrupted;
 use crate::pipeline::{BlockSource, Count, Match, Origin, Tally};
 use crate::rows::Rows;
 use crate::timeline::ImageId;
-use crypto_trace_format::catalog::{FileType, file_type};
-use crypto_trace_format::record::{ApiCall, ApiMeaning, Comm, FileOpen, Kind, LibLoad, RecordError, flags};
+use crypto_trace_format::catalog::{Confidence, FileType, Judged, judge};
+use crypto_trace_format::record::{ApiCall, ApiMeaning, Comm, FileOpen, Header, Kind, LibLoad, RecordError, flags};
 use foldhash::fast::RandomState;
 use std::collections::HashSet;
 
@@ -37,12 +38,24 @@ pub struct ImageUse {
 /// What happened to one file.
 #[derive(Debug, Clone)]
 pub struct FileUse {
-    /// Type, by the path or else by the path as passed.
-    pub file_type: FileType,
+    /// What it holds, by its use, the path, or else the path as passed.
+    pub judged: Option<Judged>,
     /// Opens, successful or not.
     pub opens: u64,
     /// Failed opens by errno.
     pub failures: Vec<(u32, u64)>,
+}
+
+impl FileUse {
+    /// What it holds.
+    pub fn file_type(&self) -> FileType {
+        self.judged.map_or(FileType::Unknown, |judged| judged.file_type)
+    }
+
+    /// Whether that is a guess: others use such names, too.
+    pub fn is_guess(&self) -> bool {
+        self.judged.is_some_and(|judged| judged.confidence == Confidence::Low)
+    }
 }
 
 /// Loads of one library in a block.
@@ -127,7 +140,7 @@ impl Count for Counter {
         let mut problems = Vec::new();
         let mut bodies = Vec::new();
         let tally = source.for_each_match(filter, selection, &mut problems, |found| {
-            if let Err(error) = self.add(found) {
+            if let Err(error) = self.add(source.capture, found) {
                 bodies.push(Problem::Body { record: found.number, error });
             }
         });
@@ -159,7 +172,7 @@ impl Count for Counter {
 
 impl Counter {
     #[inline]
-    fn add(&mut self, found: &Match<'_>) -> Result<(), RecordError> {
+    fn add(&mut self, capture: &Capture, found: &Match<'_>) -> Result<(), RecordError> {
         let record = &found.record;
         let kind = record.kind();
         let (mut open, mut load, mut call) = (None, None, None);
@@ -194,7 +207,7 @@ impl Counter {
         if let Some(open) = open {
             image.opens += 1;
             image.failed += u64::from(open.fixed.result < 0);
-            image.types |= count_open(&mut self.files, &open);
+            image.types |= count_open(&mut self.files, &capture.loaded, header, &open);
         } else if let Some(load) = load {
             image.loads += 1;
             let Some(library) = self.libraries.row(load.path, LibraryUse::default) else { return Ok(()) };
@@ -251,21 +264,18 @@ impl Counter {
     }
 }
 
-/// Counts an open. Returns the bit of the file's type.
+/// Counts an open. Returns the bit of the file's type, none where that is a guess.
 #[inline]
-fn count_open(files: &mut Rows<Vec<u8>, FileUse>, open: &FileOpen<'_>) -> u32 {
+fn count_open(files: &mut Rows<Vec<u8>, FileUse>, loaded: &LoadedFiles, header: &Header, open: &FileOpen<'_>) -> u32 {
     let path = &*open.full_path();
-    let new = || FileUse {
-        file_type: file_type(path).or_else(|| file_type(open.given)).unwrap_or(FileType::Unknown),
-        opens: 0,
-        failures: Vec::new(),
-    };
+    let new = || FileUse { judged: judge(path).or_else(|| judge(open.given)), opens: 0, failures: Vec::new() };
     let Some(file) = files.row(path, new) else { return 0 };
     file.opens += 1;
+    file.judged = better(file.judged, loaded.judged(header, open, file.judged));
     if open.fixed.result < 0 {
         count_errno(&mut file.failures, open.fixed.result.unsigned_abs(), 1);
     }
-    1 << file.file_type as u32
+    if file.is_guess() { 0 } else { 1 << file.file_type() as u32 }
 }
 
 /// Adds to a short list of counts by errno.

@@ -4,11 +4,12 @@ use super::totals::{File, Program, Totals};
 use super::{calls, coverage, tls};
 use crate::capture::Capture;
 use crate::clock::WallNs;
+use crate::inventory::shown_type;
 use crate::names::{self, errno_name};
 use crate::text::{Align, Paint, Table, duration, grouped};
 use crate::timestamp::timestamp;
 use crate::{completeness, escape, redact};
-use crypto_trace_format::catalog::FileType;
+use crypto_trace_format::catalog::{Confidence, FileType};
 use crypto_trace_format::record::Kind;
 use std::fmt::Write;
 
@@ -181,11 +182,13 @@ fn file_types(totals: &Totals, paint: Paint, out: &mut String) {
         ("why", Align::Left),
     ]);
     let mut rows: Vec<_> = totals.types.iter().collect();
-    rows.sort_by_key(|(file_type, total)| (std::cmp::Reverse(total.opens), **file_type));
-    for (file_type, total) in rows {
+    // Guesses come last.
+    rows.sort_by_key(|((is_guess, file_type), total)| (*is_guess, std::cmp::Reverse(total.opens), *file_type));
+    let any_guess = rows.iter().any(|((is_guess, _), _)| *is_guess);
+    for ((is_guess, file_type), total) in rows {
         let failed = total.failures.iter().map(|(_, count)| count).sum();
         table.row(vec![
-            file_type.name().to_owned(),
+            shown_type(*file_type, *is_guess),
             grouped(total.files),
             grouped(total.opens),
             grouped(failed),
@@ -193,6 +196,9 @@ fn file_types(totals: &Totals, paint: Paint, out: &mut String) {
         ]);
     }
     tabulate("Keys and certificates", &table, paint, out);
+    if any_guess {
+        out.push_str("  ? a guess: other programs use such names, too\n");
+    }
 }
 
 fn files(totals: &Totals, context: &SummaryContext<'_>, out: &mut String) {
@@ -206,7 +212,10 @@ fn files(totals: &Totals, context: &SummaryContext<'_>, out: &mut String) {
     let mut working = Table::new(&[("opens", Align::Right), ("type", Align::Left), ("file", Align::Left)]);
     let failing_count = rows.iter().take_while(|(_, file)| failed(file) > 0).count();
     let (bad, good) = rows.split_at(failing_count);
-    let name = |file: &File| file.file_type.unwrap_or(FileType::Unknown).name().to_owned();
+    let name = |file: &File| match file.judged {
+        Some(judged) => shown_type(judged.file_type, judged.confidence == Confidence::Low),
+        None => FileType::Unknown.name().to_owned(),
+    };
     for (path, file) in bad.iter().take(TOP) {
         failing.row(vec![
             grouped(file.opens),

@@ -4,6 +4,7 @@
 
 use super::histogram::Histogram;
 use super::partial::{FileUse, ImageUse, LibraryUse, Partial, count_errno};
+use crate::api::better;
 use crate::api::{self, FileId};
 use crate::capture::Capture;
 use crate::clock::WallNs;
@@ -12,7 +13,7 @@ use crate::library;
 use crate::pipeline::Tally;
 use crate::survey::{CallKey, CallRow, Passed, Survey};
 use crate::timeline::ImageId;
-use crypto_trace_format::catalog::{self, FileType, file_name};
+use crypto_trace_format::catalog::{self, FileType, Judged, file_name};
 use crypto_trace_format::record::{ApiCall, ApiCallFixed, ApiMeaning, Kind, trim_comm};
 use foldhash::fast::RandomState;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
@@ -48,8 +49,8 @@ pub struct Program {
 /// One file.
 #[derive(Debug, Clone, Default)]
 pub struct File {
-    /// Type.
-    pub file_type: Option<FileType>,
+    /// What it holds.
+    pub judged: Option<Judged>,
     /// Opens.
     pub opens: u64,
     /// Failures by errno.
@@ -94,8 +95,8 @@ pub struct Totals {
     pub programs: HashMap<Vec<u8>, Program, RandomState>,
     /// By path.
     pub files: HashMap<Vec<u8>, File, RandomState>,
-    /// By type.
-    pub types: BTreeMap<FileType, TypeTotal>,
+    /// By type, those that are guesses apart.
+    pub types: BTreeMap<(bool, FileType), TypeTotal>,
     /// By library.
     pub libraries: BTreeMap<LibraryKey, Library>,
     /// Files of libraries that speak TLS: where, and how often they were loaded, by capture.
@@ -201,7 +202,7 @@ impl Totals {
     }
 
     fn add_file(&mut self, path: Vec<u8>, used: &FileUse) {
-        let total = self.types.entry(used.file_type).or_default();
+        let total = self.types.entry((used.is_guess(), used.file_type())).or_default();
         total.opens += used.opens;
         used.failures.iter().for_each(|(errno, count)| count_errno(&mut total.failures, *errno, *count));
         if self.files.len() >= MAX_ROWS && !self.files.contains_key(&path) {
@@ -210,8 +211,9 @@ impl Totals {
         }
         let file = self.files.entry(path).or_insert_with(|| {
             total.files += 1;
-            File { file_type: Some(used.file_type), ..File::default() }
+            File { judged: used.judged, ..File::default() }
         });
+        file.judged = better(file.judged, used.judged);
         file.opens += used.opens;
         used.failures.iter().for_each(|(errno, count)| count_errno(&mut file.failures, *errno, *count));
     }

@@ -242,12 +242,16 @@ static __noinline int open_may_be_wanted(struct file *file, const char *user_pat
 	struct dentry *dentry = READ(file, f_path.dentry);
 	struct qstr name = name_of(dentry);
 	char given[CT_GIVEN_SHORT];
+	__u64 tail;
 	__u32 at;
 	long n;
 
 	if (cfg.match_all_names || name.len < 2 || (record_kernel_crypto && (name.len | 1) == 7))
 		return 1;
-	if (tail_wanted(CT_TAILS_OF_NAMES, name_tail(&name), name.len))
+	tail = name_tail(&name);
+	if (tail_wanted(CT_TAILS_OF_NAMES, tail, name.len))
+		return 1;
+	if (head_may_be_wanted(tail, name.len) && head_wanted(read8(name.name)))
 		return 1;
 	if (cfg.match_dirs) {
 		name = name_of(READ(dentry, d_parent));

@@ -224,17 +224,26 @@ static __always_inline int last_byte(__u64 bytes, __u8 byte)
 static __always_inline int bit_of(enum ct_tails tails, __u64 bytes, __u32 start)
 {
 	__u64 tail = (bytes | 0x20 * CT_EACH_BYTE) >> (8 * (start & 7));
-	__u32 hash = (tail * 0x9e3779b97f4a7c15ULL) >> 48;
+	__u32 hash = (tail * 0x9e3779b97f4a7c15ULL) >> (64 - CT_TAIL_BITS);
 	__u32 at = hash >> 3;
 
 	asm volatile("" : "+r"(at));
-	at &= 8191;
+	at &= CT_TAILS - 1;
 	return (tails == CT_TAILS_OF_NAMES ? name_tails[at] : dir_tails[at]) >> (hash & 7) & 1;
 }
 
 /* How a name may be in a table. */
 #define CT_TAIL_OF_ALL 1    /* by all of its letters, or the last eight */
 #define CT_TAIL_OF_SUFFIX 2 /* by what is behind its last dot */
+#define CT_TAIL_OF_COPY 4   /* by what is before what mkstemp(3) made up */
+
+/* Whether the lowest `n` bytes are all small letters, as far as two bits tell. */
+static __always_inline int is_lower(__u64 bytes, int n)
+{
+	__u64 bits = 0x60 * CT_EACH_BYTE >> (8 * (8 - n));
+
+	return (bytes & bits) == bits;
+}
 
 /*
  * Whether a name may be in a table, and how: CT_TAIL_*. `bytes` are its last eight, or with what is before it; its first eight
@@ -258,8 +267,22 @@ __noinline int tail_wanted(enum ct_tails tails, __u64 bytes, __u32 len)
 	if (start > 7)
 		return 0;
 	dot = last_byte(bytes, '.');
+	if (match_copies && dot == 1 && tails == CT_TAILS_OF_NAMES && !is_lower(bytes >> 16, 6))
+		return CT_TAIL_OF_ALL | CT_TAIL_OF_COPY;
 	return (bit_of(tails, bytes, start) ? CT_TAIL_OF_ALL : 0) |
 	       (dot > start && bit_of(tails, bytes, dot) ? CT_TAIL_OF_SUFFIX : 0);
+}
+
+/* Whether a name that ends in these eight bytes, of eight or more, may begin as wanted: what is behind is a number, or made up. */
+static __always_inline int head_may_be_wanted(__u64 bytes, __u32 len)
+{
+	return name_head_mask && len >= 8 &&
+	       (((bytes >> 56) - '0' < 10) || (bytes >> 8 & 0xff) == '_');
+}
+
+static __always_inline int head_wanted(__u64 head)
+{
+	return (head & name_head_mask) == name_head;
 }
 
 /* What tail_wanted() looks at: of a name, and of the `len` bytes of a path in scratch->user. */
@@ -276,16 +299,22 @@ static __always_inline __u64 user_tail(struct ct_scratch *s, __u32 len)
 	return *(__u64 *)&s->user[at & (CT_PATH_MAX - 1)];
 }
 
+/* What is known of a name whose end is in scratch->window. */
+#define CT_NAME_WHOLE 1 /* these are all its bytes, and all of it may be in the table */
+#define CT_NAME_COPY 2	/* it is what another name is a copy of */
+
 /*
- * Whether the file name whose last `n` bytes end scratch->window is in the names map: whole, or by its suffix. `whole`
- * says that these are all its bytes, and that all of it may be there. A global function with loops over constant places, so that the verifier sees it
- * once and cheaply.
+ * Whether the file name whose last `n` bytes end scratch->window is in the names map: whole, or by its suffix: 1. More: it is not,
+ * but it is a copy, and one less than this is the length of its ending: what is before that is to be looked at.
+ * A global function with loops over constant places, so that the verifier sees it once and cheaply.
  */
-__noinline int name_in_tables(__u32 slot, __u32 n, __u32 whole)
+__noinline int name_in_tables(__u32 slot, __u32 n, __u32 how)
 {
 	struct ct_name_key key = {};
 	struct ct_scratch *s;
 	__u32 dot = 0;
+	__u8 *found;
+	__u8 last;
 	int i;
 
 	if (slot >= CT_SCRATCH_SLOTS)
@@ -293,10 +322,24 @@ __noinline int name_in_tables(__u32 slot, __u32 n, __u32 whole)
 	s = bpf_map_lookup_elem(&scratch, &slot);
 	if (!s || !in_range(n, 2, CT_NAME_MAX))
 		return 0;
-	if (whole) {
+	last = s->window[CT_NAME_MAX];
+	if (how & CT_NAME_WHOLE) {
 		bpf_probe_read_kernel(key.name, n, &s->window[CT_NAME_MAX + 1 - n]);
-		if (bpf_map_lookup_elem(&names, &key))
+		found = bpf_map_lookup_elem(&names, &key);
+		if (found && *found == CT_NAME_WANTED)
 			return 1;
+		/* Emacs, Vim and rsync put a mark before the name. */
+		if (how & CT_NAME_COPY && (key.name[0] == '#' || key.name[0] == '.')) {
+			__u32 rest = n - 1;
+
+			__builtin_memset(&key, 0, sizeof(key));
+			if (in_range(rest, 1, CT_NAME_MAX)) {
+				bpf_probe_read_kernel(key.name, rest, &s->window[CT_NAME_MAX + 1 - rest]);
+				found = bpf_map_lookup_elem(&names, &key);
+				if (found && *found == CT_NAME_WANTED)
+					return 1;
+			}
+		}
 		__builtin_memset(&key, 0, sizeof(key));
 	}
 #pragma unroll
@@ -307,18 +350,26 @@ __noinline int name_in_tables(__u32 slot, __u32 n, __u32 whole)
 		}
 	}
 	asm volatile("" : "+r"(dot));
-	if (!dot || dot > n || dot > CT_SUFFIX_MAX)
-		return 0;
-	bpf_probe_read_kernel(key.name, dot, &s->window[CT_NAME_MAX + 1 - dot]);
+	if (dot && dot <= n && dot <= CT_SUFFIX_MAX) {
+		bpf_probe_read_kernel(key.name, dot, &s->window[CT_NAME_MAX + 1 - dot]);
 #pragma unroll
-	for (i = 1; i < CT_SUFFIX_MAX; i++) {
-		__u32 c = (__u8)key.name[i];
+		for (i = 1; i < CT_SUFFIX_MAX; i++) {
+			__u32 c = (__u8)key.name[i];
 
-		/* ASCII upper to lower case without a branch. */
-		c += (((c - 'A') & 0xff) - 26) >> 31 << 5;
-		key.name[i] = (char)c;
+			/* ASCII upper to lower case without a branch. */
+			c += (((c - 'A') & 0xff) - 26) >> 31 << 5;
+			key.name[i] = (char)c;
+		}
+		found = bpf_map_lookup_elem(&names, &key);
+		if (found && *found == CT_NAME_WANTED)
+			return 1;
+		/* As RANDOM_LEN in the catalog. */
+		if (dot < n && (found || dot == 1 + 6) && match_copies && !(how & CT_NAME_COPY))
+			return 1 + (int)dot;
 	}
-	return bpf_map_lookup_elem(&names, &key) != NULL;
+	if (match_copies && !(how & CT_NAME_COPY) && (last == '~' || last == '#'))
+		return 1 + 1;
+	return 0;
 }
 
 /* Copies the end of a name of `len` bytes to the end of scratch->window; returns how many bytes, at most CT_NAME_MAX. */
@@ -339,20 +390,31 @@ static __always_inline __u32 fill_window(struct ct_scratch *s, const void *name,
 static __always_inline int name_wanted(struct ct_scratch *s, __u32 slot, const struct qstr *name)
 {
 	__u32 len = name->len;
-	int tail;
+	int tail, found;
+	__u64 bytes;
 
 	if (cfg.match_all_names)
 		return 1;
 	if (len < 2)
 		return 0;
-	tail = tail_wanted(CT_TAILS_OF_NAMES, name_tail(name), len);
+	bytes = name_tail(name);
+	if (head_may_be_wanted(bytes, len) && head_wanted(read8(name->name)))
+		return 1;
+	tail = tail_wanted(CT_TAILS_OF_NAMES, bytes, len);
 	if (!tail)
 		return 0;
-	return name_in_tables(slot, fill_window(s, name->name, len), len <= CT_NAME_MAX && tail & CT_TAIL_OF_ALL);
+	found = name_in_tables(slot, fill_window(s, name->name, len),
+			       len <= CT_NAME_MAX && tail & CT_TAIL_OF_ALL ? CT_NAME_WHOLE : 0);
+	if (found <= 1)
+		return found;
+	len -= (__u32)found - 1;
+	found = name_in_tables(slot, fill_window(s, name->name, len),
+			       (len <= CT_NAME_MAX ? CT_NAME_WHOLE : 0) | CT_NAME_COPY);
+	return found == 1;
 }
 
-/* Whether the last component of the path of `len` bytes in scratch->user is wanted. */
-__noinline int given_wanted(__u32 slot, __u32 len)
+/* The last component of the path of `len` bytes in scratch->user, as name_in_tables() tells. */
+__noinline int given_in_tables(__u32 slot, __u32 len, __u32 how)
 {
 	struct ct_scratch *s;
 	__u32 n = len > CT_NAME_MAX ? CT_NAME_MAX : len;
@@ -360,14 +422,10 @@ __noinline int given_wanted(__u32 slot, __u32 len)
 	__u32 name = 0;
 	int i;
 
-	if (cfg.match_all_names)
-		return 1;
 	if (slot >= CT_SCRATCH_SLOTS)
 		return 0;
 	s = bpf_map_lookup_elem(&scratch, &slot);
 	if (!s || len < 2)
-		return 0;
-	if (!tail_wanted(CT_TAILS_OF_NAMES, user_tail(s, len), len))
 		return 0;
 	asm volatile("" : "+r"(at), "+r"(n));
 	if (at >= CT_PATH_MAX - CT_NAME_MAX || !in_range(n, 1, CT_NAME_MAX))
@@ -382,8 +440,42 @@ __noinline int given_wanted(__u32 slot, __u32 len)
 	}
 	/* No slash in the window: the name is all of it, or begins before it. */
 	if (!name || name > n)
-		return name_in_tables(slot, n, !at);
-	return name_in_tables(slot, name - 1, 1);
+		how |= at ? 0 : CT_NAME_WHOLE;
+	else {
+		how |= CT_NAME_WHOLE;
+		n = name - 1;
+	}
+	if (name_head_mask && how & CT_NAME_WHOLE && in_range(n, 8, CT_NAME_MAX)) {
+		__u64 head = 0;
+
+		bpf_probe_read_kernel(&head, sizeof(head), &s->window[CT_NAME_MAX + 1 - n]);
+		if (head_wanted(head))
+			return 1;
+	}
+	return name_in_tables(slot, n, how);
+}
+
+/* Whether the last component of the path of `len` bytes in scratch->user is wanted. */
+__noinline int given_wanted(__u32 slot, __u32 len)
+{
+	struct ct_scratch *s;
+	__u64 bytes;
+	int found;
+
+	if (cfg.match_all_names)
+		return 1;
+	if (slot >= CT_SCRATCH_SLOTS)
+		return 0;
+	s = bpf_map_lookup_elem(&scratch, &slot);
+	if (!s || len < 2)
+		return 0;
+	bytes = user_tail(s, len);
+	if (!tail_wanted(CT_TAILS_OF_NAMES, bytes, len) && !head_may_be_wanted(bytes, len))
+		return 0;
+	found = given_in_tables(slot, len, 0);
+	if (found <= 1)
+		return found == 1;
+	return given_in_tables(slot, len - ((__u32)found - 1), CT_NAME_COPY) == 1;
 }
 
 struct ct_slash {

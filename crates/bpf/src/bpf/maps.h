@@ -11,8 +11,22 @@ const volatile struct ct_config cfg = {};
  * One bit per hash of the last eight bytes of a wanted name (filter.h). Rejects nearly every name that no table holds for the
  * price of one load.
  */
-const volatile __u8 name_tails[8192] = {};
-const volatile __u8 dir_tails[8192] = {};
+#define CT_TAIL_BITS 18
+#define CT_TAILS (1 << (CT_TAIL_BITS - 3))
+
+const volatile __u8 name_tails[CT_TAILS] = {};
+const volatile __u8 dir_tails[CT_TAILS] = {};
+
+/* How wanted names may begin, and which bits of that count; no bits: none is wanted by its beginning. */
+const volatile __u64 name_head = 0;
+const volatile __u64 name_head_mask = 0;
+
+/* Backups and temporaries of wanted names are wanted. */
+const volatile __u8 match_copies = 0;
+
+/* Values of the names map. */
+#define CT_NAME_WANTED 1
+#define CT_NAME_ENDING 2 /* what programs put behind the name of a file that they copy */
 
 /* Lifecycle records have a ring of their own, so that a storm of opens cannot cost the process tree. */
 struct {

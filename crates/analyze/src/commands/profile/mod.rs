@@ -18,6 +18,7 @@ use crate::render::{Escaped, Reveal};
 use crate::timeline::{ImageId, ProcessId};
 use crate::timestamp::timestamp;
 use anyhow::Result;
+use crypto_trace_format::catalog::{Confidence, JudgedBy};
 use crypto_trace_format::record::{ApiCall, ApiCallFixed, ApiMeaning};
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -105,6 +106,8 @@ struct File {
     path: String,
     #[serde(rename = "type")]
     file_type: &'static str,
+    type_confidence: Option<&'static str>,
+    type_by: Option<&'static str>,
     access_count: u64,
     first_access: String,
     last_access: String,
@@ -403,10 +406,22 @@ impl ProcessPart {
 }
 
 impl File {
+    /// Whether the type is a guess: others use such names, too.
+    fn is_guess(&self) -> bool {
+        self.type_confidence == Some(Confidence::Low.name())
+    }
+
+    /// A guess has a mark.
+    fn shown_type(&self) -> String {
+        format!("{}{}", self.file_type, if self.is_guess() { "?" } else { "" })
+    }
+
     fn new(path: &[u8], file: &FileUse, reveal: Reveal, escaped: &mut Escaped) -> Self {
         Self {
             path: reveal.path(path, "path", escaped),
-            file_type: file.file_type.name(),
+            file_type: file.file_type().name(),
+            type_confidence: file.confidence().map(Confidence::name),
+            type_by: file.known_by().map(JudgedBy::name),
             access_count: file.opens,
             first_access: timestamp(file.span.first),
             last_access: timestamp(file.span.last),

@@ -118,7 +118,7 @@ impl Profile {
             vec![
                 grouped(row.access_count),
                 grouped(row.failed),
-                row.file_type.to_owned(),
+                row.shown_type(),
                 row.mode.to_owned(),
                 second(&row.first_access),
                 second(&row.last_access),
@@ -136,7 +136,8 @@ impl Profile {
             ("file", Left),
             ("why", Left),
         ];
-        write("Files", &columns, self.files_accessed.iter().map(file).collect());
+        let (guesses, sure): (Vec<&File>, Vec<&File>) = self.files_accessed.iter().partition(|row| row.is_guess());
+        write("Files", &columns, sure.into_iter().chain(guesses).map(file).collect());
         let handshake = |row: &Handshake| {
             let port = row.remote_port.map_or(String::new(), |port| format!(":{port}"));
             let outcome = row.alert.as_deref().or(row.api_result).unwrap_or(row.outcome);

@@ -1,0 +1,140 @@
+//! Files that a library was told to load as a key, a certificate or what it trusts: of those it is known what they hold.
+
+use super::{MAX_PATH, short, succeeded};
+use crypto_trace_format::catalog::{Confidence, FileType, Judged, JudgedBy, judge};
+use crypto_trace_format::record::{ApiCall, ApiMeaning, FileOpen, Header};
+use foldhash::fast::RandomState;
+use std::collections::HashMap;
+
+/// Files that are kept; a real capture has some hundreds.
+const MAX_FILES: usize = 65_536;
+
+/// A process: id, and start in boot time.
+type Process = (u32, u64);
+
+/// Files by their path as it was given to a library.
+#[derive(Debug, Default)]
+pub struct LoadedFiles {
+    by_path: HashMap<Box<[u8]>, Vec<(Process, FileType)>, RandomState>,
+    count: usize,
+}
+
+/// What a call says that a file holds. A call that failed says nothing: the file may be something else.
+pub fn loaded_as(call: &ApiCall<'_>) -> Option<Judged> {
+    if succeeded(call) == Some(false) || call.text.is_empty() {
+        return None;
+    }
+    let file_type = match ApiMeaning(call.fixed.meaning) {
+        ApiMeaning::PRIVATE_KEY_FILE => FileType::PrivateKey,
+        ApiMeaning::CERTIFICATE_FILE => FileType::Certificate,
+        ApiMeaning::TRUST_FILE => FileType::TrustStore,
+        _ => return None,
+    };
+    Some(by_use(file_type))
+}
+
+fn by_use(file_type: FileType) -> Judged {
+    Judged { file_type, confidence: Confidence::High, by: JudgedBy::Use }
+}
+
+impl LoadedFiles {
+    /// Takes in a call.
+    pub fn add(&mut self, header: &Header, call: &ApiCall<'_>) {
+        let Some(judged) = loaded_as(call) else { return };
+        let path = short(call.text, MAX_PATH);
+        if self.count >= MAX_FILES {
+            return;
+        }
+        let process = (header.tgid, header.start_ns);
+        let rows = self.by_path.entry(path.into()).or_default();
+        match rows.iter_mut().find(|(known, _)| *known == process) {
+            // A file may hold a key and its certificate: what must be kept secret is told.
+            Some((_, file_type)) if judged.file_type == FileType::PrivateKey => *file_type = judged.file_type,
+            Some(_) => {}
+            None => {
+                rows.push((process, judged.file_type));
+                self.count += 1;
+            }
+        }
+    }
+
+    /// What a file is that this process opened, when a library of it was told so.
+    #[inline]
+    fn of(&self, header: &Header, open: &FileOpen<'_>) -> Option<Judged> {
+        if self.by_path.is_empty() {
+            return None;
+        }
+        let told = |path: &[u8]| {
+            let rows = self.by_path.get(path)?;
+            rows.iter().find(|(process, _)| *process == (header.tgid, header.start_ns)).map(|(_, told)| by_use(*told))
+        };
+        told(open.given).or_else(|| told(open.path))
+    }
+
+    /// What the file of an open holds: as a library was told; or by its path, as events show it; or else by the path as passed.
+    #[inline]
+    pub fn judged(&self, header: &Header, open: &FileOpen<'_>, by_path: Option<Judged>) -> Option<Judged> {
+        self.of(header, open).or(by_path).or_else(|| judge(open.given))
+    }
+}
+
+/// Of two judgements of one file the one to be told: what is known by its use, and what must be kept secret.
+pub fn better(one: Option<Judged>, other: Option<Judged>) -> Option<Judged> {
+    let rank = |judged: Option<Judged>| {
+        judged.map(|judged| {
+            (judged.by == JudgedBy::Use, judged.by == JudgedBy::Use && judged.file_type == FileType::PrivateKey)
+        })
+    };
+    if rank(other) > rank(one) { other } else { one }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::state;
+    use crypto_trace_format::record::ApiCallFixed;
+
+    fn call(meaning: ApiMeaning, path: &'static [u8], result: i64) -> ApiCall<'static> {
+        let fixed = ApiCallFixed { meaning: meaning.0, result, state: state::RESULT, ..ApiCallFixed::default() };
+        ApiCall { fixed, function: b"SSL_CTX_use_PrivateKey_file", text: path, ..ApiCall::default() }
+    }
+
+    /// A key in a .pem was shown as a certificate, although the library had been told what it is.
+    #[test]
+    fn a_file_that_was_loaded_as_a_private_key_is_one_for_that_process() {
+        let process = Header { tgid: 7, start_ns: 70, ..Header::default() };
+        let other = Header { tgid: 8, start_ns: 80, ..Header::default() };
+        let mut files = LoadedFiles::default();
+        files.add(&process, &call(ApiMeaning::CERTIFICATE_FILE, b"conf/server.pem", 1));
+        files.add(&process, &call(ApiMeaning::PRIVATE_KEY_FILE, b"conf/server.pem", 1));
+        files.add(&other, &call(ApiMeaning::TRUST_FILE, b"/srv/ca", 1));
+        let open = FileOpen { path: b"/srv/conf/server.pem", given: b"conf/server.pem", ..FileOpen::default() };
+        let judged = |header, open: &FileOpen<'_>| files.judged(header, open, judge(open.path));
+        assert_eq!(judged(&process, &open), Some(by_use(FileType::PrivateKey)));
+        assert_eq!(judged(&other, &open).map(|judged| judged.by), Some(JudgedBy::Suffix));
+        let plain = FileOpen { path: b"/srv/ca", ..FileOpen::default() };
+        assert_eq!(judged(&other, &plain), Some(by_use(FileType::TrustStore)));
+        assert_eq!(judged(&process, &plain), None);
+    }
+
+    #[test]
+    fn a_call_that_failed_says_nothing_of_the_file() {
+        assert_eq!(loaded_as(&call(ApiMeaning::PRIVATE_KEY_FILE, b"/srv/a.pem", 0)), None);
+        assert_eq!(loaded_as(&call(ApiMeaning::PRIVATE_KEY_FILE, b"", 1)), None);
+        assert_eq!(loaded_as(&call(ApiMeaning::CIPHERS, b"/srv/a.pem", 1)), None);
+        assert_eq!(
+            loaded_as(&call(ApiMeaning::PRIVATE_KEY_FILE, b"/srv/a.pem", 1)),
+            Some(by_use(FileType::PrivateKey))
+        );
+    }
+
+    #[test]
+    fn what_is_known_by_use_wins() {
+        let by_name = judge(b"/srv/server.pem");
+        let (key, certificate) = (Some(by_use(FileType::PrivateKey)), Some(by_use(FileType::Certificate)));
+        assert_eq!(better(by_name, certificate), certificate);
+        assert_eq!(better(certificate, key), key);
+        assert_eq!(better(key, certificate), key);
+        assert_eq!(better(by_name, None), by_name);
+    }
+}
