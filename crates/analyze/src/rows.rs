@@ -62,6 +62,11 @@ impl<K: Hash + Eq, V> Rows<K, V> {
         self.rows.get_mut(number)
     }
 
+    /// All rows, in the order their keys came.
+    pub fn values_mut(&mut self) -> impl Iterator<Item = &mut V> {
+        self.rows.iter_mut()
+    }
+
     /// How many there are.
     pub fn len(&self) -> usize {
         self.rows.len()

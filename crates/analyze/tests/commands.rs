@@ -147,7 +147,7 @@ fn a_segment_that_cannot_be_read_is_no_end_of_following() {
 fn times_the_wrong_way_round_and_outputs_others_may_read() {
     use std::os::unix::fs::PermissionsExt as _;
     let dir = tempfile::tempdir().unwrap();
-    let path = written(dir.path(), &[open(header(500, "cat", 2_000), b"/root/a.key", 3)]);
+    let path = written(dir.path(), &[open(header(500, "cat", 2_000), b"/root/.ssh/a.key", 3)]);
     let path = path.to_str().unwrap();
     for command in ["events", "tls", "files"] {
         let (_, err) = told(&[command, path, "--since", "10m", "--until", "2026-11-22"], 1);
@@ -158,7 +158,7 @@ fn times_the_wrong_way_round_and_outputs_others_may_read() {
     let mode = std::fs::metadata(&out).unwrap().permissions().mode() & 0o777;
     assert_eq!(mode & !0o640, 0, "{mode:o}");
     let text = std::fs::read_to_string(&out).unwrap();
-    assert!(text.contains("/home/ROOT/a.key") && !text.contains("/home/USER"), "redacted once: {text}");
+    assert!(text.contains("/home/ROOT/.ssh/a.key") && !text.contains("/home/USER"), "redacted once: {text}");
     assert!(told(&["version"], 0).0.starts_with("crypto-trace-analyze "));
 }
 

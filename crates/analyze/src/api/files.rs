@@ -16,7 +16,21 @@ type Process = (u32, u64);
 #[derive(Debug, Default)]
 pub struct LoadedFiles {
     by_path: HashMap<Box<[u8]>, Vec<(Process, FileType)>, RandomState>,
-    count: usize,
+    /// In the order in which they became known.
+    known: Vec<Known>,
+}
+
+/// That a process loaded a file as what it is.
+#[derive(Debug)]
+pub struct Known {
+    /// Path as it was given to the library.
+    pub path: Box<[u8]>,
+    /// Process id.
+    pub tgid: u32,
+    /// Start of the process, `CLOCK_BOOTTIME` ns.
+    pub start_ns: u64,
+    /// What it is.
+    pub judged: Judged,
 }
 
 /// What a call says that a file holds. A call that failed says nothing: the file may be something else.
@@ -42,20 +56,29 @@ impl LoadedFiles {
     pub fn add(&mut self, header: &Header, call: &ApiCall<'_>) {
         let Some(judged) = loaded_as(call) else { return };
         let path = short(call.text, MAX_PATH);
-        if self.count >= MAX_FILES {
+        if self.known.len() >= MAX_FILES {
             return;
         }
+        let known = Known { path: path.into(), tgid: header.tgid, start_ns: header.start_ns, judged };
         let process = (header.tgid, header.start_ns);
         let rows = self.by_path.entry(path.into()).or_default();
         match rows.iter_mut().find(|(known, _)| *known == process) {
             // A file may hold a key and its certificate: what must be kept secret is told.
-            Some((_, file_type)) if judged.file_type == FileType::PrivateKey => *file_type = judged.file_type,
+            Some((_, file_type)) if *file_type != judged.file_type && judged.file_type == FileType::PrivateKey => {
+                *file_type = judged.file_type;
+                self.known.push(known);
+            }
             Some(_) => {}
             None => {
                 rows.push((process, judged.file_type));
-                self.count += 1;
+                self.known.push(known);
             }
         }
+    }
+
+    /// What became known after the first `seen`: of a stream the call comes after the open.
+    pub fn known_since(&self, seen: usize) -> &[Known] {
+        self.known.get(seen..).unwrap_or_default()
     }
 
     /// What a file is that this process opened, when a library of it was told so.

@@ -8,7 +8,7 @@ mod files;
 mod names;
 mod outcome;
 
-pub use files::{LoadedFiles, better, loaded_as};
+pub use files::{Known, LoadedFiles, better, loaded_as};
 pub use names::{algorithm, uses_algorithm};
 pub use outcome::{succeeded, was_interrupted};
 
@@ -23,7 +23,7 @@ const MAX_LIBRARIES: usize = 16_384;
 const MAX_CALLS: usize = 1 << 19;
 
 /// Bytes that are kept of a path; the kernel allows no longer ones.
-const MAX_PATH: usize = 4_096;
+pub(crate) const MAX_PATH: usize = 4_096;
 
 /// Bytes that are kept of other texts; a real capture has shorter ones.
 pub const MAX_TEXT: usize = 512;

@@ -178,7 +178,8 @@ fn files_of<'a>(
     super::refuse_overwriting(task.output.as_deref(), &names)?;
     let mut faults = FaultLog::default();
     let mut captures = read_captures(&inputs, &mut faults);
-    if task.filter.kinds.contains(&TlsHello::KIND) {
+    // Calls too, for files: what a library was told to load is known by that.
+    if task.filter.kinds.contains(&TlsHello::KIND) || task.filter.shows_files() {
         read_handshakes(&inputs, &mut captures, Wanted::Of(&task.filter));
     }
     let ranges = time_ranges(&inputs, &captures);

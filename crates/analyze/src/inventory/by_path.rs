@@ -2,7 +2,7 @@
 
 use super::uses::{FileUse, LibraryUse};
 use super::{Budget, Gather};
-use crate::api::FileId;
+use crate::api::{FileId, Known, better};
 use crate::capture::Capture;
 use crate::faults::{FaultLog, Problem};
 use crate::filter::{Filter, ResolvedFilter, Selection};
@@ -311,6 +311,31 @@ impl<U: PathUse> PathTable<U> {
     }
 }
 
+impl PathTable<FileUse> {
+    /// Takes in what a process of capture `number` loaded a file as that it had opened before.
+    fn know(&mut self, number: u32, known: &Known) {
+        let key = if self.rows.number(&known.path[..]).is_some() {
+            known.path.to_vec()
+        } else {
+            let rows = self.rows.sorted();
+            let Some((key, _)) = rows.into_iter().find(|(_, row)| row.used.given == known.path) else { return };
+            key.clone()
+        };
+        let Some(at) = self.rows.number(&key[..]) else { return };
+        let Some(row) = self.rows.get_mut(at) else { return };
+        let opened =
+            |program: &usize| self.seen.contains(&(at, *program, number, known.tgid, known.start_ns / TICK_NS));
+        let judged = better(row.used.judged, Some(known.judged));
+        if judged == row.used.judged || !row.programs.keys().any(opened) {
+            return;
+        }
+        row.used.judged = judged;
+        if !std::mem::replace(&mut row.changed, true) {
+            self.changed.push(key);
+        }
+    }
+}
+
 /// Files and libraries of one host.
 #[derive(Debug, Default)]
 struct Host {
@@ -326,6 +351,8 @@ pub struct ByPath {
     programs: Programs,
     tally: Tally,
     budget: Budget,
+    /// How much of what became known by use was taken in, by capture.
+    known: Vec<usize>,
 }
 
 impl ByPath {
@@ -399,6 +426,14 @@ impl LiveSink for ByPath {
         for (counted, origin) in count_live::<PathCounter>(&blocks, captures, filter) {
             if let Some(capture) = captures.get(origin.capture as usize) {
                 self.add(counted, capture, faults);
+            }
+        }
+        self.known.resize(captures.len(), 0);
+        for ((number, capture), seen) in (0u32..).zip(captures).zip(&mut self.known) {
+            let since = capture.loaded.known_since(*seen);
+            *seen += since.len();
+            if let Some(host) = self.hosts.iter_mut().find(|host| host.name == capture.meta.host) {
+                since.iter().for_each(|known| host.files.know(number, known));
             }
         }
         Ok(())

@@ -5,7 +5,7 @@
 
 use super::Budget;
 use super::uses::{CallKey, CallUse, FileUse, HandshakeKey, LibraryUse, Span};
-use crate::api::{self, FileId, state};
+use crate::api::{self, FileId, better, state};
 use crate::capture::Capture;
 use crate::faults::{FaultLog, Problem};
 use crate::filter::{ResolvedFilter, Selection};
@@ -14,6 +14,7 @@ use crate::pipeline::{BlockSource, Count, Match, Origin, Tally};
 use crate::rows::Rows;
 use crate::survey::Facts;
 use crate::timeline::ImageId;
+use crypto_trace_format::catalog::Judged;
 use crypto_trace_format::record::{
     ApiCall, ApiMeaning, Comm, FileOpen, Header, Kind, LibLoad, ProcessExit, ProcessFork, ProcessInfo, RecordError,
     TlsHello,
@@ -79,6 +80,8 @@ pub struct Doings {
     pub files: Rows<Vec<u8>, FileUse>,
     /// By file and path.
     pub libraries: Rows<(FileId, Vec<u8>), LibraryUse>,
+    /// Files that it loaded as what they are, by the path given to the library; of one part of a capture.
+    loaded: Vec<(Box<[u8]>, Judged)>,
     /// Calls.
     pub calls: Rows<CallKey, CallUse>,
     /// Ends of TLS connections.
@@ -162,6 +165,9 @@ impl ProcessCounter {
             }
         }
         if let Some(call) = call {
+            if let Some(judged) = api::loaded_as(&call) {
+                doings.loaded.push((api::short(call.text, api::MAX_PATH).into(), judged));
+            }
             doings.call(&call);
         }
         if let Some(connection) = found.connection.filter(|_| record.kind() == TlsHello::KIND) {
@@ -203,6 +209,17 @@ impl Doings {
         });
     }
 
+    /// Takes in what a file is that was opened before it was loaded: of a stream that becomes known later.
+    fn know(&mut self, path: &[u8], judged: Judged) {
+        let file = match self.files.number(path) {
+            Some(at) => self.files.get_mut(at),
+            None => self.files.values_mut().find(|file| *file.given == *path),
+        };
+        if let Some(file) = file {
+            file.judged = better(file.judged, Some(judged));
+        }
+    }
+
     /// Whether anything happened, beyond that it was there.
     pub fn did_anything(&self) -> bool {
         !self.events.is_empty()
@@ -218,6 +235,7 @@ impl Doings {
             *self.events.entry(kind).or_default() += count;
         }
         merge(&mut self.files, other.files, budget, |path| path.len(), |file, more| file.add(&more));
+        other.loaded.iter().for_each(|(path, judged)| self.know(path, *judged));
         merge(&mut self.libraries, other.libraries, budget, |key| key.1.len(), |library, more| library.add(&more));
         let len = |key: &CallKey| key.function.len() + key.text.len();
         merge(&mut self.calls, other.calls, budget, len, |row, more| row.add(more));

@@ -82,6 +82,8 @@ impl Access {
 pub struct FileUse {
     /// What it holds, by its name or its use.
     pub judged: Option<Judged>,
+    /// The path as it was passed first, where that was another.
+    pub given: Box<[u8]>,
     /// Opens that were seen, well or not.
     pub opens: u64,
     /// Opens by a process that had it open already when the capture looked.
@@ -103,6 +105,7 @@ impl FileUse {
     pub fn new(path: &[u8], given: &[u8], time: WallNs) -> Self {
         Self {
             judged: judge(path).or_else(|| judge(given)),
+            given: given.into(),
             opens: 0,
             already_open: 0,
             granted: Access::default(),

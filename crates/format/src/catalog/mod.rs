@@ -278,7 +278,7 @@ mod tests {
         check("/etc/fstab.bak", None);
         check("/srv/notes.txt~", None);
         check("/usr/share/openssh/sshd_config.md5sum", None);
-        check("/root/.gnupg/pubring.kbx.lock", None);
+        check("/home/ann/.gnupg/pubring.kbx.lock", None);
     }
 
     #[test]
