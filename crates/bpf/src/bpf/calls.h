@@ -20,10 +20,21 @@
 /* What the program on every system call's exit is for: enum ct_part. */
 const volatile __u8 sys_exit_parts = 0;
 
-static __always_inline void open_syscall(struct task_struct *task, struct pt_regs *regs, long ret, enum ct_sys sys,
-					 int compat, __u16 tier)
+/* How a call was seen: its tier, and whether it came by the 32-bit table. */
+#define CT_SEEN(tier, compat) ((__u32)(tier) | (compat ? 1 << 16 : 0))
+#define CT_SEEN_TIER(seen) ((__u16)(seen))
+#define CT_SEEN_COMPAT(seen) ((__u16)((seen) >> 16))
+
+/*
+ * This and seen_mapped() are functions of their own for the stack's sake: all calls under way together may have 512 bytes, and
+ * what else ends here goes deeper.
+ */
+static __noinline void open_syscall(struct pt_regs *regs, long ret, __u32 sys, __u32 seen)
 {
-	struct ct_open o = { .result = ret, .dfd = AT_FDCWD, .call = sys, .tier = tier, .compat = !!compat };
+	struct ct_open o = {
+		.result = ret, .dfd = AT_FDCWD, .call = sys, .tier = CT_SEEN_TIER(seen), .compat = CT_SEEN_COMPAT(seen),
+	};
+	int compat = CT_SEEN_COMPAT(seen);
 	struct open_how how = {};
 	struct ct_args args;
 
@@ -60,7 +71,12 @@ static __always_inline void open_syscall(struct task_struct *task, struct pt_reg
 	default:
 		return;
 	}
-	open_ended(task, &o);
+	open_ended(current_task(), &o);
+}
+
+static __noinline void seen_mapped(__u32 fd, __u64 address, __u64 offset, __u32 seen)
+{
+	mapped(current_task(), fd, address, offset, CT_SEEN_COMPAT(seen), CT_SEEN_TIER(seen));
 }
 
 /*
@@ -85,7 +101,7 @@ static __always_inline int call_ended(struct task_struct *task, struct pt_regs *
 			return 0;
 		if ((unsigned long)ret >= (unsigned long)-MAX_ERRNO || !process_may_be_wanted(GET(task, tgid)))
 			return 0;
-		mapped(task, args.a[4], ret, sys == CT_SYS_MMAP2 ? (__u64)args.a[5] << 12 : args.a[5], !!compat, tier);
+		seen_mapped(args.a[4], ret, sys == CT_SYS_MMAP2 ? (__u64)args.a[5] << 12 : args.a[5], CT_SEEN(tier, compat));
 		return 0;
 	}
 	if (!process_may_be_wanted(GET(task, tgid)))
@@ -100,7 +116,7 @@ static __always_inline int call_ended(struct task_struct *task, struct pt_regs *
 		return 0;
 	}
 	if (parts & CT_PART_FILES)
-		open_syscall(task, regs, ret, sys, compat, tier);
+		open_syscall(regs, ret, sys, CT_SEEN(tier, compat));
 	return 0;
 }
 
