@@ -225,7 +225,7 @@ static __always_inline int file_wanted(struct ct_scratch *s, __u32 slot, struct 
 
 	/* Six or seven letters: `random`, `urandom`. */
 	if (record_kernel_crypto && (name.len | 1) == 7)
-		opened_random(plain(s, file), plain(s, name.name), name.len);
+		count_random(random_device(plain(s, file), plain(s, name.name), name.len), 0, 0);
 	return name_wanted(s, slot, &name) || dir_wanted(s, READ(dentry, d_parent));
 }
 

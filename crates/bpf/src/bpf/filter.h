@@ -33,8 +33,13 @@ static __always_inline int comm_contains(const char *comm)
 	return 0;
 }
 
-static __always_inline int comm_wanted(struct task_struct *task)
+/*
+ * Whether the current thread, or its process, has a wanted name. A global function, as others here are also for the stack's sake:
+ * all calls under way together may have 512 bytes.
+ */
+__noinline int comm_wanted(void)
 {
+	struct task_struct *task = current_task();
 	__u64 comm[2];
 
 	read_comm(comm, task);
@@ -73,10 +78,12 @@ static __noinline long name_step(__u32 at, void *ctx)
 	return 0;
 }
 
-/* Whether the `len` bytes of a file name contain one of the wanted names. A global function: verified once. */
-__noinline int name_contains(__u64 name, __u32 len)
+/* Whether the name of this dentry, a plain number, contains one of the wanted names. A global function: verified once. */
+__noinline int name_contains(__u64 dentry)
 {
-	struct ct_name_part part = { .name = name, .len = len };
+	struct ct_name_part part = {
+		.name = (__u64)READ((struct dentry *)dentry, d_name.name), .len = READ((struct dentry *)dentry, d_name.len),
+	};
 
 #ifndef CT_OLD_KERNEL
 	bpf_loop(CT_COMPONENT_MAX, name_step, &part, 0);
@@ -101,7 +108,6 @@ __noinline int exe_wanted(void)
 	__u64 start_ns = READ(task, group_leader, start_boottime);
 	struct file *exe = READ(task, mm, exe_file);
 	struct ct_image *image;
-	struct qstr name;
 	__u32 tgid = GET(task, tgid);
 
 	image = bpf_map_lookup_elem(&images, &tgid);
@@ -118,9 +124,8 @@ __noinline int exe_wanted(void)
 		count(CT_COUNTER_UNREADABLE);
 		return 0;
 	}
-	name = name_of(READ(exe, f_path.dentry));
-	*(volatile __u64 *)&image->name = (__u64)name.name;
-	image->wanted = name_contains(*(volatile __u64 *)&image->name, name.len);
+	*(volatile __u64 *)&image->name = (__u64)READ(exe, f_path.dentry);
+	image->wanted = name_contains(*(volatile __u64 *)&image->name);
 	image->start_ns = start_ns;
 	image->exe = (__u64)exe;
 	return image->wanted != 0;
@@ -163,7 +168,7 @@ static __always_inline int tree_wanted(struct task_struct *task, __u32 tgid)
 		return 1;
 	if (cfg.filter_tgid && !target)
 		return 0;
-	if (cfg.comm_count && !comm_wanted(task) && !exe_wanted())
+	if (cfg.comm_count && !comm_wanted() && !exe_wanted())
 		return 0;
 	if (cfg.comm_count && cfg.follow_children)
 		add_target(tgid);

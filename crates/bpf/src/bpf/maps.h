@@ -62,7 +62,7 @@ struct {
 struct ct_image {
 	__u64 start_ns;
 	__u64 exe;  /* the file's address */
-	__u64 name; /* its name's */
+	__u64 name; /* its dentry's */
 	__u64 wanted;
 };
 
