@@ -95,7 +95,7 @@ while [ $i -lt 2 ]; do
 	i=$((i + 1))
 	mkdir $i.up $i.work
 	unshare -m sh -c \"mount -t overlay overlay -o lowerdir=$PWD/layer,upperdir=$PWD/$i.up,workdir=$PWD/$i.work $PWD/root
-		[ $i = 1 ] || touch "$PWD/root"/libssl.so.3
+		[ $i = 1 ] || touch root/libssl.so.3
 		LD_LIBRARY_PATH=$PWD/root exec python3 pair.py\" <&3 &
 done
 wait
