@@ -83,7 +83,7 @@ impl LoadedFiles {
 
     /// What a file is that this process opened, when a library of it was told so.
     #[inline]
-    fn of(&self, header: &Header, open: &FileOpen<'_>) -> Option<Judged> {
+    pub fn of(&self, header: &Header, open: &FileOpen<'_>) -> Option<Judged> {
         if self.by_path.is_empty() {
             return None;
         }
@@ -97,7 +97,7 @@ impl LoadedFiles {
     /// What the file of an open holds: as a library was told; or by its path, as events show it; or else by the path as passed.
     #[inline]
     pub fn judged(&self, header: &Header, open: &FileOpen<'_>, by_path: Option<Judged>) -> Option<Judged> {
-        self.of(header, open).or(by_path).or_else(|| judge(open.given))
+        self.of(header, open).or(by_path).or_else(|| if open.given.is_empty() { None } else { judge(open.given) })
     }
 }
 

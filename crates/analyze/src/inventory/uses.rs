@@ -119,7 +119,10 @@ impl FileUse {
     /// Counts one open.
     pub fn count(&mut self, header: &Header, open: &FileOpen<'_>, loaded: &LoadedFiles, time: WallNs) {
         self.span.add(Span::at(time));
-        self.judged = better(self.judged, loaded.judged(header, open, self.judged));
+        // By its path it was judged when it was new; only what a library was told can differ from open to open.
+        if let Some(used) = loaded.of(header, open) {
+            self.judged = better(self.judged, Some(used));
+        }
         let fixed = &open.fixed;
         if is_from_proc(header, fixed.tier) {
             self.already_open += 1

@@ -271,7 +271,10 @@ fn count_open(files: &mut Rows<Vec<u8>, FileUse>, loaded: &LoadedFiles, header: 
     let new = || FileUse { judged: judge(path).or_else(|| judge(open.given)), opens: 0, failures: Vec::new() };
     let Some(file) = files.row(path, new) else { return 0 };
     file.opens += 1;
-    file.judged = better(file.judged, loaded.judged(header, open, file.judged));
+    // By its path it is judged once; only what a library was told can differ from open to open.
+    if let Some(used) = loaded.of(header, open) {
+        file.judged = better(file.judged, Some(used));
+    }
     if open.fixed.result < 0 {
         count_errno(&mut file.failures, open.fixed.result.unsigned_abs(), 1);
     }
