@@ -4,6 +4,7 @@ use super::{MAX_PATH, short, succeeded};
 use crypto_trace_format::catalog::{Confidence, FileType, Judged, JudgedBy, judge};
 use crypto_trace_format::record::{ApiCall, ApiMeaning, FileOpen, Header};
 use foldhash::fast::RandomState;
+use std::cell::RefCell;
 use std::collections::HashMap;
 
 /// Files that are kept; a real capture has some hundreds.
@@ -99,6 +100,30 @@ impl LoadedFiles {
     pub fn judged(&self, header: &Header, open: &FileOpen<'_>, by_path: Option<Judged>) -> Option<Judged> {
         self.of(header, open).or(by_path).or_else(|| if open.given.is_empty() { None } else { judge(open.given) })
     }
+}
+
+/// Paths whose judgement a thread remembers, and how long they may be.
+const MAX_REMEMBERED: usize = 16_384;
+const MAX_REMEMBERED_PATH: usize = 512;
+
+/// What the catalog says of a path. A thread remembers it: counters meet the same paths in every block.
+pub fn judge_path(path: &[u8]) -> Option<Judged> {
+    type Remembered = HashMap<Box<[u8]>, Option<Judged>, RandomState>;
+    thread_local! {
+        static REMEMBERED: RefCell<Remembered> = RefCell::new(Remembered::default());
+    }
+    if path.len() > MAX_REMEMBERED_PATH {
+        return judge(path);
+    }
+    REMEMBERED.with_borrow_mut(|remembered| {
+        if let Some(judged) = remembered.get(path) {
+            return *judged;
+        }
+        if remembered.len() >= MAX_REMEMBERED {
+            remembered.clear();
+        }
+        *remembered.entry(path.into()).or_insert_with(|| judge(path))
+    })
 }
 
 /// Of two judgements of one file the one to be told: what is known by its use, and what must be kept secret.

@@ -1,13 +1,13 @@
 //! What is counted of a file, a library, a call and a handshake: the parts that every report is made of.
 
-use crate::api::{FileId, LoadedFiles, better};
+use crate::api::{FileId, LoadedFiles, better, judge_path};
 use crate::clock::WallNs;
 use crate::handshakes::{Outcome, Role};
 use crate::names::{access, closes_on_exec};
 use crate::registry::{AlertDescription, CipherSuite, Version};
 use crate::summary::count_errno;
 use crate::survey::{Exchange, Facts};
-use crypto_trace_format::catalog::{Confidence, FileType, Judged, JudgedBy, judge};
+use crypto_trace_format::catalog::{Confidence, FileType, Judged, JudgedBy};
 use crypto_trace_format::record::{FileOpen, Header, LibLoad, Tier, flags};
 use std::net::IpAddr;
 
@@ -104,7 +104,7 @@ impl FileUse {
     /// Nothing yet, of this path. `given`: as it was passed, where that made it worth recording.
     pub fn new(path: &[u8], given: &[u8], time: WallNs) -> Self {
         Self {
-            judged: judge(path).or_else(|| judge(given)),
+            judged: judge_path(path).or_else(|| judge_path(given)),
             given: given.into(),
             opens: 0,
             already_open: 0,

@@ -328,7 +328,7 @@ impl EventWriter {
         let (path_escaped, by_path) = cached(&mut self.files, path, out, |json| {
             let mut object = Object { out: json, escaped: 0, redact, scratch };
             object.value("file", path, Redact::Path);
-            (object.escaped, catalog::judge(path))
+            (object.escaped, crate::api::judge_path(path))
         });
         let judged = event.capture.loaded.judged(&event.record.header, open, by_path);
         let noted = if is_interrupted(open.fixed.result.into()) { fields::INTERRUPTED } else { 0 };

@@ -1,7 +1,7 @@
 //! What a few blocks add to the summary: counted by cheap keys, in parallel with other blocks.
 
 use super::histogram::Histogram;
-use crate::api::{self, FileId, LoadedFiles, better, state};
+use crate::api::{self, FileId, LoadedFiles, better, judge_path, state};
 use crate::capture::Capture;
 use crate::clock::WallNs;
 use crate::faults::Problem;
@@ -10,7 +10,7 @@ use crate::names::is_interrupted;
 use crate::pipeline::{BlockSource, Count, Match, Origin, Tally};
 use crate::rows::Rows;
 use crate::timeline::ImageId;
-use crypto_trace_format::catalog::{Confidence, FileType, Judged, judge};
+use crypto_trace_format::catalog::{Confidence, FileType, Judged};
 use crypto_trace_format::record::{ApiCall, ApiMeaning, Comm, FileOpen, Header, Kind, LibLoad, RecordError, flags};
 use foldhash::fast::RandomState;
 use std::collections::HashSet;
@@ -268,7 +268,8 @@ impl Counter {
 #[inline]
 fn count_open(files: &mut Rows<Vec<u8>, FileUse>, loaded: &LoadedFiles, header: &Header, open: &FileOpen<'_>) -> u32 {
     let path = &*open.full_path();
-    let new = || FileUse { judged: judge(path).or_else(|| judge(open.given)), opens: 0, failures: Vec::new() };
+    let new =
+        || FileUse { judged: judge_path(path).or_else(|| judge_path(open.given)), opens: 0, failures: Vec::new() };
     let Some(file) = files.row(path, new) else { return 0 };
     file.opens += 1;
     // By its path it is judged once; only what a library was told can differ from open to open.
