@@ -12,7 +12,7 @@ use crate::handshakes::Connection;
 use crate::names::is_interrupted;
 use crate::timeline::{Identity, ImageId};
 use crate::timestamp::TimestampWriter;
-use crypto_trace_format::catalog::{self, Judged};
+use crypto_trace_format::catalog::Judged;
 use crypto_trace_format::record::{
     ApiCall, Clock, Comm, FileOpen, Inventory, LibLoad, LibraryInfo, Loss, ProbeStatus, ProcessExec, ProcessExit,
     ProcessFork, ProcessInfo, Record, RecordError, SelfStats, TlsHello, flags,
