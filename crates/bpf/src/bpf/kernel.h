@@ -419,6 +419,7 @@ struct pt_regs {
 		struct user_pt_regs user_regs;
 		struct {
 			__u64 regs[31];
+			__u64 sp;
 		};
 	};
 	__u64 orig_x0;

@@ -186,11 +186,6 @@ static __always_inline __s64 return_value(struct pt_regs *regs)
 }
 
 /* Where a function returns to that has moved the stack pointer down by `stack` bytes since its entry; 0: not known. */
-static __always_inline __u64 stack_pointer(struct pt_regs *regs)
-{
-	return BPF_CORE_READ(regs, sp);
-}
-
 static __always_inline __u64 call_site(struct pt_regs *regs, __u64 stack)
 {
 	__u64 site = 0;
@@ -305,16 +300,16 @@ static __always_inline __s64 return_value(struct pt_regs *regs)
 	return (__s64)regs->regs[0];
 }
 
-static __always_inline __u64 stack_pointer(struct pt_regs *regs)
-{
-	return BPF_CORE_READ(regs, sp);
-}
-
 static __always_inline __u64 call_site(struct pt_regs *regs, __u64 stack)
 {
 	return BPF_CORE_READ(regs, regs[30]);
 }
 
 #endif
+
+static __always_inline __u64 stack_pointer(struct pt_regs *regs)
+{
+	return BPF_CORE_READ(regs, sp);
+}
 
 #endif
