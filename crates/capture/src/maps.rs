@@ -84,10 +84,11 @@ pub fn from_here(tgid: u32, path: &[u8]) -> PathBuf {
 
 /// The name in a path that /proc tells of the file with this inode number, and whether it is that file's no more. What is really
 /// named so, and is there, keeps its name.
-pub fn name(tgid: u32, path: &[u8], ino: Option<u64>) -> (&[u8], bool) {
+/// The inode number is only asked for where the name leaves a doubt.
+pub fn name(tgid: u32, path: &[u8], ino: impl FnOnce() -> Option<u64>) -> (&[u8], bool) {
     let Some(name) = path.strip_suffix(DELETED) else { return (path, false) };
     let there = std::fs::symlink_metadata(from_here(tgid, path)).ok().map(|file| file.ino());
-    if there.is_some() && there == ino { (path, false) } else { (name, true) }
+    if there.is_some() && there == ino() { (path, false) } else { (name, true) }
 }
 
 #[cfg(test)]
@@ -146,14 +147,14 @@ mod tests {
         std::fs::write(&file, "").expect("a file");
         let path = file.as_os_str().as_bytes();
         let ino = std::fs::metadata(&file).expect("is there").ino();
-        assert_eq!(name(me, path, Some(ino)), (path, false));
+        assert_eq!(name(me, path, || Some(ino)), (path, false));
         // Another one that is deleted, beside one that is named as /proc names it.
         let without = path.strip_suffix(DELETED).expect("ends so");
-        assert_eq!(name(me, path, Some(ino + 1)), (without, true));
+        assert_eq!(name(me, path, || Some(ino + 1)), (without, true));
         std::fs::remove_dir_all(&directory).expect("is ours");
         // Named so and deleted: one is the kernel's.
-        assert_eq!(name(me, path, Some(ino)), (without, true));
-        assert_eq!(name(me, &[path, DELETED].concat(), Some(ino)), (path, true));
-        assert_eq!(name(me, b"/a.pem", None), (&b"/a.pem"[..], false));
+        assert_eq!(name(me, path, || Some(ino)), (without, true));
+        assert_eq!(name(me, &[path, DELETED].concat(), || Some(ino)), (path, true));
+        assert_eq!(name(me, b"/a.pem", || None), (&b"/a.pem"[..], false));
     }
 }

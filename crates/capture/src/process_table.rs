@@ -324,7 +324,7 @@ fn executable(process: &Process) -> (Vec<u8>, bool) {
 fn named(process: &Process, path: &[u8], link: &str) -> (Vec<u8>, bool) {
     let tgid = process.pid.unsigned_abs();
     let ino = || std::fs::metadata(format!("/proc/{tgid}/{link}")).ok().map(|file| file.ino());
-    let (name, unlinked) = maps::name(tgid, path, ino());
+    let (name, unlinked) = maps::name(tgid, path, ino);
     (name.to_vec(), unlinked)
 }
 
@@ -367,7 +367,7 @@ impl TableFilter {
             if !ends(map.path) && !map.path.strip_suffix(b" (deleted)").is_some_and(ends) {
                 continue;
             }
-            let (path, unlinked) = maps::name(header.tgid, map.path, Some(map.ino));
+            let (path, unlinked) = maps::name(header.tgid, map.path, || Some(map.ino));
             if !ends(path) {
                 continue;
             }
@@ -394,11 +394,9 @@ impl TableFilter {
             let Ok(descriptor) = descriptor else { continue };
             let FDTarget::Path(path) = &descriptor.target else { continue };
             let path = path.as_os_str().as_bytes();
-            let ino = || std::fs::metadata(format!("/proc/{}/fd/{}", process.pid, descriptor.fd)).ok();
-            let (path, unlinked) = match path.ends_with(b" (deleted)") {
-                true => maps::name(header.tgid, path, ino().map(|file| file.ino())),
-                false => (path, false),
-            };
+            let link = format!("/proc/{}/fd/{}", process.pid, descriptor.fd);
+            let ino = || std::fs::metadata(link).ok().map(|file| file.ino());
+            let (path, unlinked) = maps::name(header.tgid, path, ino);
             let unlinked = if unlinked { flags::UNLINKED } else { 0 };
             let is_known = self.by_globs || catalog::file_type(path).is_some();
             let open = FileOpen { path, ..FileOpen::default() };

@@ -188,7 +188,7 @@ impl Finder {
                 any |= is_library;
                 continue;
             }
-            let (path, _) = maps::name(header.tgid, map.path, Some(map.ino));
+            let (path, _) = maps::name(header.tgid, map.path, || Some(map.ino));
             let Ok(file) = open_mapped(header.tgid, path, id, Some(&map)) else { continue };
             let (is_library, found) = self.read(header, path.to_vec(), file, id);
             any |= is_library;
