@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
-use crypto_trace_format::record::{ApiLevel, ApiMeaning, FieldLayout, Header, KINDS, flags};
+use crypto_trace_format::record::{ApiLevel, ApiMeaning, ChangeCall, FieldLayout, Header, KINDS, flags};
 use libbpf_cargo::SkeletonBuilder;
 
 const SOURCE: &str = "src/bpf/crypto_trace.bpf.c";
@@ -97,6 +97,11 @@ fn abi_check() -> String {
         ("CT_F_COMPAT", flags::COMPAT),
         ("CT_F_MATCHED_GIVEN", flags::MATCHED_GIVEN),
         ("CT_F_DETACHED", flags::DETACHED),
+        ("CT_F_OTHER_NAMESPACE", flags::OTHER_NAMESPACE),
+        ("CT_CHANGE_RENAME", ChangeCall::RENAME.0),
+        ("CT_CHANGE_SYMLINK", ChangeCall::SYMLINK.0),
+        ("CT_CHANGE_SYMLINKAT", ChangeCall::SYMLINKAT.0),
+        ("CT_CHANGE_FCHOWNAT", ChangeCall::FCHOWNAT.0),
         ("CT_LEVEL_KERNEL", ApiLevel::KERNEL.0),
         ("CT_KERNEL_ALGORITHM", ApiMeaning::KERNEL_ALGORITHM.0),
         ("CT_KERNEL_TLS", ApiMeaning::KERNEL_TLS.0),

@@ -326,11 +326,11 @@ struct FilterArgs {
     #[arg(short, long = "library", value_name = "NAME", action = ArgAction::Append, value_parser = not_empty)]
     libraries: Vec<String>,
 
-    /// Event types [default: process_exec,process_exit,file_open,lib_load,tls_handshake,api_call,loss]
+    /// Event types [default: process_exec,process_exit,file_open,file_change,lib_load,tls_handshake,api_call,loss]
     #[arg(long = "type", value_name = "TYPE,…", action = ArgAction::Append, value_delimiter = ',', value_parser = kind)]
     kinds: Vec<Kind>,
 
-    /// What succeeded, or what failed: opens and library calls by their result, exits by their status, TLS handshakes by an alert
+    /// What succeeded, or what failed: opens, changes and library calls by their result, exits by their status, TLS handshakes by an alert
     #[arg(long, value_enum, value_name = "RESULT")]
     result: Option<Outcome>,
 }

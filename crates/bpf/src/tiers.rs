@@ -19,6 +19,7 @@ use crate::trial::{counts_missed_returns, fentry_is_refused, has_kprobes};
 const PART_FILES: u8 = 1;
 const PART_LIBS: u8 = 2;
 const PART_CRYPTO: u8 = 4;
+const PART_CHANGES: u8 = 8;
 
 /// The program of the system call tier.
 const SYS_EXIT: &str = "tp_btf:sys_exit";
@@ -50,16 +51,18 @@ enum Part {
     Files,
     Libraries,
     Crypto,
+    Changes,
 }
 
 impl Part {
-    const ALL: [Self; 3] = [Self::Files, Self::Libraries, Self::Crypto];
+    const ALL: [Self; 4] = [Self::Files, Self::Libraries, Self::Crypto, Self::Changes];
 
     fn bit(self) -> u8 {
         match self {
             Self::Files => PART_FILES,
             Self::Libraries => PART_LIBS,
             Self::Crypto => PART_CRYPTO,
+            Self::Changes => PART_CHANGES,
         }
     }
 
@@ -68,6 +71,7 @@ impl Part {
             Self::Files => "file_open",
             Self::Libraries => "lib_load",
             Self::Crypto => "kernel_crypto",
+            Self::Changes => "file_change",
         }
     }
 }
@@ -76,80 +80,173 @@ impl Part {
 struct Function {
     part: Part,
     name: &'static str,
+    /// Its fexit program; `None`: only for 32-bit programs, by kretprobes in both tiers.
+    program: Option<&'static str>,
     /// Names of both tiers' targets, for people.
     fexit: &'static str,
     kretprobe: &'static str,
     /// Kernels may be built without it; then there is nothing to see.
     optional: bool,
-    /// Only for 32-bit programs: kretprobes in both tiers.
-    compat: bool,
 }
 
 macro_rules! function {
-    ($part:ident, $name:expr, $optional:expr, $compat:expr) => {
+    ($part:ident, $name:expr, $program:expr, $optional:expr) => {
         Function {
             part: Part::$part,
             name: $name,
+            program: $program,
             fexit: concat!("fexit:", $name),
             kretprobe: concat!("kretprobe:", $name),
             optional: $optional,
-            compat: $compat,
         }
     };
 }
 
 #[cfg(target_arch = "x86_64")]
 macro_rules! native {
-    ($call:literal) => {
-        function!(Crypto, concat!("__x64_sys_", $call), true, false)
-    };
-}
-#[cfg(target_arch = "x86_64")]
-macro_rules! compat {
-    ($call:literal) => {
-        function!(Crypto, concat!("__ia32_", $call), true, true)
+    ($part:ident, $call:ident, $optional:expr) => {
+        function!($part, concat!("__x64_sys_", stringify!($call)), Some(concat!(stringify!($call), "_fexit")), $optional)
     };
 }
 #[cfg(target_arch = "aarch64")]
 macro_rules! native {
-    ($call:literal) => {
-        function!(Crypto, concat!("__arm64_sys_", $call), true, false)
+    ($part:ident, $call:ident, $optional:expr) => {
+        function!($part, concat!("__arm64_sys_", stringify!($call)), Some(concat!(stringify!($call), "_fexit")), $optional)
+    };
+}
+
+/// Of the table for 32-bit programs; on arm64 most of that are the functions of the other.
+#[cfg(target_arch = "x86_64")]
+macro_rules! compat {
+    ($part:ident, $call:ident) => {
+        function!($part, concat!("__ia32_", stringify!($call)), None, true)
     };
 }
 #[cfg(target_arch = "aarch64")]
 macro_rules! compat {
-    ($call:literal) => {
-        function!(Crypto, concat!("__arm64_", $call), true, true)
+    ($part:ident, $call:ident) => {
+        function!($part, concat!("__arm64_", stringify!($call)), None, true)
     };
 }
 
 /// What calls.h and syscall.h know. The names of system calls are those of `SYSCALL_DEFINE` and its `COMPAT_` form
 /// (arch/x86/include/asm/syscall_wrapper.h).
 const FUNCTIONS: &[Function] = &[
-    function!(Files, "do_sys_openat2", false, false),
-    function!(Files, "do_handle_open", true, false),
-    function!(Libraries, "ksys_mmap_pgoff", false, false),
-    native!("socket"),
-    native!("bind"),
-    native!("setsockopt"),
-    native!("add_key"),
-    native!("request_key"),
-    native!("keyctl"),
-    native!("getrandom"),
-    compat!("sys_socket"),
-    compat!("sys_bind"),
-    compat!("sys_setsockopt"),
-    compat!("sys_add_key"),
-    compat!("sys_request_key"),
-    compat!("compat_sys_keyctl"),
-    compat!("sys_getrandom"),
-    compat!("compat_sys_socketcall"),
+    function!(Files, "do_sys_openat2", Some("open_fexit"), false),
+    function!(Files, "do_handle_open", Some("handle_fexit"), true),
+    function!(Libraries, "ksys_mmap_pgoff", Some("mmap_fexit"), false),
+    native!(Crypto, socket, true),
+    native!(Crypto, bind, true),
+    native!(Crypto, setsockopt, true),
+    native!(Crypto, add_key, true),
+    native!(Crypto, request_key, true),
+    native!(Crypto, keyctl, true),
+    native!(Crypto, getrandom, true),
+    compat!(Crypto, compat_sys_keyctl),
+    native!(Changes, renameat, false),
+    native!(Changes, renameat2, false),
+    native!(Changes, linkat, false),
+    native!(Changes, symlinkat, false),
+    native!(Changes, unlinkat, false),
+    native!(Changes, fchmod, false),
+    native!(Changes, fchmodat, false),
+    // Since Linux 6.6.
+    native!(Changes, fchmodat2, true),
+    native!(Changes, fchown, false),
+    native!(Changes, fchownat, false),
+    #[cfg(target_arch = "x86_64")]
+    native!(Changes, rename, false),
+    #[cfg(target_arch = "x86_64")]
+    native!(Changes, link, false),
+    #[cfg(target_arch = "x86_64")]
+    native!(Changes, symlink, false),
+    #[cfg(target_arch = "x86_64")]
+    native!(Changes, unlink, false),
+    #[cfg(target_arch = "x86_64")]
+    native!(Changes, rmdir, false),
+    #[cfg(target_arch = "x86_64")]
+    native!(Changes, chmod, false),
+    #[cfg(target_arch = "x86_64")]
+    native!(Changes, chown, false),
+    #[cfg(target_arch = "x86_64")]
+    native!(Changes, lchown, false),
+    #[cfg(target_arch = "x86_64")]
+    compat!(Crypto, sys_socket),
+    #[cfg(target_arch = "x86_64")]
+    compat!(Crypto, sys_bind),
+    #[cfg(target_arch = "x86_64")]
+    compat!(Crypto, sys_setsockopt),
+    #[cfg(target_arch = "x86_64")]
+    compat!(Crypto, sys_add_key),
+    #[cfg(target_arch = "x86_64")]
+    compat!(Crypto, sys_request_key),
+    #[cfg(target_arch = "x86_64")]
+    compat!(Crypto, sys_getrandom),
+    #[cfg(target_arch = "x86_64")]
+    compat!(Crypto, compat_sys_socketcall),
+    #[cfg(target_arch = "x86_64")]
+    compat!(Changes, sys_rename),
+    #[cfg(target_arch = "x86_64")]
+    compat!(Changes, sys_renameat),
+    #[cfg(target_arch = "x86_64")]
+    compat!(Changes, sys_renameat2),
+    #[cfg(target_arch = "x86_64")]
+    compat!(Changes, sys_link),
+    #[cfg(target_arch = "x86_64")]
+    compat!(Changes, sys_linkat),
+    #[cfg(target_arch = "x86_64")]
+    compat!(Changes, sys_symlink),
+    #[cfg(target_arch = "x86_64")]
+    compat!(Changes, sys_symlinkat),
+    #[cfg(target_arch = "x86_64")]
+    compat!(Changes, sys_unlink),
+    #[cfg(target_arch = "x86_64")]
+    compat!(Changes, sys_unlinkat),
+    #[cfg(target_arch = "x86_64")]
+    compat!(Changes, sys_rmdir),
+    #[cfg(target_arch = "x86_64")]
+    compat!(Changes, sys_chmod),
+    #[cfg(target_arch = "x86_64")]
+    compat!(Changes, sys_fchmod),
+    #[cfg(target_arch = "x86_64")]
+    compat!(Changes, sys_fchmodat),
+    #[cfg(target_arch = "x86_64")]
+    compat!(Changes, sys_fchmodat2),
+    #[cfg(target_arch = "x86_64")]
+    compat!(Changes, sys_chown),
+    #[cfg(target_arch = "x86_64")]
+    compat!(Changes, sys_lchown),
+    #[cfg(target_arch = "x86_64")]
+    compat!(Changes, sys_fchown),
+    #[cfg(target_arch = "x86_64")]
+    compat!(Changes, sys_fchownat),
+    #[cfg(target_arch = "x86_64")]
+    compat!(Changes, sys_chown16),
+    #[cfg(target_arch = "x86_64")]
+    compat!(Changes, sys_lchown16),
+    #[cfg(target_arch = "x86_64")]
+    compat!(Changes, sys_fchown16),
 ];
+
+/// The fexit programs with their names, `[&mut]` or `[&]`.
+macro_rules! fexit_programs {
+    ($progs:ident, $borrow:tt) => {
+        fexit_programs!(@ $progs, $borrow,
+            open_fexit handle_fexit mmap_fexit socket_fexit bind_fexit setsockopt_fexit add_key_fexit request_key_fexit
+            keyctl_fexit getrandom_fexit rename_fexit renameat_fexit renameat2_fexit link_fexit linkat_fexit symlink_fexit
+            symlinkat_fexit unlink_fexit unlinkat_fexit rmdir_fexit chmod_fexit fchmod_fexit fchmodat_fexit fchmodat2_fexit
+            chown_fexit lchown_fexit fchown_fexit fchownat_fexit)
+    };
+    (@ $progs:ident, $borrow:tt, $($name:ident)*) => {
+        [$((stringify!($name), fexit_programs!(# $borrow $progs.$name))),*]
+    };
+    (# [$($borrow:tt)+] $program:expr) => { $($borrow)+ $program };
+}
 
 /// A tier for each part that is wanted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Plan {
-    tiers: [Option<Tier>; 3],
+    tiers: [Option<Tier>; 4],
     /// Functions that this kernel's BTF does not have.
     missing: Vec<&'static str>,
     choice: TierChoice,
@@ -182,6 +279,7 @@ impl Plan {
             selection.files != FileSelection::None || selection.kernel_crypto,
             selection.libraries != LibrarySelection::None,
             selection.kernel_crypto,
+            selection.files != FileSelection::None,
         ];
         let tiers = wanted.map(|wanted| wanted.then_some(first));
         Ok(Self { tiers, missing: Vec::new(), choice: selection.tier, kprobes, accountable })
@@ -243,7 +341,12 @@ impl Plan {
 
     /// Whether any program is to be loaded for kprobes.
     pub fn needs_kprobes(&self) -> bool {
-        self.kprobes && (self.uses(Tier::KPROBE) || self.tier(Part::Crypto) == Some(Tier::FENTRY))
+        self.kprobes && (self.uses(Tier::KPROBE) || self.compat_by_kprobes())
+    }
+
+    /// Whether 32-bit programs are seen by kprobes, where the rest is done by fexit.
+    fn compat_by_kprobes(&self) -> bool {
+        [Part::Crypto, Part::Changes].into_iter().any(|part| self.tier(part) == Some(Tier::FENTRY))
     }
 
     /// Says which programs are to be loaded.
@@ -252,36 +355,26 @@ impl Plan {
         progs.sys_exit.set_autoload(self.sys_exit_parts() != 0);
         let files = self.tier(Part::Files);
         progs.open_kretprobe.set_autoload(files == Some(Tier::KPROBE) && self.kprobes);
-        let others = [self.tier(Part::Libraries), self.tier(Part::Crypto)];
-        // Also for 32-bit programs, where the rest is done by fexit.
-        let needs_kretprobe = others.contains(&Some(Tier::KPROBE)) || others[1] == Some(Tier::FENTRY);
-        progs.call_kretprobe.set_autoload(needs_kretprobe && self.kprobes);
-        let fexits = [
-            (&mut progs.open_fexit, Part::Files, 0),
-            (&mut progs.handle_fexit, Part::Files, 1),
-            (&mut progs.mmap_fexit, Part::Libraries, 2),
-            (&mut progs.socket_fexit, Part::Crypto, 3),
-            (&mut progs.bind_fexit, Part::Crypto, 4),
-            (&mut progs.setsockopt_fexit, Part::Crypto, 5),
-            (&mut progs.add_key_fexit, Part::Crypto, 6),
-            (&mut progs.request_key_fexit, Part::Crypto, 7),
-            (&mut progs.keyctl_fexit, Part::Crypto, 8),
-            (&mut progs.getrandom_fexit, Part::Crypto, 9),
-        ];
-        for (program, part, function) in fexits {
-            let there = FUNCTIONS.get(function).is_some_and(|function| !self.missing.contains(&function.name));
-            program.set_autoload(self.tier(part) == Some(Tier::FENTRY) && there);
+        let others = [Part::Libraries, Part::Crypto, Part::Changes];
+        let needs_kretprobe = others.into_iter().any(|part| self.tier(part) == Some(Tier::KPROBE));
+        progs.call_kretprobe.set_autoload((needs_kretprobe || self.compat_by_kprobes()) && self.kprobes);
+        for (name, program) in fexit_programs!(progs, [&mut]) {
+            let function = FUNCTIONS.iter().find(|function| function.program == Some(name));
+            let wanted = |function: &Function| {
+                self.tier(function.part) == Some(Tier::FENTRY) && !self.missing.contains(&function.name)
+            };
+            program.set_autoload(function.is_some_and(wanted));
         }
     }
 
     /// Attaches what was loaded.
     pub fn attach(&self, skel: &CryptoTraceSkel<'_>, links: &mut Vec<Link>) -> Vec<ProbeReport> {
         let mut reports = Vec::new();
-        for (i, function) in FUNCTIONS.iter().enumerate() {
+        for function in FUNCTIONS {
             match self.tier(function.part) {
-                Some(Tier::FENTRY) if !function.compat => {
+                Some(Tier::FENTRY) if function.program.is_some() => {
                     let (probe, target) = (function.part.probe(), function.fexit);
-                    reports.push(match fexit(skel, i) {
+                    reports.push(match fexit(skel, function) {
                         Some(program) if !self.missing.contains(&function.name) => {
                             report(probe, Tier::FENTRY, target, program.attach(), links)
                         }
@@ -304,8 +397,9 @@ impl Plan {
                 _ => Some("file_open, lib_load"),
             };
             let crypto = (parts & PART_CRYPTO != 0).then_some("kernel_crypto");
+            let changes = (parts & PART_CHANGES != 0).then_some("file_change");
             reports
-                .extend([probe, crypto].into_iter().flatten().map(|probe| ProbeReport { probe, ..attached.clone() }));
+                .extend([probe, changes, crypto].into_iter().flatten().map(|probe| ProbeReport { probe, ..attached.clone() }));
         }
         reports
     }
@@ -315,26 +409,15 @@ impl Plan {
 pub(crate) fn loaded<'a>(skel: &'a CryptoTraceSkel<'_>) -> impl Iterator<Item = BorrowedFd<'a>> {
     let progs = &skel.progs;
     let others = [&progs.sys_exit, &progs.open_kretprobe, &progs.call_kretprobe];
-    let fexits = (0..FUNCTIONS.len()).filter_map(|i| fexit(skel, i));
+    let fexits = FUNCTIONS.iter().filter_map(|function| fexit(skel, function));
     others.into_iter().chain(fexits).filter(|program| program.autoload()).map(|program| program.as_fd())
 }
 
 /// The fexit program of a row of [`FUNCTIONS`].
-fn fexit<'a, 'o>(skel: &'a CryptoTraceSkel<'o>, function: usize) -> Option<&'a ProgramMut<'o>> {
+fn fexit<'a, 'o>(skel: &'a CryptoTraceSkel<'o>, function: &Function) -> Option<&'a ProgramMut<'o>> {
     let progs = &skel.progs;
-    let programs = [
-        &progs.open_fexit,
-        &progs.handle_fexit,
-        &progs.mmap_fexit,
-        &progs.socket_fexit,
-        &progs.bind_fexit,
-        &progs.setsockopt_fexit,
-        &progs.add_key_fexit,
-        &progs.request_key_fexit,
-        &progs.keyctl_fexit,
-        &progs.getrandom_fexit,
-    ];
-    programs.get(function).copied()
+    let programs = fexit_programs!(progs, [&]);
+    programs.into_iter().find(|(name, _)| function.program == Some(*name)).map(|(_, program)| program)
 }
 
 fn kretprobe(skel: &CryptoTraceSkel<'_>, function: &Function, kprobes: bool, links: &mut Vec<Link>) -> ProbeReport {
@@ -367,6 +450,6 @@ fn lower(tier: Tier, kprobes: bool) -> Tier {
 fn missing_functions() -> Vec<&'static str> {
     // Unreadable: then it is not for this that loading failed.
     let Ok(btf) = Btf::from_vmlinux() else { return Vec::new() };
-    let functions = FUNCTIONS.iter().filter(|function| !function.compat);
+    let functions = FUNCTIONS.iter().filter(|function| function.program.is_some());
     functions.map(|function| function.name).filter(|name| btf.type_by_name::<Func<'_>>(name).is_none()).collect()
 }

@@ -1,7 +1,7 @@
 //! The part of the selection that the kernel cannot decide: general globs, and library names.
 
 use crypto_trace_format::catalog::file_name;
-use crypto_trace_format::record::{FileOpen, LibLoad, Record};
+use crypto_trace_format::record::{FileChange, FileOpen, LibLoad, Record};
 use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;
@@ -46,6 +46,7 @@ impl RecordFilter {
     pub fn keeps(&self, record: &Record<'_>) -> bool {
         match record.kind() {
             FileOpen::KIND => FileOpen::decode(record).map_or(true, |open| self.keeps_open(&open)),
+            FileChange::KIND => FileChange::decode(record).map_or(true, |change| self.keeps_change(&change)),
             LibLoad::KIND => LibLoad::decode(record).map_or(true, |library| self.keeps_library(library.path)),
             _ => true,
         }
@@ -58,6 +59,16 @@ impl RecordFilter {
         }
         // A failed relative open is judged by the path it would have had.
         self.matches(&open.full_path()) || (!open.given.is_empty() && self.matches(open.given))
+    }
+
+    /// Whether to keep a change: by the name that the file had, by that which it got, or by what a link points to.
+    pub fn keeps_change(&self, change: &FileChange<'_>) -> bool {
+        if self.by_name.is_none() && self.by_path.is_none() {
+            return true;
+        }
+        self.matches(&change.full_path())
+            || change.full_new().is_some_and(|new| self.matches(&new))
+            || change.link_target().is_some_and(|target| self.matches(target))
     }
 
     fn matches(&self, path: &[u8]) -> bool {

@@ -10,7 +10,7 @@ use crate::progress;
 use crate::text::grouped;
 use anyhow::{Result, bail};
 use crypto_trace_format::record::{
-    ApiCall, Clock, FileOpen, Inventory, Kind, LibLoad, LibraryInfo, Loss, ProbeStatus, ProcessExec, ProcessExit,
+    ApiCall, Clock, FileChange, FileOpen, Inventory, Kind, LibLoad, LibraryInfo, Loss, ProbeStatus, ProcessExec, ProcessExit,
     ProcessFork, ProcessInfo, Record, RecordError, Records, SelfStats, TlsHello,
 };
 use crypto_trace_format::segment::{BlockBuffer, BlockEntry, BlockType};
@@ -149,6 +149,7 @@ fn check_body(record: &Record<'_>) -> Result<(), RecordError> {
         ProcessExit::KIND => ProcessExit::decode(record).map(drop),
         ProcessInfo::KIND => ProcessInfo::decode(record).map(drop),
         FileOpen::KIND => FileOpen::decode(record).map(drop),
+        FileChange::KIND => FileChange::decode(record).map(drop),
         LibLoad::KIND => LibLoad::decode(record).map(drop),
         TlsHello::KIND => TlsHello::decode(record).map(drop),
         Loss::KIND => Loss::decode(record).map(drop),

@@ -18,14 +18,23 @@ use crate::time_spec::TimeSpec;
 use crate::timeline::ImageId;
 use crypto_trace_format::catalog::{self, file_name};
 use crypto_trace_format::record::{
-    ApiCall, ApiMeaning, FileOpen, Kind, LibLoad, Loss, ProcessExec, ProcessExit, Record, RecordError, TlsHello, flags,
+    ApiCall, ApiMeaning, FileChange, FileOpen, Kind, LibLoad, Loss, ProcessExec, ProcessExit, Record, RecordError, TlsHello, flags,
 };
 use crypto_trace_format::segment::BlockHeader;
 use memchr::memmem::find;
 
 /// Kinds shown when none are asked for.
 pub const DEFAULT_KINDS: &[Kind] =
-    &[ProcessExec::KIND, ProcessExit::KIND, FileOpen::KIND, LibLoad::KIND, TlsHello::KIND, ApiCall::KIND, Loss::KIND];
+    &[
+        ProcessExec::KIND,
+        ProcessExit::KIND,
+        FileOpen::KIND,
+        FileChange::KIND,
+        LibLoad::KIND,
+        TlsHello::KIND,
+        ApiCall::KIND,
+        Loss::KIND,
+    ];
 
 /// Whether an operation succeeded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -183,14 +192,15 @@ impl<'a> ResolvedFilter<'a> {
         Ok(match record.kind() {
             FileOpen::KIND => {
                 let open = FileOpen::decode(record)?;
-                let outcome = match open.fixed.result {
-                    result if is_interrupted(result.into()) => None,
-                    ..0 => Some(Outcome::Failed),
-                    _ => Some(Outcome::Ok),
-                };
                 no_libraries
-                    && filter.outcome.is_none_or(|wanted| Some(wanted) == outcome)
+                    && filter.outcome.is_none_or(|wanted| Some(wanted) == outcome_of(open.fixed.result))
                     && filter.files.as_ref().is_none_or(|globs| open_matches(globs, &open, record.header.flags))
+            }
+            FileChange::KIND => {
+                let change = FileChange::decode(record)?;
+                no_libraries
+                    && filter.outcome.is_none_or(|wanted| Some(wanted) == outcome_of(change.fixed.result))
+                    && filter.files.as_ref().is_none_or(|globs| change_matches(globs, &change))
             }
             LibLoad::KIND => {
                 let load = LibLoad::decode(record)?;
@@ -222,6 +232,20 @@ impl<'a> ResolvedFilter<'a> {
 /// A file matches by its path as it is shown, and by the name it was opened by when only that made it worth recording.
 fn open_matches(globs: &Globs, open: &FileOpen<'_>, record_flags: u16) -> bool {
     globs.matches(&open.full_path()) || (record_flags & flags::MATCHED_GIVEN != 0 && globs.matches(open.given))
+}
+
+/// A change matches by the name that the file had and by that which it got.
+fn change_matches(globs: &Globs, change: &FileChange<'_>) -> bool {
+    globs.matches(&change.full_path()) || change.full_new().is_some_and(|new| globs.matches(&new))
+}
+
+/// What became of a system call; `None`: nothing yet, the kernel is to do it again.
+fn outcome_of(result: i32) -> Option<Outcome> {
+    match result {
+        result if is_interrupted(result.into()) => None,
+        ..0 => Some(Outcome::Failed),
+        _ => Some(Outcome::Ok),
+    }
 }
 
 fn library_matches(wanted: &[String], path: &[u8]) -> bool {

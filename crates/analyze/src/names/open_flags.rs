@@ -66,7 +66,10 @@ impl OpenFlags {
     }
 
     /// Appends `O_RDONLY|O_CLOEXEC`; bits without a name follow as one hexadecimal number.
-    pub fn write(self, flags: u32, out: &mut Vec<u8>) {
+    pub fn write(self, flags: u64, out: &mut Vec<u8>) {
+        // Those of openat2(2) have 64 bits, of which the upper half has no names so far.
+        let unnamed = flags & !u64::from(u32::MAX);
+        let flags = u32::try_from(flags ^ unnamed).unwrap_or_default();
         out.extend_from_slice(match flags & O_ACCMODE {
             0 => b"O_RDONLY",
             1 => b"O_WRONLY",
@@ -74,7 +77,7 @@ impl OpenFlags {
             _ => b"O_ACCMODE",
         });
         let mut rest = flags & !O_ACCMODE;
-        if rest == 0 {
+        if rest == 0 && unnamed == 0 {
             return;
         }
         let mut take = |rest: &mut u32, bits: u32, name: &str| {
@@ -91,6 +94,7 @@ impl OpenFlags {
         for (bits, name) in COMMON.iter().chain(self.varying) {
             take(&mut rest, *bits, name);
         }
+        let rest = u64::from(rest) | unnamed;
         if rest != 0 {
             out.extend_from_slice(format!("|{rest:#x}").as_bytes());
         }
@@ -112,7 +116,7 @@ mod tests {
 
     #[test]
     fn flags_are_named_and_unknown_bits_kept() {
-        let check = |arch: &str, flags: u32, expected: &str| {
+        let check = |arch: &str, flags: u64, expected: &str| {
             let mut out = Vec::new();
             OpenFlags::of_arch(arch).write(flags, &mut out);
             assert_eq!(String::from_utf8_lossy(&out), expected);
@@ -128,5 +132,7 @@ mod tests {
         check("aarch64", 0o20040001, "O_WRONLY|O_TMPFILE");
         check("x86_64", 0x8000_0003, "O_ACCMODE|0x80000000");
         check("x86_64", 0o4000000, "O_RDONLY|0x100000");
+        check("x86_64", 0x2_0000_0000, "O_RDONLY|0x200000000");
+        check("x86_64", 0x2_8000_0001, "O_WRONLY|0x280000000");
     }
 }

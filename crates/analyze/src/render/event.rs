@@ -4,6 +4,7 @@
 //! identity, a file's path) is rendered once and kept.
 
 use super::api;
+use super::change;
 use super::fields;
 use super::object::{Object, Redact};
 use crate::capture::Capture;
@@ -14,7 +15,7 @@ use crate::timeline::{Identity, ImageId};
 use crate::timestamp::TimestampWriter;
 use crypto_trace_format::catalog::Judged;
 use crypto_trace_format::record::{
-    ApiCall, Clock, Comm, FileOpen, Inventory, LibLoad, LibraryInfo, Loss, ProbeStatus, ProcessExec, ProcessExit,
+    ApiCall, Clock, Comm, FileChange, FileOpen, Inventory, LibLoad, LibraryInfo, Loss, ProbeStatus, ProcessExec, ProcessExit,
     ProcessFork, ProcessInfo, Record, RecordError, SelfStats, TlsHello, flags,
 };
 use foldhash::fast::RandomState;
@@ -136,6 +137,13 @@ impl EventWriter {
                 self.head(b"{\"event_type\":\"file_open\",\"timestamp\":\"", event, out);
                 let escaped = self.process(event, out);
                 self.file_open(event, &open, escaped, out);
+            }
+            FileChange::KIND => {
+                let told = FileChange::decode(record)?;
+                self.head(b"{\"event_type\":\"file_change\",\"timestamp\":\"", event, out);
+                let noted = if is_interrupted(told.fixed.result.into()) { fields::INTERRUPTED } else { 0 };
+                let escaped = self.process(event, out) | noted;
+                self.rest(event, escaped, out, |object| change::file_change(object, &told));
             }
             LibLoad::KIND => {
                 let load = LibLoad::decode(record)?;

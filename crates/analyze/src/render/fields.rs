@@ -183,7 +183,7 @@ pub fn file_open(
     let fixed = &open.fixed;
     file_type(object, judged);
     object.raw(b",\"flags\":\"");
-    event.capture.open_flags.write(fixed.flags, object.out);
+    event.capture.open_flags.write(open.all_flags(), object.out);
     object.raw(b"\"");
     let told = !is_interrupted(fixed.result.into());
     object.number_or_null(b",\"result\":", told.then_some(fixed.result));
@@ -274,7 +274,7 @@ pub(super) fn device(object: &mut Object<'_>, dev: u64) {
 }
 
 #[inline]
-fn octal(object: &mut Object<'_>, key: &[u8], number: u32) {
+pub(super) fn octal(object: &mut Object<'_>, key: &[u8], number: u32) {
     object.raw(key);
     let mut digits = *b"00000000000";
     let mut rest = number;

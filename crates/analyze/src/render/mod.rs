@@ -4,6 +4,7 @@
 //! only decides what stands around and between the objects.
 
 pub mod api;
+mod change;
 mod event;
 mod fields;
 mod json_array;

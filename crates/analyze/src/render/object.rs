@@ -5,7 +5,7 @@ use crate::timestamp::TimestampWriter;
 use crate::{escape, redact, secrets};
 
 /// Members whose text may need `\xHH` escapes, as bits of [`Object::escaped`].
-pub const ESCAPABLE: [&str; 21] = [
+pub const ESCAPABLE: [&str; 25] = [
     "process",
     "exe",
     "cmdline",
@@ -27,6 +27,10 @@ pub const ESCAPABLE: [&str; 21] = [
     "argument",
     "library_version",
     "family",
+    "new_file",
+    "new_file_given",
+    "new_directory",
+    "link_target",
 ];
 
 /// How text is treated before it is escaped.

@@ -32,6 +32,7 @@ enum ct_kind {
 	CT_LIB_LOAD = 5,
 	CT_TLS_HELLO = 6,
 	CT_API_CALL = 7,
+	CT_FILE_CHANGE = 8,
 };
 
 /* Rows of the counters map that are not kinds. */
@@ -51,6 +52,7 @@ enum ct_flag {
 	CT_F_COMPAT = 1 << 6,
 	CT_F_MATCHED_GIVEN = 1 << 8,
 	CT_F_DETACHED = 1 << 9,
+	CT_F_OTHER_NAMESPACE = 1 << 10,
 };
 
 enum ct_open_call {
@@ -59,6 +61,14 @@ enum ct_open_call {
 	CT_OPENAT2 = 3,
 	CT_CREAT = 4,
 	CT_OPEN_BY_HANDLE_AT = 5,
+};
+
+/* `call` of file_change: in the order of CT_SYS_RENAME to CT_SYS_FCHOWNAT in syscall.h. */
+enum ct_change_call {
+	CT_CHANGE_RENAME = 1,
+	CT_CHANGE_SYMLINK = 6,
+	CT_CHANGE_SYMLINKAT = 7,
+	CT_CHANGE_FCHOWNAT = 18,
 };
 
 enum ct_tls_direction {
@@ -93,6 +103,7 @@ enum ct_part {
 	CT_PART_FILES = 1 << 0,
 	CT_PART_LIBS = 1 << 1,
 	CT_PART_CRYPTO = 1 << 2,
+	CT_PART_CHANGES = 1 << 3,
 };
 
 struct ct_header {
@@ -157,6 +168,28 @@ struct ct_file_open {
 	__u16 given_len;
 	__u16 dir_len;
 	__u16 reserved;
+	__u32 flags_high;
+	__u32 reserved2;
+};
+
+struct ct_file_change {
+	__s32 result;
+	__u32 flags;
+	__u32 mode;
+	__u32 uid;
+	__u32 gid;
+	__s32 dfd;
+	__s32 new_dfd;
+	__u32 inode_mode;
+	__u64 dev;
+	__u64 ino;
+	__u16 call;
+	__u16 tier;
+	__u16 path_len;
+	__u16 dir_len;
+	__u16 new_len;
+	__u16 new_dir_len;
+	__u32 reserved;
 };
 
 struct ct_lib_load {

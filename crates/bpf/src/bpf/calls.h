@@ -20,11 +20,6 @@
 /* What the program on every system call's exit is for: enum ct_part. */
 const volatile __u8 sys_exit_parts = 0;
 
-/* How a call was seen: its tier, and whether it came by the 32-bit table. */
-#define CT_SEEN(tier, compat) ((__u32)(tier) | (compat ? 1 << 16 : 0))
-#define CT_SEEN_TIER(seen) ((__u16)(seen))
-#define CT_SEEN_COMPAT(seen) ((__u16)((seen) >> 16))
-
 /*
  * This and seen_mapped() are functions of their own for the stack's sake: all calls under way together may have 512 bytes, and
  * what else ends here goes deeper.
@@ -106,6 +101,11 @@ static __always_inline int call_ended(struct task_struct *task, struct pt_regs *
 	}
 	if (!process_may_be_wanted(GET(task, tgid)))
 		return 0;
+	if (sys >= CT_SYS_RENAME) {
+		if (parts & CT_PART_CHANGES)
+			change_syscall(regs, ret, sys, CT_SEEN(tier, compat));
+		return 0;
+	}
 	if (sys >= CT_SYS_SOCKET) {
 		if (!(parts & CT_PART_CRYPTO))
 			return 0;
@@ -144,7 +144,7 @@ int open_kretprobe(struct pt_regs *regs)
 SEC("?kretprobe")
 int call_kretprobe(struct pt_regs *regs)
 {
-	return function_ended(return_value(regs), CT_PART_LIBS | CT_PART_CRYPTO, CT_TIER_KPROBE);
+	return function_ended(return_value(regs), CT_PART_LIBS | CT_PART_CRYPTO | CT_PART_CHANGES, CT_TIER_KPROBE);
 }
 
 /* open, openat, openat2, creat; fs/open.c */
@@ -176,19 +176,38 @@ int BPF_PROG(mmap_fexit, unsigned long address, unsigned long len, unsigned long
 #define CT_CALL_PREFIX "__arm64_sys_"
 #endif
 
-#define CT_CALL_FEXIT(call)                                                                                            \
+#define CT_CALL_FEXIT(call, part)                                                                                      \
 	SEC("?fexit/" CT_CALL_PREFIX #call)                                                                            \
 	int BPF_PROG(call##_fexit, void *regs, long ret)                                                               \
 	{                                                                                                              \
-		return function_ended(ret, CT_PART_CRYPTO, CT_TIER_FENTRY);                                            \
+		return function_ended(ret, part, CT_TIER_FENTRY);                                                      \
 	}
 
-CT_CALL_FEXIT(socket)
-CT_CALL_FEXIT(bind)
-CT_CALL_FEXIT(setsockopt)
-CT_CALL_FEXIT(add_key)
-CT_CALL_FEXIT(request_key)
-CT_CALL_FEXIT(keyctl)
-CT_CALL_FEXIT(getrandom)
+CT_CALL_FEXIT(socket, CT_PART_CRYPTO)
+CT_CALL_FEXIT(bind, CT_PART_CRYPTO)
+CT_CALL_FEXIT(setsockopt, CT_PART_CRYPTO)
+CT_CALL_FEXIT(add_key, CT_PART_CRYPTO)
+CT_CALL_FEXIT(request_key, CT_PART_CRYPTO)
+CT_CALL_FEXIT(keyctl, CT_PART_CRYPTO)
+CT_CALL_FEXIT(getrandom, CT_PART_CRYPTO)
+
+CT_CALL_FEXIT(rename, CT_PART_CHANGES)
+CT_CALL_FEXIT(renameat, CT_PART_CHANGES)
+CT_CALL_FEXIT(renameat2, CT_PART_CHANGES)
+CT_CALL_FEXIT(link, CT_PART_CHANGES)
+CT_CALL_FEXIT(linkat, CT_PART_CHANGES)
+CT_CALL_FEXIT(symlink, CT_PART_CHANGES)
+CT_CALL_FEXIT(symlinkat, CT_PART_CHANGES)
+CT_CALL_FEXIT(unlink, CT_PART_CHANGES)
+CT_CALL_FEXIT(unlinkat, CT_PART_CHANGES)
+CT_CALL_FEXIT(rmdir, CT_PART_CHANGES)
+CT_CALL_FEXIT(chmod, CT_PART_CHANGES)
+CT_CALL_FEXIT(fchmod, CT_PART_CHANGES)
+CT_CALL_FEXIT(fchmodat, CT_PART_CHANGES)
+CT_CALL_FEXIT(fchmodat2, CT_PART_CHANGES)
+CT_CALL_FEXIT(chown, CT_PART_CHANGES)
+CT_CALL_FEXIT(lchown, CT_PART_CHANGES)
+CT_CALL_FEXIT(fchown, CT_PART_CHANGES)
+CT_CALL_FEXIT(fchownat, CT_PART_CHANGES)
 
 #endif

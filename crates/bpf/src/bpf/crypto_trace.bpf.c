@@ -14,6 +14,7 @@
  *   real.h          which file is really mapped
  *   files.h         file_open and lib_load, whatever the attach tier
  *   syscall.h       what the registers of a system call hold
+ *   changes.h       file_change
  *   library.h       calls into crypto libraries
  *   kernel_crypto.h AF_ALG, kTLS, key rings
  *   net.h           sockets and packets
@@ -40,6 +41,7 @@
 #include "real.h"
 #include "files.h"
 #include "syscall.h"
+#include "changes.h"
 #include "library.h"
 #include "kernel_crypto.h"
 #include "calls.h"

@@ -11,7 +11,7 @@ struct ct_open {
 	const char *user_path; /* NULL: none (open_by_handle_at) */
 	long result;
 	__u64 resolve;
-	__u32 flags;
+	__u64 flags;
 	__u32 mode;
 	__s32 dfd;
 	__u16 call;
@@ -136,7 +136,9 @@ static __always_inline void open_init(struct ct_scratch *s, struct task_struct *
 	header_init(h, task, CT_FILE_OPEN, sizeof(*open));
 	h->flags = o->compat ? CT_F_COMPAT : 0;
 	open->result = (__s32)o->result;
-	open->flags = o->flags;
+	open->flags = (__u32)o->flags;
+	open->flags_high = (__u32)(o->flags >> 32);
+	open->reserved2 = 0;
 	open->mode = o->mode;
 	open->dfd = o->dfd;
 	open->dev = 0;

@@ -351,9 +351,7 @@ int library_enter(struct pt_regs *regs)
 	call.enter_ns = bpf_ktime_get_boot_ns();
 	thread = bpf_map_lookup_elem(&threads, &tid);
 	if (!thread) {
-		struct ct_thread fresh = {};
-
-		bpf_map_update_elem(&threads, &tid, &fresh, BPF_ANY);
+		bpf_map_update_elem(&threads, &tid, (const void *)&no_thread, BPF_ANY);
 		thread = bpf_map_lookup_elem(&threads, &tid);
 	}
 	if (!thread) {

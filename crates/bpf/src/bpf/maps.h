@@ -210,6 +210,9 @@ struct ct_thread {
 	struct ct_call calls[CT_CALL_DEPTH];
 };
 
+/* What an entry begins as: not on the stack, which is too small for it and for what is called beneath. */
+const volatile struct ct_thread no_thread = {};
+
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(max_entries, 32768);

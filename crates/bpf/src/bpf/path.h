@@ -81,6 +81,17 @@ static __always_inline int prepend(struct ct_scratch *s, const struct qstr *name
 	return 1;
 }
 
+/* What is to be said of a path that ends at a mount of this namespace. The kernel's own mounts have an error for one. */
+static __always_inline __u32 namespace_flags(struct mnt_namespace *ns)
+{
+	struct task_struct *task = current_task();
+	struct mnt_namespace *own = GET2(task, nsproxy, mnt_ns);
+
+	if (!ns || (__u64)ns >= (__u64)-MAX_ERRNO)
+		return CT_F_DETACHED;
+	return ns == own || !own ? 0 : CT_F_OTHER_NAMESPACE;
+}
+
 /* One step towards the root: over a mount, or over one component. Returns 1 when the walk has ended. */
 static __noinline long walk_step(__u64 i, __u32 *slot)
 {
@@ -98,7 +109,7 @@ static __noinline long walk_step(__u64 i, __u32 *slot)
 		struct mount *up = READ(mnt, mnt_parent);
 
 		if (up == mnt || !up) {
-			w->flags = READ(mnt, mnt_ns) ? 0 : CT_F_DETACHED;
+			w->flags = namespace_flags(READ(mnt, mnt_ns));
 			return 1;
 		}
 		w->dentry = READ(mnt, mnt_mountpoint);

@@ -27,7 +27,36 @@ enum ct_sys {
 	CT_SYS_KEYCTL = 13,
 	CT_SYS_GETRANDOM = 14,
 	CT_SYS_SOCKETCALL = 15, /* 32 bit: one of the first three */
+
+	/* From here on for changes.h; in the order of enum ct_change_call. */
+	CT_SYS_RENAME = 32,
+	CT_SYS_RENAMEAT = 33,
+	CT_SYS_RENAMEAT2 = 34,
+	CT_SYS_LINK = 35,
+	CT_SYS_LINKAT = 36,
+	CT_SYS_SYMLINK = 37,
+	CT_SYS_SYMLINKAT = 38,
+	CT_SYS_UNLINK = 39,
+	CT_SYS_UNLINKAT = 40,
+	CT_SYS_RMDIR = 41,
+	CT_SYS_CHMOD = 42,
+	CT_SYS_FCHMOD = 43,
+	CT_SYS_FCHMODAT = 44,
+	CT_SYS_FCHMODAT2 = 45,
+	CT_SYS_CHOWN = 46,
+	CT_SYS_LCHOWN = 47,
+	CT_SYS_FCHOWN = 48,
+	CT_SYS_FCHOWNAT = 49,
+	/* 32 bit: those of 16-bit ids. */
+	CT_SYS_CHOWN16 = 50,
+	CT_SYS_LCHOWN16 = 51,
+	CT_SYS_FCHOWN16 = 52,
 };
+
+/* How a call was seen: its tier, and whether it came by the 32-bit table. */
+#define CT_SEEN(tier, compat) ((__u32)(tier) | (compat ? 1 << 16 : 0))
+#define CT_SEEN_TIER(seen) ((__u16)(seen))
+#define CT_SEEN_COMPAT(seen) ((__u16)((seen) >> 16))
 
 struct ct_args {
 	unsigned long a[6];
@@ -94,6 +123,42 @@ static __always_inline enum ct_sys syscall_native(long nr)
 		return CT_SYS_GETRANDOM;
 	case 437:
 		return CT_SYS_OPENAT2;
+	case 82:
+		return CT_SYS_RENAME;
+	case 84:
+		return CT_SYS_RMDIR;
+	case 86:
+		return CT_SYS_LINK;
+	case 87:
+		return CT_SYS_UNLINK;
+	case 88:
+		return CT_SYS_SYMLINK;
+	case 90:
+		return CT_SYS_CHMOD;
+	case 91:
+		return CT_SYS_FCHMOD;
+	case 92:
+		return CT_SYS_CHOWN;
+	case 93:
+		return CT_SYS_FCHOWN;
+	case 94:
+		return CT_SYS_LCHOWN;
+	case 260:
+		return CT_SYS_FCHOWNAT;
+	case 263:
+		return CT_SYS_UNLINKAT;
+	case 264:
+		return CT_SYS_RENAMEAT;
+	case 265:
+		return CT_SYS_LINKAT;
+	case 266:
+		return CT_SYS_SYMLINKAT;
+	case 268:
+		return CT_SYS_FCHMODAT;
+	case 316:
+		return CT_SYS_RENAMEAT2;
+	case 452:
+		return CT_SYS_FCHMODAT2;
 	default:
 		return CT_SYS_OTHER;
 	}
@@ -130,6 +195,48 @@ static __always_inline enum ct_sys syscall_compat(long nr)
 		return CT_SYS_SETSOCKOPT;
 	case 437:
 		return CT_SYS_OPENAT2;
+	case 9:
+		return CT_SYS_LINK;
+	case 10:
+		return CT_SYS_UNLINK;
+	case 15:
+		return CT_SYS_CHMOD;
+	case 16:
+		return CT_SYS_LCHOWN16;
+	case 38:
+		return CT_SYS_RENAME;
+	case 40:
+		return CT_SYS_RMDIR;
+	case 83:
+		return CT_SYS_SYMLINK;
+	case 94:
+		return CT_SYS_FCHMOD;
+	case 95:
+		return CT_SYS_FCHOWN16;
+	case 182:
+		return CT_SYS_CHOWN16;
+	case 198:
+		return CT_SYS_LCHOWN;
+	case 207:
+		return CT_SYS_FCHOWN;
+	case 212:
+		return CT_SYS_CHOWN;
+	case 298:
+		return CT_SYS_FCHOWNAT;
+	case 301:
+		return CT_SYS_UNLINKAT;
+	case 302:
+		return CT_SYS_RENAMEAT;
+	case 303:
+		return CT_SYS_LINKAT;
+	case 304:
+		return CT_SYS_SYMLINKAT;
+	case 306:
+		return CT_SYS_FCHMODAT;
+	case 353:
+		return CT_SYS_RENAMEAT2;
+	case 452:
+		return CT_SYS_FCHMODAT2;
 	default:
 		return CT_SYS_OTHER;
 	}
@@ -233,6 +340,26 @@ static __always_inline enum ct_sys syscall_native(long nr)
 		return CT_SYS_GETRANDOM;
 	case 437:
 		return CT_SYS_OPENAT2;
+	case 35:
+		return CT_SYS_UNLINKAT;
+	case 36:
+		return CT_SYS_SYMLINKAT;
+	case 37:
+		return CT_SYS_LINKAT;
+	case 38:
+		return CT_SYS_RENAMEAT;
+	case 52:
+		return CT_SYS_FCHMOD;
+	case 53:
+		return CT_SYS_FCHMODAT;
+	case 54:
+		return CT_SYS_FCHOWNAT;
+	case 55:
+		return CT_SYS_FCHOWN;
+	case 276:
+		return CT_SYS_RENAMEAT2;
+	case 452:
+		return CT_SYS_FCHMODAT2;
 	default:
 		return CT_SYS_OTHER;
 	}
@@ -268,6 +395,48 @@ static __always_inline enum ct_sys syscall_compat(long nr)
 		return CT_SYS_GETRANDOM;
 	case 437:
 		return CT_SYS_OPENAT2;
+	case 9:
+		return CT_SYS_LINK;
+	case 10:
+		return CT_SYS_UNLINK;
+	case 15:
+		return CT_SYS_CHMOD;
+	case 16:
+		return CT_SYS_LCHOWN16;
+	case 38:
+		return CT_SYS_RENAME;
+	case 40:
+		return CT_SYS_RMDIR;
+	case 83:
+		return CT_SYS_SYMLINK;
+	case 94:
+		return CT_SYS_FCHMOD;
+	case 95:
+		return CT_SYS_FCHOWN16;
+	case 182:
+		return CT_SYS_CHOWN16;
+	case 198:
+		return CT_SYS_LCHOWN;
+	case 207:
+		return CT_SYS_FCHOWN;
+	case 212:
+		return CT_SYS_CHOWN;
+	case 325:
+		return CT_SYS_FCHOWNAT;
+	case 328:
+		return CT_SYS_UNLINKAT;
+	case 329:
+		return CT_SYS_RENAMEAT;
+	case 330:
+		return CT_SYS_LINKAT;
+	case 331:
+		return CT_SYS_SYMLINKAT;
+	case 333:
+		return CT_SYS_FCHMODAT;
+	case 382:
+		return CT_SYS_RENAMEAT2;
+	case 452:
+		return CT_SYS_FCHMODAT2;
 	default:
 		return CT_SYS_OTHER;
 	}

@@ -141,6 +141,10 @@ record! {
         dir_len: u16,
         /// Zero.
         reserved: u16,
+        /// Upper half of the flags of openat2(2), which are 64 bits wide.
+        flags_high: u32,
+        /// Zero.
+        reserved2: u32,
     }
     strings {
         /// The absolute path the kernel resolved; for a failed open, the path as passed.
@@ -271,6 +275,58 @@ record! {
         function [function_len],
         /// A text that the call was given, by `meaning`: a path, a server name, a list of ciphers, an algorithm.
         text [text_len],
+    }
+}
+
+record! {
+    /// A file got, changed or lost a name, a mode or an owner: rename(2), link(2), symlink(2), unlink(2), chmod(2), chown(2) and
+    /// their kin, ended, well or not.
+    kind 8 "file_change" as FileChange, fixed FileChangeFixed = "ct_file_change" {
+        /// 0, or -errno.
+        result: i32,
+        /// Flags as passed: `RENAME_*` to renameat2(2), else `AT_*`; 0 of calls that have none.
+        flags: u32,
+        /// Mode that was asked for, of chmod(2) and its kin; else 0.
+        mode: u32,
+        /// User that was asked for, of chown(2) and its kin; all bits set: unchanged.
+        uid: u32,
+        /// Group that was asked for.
+        gid: u32,
+        /// Directory descriptor that `path` is relative to, `AT_FDCWD` (-100) for the working directory; of calls on a descriptor,
+        /// that.
+        dfd: i32,
+        /// The same for `new`.
+        new_dfd: i32,
+        /// `st_mode` of the file, of calls on a descriptor; else 0.
+        inode_mode: u32,
+        /// Device of the file in the kernel's `MAJOR << 20 | MINOR` form, of calls on a descriptor; else 0.
+        dev: u64,
+        /// Inode number, of calls on a descriptor; else 0.
+        ino: u64,
+        /// The system call, see [`ChangeCall`](super::ChangeCall).
+        call: u16,
+        /// Attach tier that saw it, see [`Tier`](super::Tier).
+        tier: u16,
+        /// Length of `path`.
+        path_len: u16,
+        /// Length of `dir`.
+        dir_len: u16,
+        /// Length of `new`.
+        new_len: u16,
+        /// Length of `new_dir`.
+        new_dir_len: u16,
+        /// Zero.
+        reserved: u32,
+    }
+    strings {
+        /// Path as passed; of calls on a descriptor, the absolute path of its file. Of a symbolic link, what it points to.
+        path [path_len],
+        /// For a relative path: the absolute path of the directory it is relative to.
+        dir [dir_len],
+        /// The other path as passed: where it is renamed to, or the new link.
+        new [new_len],
+        /// The directory that `new` is relative to.
+        new_dir [new_dir_len],
     }
 }
 

@@ -14,7 +14,7 @@
 
 mod kinds;
 pub(crate) mod layout;
-mod open;
+mod paths;
 
 pub use kinds::*;
 pub use layout::{Comm, FieldLayout, KindLayout};
@@ -64,6 +64,7 @@ pub const KINDS: &[KindLayout] = &[
     LibLoad::LAYOUT,
     TlsHello::LAYOUT,
     ApiCall::LAYOUT,
+    FileChange::LAYOUT,
     ProcessInfo::LAYOUT,
     Loss::LAYOUT,
     Clock::LAYOUT,
@@ -96,6 +97,9 @@ pub mod flags {
     /// The path starts at a mount that is not part of the process's mount namespace (detached or lazily unmounted).
     pub const DETACHED: u16 = 1 << 9;
 
+    /// The path is one of another mount namespace than the process's, or of a mount in none (`/proc/PID/root`, open_tree(2)).
+    pub const OTHER_NAMESPACE: u16 = 1 << 10;
+
     /// Every flag with its name, for output.
     pub const NAMES: &[(u16, &str)] = &[
         (TRUNCATED, "truncated"),
@@ -108,6 +112,7 @@ pub mod flags {
         (FROM_PROC, "from_proc"),
         (MATCHED_GIVEN, "matched_given"),
         (DETACHED, "detached"),
+        (OTHER_NAMESPACE, "other_namespace"),
     ];
 }
 
@@ -146,6 +151,48 @@ codes! {
         UPROBE = 6 "uprobe",
         /// cgroup_skb, on the packets of a cgroup's sockets.
         CGROUP_SKB = 7 "cgroup_skb",
+    }
+}
+
+codes! {
+    /// The system call of a `file_change`.
+    pub struct ChangeCall(u16) {
+        /// rename(2).
+        RENAME = 1 "rename",
+        /// renameat(2).
+        RENAMEAT = 2 "renameat",
+        /// renameat2(2).
+        RENAMEAT2 = 3 "renameat2",
+        /// link(2).
+        LINK = 4 "link",
+        /// linkat(2).
+        LINKAT = 5 "linkat",
+        /// symlink(2).
+        SYMLINK = 6 "symlink",
+        /// symlinkat(2).
+        SYMLINKAT = 7 "symlinkat",
+        /// unlink(2).
+        UNLINK = 8 "unlink",
+        /// unlinkat(2).
+        UNLINKAT = 9 "unlinkat",
+        /// rmdir(2).
+        RMDIR = 10 "rmdir",
+        /// chmod(2).
+        CHMOD = 11 "chmod",
+        /// fchmod(2).
+        FCHMOD = 12 "fchmod",
+        /// fchmodat(2).
+        FCHMODAT = 13 "fchmodat",
+        /// fchmodat2(2).
+        FCHMODAT2 = 14 "fchmodat2",
+        /// chown(2).
+        CHOWN = 15 "chown",
+        /// lchown(2).
+        LCHOWN = 16 "lchown",
+        /// fchown(2).
+        FCHOWN = 17 "fchown",
+        /// fchownat(2).
+        FCHOWNAT = 18 "fchownat",
     }
 }
 
