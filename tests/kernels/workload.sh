@@ -18,6 +18,13 @@ $CRYPTO_TRACE_BIN_DIR/workload quiet \
 	open 0 0 sub/link.pem openat 0 0 plain.txt openat 0 0 missing.key open 0 0 sub/../server.crt \
 	openat 65536 0 sub openat 577 384 written.jks repeat 3 openat 0 0 server.key
 
+# Names that come and go, modes and owners: 264 is renameat, 268 fchmodat, 260 fchownat, 266 symlinkat, 263 unlinkat; 38 is rename of
+# 32-bit programs. -100: from here.
+$CRYPTO_TRACE_BIN_DIR/workload quiet \
+	sys 264 4 -100 plain.txt -100 born.key sys 268 3 -100 born.key 256 sys 260 5 -100 $dir/born.key 0 0 0 sys 264 4 -100 born.key -100 plain.txt \
+	sys 266 3 ../server.key -100 sub/new.pem sys 263 3 -100 sub/new.pem 0 sys 263 3 -100 missing.key 0 sys32 38 2 plain.txt plain2.txt \
+	sys32 38 2 plain2.txt born.pem > /dev/null
+
 # Processes that live for a moment.
 i=0
 while [ $i -lt 50 ]; do

@@ -5,7 +5,7 @@ mod common;
 
 use common::*;
 use crypto_trace_analyze::commands::SCHEMA;
-use crypto_trace_format::record::{ApiCallFixed, ApiMeaning, Kind, flags};
+use crypto_trace_format::record::{ApiCallFixed, ApiMeaning, ChangeCall, FileChangeFixed, Kind, flags};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
@@ -73,6 +73,33 @@ fn one_of_everything() -> Vec<Vec<u8>> {
         open(child(4_500), b"/root/.ssh/id_ed25519", -13),
         failed_relative(nginx(5_000), b"missing.key", b"/home/alice/tls"),
         given,
+        change(
+            nginx(6_100),
+            FileChangeFixed { call: ChangeCall::RENAMEAT2.0, flags: 1, ..FileChangeFixed::default() },
+            [(b"tls.tmp", b"/home/alice"), (b"../alice/tls.key", b"/home/alice")],
+        ),
+        change(
+            nginx(6_200),
+            FileChangeFixed { call: ChangeCall::SYMLINK.0, result: -17, ..FileChangeFixed::default() },
+            [(b"../archive/cert1.pem", b""), (b"/etc/letsencrypt/live/cert.pem", b"")],
+        ),
+        change(
+            child(6_300),
+            FileChangeFixed {
+                call: ChangeCall::FCHMOD.0,
+                mode: 0o600,
+                dev: 1,
+                ino: 2,
+                inode_mode: 0o100_600,
+                ..FileChangeFixed::default()
+            },
+            [(b"/home/alice/tls.key", b""), (b"", b"")],
+        ),
+        change(
+            child(6_400),
+            FileChangeFixed { call: ChangeCall::CHOWN.0, uid: 33, gid: 34, ..FileChangeFixed::default() },
+            [(b"/home/alice/tls.key", b""), (b"", b"")],
+        ),
         loss(7_000, Kind(4), 1, 12),
         self_stats(7_500),
         inventory(7_600),
@@ -153,8 +180,8 @@ fn everything_in(dir: &Path) -> PathBuf {
     path
 }
 
-const ALL: &str = "process_exec,process_fork,process_exit,process_info,file_open,lib_load,tls_handshake,api_call,loss,\
-    clock,probe_status,self_stats,library_info,inventory";
+const ALL: &str = "process_exec,process_fork,process_exit,process_info,file_open,file_change,lib_load,tls_handshake,api_call,\
+    loss,clock,probe_status,self_stats,library_info,inventory";
 
 #[test]
 fn every_kind_keeps_to_the_schema_and_the_schema_to_the_docs() {
@@ -175,7 +202,7 @@ fn every_kind_keeps_to_the_schema_and_the_schema_to_the_docs() {
     let expected = ALL.split(',').map(str::to_owned).collect();
     assert_eq!(kinds, expected);
     // Every member of the schema is there in one of them.
-    for kind in ["tls_handshake", "api_call", "library_info"] {
+    for kind in ["file_change", "tls_handshake", "api_call", "library_info"] {
         let shown = events(&path, &["--type", kind]);
         for name in schema["$defs"][kind]["properties"].as_object().unwrap().keys() {
             assert!(shown.iter().any(|event| !event[name].is_null()) || name == "container", "{kind}: no {name}");
@@ -210,8 +237,8 @@ fn events_say_what_happened() {
     let path = everything_in(dir.path());
     let shown = events(&path, &[]);
     let kinds: Vec<&str> = shown.iter().map(|event| event["event_type"].as_str().unwrap()).collect();
-    let expected =
-        "process_exec lib_load lib_load file_open file_open file_open file_open loss process_exit process_exit";
+    let expected = "process_exec lib_load lib_load file_open file_open file_open file_open file_change file_change file_change \
+         file_change loss process_exit process_exit";
     assert_eq!(kinds.join(" "), expected);
 
     let open = &shown[3];
@@ -251,15 +278,15 @@ fn events_say_what_happened() {
     assert_eq!((&shown[1]["library_name"], &shown[1]["version"]), (&"OpenSSL".into(), &"3".into()));
     assert_eq!((&shown[2]["library_name"], &shown[2]["version"]), (&Value::Null, &Value::Null));
     assert_eq!(
-        (&shown[7]["count"], &shown[7]["lost_kind"], &shown[7]["class"]),
+        (&shown[11]["count"], &shown[11]["lost_kind"], &shown[11]["class"]),
         (&12.into(), &"file_open".into(), &"lost".into())
     );
     assert_eq!(
-        (&shown[8]["exit_code"], &shown[8]["signal"], &shown[8]["core_dumped"]),
+        (&shown[12]["exit_code"], &shown[12]["signal"], &shown[12]["core_dumped"]),
         (&Value::Null, &"SIGKILL".into(), &true.into())
     );
     assert_eq!(
-        (&shown[9]["exit_code"], &shown[9]["signal"], &shown[9]["duration_ms"]),
+        (&shown[13]["exit_code"], &shown[13]["signal"], &shown[13]["duration_ms"]),
         (&3.into(), &Value::Null, &18.into())
     );
 
@@ -301,7 +328,7 @@ fn filters() {
             .collect();
         assert_eq!(found, expected, "{args:?}");
     };
-    check("-p 501", &["file_open:id_ed25519", "exit:SIGKILL"]);
+    check("-p 501", &["file_open:id_ed25519", "file_change:tls.key", "file_change:tls.key", "exit:SIGKILL"]);
     check("-p 500 --type file_open", &["file_open:server.crt", "file_open:missing.key", "file_open:tls.key"]);
     check(
         "-p 500 --follow-children --result failed --type file_open",
@@ -312,8 +339,14 @@ fn filters() {
         &["file_open:server.crt", "file_open:id_ed25519", "file_open:missing.key", "file_open:tls.key"],
     );
     check("-n NGINX", &[]);
-    check("-F *.{crt,pem}", &["file_open:server.crt"]);
-    check("-F /home/alice/**", &["file_open:missing.key"]);
+    check("-F *.{crt,pem}", &["file_open:server.crt", "file_change:cert.pem"]);
+    check(
+        "-F /home/alice/**",
+        &["file_open:missing.key", "file_change:tls.tmp", "file_change:tls.key", "file_change:tls.key"],
+    );
+    // By either of its names.
+    check("-F tls.tmp", &["file_change:tls.tmp"]);
+    check("-p 500 -F tls.key --type file_change", &["file_change:tls.tmp"]);
     check("-F /home/USER/**", &[]);
     check("-F id_*", &["file_open:id_ed25519"]);
     check("-l libssl", &["lib_load:libssl.so.3"]);
@@ -329,7 +362,10 @@ fn filters() {
     check("--since 2026-11-22T10:30:00.000008Z", &["exit:SIGKILL", "exit:nginx"]);
     check("--until 2026-11-22T10:30:00.000003Z", &["exec:nginx"]);
     check("--since 10:30 --until 10:30 --type file_open", &[]);
-    check("--result failed", &["file_open:id_ed25519", "file_open:missing.key", "exit:SIGKILL", "exit:nginx"]);
+    check(
+        "--result failed",
+        &["file_open:id_ed25519", "file_open:missing.key", "file_change:cert.pem", "exit:SIGKILL", "exit:nginx"],
+    );
 }
 
 /// A capture over several segments, with a clock step and two hosts.
@@ -454,7 +490,7 @@ fn verbose_tells_counts() {
     let dir = tempfile::tempdir().unwrap();
     let path = everything_in(dir.path());
     let told = stderr(&run(&["events", path.to_str().unwrap(), "-v", "--type", "lib_load"]));
-    for line in ["Events processed: 18", "Events filtered: 16", "Events output: 2", "Rate: "] {
+    for line in ["Events processed: 22", "Events filtered: 20", "Events output: 2", "Rate: "] {
         assert!(told.contains(line), "{line} not in {told}");
     }
 }

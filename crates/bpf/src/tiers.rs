@@ -105,13 +105,23 @@ macro_rules! function {
 #[cfg(target_arch = "x86_64")]
 macro_rules! native {
     ($part:ident, $call:ident, $optional:expr) => {
-        function!($part, concat!("__x64_sys_", stringify!($call)), Some(concat!(stringify!($call), "_fexit")), $optional)
+        function!(
+            $part,
+            concat!("__x64_sys_", stringify!($call)),
+            Some(concat!(stringify!($call), "_fexit")),
+            $optional
+        )
     };
 }
 #[cfg(target_arch = "aarch64")]
 macro_rules! native {
     ($part:ident, $call:ident, $optional:expr) => {
-        function!($part, concat!("__arm64_sys_", stringify!($call)), Some(concat!(stringify!($call), "_fexit")), $optional)
+        function!(
+            $part,
+            concat!("__arm64_sys_", stringify!($call)),
+            Some(concat!(stringify!($call), "_fexit")),
+            $optional
+        )
     };
 }
 
@@ -398,8 +408,9 @@ impl Plan {
             };
             let crypto = (parts & PART_CRYPTO != 0).then_some("kernel_crypto");
             let changes = (parts & PART_CHANGES != 0).then_some("file_change");
-            reports
-                .extend([probe, changes, crypto].into_iter().flatten().map(|probe| ProbeReport { probe, ..attached.clone() }));
+            reports.extend(
+                [probe, changes, crypto].into_iter().flatten().map(|probe| ProbeReport { probe, ..attached.clone() }),
+            );
         }
         reports
     }

@@ -126,6 +126,7 @@ impl Workload {
             }
             "getrandom" => self.getrandom(),
             "socketcall32" | "keyctl32" => self.call32(step),
+            "sys" | "sys32" => self.system_call(step),
             "pause" => {
                 let milliseconds = self.number().unsigned_abs();
                 std::thread::sleep(std::time::Duration::from_millis(milliseconds));
@@ -213,6 +214,35 @@ impl Workload {
             int80(number, [first, low_copy(&bytes), 0])
         };
         say(&format!("{call} {result}"));
+    }
+
+    /// `sys NUMBER COUNT ARGS…`, or `sys32` through the 32-bit table with at most three: any system call. Arguments are numbers,
+    /// or strings where they are none. Prints `sys RESULT`.
+    fn system_call(&mut self, table: &str) {
+        let (number, count) = (self.number(), usize::try_from(self.number()).unwrap());
+        let words: Vec<CString> = (0..count).map(|_| self.next()).collect();
+        let mut arguments = [0_i64; 5];
+        for (argument, word) in arguments.iter_mut().zip(&words) {
+            let text = word.to_str().unwrap();
+            let parsed = match text.strip_prefix("0o") {
+                Some(octal) => i64::from_str_radix(octal, 8).ok(),
+                None => text.parse().ok(),
+            };
+            let address = || match table {
+                "sys32" => low_copy(word.as_bytes_with_nul()),
+                _ => i64::try_from(word.as_ptr().expose_provenance()).unwrap(),
+            };
+            *argument = parsed.unwrap_or_else(address);
+        }
+        let [first, second, third, fourth, fifth] = arguments;
+        let result = if table == "sys32" {
+            int80(number, [first, second, third])
+        } else {
+            // SAFETY: strings live until the call returns; the tests name calls that only read them.
+            let result = unsafe { libc::syscall(number, first, second, third, fourth, fifth) };
+            if result < 0 { -i64::from(errno()) } else { result }
+        };
+        say(&format!("sys {result}"));
     }
 
     /// An open whose path the kernel cannot read.

@@ -6,6 +6,7 @@
 
 mod accounting;
 mod bursts;
+mod changes;
 mod crowd;
 mod disks;
 mod files;

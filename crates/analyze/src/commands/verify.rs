@@ -10,8 +10,8 @@ use crate::progress;
 use crate::text::grouped;
 use anyhow::{Result, bail};
 use crypto_trace_format::record::{
-    ApiCall, Clock, FileChange, FileOpen, Inventory, Kind, LibLoad, LibraryInfo, Loss, ProbeStatus, ProcessExec, ProcessExit,
-    ProcessFork, ProcessInfo, Record, RecordError, Records, SelfStats, TlsHello,
+    ApiCall, Clock, FileChange, FileOpen, Inventory, Kind, LibLoad, LibraryInfo, Loss, ProbeStatus, ProcessExec,
+    ProcessExit, ProcessFork, ProcessInfo, Record, RecordError, Records, SelfStats, TlsHello,
 };
 use crypto_trace_format::segment::{BlockBuffer, BlockEntry, BlockType};
 use rayon::prelude::*;

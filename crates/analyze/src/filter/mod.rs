@@ -18,23 +18,23 @@ use crate::time_spec::TimeSpec;
 use crate::timeline::ImageId;
 use crypto_trace_format::catalog::{self, file_name};
 use crypto_trace_format::record::{
-    ApiCall, ApiMeaning, FileChange, FileOpen, Kind, LibLoad, Loss, ProcessExec, ProcessExit, Record, RecordError, TlsHello, flags,
+    ApiCall, ApiMeaning, FileChange, FileOpen, Kind, LibLoad, Loss, ProcessExec, ProcessExit, Record, RecordError,
+    TlsHello, flags,
 };
 use crypto_trace_format::segment::BlockHeader;
 use memchr::memmem::find;
 
 /// Kinds shown when none are asked for.
-pub const DEFAULT_KINDS: &[Kind] =
-    &[
-        ProcessExec::KIND,
-        ProcessExit::KIND,
-        FileOpen::KIND,
-        FileChange::KIND,
-        LibLoad::KIND,
-        TlsHello::KIND,
-        ApiCall::KIND,
-        Loss::KIND,
-    ];
+pub const DEFAULT_KINDS: &[Kind] = &[
+    ProcessExec::KIND,
+    ProcessExit::KIND,
+    FileOpen::KIND,
+    FileChange::KIND,
+    LibLoad::KIND,
+    TlsHello::KIND,
+    ApiCall::KIND,
+    Loss::KIND,
+];
 
 /// Whether an operation succeeded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]

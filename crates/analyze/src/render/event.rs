@@ -15,8 +15,8 @@ use crate::timeline::{Identity, ImageId};
 use crate::timestamp::TimestampWriter;
 use crypto_trace_format::catalog::Judged;
 use crypto_trace_format::record::{
-    ApiCall, Clock, Comm, FileChange, FileOpen, Inventory, LibLoad, LibraryInfo, Loss, ProbeStatus, ProcessExec, ProcessExit,
-    ProcessFork, ProcessInfo, Record, RecordError, SelfStats, TlsHello, flags,
+    ApiCall, Clock, Comm, FileChange, FileOpen, Inventory, LibLoad, LibraryInfo, Loss, ProbeStatus, ProcessExec,
+    ProcessExit, ProcessFork, ProcessInfo, Record, RecordError, SelfStats, TlsHello, flags,
 };
 use foldhash::fast::RandomState;
 use std::collections::HashMap;

@@ -2,10 +2,10 @@
 #![allow(dead_code, clippy::unwrap_used, clippy::cast_possible_truncation, clippy::cast_sign_loss)]
 
 use crypto_trace_format::record::{
-    ApiCall, ApiCallFixed, ApiMeaning, Clock, ClockFixed, Comm, FileOpen, FileOpenFixed, Header, Inventory,
-    InventoryFixed, Kind, LibLoad, LibLoadFixed, LibraryInfo, LibraryInfoFixed, Loss, LossFixed, ProbeStatus,
-    ProbeStatusFixed, ProcessExec, ProcessExecFixed, ProcessExit, ProcessExitFixed, ProcessFork, ProcessForkFixed,
-    ProcessInfo, ProcessInfoFixed, Record, SelfStats, SelfStatsFixed, TlsHello, TlsHelloFixed, flags,
+    ApiCall, ApiCallFixed, ApiMeaning, Clock, ClockFixed, Comm, FileChange, FileChangeFixed, FileOpen, FileOpenFixed,
+    Header, Inventory, InventoryFixed, Kind, LibLoad, LibLoadFixed, LibraryInfo, LibraryInfoFixed, Loss, LossFixed,
+    ProbeStatus, ProbeStatusFixed, ProcessExec, ProcessExecFixed, ProcessExit, ProcessExitFixed, ProcessFork,
+    ProcessForkFixed, ProcessInfo, ProcessInfoFixed, Record, SelfStats, SelfStatsFixed, TlsHello, TlsHelloFixed, flags,
 };
 use crypto_trace_format::segment::{BlockBuilder, BlockType, ClockAnchor, SegmentMeta, SegmentWriter};
 use std::net::{IpAddr, SocketAddr};
@@ -90,6 +90,15 @@ pub fn failed_relative(header: Header, path: &[u8], dir: &[u8]) -> Vec<u8> {
     let fixed =
         FileOpenFixed { result: -2, flags: 0o101, mode: 0o600, dfd: -100, call: 2, tier: 2, ..Default::default() };
     FileOpen { fixed, path, dir, ..Default::default() }.encode(header, &mut out);
+    out
+}
+
+/// Both paths of a change, each with the directory that it is relative to.
+pub fn change(header: Header, fixed: FileChangeFixed, [(path, dir), (new, new_dir)]: [(&[u8], &[u8]); 2]) -> Vec<u8> {
+    let mut out = Vec::new();
+    let header = Header { flags: flags::PATH_AS_PASSED, ..header };
+    FileChange { fixed: FileChangeFixed { tier: 5, ..fixed }, path, dir, new, new_dir, ..FileChange::default() }
+        .encode(header, &mut out);
     out
 }
 

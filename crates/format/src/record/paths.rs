@@ -100,7 +100,14 @@ mod tests {
     #[test]
     fn a_symbolic_link_is_the_file_and_what_it_points_to_is_not_joined() {
         let fixed = FileChangeFixed { call: ChangeCall::SYMLINKAT.0, ..FileChangeFixed::default() };
-        let link = FileChange { fixed, path: b"../b.pem", dir: b"", new: b"a.pem", new_dir: b"/etc/ssl" };
+        let link = FileChange {
+            fixed,
+            path: b"../b.pem",
+            dir: b"",
+            new: b"a.pem",
+            new_dir: b"/etc/ssl",
+            ..FileChange::default()
+        };
         assert_eq!(&*link.full_path(), b"/etc/ssl/a.pem");
         assert_eq!(link.full_new(), None);
         assert_eq!(link.link_target(), Some(&b"../b.pem"[..]));
