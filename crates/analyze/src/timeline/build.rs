@@ -107,8 +107,8 @@ impl Timeline {
             return self.add_image(image);
         };
         if known.inherits {
-            let (from_ns, parent, forked) = (known.from_ns, known.parent, known.forked);
-            *known = Image { from_ns, parent, forked, ..image };
+            let (from_ns, parent, forked, comm) = (known.from_ns, known.parent, known.forked, known.comm);
+            *known = Image { from_ns, parent, forked, comm, ..image };
             return Ok(());
         }
         if (known.exe, known.argv) == (image.exe, image.argv) || image.exe.is_none() {

@@ -200,7 +200,10 @@ impl Timeline {
         let Some(image) = self.images.get(index(id.0)) else { return Identity::default() };
         let source = self.source(image);
         let parent = self.parent_process(image).map(ProcessId);
-        let parent_image = parent.map(|parent| self.image_at(parent, self.parted_ns(image, parent)));
+        let as_forked = || {
+            let of_image = |parent| self.image_at(parent, self.parted_ns(image, parent));
+            self.name_at_fork(image).or_else(|| self.images.get(index(of_image(parent?).0)).map(|parent| &parent.comm))
+        };
         Identity {
             exe: self.strings.get(source.exe),
             argv: self.strings.get(source.argv),
@@ -208,7 +211,7 @@ impl Timeline {
             cgroup: self.strings.get(image.cgroup.or(source.cgroup)),
             container: self.strings.get(image.container.or(source.container)),
             ppid: image.ppid,
-            parent: parent_image.and_then(|id| self.images.get(index(id.0))).map(|parent| trim_comm(&parent.comm)),
+            parent: as_forked().map(trim_comm),
         }
     }
 
@@ -303,6 +306,14 @@ impl Timeline {
     fn parent_process(&self, image: &Image) -> Option<u32> {
         let known = Some(image.parent).filter(|parent| *parent != NONE);
         known.or_else(|| self.latest_before(image.ppid?, self.began_ns(image)))
+    }
+
+    /// The name that whoever forked the process of this image had then: a new process has its name from there. `None` when the
+    /// fork was not seen, and of what took the process in later.
+    fn name_at_fork(&self, image: &Image) -> Option<&Comm> {
+        let process = self.processes.get(index(image.process))?;
+        let first = self.images.get(index(*process.images.first()?))?;
+        (first.forked && first.parent == image.parent).then_some(&first.comm)
     }
 
     /// The time that tells what a parent ran: that of the fork. What took the process in later was there when the image began.

@@ -82,6 +82,22 @@ fn a_child_runs_its_parents_image_until_it_execs() {
     check(&log, (20, 101), 150, "-", "-");
 }
 
+/// A parent that renamed itself by prctl(2) was told by what it had run: its child had the new name from the start.
+#[test]
+fn the_parents_name_is_the_one_it_had_at_the_fork() {
+    let log = Log::default()
+        .exec((1, 0), 5, "/sbin/init", (0, 0))
+        .fork((20, 100), "renamed", (1, 0))
+        .exec((20, 100), 200, "/bin/sh", (1, 0))
+        .fork((21, 300), "sh", (20, 100))
+        // An orphan: what took it in did not fork it.
+        .exec((21, 300), 400, "/bin/cat", (1, 0));
+    check(&log, (20, 100), 150, "/sbin/init", "renamed");
+    check(&log, (20, 100), 250, "/bin/sh", "renamed");
+    check(&log, (21, 300), 350, "/bin/sh", "sh");
+    check(&log, (21, 300), 450, "/bin/cat", "init");
+}
+
 #[test]
 fn a_reused_pid_is_another_process() {
     let log = Log::default().exec((7, 1_000), 1_000, "/bin/a", (1, 5)).exit((7, 1_000), 2_000).exec(
@@ -124,7 +140,7 @@ fn exact_starts_within_one_tick_are_different_processes() {
 #[test]
 fn a_fork_before_its_parents_process_info_inherits_all_the_same() {
     let log = Log::default()
-        .fork((30, 500 * MS), "worker", (10, 20 * MS + 7))
+        .fork((30, 500 * MS), "nginx", (10, 20 * MS + 7))
         .fork((31, 501 * MS), "worker", (30, 500 * MS))
         .info((10, 20 * MS), 600 * MS, "/usr/sbin/nginx", 1);
     check(&log, (30, 500 * MS), 510 * MS, "/usr/sbin/nginx", "nginx");
@@ -146,8 +162,8 @@ fn a_parent_that_execs_after_the_fork_has_the_name_it_had_then() {
 #[test]
 fn families_that_cannot_be_end() {
     let log = Log::default().fork((5, 10), "a", (6, 20)).fork((6, 20), "b", (5, 10)).fork((7, 1), "self", (7, 1));
-    check(&log, (5, 10), 50, "-", "b");
-    check(&log, (6, 20), 50, "-", "a");
+    check(&log, (5, 10), 50, "-", "a");
+    check(&log, (6, 20), 50, "-", "b");
     check(&log, (7, 1), 50, "-", "-");
 }
 
@@ -175,7 +191,7 @@ fn the_cache_says_what_the_timeline_says() {
 #[test]
 fn retired_processes_are_gone_and_the_others_as_before() {
     let log = Log::default()
-        .fork((30, 500 * MS), "worker", (10, 20 * MS + 7))
+        .fork((30, 500 * MS), "nginx", (10, 20 * MS + 7))
         .info((10, 20 * MS), 600 * MS, "/usr/sbin/nginx", 1)
         .exec((40, 700 * MS), 700 * MS, "/bin/sh", (10, 20 * MS + 7))
         .exec((41, 710 * MS), 710 * MS, "/bin/cat", (40, 700 * MS))
