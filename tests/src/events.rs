@@ -3,10 +3,10 @@
 use std::path::PathBuf;
 
 use crypto_trace_format::record::{
-    ApiCall, ApiCallFixed, ClockFixed, FileOpen, FileOpenFixed, Header, LibLoad, LibLoadFixed, LibraryInfo,
-    LibraryInfoFixed, Loss, LossFixed, ProbeStatus, ProbeStatusFixed, ProcessExec, ProcessExecFixed, ProcessExit,
-    ProcessExitFixed, ProcessFork, ProcessForkFixed, ProcessInfo, ProcessInfoFixed, Record, SelfStats, SelfStatsFixed,
-    TlsHello, TlsHelloFixed, trim_comm,
+    ApiCall, ApiCallFixed, ClockFixed, FileChange, FileChangeFixed, FileOpen, FileOpenFixed, Header, LibLoad,
+    LibLoadFixed, LibraryInfo, LibraryInfoFixed, Loss, LossFixed, ProbeStatus, ProbeStatusFixed, ProcessExec,
+    ProcessExecFixed, ProcessExit, ProcessExitFixed, ProcessFork, ProcessForkFixed, ProcessInfo, ProcessInfoFixed,
+    Record, SelfStats, SelfStatsFixed, TlsHello, TlsHelloFixed, trim_comm,
 };
 use crypto_trace_format::segment::{BlockBuffer, Fault, SegmentMeta, SegmentReader, StreamItem, StreamReader};
 
@@ -44,6 +44,7 @@ pub enum Body {
     Fork(ProcessForkFixed),
     Exit(ProcessExitFixed),
     Open(Open),
+    Change(FileChangeFixed),
     Lib(Lib),
     Hello(TlsHelloFixed),
     Call(Call),
@@ -316,6 +317,7 @@ fn body(record: &Record<'_>) -> Body {
             let FileOpen { fixed, path, given, dir, .. } = FileOpen::decode(record).unwrap();
             Body::Open(Open { fixed, path: path.to_vec(), given: given.to_vec(), dir: dir.to_vec() })
         }
+        FileChange::KIND => Body::Change(FileChange::decode(record).unwrap().fixed),
         LibLoad::KIND => {
             let lib = LibLoad::decode(record).unwrap();
             Body::Lib(Lib { fixed: lib.fixed, path: lib.path.to_vec() })

@@ -154,6 +154,75 @@ fn a_file_of_a_detached_mount_is_flagged() {
     assert_eq!(shown(&done.output, &["--type", "file_open"])[0]["notes"], serde_json::json!(["detached"]));
 }
 
+/// Such an open, where it failed, was shown as one below the root of the process.
+#[test]
+fn a_failed_open_below_an_unmounted_directory_tells_what_is_known() {
+    let Some(_permit) = live() else { return };
+    let (_keep, dir) = directory();
+    let (from, onto) = (dir.join("from"), dir.join("onto"));
+    std::fs::create_dir_all(from.join("deep")).unwrap();
+    std::fs::create_dir(&onto).unwrap();
+    let steps = words!["bind", from, onto, "cd", onto.join("deep"), "umount", onto, "openat", "0", "0", "missing.key"];
+    let done = Capture::new().workload(steps).run();
+    assert_eq!(done.code(), 0, "{}", done.stderr);
+    let trace = done.trace();
+    let (event, open) = trace.open_of("missing.key");
+    assert_eq!((open.fixed.result, &open.dir[..]), (-libc::ENOENT, &b"/deep"[..]));
+    assert!(event.has(flags::DETACHED), "{:x}", event.header.flags);
+    assert_eq!(shown(&done.output, &["--type", "file_open"])[0]["notes"], serde_json::json!(["detached"]));
+}
+
+/// The path of a file in another mount namespace was shown as if the process itself had one there.
+#[test]
+fn files_and_executables_of_another_mount_namespace_are_marked() {
+    let Some(_permit) = live() else { return };
+    let (_keep, dir) = directory();
+    let file = touch(&dir.join("theirs.pem"));
+    let mut other = std::process::Command::new("unshare");
+    other.arg("-m").arg(crypto_trace_tests::workload()).args(["complain", "ready", "wait"]);
+    let mut other = crypto_trace_tests::Process::spawn(other.stdin(std::process::Stdio::piped()));
+    other.wait_for("ready");
+    let root = format!("/proc/{}/root", other.child().id());
+    let theirs = |path: &std::path::Path| format!("{root}{}", path.display());
+    let program = crypto_trace_tests::workload().canonicalize().unwrap();
+    let steps = words![
+        "openat",
+        "0",
+        "0",
+        file,
+        "openat",
+        "0",
+        "0",
+        theirs(&file),
+        "cd",
+        theirs(&dir),
+        "openat",
+        "0",
+        "0",
+        "none.pem",
+        "exec",
+        theirs(&program),
+        "ready"
+    ];
+    let done = Capture::new().workload(steps).run();
+    assert_eq!(done.code(), 0, "{}", done.stderr);
+    let events = shown(&done.output, &["--type", "file_open,process_exec"]);
+    let told: Vec<_> = events.iter().map(|event| (event["event_type"].as_str().unwrap(), &event["notes"])).collect();
+    let (own, marked) = (serde_json::Value::Null, serde_json::json!(["other_namespace"]));
+    let expected = [
+        ("process_exec", &own),
+        ("file_open", &own),
+        ("file_open", &marked),
+        ("file_open", &marked),
+        ("process_exec", &marked),
+    ];
+    assert_eq!(told, expected, "{events:#?}");
+    let path = file.to_str().unwrap();
+    assert_eq!((&events[1]["file"], &events[2]["file"]), (&path.into(), &path.into()));
+    assert_eq!(events[2]["file_given"], theirs(&file));
+    drop(other);
+}
+
 #[test]
 fn a_deleted_file_is_flagged() {
     let Some(_permit) = live() else { return };
