@@ -12,6 +12,7 @@ mod missed;
 mod object;
 mod random;
 mod real;
+mod release;
 mod ring;
 mod select;
 #[cfg(test)]

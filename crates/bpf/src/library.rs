@@ -322,7 +322,7 @@ impl Programs {
             && let Ok(held) = link.as_fd().try_clone_to_owned()
         {
             drop(link);
-            std::thread::spawn(move || drop(held));
+            crate::release::later(held);
         }
     }
 

@@ -13,6 +13,7 @@ use crate::log::Log;
 use crate::missed::{missed_returns, missed_runs};
 use crate::object::is_old;
 use crate::random::RandomCounts;
+use crate::release;
 use crate::ring::Ring;
 use crate::select::{Selection, Tables};
 use crate::skel::{CryptoTraceSkel, CryptoTraceSkelBuilder, OpenCryptoTraceSkel, types};
@@ -29,9 +30,6 @@ const TOO_OLD: &str = "see TLS or calls of libraries before Linux 5.17";
 
 /// Longer than any run of our programs.
 const DETACH_GRACE: std::time::Duration = std::time::Duration::from_millis(20);
-
-/// Links to libraries that are let go at once.
-const DETACH_THREADS: usize = 32;
 
 /// Why the programs could not be loaded.
 #[derive(Debug, thiserror::Error)]
@@ -409,9 +407,8 @@ impl Programs {
 
     /// Detaches every program. When this returns none is running any more: what they produced is in the rings.
     pub fn detach(&mut self) {
-        // The kernel waits for a grace period at each link to a library: these are waited for side by side.
         let counting = self.counters.iter().filter_map(|probe| probe.link.as_ref());
-        let mut held: Vec<OwnedFd> = self
+        let held: Vec<OwnedFd> = self
             .library_links
             .iter()
             .chain(counting)
@@ -420,13 +417,7 @@ impl Programs {
         self.library_links.clear();
         self.counters.iter_mut().for_each(|probe| probe.link = None);
         self.links.clear();
-        let share = held.len().div_ceil(DETACH_THREADS).max(1);
-        std::thread::scope(|scope| {
-            while !held.is_empty() {
-                let some = held.split_off(held.len().saturating_sub(share));
-                scope.spawn(move || drop(some));
-            }
-        });
+        release::all(held);
         // One that had begun may still run on another CPU: this waits for all that had (synchronize_rcu).
         if membarrier(MembarrierCommand::Global).is_err() {
             // Not there, or refused with nohz_full; a run takes microseconds.

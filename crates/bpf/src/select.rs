@@ -121,7 +121,7 @@ pub struct Selection {
     /// The kernel's own crypto: AF_ALG, kTLS, key rings, random bytes.
     pub kernel_crypto: bool,
     /// Probes on libraries will be attached; a random number, by which objects are numbered instead of by their address.
-    pub library_calls: Option<u64>,
+    pub library_calls: Option<[u64; 2]>,
     /// Probes that count algorithms will be attached too.
     pub algorithms: bool,
     /// How the ends of system calls are seen.

@@ -24,6 +24,7 @@ mod listeners;
 mod maps;
 pub mod monitor;
 mod outcome;
+mod output;
 mod prepare;
 mod privacy;
 mod privileges;

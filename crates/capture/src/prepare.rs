@@ -169,9 +169,11 @@ pub(crate) fn load(
     let sizes = args.ring_sizes()?;
     let key = match libraries {
         Some(_) => {
-            let mut key = [0; 8];
+            let mut key = [0; 16];
             rustix::rand::getrandom(&mut key, rustix::rand::GetRandomFlags::empty()).context("no random bytes")?;
-            Some(u64::from_ne_bytes(key))
+            let number = u128::from_ne_bytes(key);
+            #[allow(clippy::cast_possible_truncation, reason = "splits 128 bits into two words")]
+            Some([number as u64, (number >> 64) as u64])
         }
         None => None,
     };

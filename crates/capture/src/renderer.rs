@@ -15,6 +15,7 @@ use anyhow::Context as _;
 use rustix::thread::{CapabilitySet, CapabilitySets, set_capabilities, set_no_new_privs};
 
 use crate::exit::Failure;
+use crate::output;
 use crate::signals::Signals;
 
 /// The analyzer's name.
@@ -65,7 +66,7 @@ impl RendererCommand {
     /// # Errors
     /// When there is no analyzer, or the output cannot be written.
     pub fn new(words: Vec<OsString>, output: Option<&Path>) -> Result<Self, Failure> {
-        let output = output.map(|path| create(path).with_context(|| format!("{}: cannot be written", path.display())));
+        let output = output.map(|path| output::open(path, user_behind_sudo().map(|(uid, _)| uid)));
         Ok(Self { program: find_analyzer()?, words, output: output.transpose()? })
     }
 
@@ -94,6 +95,7 @@ impl RendererCommand {
         // Ctrl-C is for us: it goes on to the end of what it gets.
         command.process_group(0);
         if let Some(output) = self.output {
+            output::empty(&output)?;
             command.stdout(output);
         }
         if rustix::process::geteuid().is_root() {
@@ -159,17 +161,13 @@ fn ended(status: ExitStatus) -> String {
     }
 }
 
-/// A file as segments are: for its owner and group.
-fn create(path: &Path) -> io::Result<File> {
-    use std::os::unix::fs::OpenOptionsExt as _;
-    File::options().write(true).create(true).truncate(true).mode(0o640).open(path)
-}
-
-/// Beside this program, else where programs are.
+/// Beside this program, else where programs are; as root only one that none but root can have put there.
 pub(crate) fn find_analyzer() -> Result<PathBuf, Failure> {
     let beside = std::env::current_exe().ok().map(|exe| exe.with_file_name(ANALYZER));
     let path = std::env::var_os("PATH").unwrap_or_default();
     let in_path = std::env::split_paths(&path).filter(|dir| dir.is_absolute()).map(|dir| dir.join(ANALYZER));
+    let is_root = rustix::process::geteuid().is_root();
+    let in_path = in_path.filter(|file| !is_root || output::is_of_root_alone(file));
     beside.into_iter().chain(in_path).find(|file| file.is_file()).ok_or_else(|| {
         anyhow::anyhow!("{ANALYZER} is neither beside this program nor in PATH: install it, or use record").into()
     })

@@ -397,7 +397,7 @@ struct ct_config {
 	__u8 argv;	      /* enum ct_argv */
 	__u8 library_calls;   /* probes on libraries may be attached */
 	__u8 reserved[2];
-	__u64 object_key;     /* what objects are numbered with */
+	__u64 object_key[2];  /* what objects are numbered with */
 	__u32 lifecycle_wakeup_bytes; /* ring fill that wakes the reader */
 	__u32 events_wakeup_bytes;
 	struct ct_comm_filter comms[CT_MAX_COMM_FILTERS];

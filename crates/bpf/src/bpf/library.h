@@ -126,7 +126,7 @@ static __always_inline void tell_call(struct task_struct *task, const struct ct_
 	__builtin_memset(call, 0, sizeof(*call));
 	call->dev = library->dev;
 	call->ino = library->ino;
-	call->object = object_number(told->call->object);
+	call->object = object_number(told->call->object, GET(task, tgid));
 	call->cookie = told->cookie;
 	call->duration_ns = told->since_ns ? h->time_ns - told->since_ns : 0;
 	call->result = told->result;

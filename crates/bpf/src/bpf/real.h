@@ -6,16 +6,53 @@
 #ifndef CRYPTO_TRACE_REAL_H
 #define CRYPTO_TRACE_REAL_H
 
-/* A number that stands for an object, so that no address is recorded. */
-static __always_inline __u64 object_number(__u64 object)
+#define CT_ROTATE(x, by) ((x) << (by) | (x) >> (64 - (by)))
+
+/* SipRound, of SipHash (Aumasson and Bernstein, "SipHash: a fast short-input PRF", 2012). */
+#define CT_SIP_ROUND                                                                                                   \
+	do {                                                                                                           \
+		v0 += v1;                                                                                              \
+		v2 += v3;                                                                                              \
+		v1 = CT_ROTATE(v1, 13) ^ v0;                                                                           \
+		v3 = CT_ROTATE(v3, 16) ^ v2;                                                                           \
+		v0 = CT_ROTATE(v0, 32) + v3;                                                                           \
+		v2 += v1;                                                                                              \
+		v1 = CT_ROTATE(v1, 17) ^ v2;                                                                           \
+		v3 = CT_ROTATE(v3, 21) ^ v0;                                                                           \
+		v2 = CT_ROTATE(v2, 32);                                                                                \
+	} while (0)
+
+/*
+ * A number that stands for an object, so that no address is recorded: SipHash-2-4 of the object and of whose it is, under a key of
+ * this capture. Who knows some addresses with their numbers learns nothing of others, nor of other processes' objects.
+ */
+static __noinline __u64 object_number(__u64 object, __u64 whose)
 {
-	__u64 n = object ^ cfg.object_key;
+	__u64 k0 = cfg.object_key[0], k1 = cfg.object_key[1];
+	__u64 v0 = k0 ^ 0x736f6d6570736575ULL, v1 = k1 ^ 0x646f72616e646f6dULL;
+	__u64 v2 = k0 ^ 0x6c7967656e657261ULL, v3 = k1 ^ 0x7465646279746573ULL;
+	__u64 length = 16ULL << 56;
 
 	if (!object)
 		return 0;
-	n = (n ^ (n >> 32)) * 0xd6e8feb86659fd93ULL;
-	n = (n ^ (n >> 32)) * 0xd6e8feb86659fd93ULL;
-	return n ^ (n >> 32);
+	v3 ^= object;
+	CT_SIP_ROUND;
+	CT_SIP_ROUND;
+	v0 ^= object;
+	v3 ^= whose;
+	CT_SIP_ROUND;
+	CT_SIP_ROUND;
+	v0 ^= whose;
+	v3 ^= length;
+	CT_SIP_ROUND;
+	CT_SIP_ROUND;
+	v0 ^= length;
+	v2 ^= 0xff;
+	CT_SIP_ROUND;
+	CT_SIP_ROUND;
+	CT_SIP_ROUND;
+	CT_SIP_ROUND;
+	return v0 ^ v1 ^ v2 ^ v3;
 }
 
 /* As a number, which may be calculated with; 0: it is of no file. */
@@ -60,7 +97,7 @@ static __always_inline __u32 file_number(__u64 inode)
 {
 	__u64 generation = inode ? READ((struct inode *)inode, i_generation) : 0;
 
-	return inode ? object_number(inode ^ generation << 20) >> 32 | 1 : 0;
+	return inode ? object_number(inode, generation) >> 32 | 1 : 0;
 }
 
 /* For user space, which runs the program itself: the inode that is mapped at `address` in the process that asks. */
