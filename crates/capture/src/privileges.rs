@@ -1,6 +1,9 @@
 //! Which capabilities are needed, whether they are held, and giving up the others.
 
-use rustix::thread::{CapabilitySet, CapabilitySets, capabilities, set_capabilities};
+use rustix::thread::{
+    CapabilitiesSecureBits, CapabilitySet, CapabilitySets, capabilities, remove_capability_from_bounding_set,
+    set_capabilities, set_capabilities_secure_bits, set_no_new_privs,
+};
 
 /// What loading and attaching need that is missing; `None` when nothing is.
 pub fn missing() -> Option<&'static str> {
@@ -52,8 +55,17 @@ pub fn keep_reading_only() -> rustix::io::Result<()> {
     )
 }
 
+/// Gives up everything but writing where root may. Applies to this thread.
+///
+/// # Errors
+/// When the kernel refuses.
+pub fn keep_writing_only() -> rustix::io::Result<()> {
+    keep(CapabilitySet::DAC_OVERRIDE)
+}
+
 fn keep(kept: CapabilitySet) -> rustix::io::Result<()> {
     let held = capabilities(None)?;
+    for_good(held.effective)?;
     set_capabilities(
         None,
         CapabilitySets {
@@ -62,6 +74,26 @@ fn keep(kept: CapabilitySet) -> rustix::io::Result<()> {
             inheritable: CapabilitySet::empty(),
         },
     )
+}
+
+/// What is given up cannot be had again: not by the user id of root, nor by a program that has privileges.
+fn for_good(held: CapabilitySet) -> rustix::io::Result<()> {
+    set_no_new_privs(true)?;
+    if held.contains(CapabilitySet::SETPCAP) {
+        let secure = CapabilitiesSecureBits::NO_ROOT
+            | CapabilitiesSecureBits::NO_ROOT_LOCKED
+            | CapabilitiesSecureBits::NO_SETUID_FIXUP
+            | CapabilitiesSecureBits::NO_SETUID_FIXUP_LOCKED
+            | CapabilitiesSecureBits::KEEP_CAPS_LOCKED
+            | CapabilitiesSecureBits::NO_CAP_AMBIENT_RAISE
+            | CapabilitiesSecureBits::NO_CAP_AMBIENT_RAISE_LOCKED;
+        set_capabilities_secure_bits(secure)?;
+        for capability in (0..64).filter_map(|bit| CapabilitySet::from_bits(1 << bit)) {
+            // Some this kernel does not know.
+            let _ = remove_capability_from_bounding_set(capability);
+        }
+    }
+    Ok(())
 }
 
 /// Whether this process is in the initial PID namespace, so that its process ids are the kernel's.

@@ -11,8 +11,8 @@ use anyhow::Context as _;
 use crypto_trace_format::record::SelfStatsFixed;
 
 use crate::exit::Failure;
-use crate::say;
 use crate::units::show_size;
+use crate::{privileges, say};
 
 /// How often the metrics file is replaced when nobody says.
 const METRICS_INTERVAL: Duration = Duration::from_secs(15);
@@ -99,6 +99,8 @@ impl Metrics {
         let place = Place::new(&path).with_context(|| format!("--metrics-file {}", path.display()))?;
         let (texts, received) = sync_channel::<String>(1);
         let run = move || {
+            // It only writes this file; without the privilege it does what it can.
+            let _ = privileges::keep_writing_only();
             // What is recorded does not depend on it.
             let mut failing = false;
             let mut put = |text: &str| match place.put(text) {

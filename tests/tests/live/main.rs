@@ -15,6 +15,7 @@ mod monitor;
 mod names;
 mod opens;
 mod output;
+mod privileges;
 mod processes;
 mod refusals;
 mod selection;
