@@ -2,9 +2,12 @@
 
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
-use crypto_trace_tests::{Capture, Done, Process, alone, live, workload};
+use crypto_trace_format::record::ProbeState;
+use crypto_trace_tests::{Capture, Done, Faults, Process, alone, live, workload};
 use rustix::process::Signal;
 
 use crate::support::{analyze, directory, said, touch};
@@ -34,6 +37,34 @@ fn a_signal_to_stop_seals_and_is_no_failure() {
         sealed(&done);
         assert_eq!(process.finish().code(), 0, "what was traced goes on");
     }
+}
+
+/// Probes on libraries are let go side by side. Where no thread could be started for that, as with many of them under the unit's
+/// `TasksMax`, the stop panicked, and the last segment stayed open.
+#[test]
+fn a_stop_needs_no_more_threads_than_there_may_be() {
+    let Some(_permit) = live() else { return };
+    let process = waiting();
+    let (refusing, refused) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU32::new(0)));
+    let faults = Faults::new([libc::SYS_clone, libc::SYS_clone3], {
+        let (refusing, refused) = (Arc::clone(&refusing), Arc::clone(&refused));
+        move |_| {
+            let refuses = refusing.load(Ordering::Relaxed);
+            refused.fetch_add(refuses.into(), Ordering::Relaxed);
+            refuses.then_some(libc::EAGAIN)
+        }
+    });
+    let options = ["-p", &process.pid().to_string(), "--library-calls", "on"];
+    let running = Capture::new().options(options).faults(faults).start();
+    running.wait_until("a library that is probed", |trace| {
+        trace.libraries().iter().any(|(_, library)| library.fixed.state == ProbeState::ATTACHED.0)
+    });
+    refusing.store(true, Ordering::Relaxed);
+    let done = running.stop(Signal::INT);
+    assert_eq!(done.code(), 0, "{}", done.stderr);
+    assert!(refused.load(Ordering::Relaxed) > 0, "it asked for none");
+    assert!(!done.stderr.contains("panicked"), "{}", done.stderr);
+    sealed(&done);
 }
 
 /// The reference took 15 s to stop under load.
