@@ -40,7 +40,7 @@ fn throughput(criterion: &mut Criterion) {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("bench.ctseg");
     common::write_segment(&path, &common::meta("bench", 1, 0), &common::busy_host(EVENTS, 200, 2_000), u32::MAX);
-    let inputs = input::open(&[path]).unwrap();
+    let inputs = input::open(&[path], input::Choice::default()).unwrap();
     let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap();
     let filter = Filter::default();
 

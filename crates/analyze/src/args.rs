@@ -2,23 +2,25 @@
 
 mod examples;
 mod follow;
+mod input;
 mod inventory;
+mod survey;
 mod values;
 
 pub use follow::{Speed, from_now};
+pub use input::Input;
 pub use inventory::{InventoryReport, InventoryTask, Style};
+pub use survey::{SurveyReport, SurveyTask};
 
 use crate::filter::{Filter, Globs, Outcome};
 use crate::progress;
 use crate::time_spec::TimeSpec;
 use clap::error::ErrorKind;
 use clap::{ArgAction, Args, CommandFactory, Parser, Subcommand, ValueEnum};
-use crypto_trace_format::record::{ApiCall, Kind, LibLoad, TlsHello};
-use jiff::civil::Date;
+use crypto_trace_format::record::Kind;
 use std::ffi::OsString;
 use std::path::PathBuf;
-use std::time::Duration;
-use values::{day, glob, kind, not_empty, uid};
+use values::{glob, kind, not_empty, uid};
 
 /// What to do.
 #[derive(Debug, Clone)]
@@ -55,36 +57,6 @@ pub enum Task {
     Version,
 }
 
-/// Count TLS handshakes.
-#[derive(Debug, Clone)]
-pub struct SurveyTask {
-    /// What to tell of them.
-    pub report: SurveyReport,
-    /// What to read.
-    pub input: Input,
-    /// What to count.
-    pub filter: Filter,
-    /// Where to; stdout when `None`.
-    pub output: Option<PathBuf>,
-    /// As JSON.
-    pub json: bool,
-    /// The day that rules and certificates are judged by; when the capture ended, if `None`.
-    pub as_of: Option<Date>,
-    /// Hide home directories.
-    pub redact: bool,
-}
-
-/// What is told of TLS handshakes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum SurveyReport {
-    /// Who negotiated what with whom.
-    Tls,
-    /// Algorithms.
-    Algorithms,
-    /// What could be seen, and what not.
-    Coverage,
-}
-
 /// Show events.
 #[derive(Debug, Clone)]
 pub struct EventsTask {
@@ -107,26 +79,14 @@ pub struct EventsTask {
 pub struct ReportTask {
     /// Files and directories.
     pub paths: Vec<PathBuf>,
+    /// Also what is in subdirectories.
+    pub recursive: bool,
+    /// Hosts; empty means all.
+    pub hosts: Vec<String>,
     /// As JSON.
     pub json: bool,
     /// Hide home directories.
     pub redact: bool,
-}
-
-/// What to read.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Input {
-    /// A stream of segments.
-    Stdin,
-    /// Files and directories.
-    Paths(Vec<PathBuf>),
-    /// A directory that is being recorded into, from now on, and for this long.
-    Follow {
-        /// The directory.
-        directory: PathBuf,
-        /// For ever when `None`.
-        duration: Option<Duration>,
-    },
 }
 
 /// How much to say on stderr.
@@ -213,13 +173,13 @@ enum Command {
     Events(Box<EventsArgs>),
     /// Count TLS handshakes: versions, suites, key exchange, peers, failures, weak findings, certificates
     #[command(after_help = examples::TLS)]
-    Tls(Box<JudgedArgs>),
+    Tls(Box<survey::JudgedArgs>),
     /// Tell which algorithms handshakes negotiated and library calls used (not merely offered), and which rules speak of them
     #[command(after_help = examples::ALGORITHMS)]
-    Algorithms(Box<JudgedArgs>),
+    Algorithms(Box<survey::JudgedArgs>),
     /// Tell what the capture could see of TLS, and what it could not
     #[command(after_help = examples::COVERAGE)]
-    Coverage(Box<SurveyArgs>),
+    Coverage(Box<survey::SurveyArgs>),
     /// Say what a capture is: host, time, counts, loss, probes, cost
     #[command(after_help = examples::INFO)]
     Info(ReportArgs),
@@ -251,9 +211,8 @@ enum Command {
 
 #[derive(Debug, Args)]
 struct EventsArgs {
-    /// Segments, directories of segments, or - for a stream on stdin [default: -]
-    #[arg(value_name = "INPUT")]
-    inputs: Vec<PathBuf>,
+    #[command(flatten)]
+    input: input::InputArgs,
 
     /// How to show them
     #[arg(short, long, value_enum, default_value = "json-stream", value_name = "FORMAT")]
@@ -276,38 +235,6 @@ struct EventsArgs {
 
     #[command(flatten)]
     filters: FilterArgs,
-}
-
-#[derive(Debug, Args)]
-struct JudgedArgs {
-    /// Judge rules and certificates as of this day, such as 2031-01-01 [default: when the capture ended]
-    #[arg(long, value_name = "DATE", value_parser = day)]
-    as_of: Option<Date>,
-
-    #[command(flatten)]
-    survey: SurveyArgs,
-}
-
-#[derive(Debug, Args)]
-struct SurveyArgs {
-    /// Segments, directories of segments, or - for a stream on stdin [default: -]
-    #[arg(value_name = "INPUT")]
-    inputs: Vec<PathBuf>,
-
-    /// How to show it
-    #[arg(short, long, value_enum, default_value = "text", value_name = "FORMAT")]
-    format: ReportFormat,
-
-    /// Write to FILE instead of stdout
-    #[arg(short, long, value_name = "FILE")]
-    output: Option<PathBuf>,
-
-    /// Show names of home directories
-    #[arg(long)]
-    no_redact: bool,
-
-    #[command(flatten)]
-    filters: WhoArgs,
 }
 
 /// Filters combine with AND; one given several times is OR. Events about the capture itself, such as loss, are held only
@@ -363,6 +290,10 @@ struct WhoArgs {
     #[arg(long = "container", value_name = "ID", action = ArgAction::Append, value_parser = not_empty)]
     containers: Vec<String>,
 
+    /// Host that was recorded: its name, whole or up to the first dot
+    #[arg(long = "host", value_name = "HOST", action = ArgAction::Append, value_parser = not_empty)]
+    hosts: Vec<String>,
+
     /// From this time on: 2026-11-22T10:30:45Z, 2026-11-22, 10:30 (UTC, the last one before the capture's end), 10m (before its end)
     #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
     since: Option<TimeSpec>,
@@ -377,6 +308,14 @@ struct ReportArgs {
     /// Segments, or directories of segments
     #[arg(value_name = "INPUT", required = true)]
     inputs: Vec<PathBuf>,
+
+    /// Search directories for segments in their subdirectories, too
+    #[arg(short, long)]
+    recursive: bool,
+
+    /// Only captures of this host: its name, whole or up to the first dot
+    #[arg(long = "host", value_name = "HOST", action = ArgAction::Append, value_parser = not_empty)]
+    hosts: Vec<String>,
 
     /// How to show it
     #[arg(short, long, value_enum, default_value = "text", value_name = "FORMAT")]
@@ -400,9 +339,9 @@ pub fn parse(args: impl IntoIterator<Item = impl Into<OsString> + Clone>) -> Res
     };
     let task = match cli.command {
         Command::Events(args) => Task::Events(Box::new(events(*args)?)),
-        Command::Tls(args) => Task::Survey(Box::new(survey(SurveyReport::Tls, args.survey, args.as_of)?)),
-        Command::Algorithms(args) => Task::Survey(Box::new(survey(SurveyReport::Algorithms, args.survey, args.as_of)?)),
-        Command::Coverage(args) => Task::Survey(Box::new(survey(SurveyReport::Coverage, *args, None)?)),
+        Command::Tls(args) => Task::Survey(Box::new(args.task(SurveyReport::Tls)?)),
+        Command::Algorithms(args) => Task::Survey(Box::new(args.task(SurveyReport::Algorithms)?)),
+        Command::Coverage(args) => Task::Survey(Box::new(args.task(SurveyReport::Coverage)?)),
         Command::Info(args) => Task::Info(report(args)?),
         Command::Verify(args) => Task::Verify(report(args)?),
         Command::Profile(args) => Task::Inventory(Box::new(inventory::profile(*args)?)),
@@ -422,47 +361,12 @@ pub fn command() -> clap::Command {
 
 fn events(args: EventsArgs) -> Result<EventsTask, clap::Error> {
     let filter = filter(args.filters)?;
-    let (input, speed) = (read_or_follow(args.inputs, &args.follow, &filter)?, args.replay_speed);
+    let (input, speed) = (input::read_or_follow(args.input, &args.follow, &filter)?, args.replay_speed);
     if speed != Speed::Max && (input == Input::Stdin || args.format == Format::Summary) {
         let message = "--replay-speed shows the events of files one by one: neither of a stream nor as a summary";
         return Err(usage(ErrorKind::ArgumentConflict, message));
     }
     Ok(EventsTask { input, format: args.format, filter, output: args.output, redact: !args.no_redact, speed })
-}
-
-/// What to read, and whether to go on with it.
-fn read_or_follow(inputs: Vec<PathBuf>, args: &follow::FollowArgs, filter: &Filter) -> Result<Input, clap::Error> {
-    // Times are before now then, which is known.
-    let any = Filter::default();
-    let read = input(inputs, if args.follow { &any } else { filter })?;
-    follow::input(args, read, filter)
-}
-
-fn survey(report: SurveyReport, args: SurveyArgs, as_of: Option<Date>) -> Result<SurveyTask, clap::Error> {
-    let mut filter = who(args.filters)?;
-    filter.kinds = match report {
-        SurveyReport::Tls => vec![TlsHello::KIND],
-        SurveyReport::Algorithms => vec![TlsHello::KIND, ApiCall::KIND],
-        SurveyReport::Coverage => vec![TlsHello::KIND, ApiCall::KIND, LibLoad::KIND],
-    };
-    let input = input(args.inputs, &filter)?;
-    let (output, json) = (args.output, args.format == ReportFormat::Json);
-    Ok(SurveyTask { report, input, filter, output, json, as_of, redact: !args.no_redact })
-}
-
-fn input(inputs: Vec<PathBuf>, filter: &Filter) -> Result<Input, clap::Error> {
-    let dashes = inputs.iter().filter(|input| input.as_os_str() == "-").count();
-    let input = match (dashes, inputs.len()) {
-        (_, 0) | (1, 1) => Input::Stdin,
-        (0, _) => Input::Paths(inputs),
-        _ => return Err(usage(ErrorKind::ArgumentConflict, "- (stdin) stands alone, without other inputs")),
-    };
-    if input == Input::Stdin && filter.needs_end() {
-        let message =
-            "a time relative to the capture's end needs files, not a stream: give --since/--until a full time";
-        return Err(usage(ErrorKind::ArgumentConflict, message));
-    }
-    Ok(input)
 }
 
 fn filter(args: FilterArgs) -> Result<Filter, clap::Error> {
@@ -499,6 +403,7 @@ fn who(args: WhoArgs) -> Result<Filter, clap::Error> {
         uids: args.uids,
         cgroups: args.cgroups,
         containers: args.containers,
+        hosts: args.hosts,
         since: args.since,
         until: args.until,
         ..Filter::default()
@@ -509,7 +414,8 @@ fn report(args: ReportArgs) -> Result<ReportTask, clap::Error> {
     if args.inputs.iter().any(|input| input.as_os_str() == "-") {
         return Err(usage(ErrorKind::ValueValidation, "this reads files and directories, not stdin"));
     }
-    Ok(ReportTask { paths: args.inputs, json: args.format == ReportFormat::Json, redact: !args.no_redact })
+    let (json, redact) = (args.format == ReportFormat::Json, !args.no_redact);
+    Ok(ReportTask { paths: args.inputs, recursive: args.recursive, hosts: args.hosts, json, redact })
 }
 
 fn usage(kind: ErrorKind, message: &str) -> clap::Error {
@@ -571,6 +477,10 @@ mod tests {
             "algorithms a -f json-stream",
             "coverage - --since -10m",
             "coverage a --as-of 2031-01-01",
+            "coverage a --rules ietf",
+            "tls a --rules bsi",
+            "events a --host=",
+            "events a --follow -r",
             "profile a -f text-ish",
             "profile a -F *.pem",
             "profile - --since -10m",

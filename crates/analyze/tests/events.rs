@@ -549,7 +549,7 @@ fn overlapping_blocks_beyond_the_limit_are_told_and_do_not_depend_on_threads() {
     let replay = |limit: usize, threads: usize| {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
         pool.install(|| {
-            let inputs = crypto_trace_analyze::input::open(std::slice::from_ref(&path)).unwrap();
+            let inputs = crypto_trace_analyze::input::open(std::slice::from_ref(&path), Default::default()).unwrap();
             let mut faults = FaultLog::default();
             let captures = read_captures(&inputs, &mut faults);
             let filter = Filter::default();

@@ -9,7 +9,7 @@ mod names;
 mod outcome;
 
 pub use files::{Known, LoadedFiles, better, judge_path, loaded_as};
-pub use names::{algorithm, uses_algorithm};
+pub use names::{algorithm, is_number, uses_algorithm};
 pub use outcome::{succeeded, was_interrupted};
 
 use crypto_trace_format::record::{ApiCall, ApiMeaning, Header, LibraryInfo, ProbeState};

@@ -62,6 +62,15 @@ pub fn uses_algorithm(meaning: ApiMeaning) -> bool {
     )
 }
 
+/// What OpenSSL numbers an algorithm by that has no number: `EVP_PKEY_KEYMGMT`, -1 (include/openssl/evp.h of OpenSSL 3.0).
+/// Other libraries say the same in 64 bits (`CK_UNAVAILABLE_INFORMATION` of PKCS #11).
+const NO_NUMBER: [u64; 2] = [u32::MAX as u64, u64::MAX];
+
+/// Whether a number of a call says which algorithm it is.
+pub fn is_number(number: u64) -> bool {
+    number != 0 && !NO_NUMBER.contains(&number)
+}
+
 /// The algorithm that a call of a library of these families uses: the catalog's name for it, or else what it was called.
 /// None: it uses none, or does not tell.
 pub fn algorithm(call: &ApiCall<'_>, families: &[u8]) -> Option<String> {
@@ -72,8 +81,8 @@ pub fn algorithm(call: &ApiCall<'_>, families: &[u8]) -> Option<String> {
     let name = match (call.text, call.fixed.number) {
         // Its number is the direction.
         ([], _) if meaning == ApiMeaning::KERNEL_TLS => return None,
-        ([], 0) => of_function(call.function)?,
-        ([], number) => numbered(families, meaning, number),
+        ([], number) if is_number(number) => numbered(families, meaning, number),
+        ([], _) => of_function(call.function)?,
         (text, _) => of_text(text),
     };
     // A MAC is often given by its hash alone.
@@ -96,7 +105,7 @@ fn numbered(families: &[u8], meaning: ApiMeaning, number: u64) -> String {
     let mut tables = tables.filter(|table| table.meanings.iter().any(|one| one == meaning.name()));
     let found = tables.find_map(|table| table.names.iter().find(|(known, _)| *known == number));
     match found {
-        Some((_, name)) => name.clone(),
+        Some((_, name)) => of_text(name.as_bytes()),
         None if meaning == ApiMeaning::MECHANISM => format!("mechanism {number:#x}"),
         None if families.is_empty() => format!("number {number}"),
         None => format!("number {number} of {}", escape::for_people(families)),
@@ -133,6 +142,47 @@ mod tests {
         }
     }
 
+    /// `algorithms --api` had HMAC, HKDF, SHAKE and others as "not in the catalog".
+    #[test]
+    fn macs_key_derivation_and_hashes_of_openssl_are_in_the_catalog() {
+        let check = |meaning: ApiMeaning, given: &[&str]| {
+            for text in given {
+                let fixed = ApiCallFixed { meaning: meaning.0, ..ApiCallFixed::default() };
+                let call = ApiCall { fixed, text: text.as_bytes(), ..ApiCall::default() };
+                let name = algorithm(&call, b"openssl-crypto").expect("an algorithm");
+                assert!(catalog::algorithm(&name).is_some(), "{text}: {name} is not in the catalog");
+            }
+        };
+        // What the functions EVP_*_get0_name of OpenSSL's own providers say (providers/implementations/include/prov/names.h).
+        let kdfs = "HKDF TLS13-KDF SSKDF PBKDF1 PBKDF2 PKCS12KDF SSHKDF X942KDF-ASN1 X942KDF-CONCAT X963KDF TLS1-PRF KBKDF \
+                    KRB5KDF SCRYPT id-scrypt PVKKDF HMAC-DRBG-KDF ARGON2I ARGON2D ARGON2ID";
+        check(ApiMeaning::KEY_DERIVATION, &kdfs.split_whitespace().collect::<Vec<_>>());
+        let macs = "HMAC CMAC GMAC KMAC-128 KMAC-256 POLY1305 SIPHASH BLAKE2BMAC BLAKE2SMAC SHA2-256";
+        check(ApiMeaning::MAC, &macs.split_whitespace().collect::<Vec<_>>());
+        let hashes = "SHA1 SHA2-224 SHA2-256 SHA2-384 SHA2-512 SHA2-512/224 SHA2-512/256 SHA3-224 SHA3-256 SHA3-384 SHA3-512 \
+                      KECCAK-256 SHAKE-128 SHAKE-256 SHAKE128 BLAKE2S-256 BLAKE2B-512 SM3 MD5 MD5-SHA1 MD4 MDC2 WHIRLPOOL \
+                      RIPEMD-160 ripemd160 BLAKE2b512";
+        check(ApiMeaning::DIGEST, &hashes.split_whitespace().collect::<Vec<_>>());
+        let ciphers = "AES-256-CFB AES-128-OFB AES-192-OCB AES-256-SIV AES-256-GCM-SIV AES-256-WRAP id-aes256-wrap ChaCha20 \
+                       SM4-CBC CAST5-CBC BF-CBC AES-128-CBC ChaCha20-Poly1305 id-aes128-CCM";
+        check(ApiMeaning::CIPHER, &ciphers.split_whitespace().collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn numbers_lead_to_the_catalog_s_spelling() {
+        for (families, meaning, number, expected) in [
+            ("openssl-crypto", ApiMeaning::PUBLIC_KEY, 855, "HMAC"),
+            ("openssl-crypto", ApiMeaning::KEY_DERIVATION, 1021, "TLS1-PRF"),
+            ("openssl-crypto", ApiMeaning::MAC, 1061, "Poly1305"),
+            ("libgcrypt", ApiMeaning::MAC, 501, "Poly1305"),
+            ("libgcrypt", ApiMeaning::DIGEST, 318, "BLAKE2b-512"),
+            ("gnutls", ApiMeaning::MAC, 14, "HMAC-MD5+SHA-1"),
+        ] {
+            assert_eq!(numbered(families.as_bytes(), meaning, number), expected);
+            assert!(catalog::algorithm(expected).is_some());
+        }
+    }
+
     #[test]
     fn algorithms_of_calls() {
         let check = |families: &str, meaning: ApiMeaning, given: (&str, &[u8], u64), expected: Option<&str>| {
@@ -150,6 +200,10 @@ mod tests {
         check(openssl, ApiMeaning::MAC, ("HMAC_Init_ex", b"SHA2-256", 0), Some("HMAC-SHA-256"));
         check(openssl, ApiMeaning::PUBLIC_KEY, ("EVP_DigestSignInit", b"", 6), Some("RSA"));
         check(openssl, ApiMeaning::PUBLIC_KEY, ("x", b"", 77_777), Some("number 77777 of openssl,openssl-crypto"));
+        for none in NO_NUMBER {
+            check(openssl, ApiMeaning::PUBLIC_KEY, ("EVP_DigestSignInit", b"", none), None);
+            check(openssl, ApiMeaning::PUBLIC_KEY, ("EVP_PKEY_derive", b"HKDF", none), Some("HKDF"));
+        }
         check(openssl, ApiMeaning::KEY_DERIVATION, ("PKCS5_PBKDF2_HMAC", b"", 0), Some("PBKDF2"));
         check(openssl, ApiMeaning::CIPHER, ("EVP_CipherInit_ex", b"", 0), None);
         check(openssl, ApiMeaning::CIPHERS, ("SSL_CTX_set_cipher_list", b"ALL", 0), None);

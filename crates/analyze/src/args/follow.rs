@@ -56,7 +56,10 @@ pub(super) fn input(args: &FollowArgs, input: Input, filter: &Filter) -> Result<
         return Err(usage(ErrorKind::ArgumentConflict, "--follow goes on: end it with --duration rather than --until"));
     }
     match input {
-        Input::Paths(paths) => match <[PathBuf; 1]>::try_from(paths) {
+        Input::Paths { recursive: true, .. } => {
+            Err(usage(ErrorKind::ArgumentConflict, "--follow follows one directory, without --recursive"))
+        }
+        Input::Paths { paths, .. } => match <[PathBuf; 1]>::try_from(paths) {
             Ok([directory]) => Ok(Input::Follow { directory, duration: args.duration }),
             Err(_) => Err(usage(ErrorKind::ArgumentConflict, "--follow follows one directory")),
         },

@@ -1,8 +1,9 @@
 //! Arguments of `profile`, `snapshot`, `files` and `libs`.
 
 use super::follow::{self, FollowArgs};
+use super::input::{InputArgs, input};
 use super::values::{glob, not_empty};
-use super::{Input, WhoArgs, globs, input, usage, who};
+use super::{Input, WhoArgs, globs, usage, who};
 use crate::filter::{Filter, Outcome};
 use crate::time_spec::TimeSpec;
 use clap::error::ErrorKind;
@@ -112,9 +113,8 @@ impl From<TableFormat> for Style {
 /// What every report takes.
 #[derive(Debug, Args)]
 struct Common {
-    /// Segments, directories of segments, or - for a stream on stdin [default: -]
-    #[arg(value_name = "INPUT")]
-    inputs: Vec<PathBuf>,
+    #[command(flatten)]
+    input: InputArgs,
 
     /// Write to FILE instead of stdout
     #[arg(short, long, value_name = "FILE")]
@@ -247,7 +247,7 @@ impl Common {
         let until = narrowed.until.or(base.until);
         let Filter { files, libraries, kinds, outcome, .. } = narrowed;
         let filter = Filter { files, libraries, kinds, outcome, until, ..base };
-        let input = input(self.inputs, &filter)?;
+        let input = input(self.input, &filter)?;
         let redact = !self.no_redact;
         Ok(InventoryTask { report, input, filter, style, output: self.output, redact, follow: false })
     }

@@ -9,7 +9,7 @@ mod parts;
 mod table;
 
 pub use parts::{SuiteParts, certificate_signature, key, key_exchange, signature, suite};
-pub use table::{Algorithm, Checked, Document, DocumentState, Primitive, Rule, Source, Status};
+pub use table::{Algorithm, Checked, Document, DocumentState, Primitive, Rule, Rules, Source, Status};
 
 use jiff::civil::Date;
 use std::sync::OnceLock;
@@ -278,8 +278,11 @@ mod tests {
         check("TLS 1.0", "2021-03-01", &[("RFC 8996", Status::Disallowed, true)]);
         check("TLS 1.0", "2020-01-01", &[]);
         check("TLS 1.3", "2026-11-23", &[]);
-        check("AES-128-GCM", "2026-11-23", &[]);
-        check("MLKEM768", "2099-01-01", &[]);
+        let cnsa = [("CNSA 2.0 FAQ", Status::Disallowed, false), ("CNSA 2.0", Status::Disallowed, false)];
+        check("AES-128-GCM", "2026-11-23", &cnsa);
+        check("AES-256-GCM", "2099-01-01", &[]);
+        check("MLKEM768", "2026-11-23", &cnsa);
+        check("MLKEM1024", "2099-01-01", &[]);
         check(
             "3DES-EDE",
             "2020-06-01",
@@ -288,7 +291,12 @@ mod tests {
         check(
             "3DES-EDE",
             "2026-11-23",
-            &[("SP 800-131A", Status::Disallowed, true), ("RFC 9325", Status::Discouraged, true)],
+            &[
+                ("SP 800-131A", Status::Disallowed, true),
+                ("RFC 9325", Status::Discouraged, true),
+                ("CNSA 2.0 FAQ", Status::Disallowed, false),
+                ("CNSA 2.0", Status::Disallowed, false),
+            ],
         );
         check(
             "RSA-2048",
@@ -331,6 +339,49 @@ mod tests {
             ],
         );
         check("no such thing", "2026-11-23", &[]);
+    }
+
+    /// CNSA 2.0 is used "exclusively" by its dates: what it does not list was not judged.
+    #[test]
+    fn what_cnsa_does_not_list_is_judged_as_exclusively_says() {
+        // What it lists, what it allows for some use, what is made of a hash or key that no name tells; and hybrids with
+        // ML-KEM-1024, of which it says that they are not required.
+        const NOT_JUDGED: &[&str] = &[
+            "MLKEM1024",
+            "ML-DSA-87",
+            "SecP384r1MLKEM1024",
+            "mlkem1024nistp384-sha384",
+            "SHA-384",
+            "SHA-512",
+            "SHA3-384",
+            "SHA3-512",
+            "PSK",
+            "KRB5",
+            "anonymous",
+        ];
+        for row in algorithms() {
+            let of = |id: &str| assess(&row.name, date("2036-01-01")).iter().any(|found| found.document.id == id);
+            let judged = of("CNSA 2.0") && of("CNSA 2.0 FAQ");
+            assert_eq!(of("CNSA 2.0"), of("CNSA 2.0 FAQ"), "{row:?}");
+            let by_itself = !matches!(row.primitive, Primitive::Protocol | Primitive::Mac | Primitive::Kdf);
+            let listed = NOT_JUDGED.contains(&&*row.name) || row.name.starts_with("AES-256");
+            assert!(!by_itself || judged != listed, "{row:?}");
+        }
+        for name in ["HMAC-SHA-256", "HMAC-MD5", "X25519MLKEM768", "AES-128-GCM", "SHA-256", "ChaCha20-Poly1305"] {
+            let state = |day| {
+                assess(name, date(day)).iter().filter(|f| f.document.authority == "NSA").map(|f| f.in_force).max()
+            };
+            assert_eq!((state("2031-12-30"), state("2031-12-31")), (Some(false), Some(true)), "{name}");
+        }
+        assert!(assess("HMAC-SHA-384", date("2036-01-01")).is_empty());
+    }
+
+    #[test]
+    fn rules_are_of_someone_who_can_be_chosen() {
+        let all = [Rules::Ietf, Rules::Nist, Rules::Cnsa];
+        for document in &table().documents {
+            assert_eq!(all.iter().filter(|rules| rules.are_in(document)).count(), 1, "{document:?}");
+        }
     }
 
     #[test]

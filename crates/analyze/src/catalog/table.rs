@@ -31,6 +31,10 @@ pub enum Primitive {
     Mac,
     /// Hashes.
     Hash,
+    /// Hashes, to as many bytes as are asked for.
+    Xof,
+    /// Makes keys of other keys, of secrets or of passwords.
+    Kdf,
 }
 
 impl Primitive {
@@ -48,6 +52,8 @@ impl Primitive {
             Self::Aead => "aead",
             Self::Mac => "mac",
             Self::Hash => "hash",
+            Self::Xof => "xof",
+            Self::Kdf => "kdf",
         }
     }
 }
@@ -73,6 +79,38 @@ pub struct Algorithm {
     pub quantum_vulnerable: Option<bool>,
     /// The id of the [`Document`] that defines it, where the table names one.
     pub defined_in: Option<String>,
+}
+
+/// Whose rules judge.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, clap::ValueEnum)]
+pub enum Rules {
+    /// RFCs: for whoever uses TLS
+    Ietf,
+    /// SP 800-131A, IR 8547: for US federal agencies, unclassified information
+    Nist,
+    /// CNSA 2.0 of the NSA: for US national security systems
+    Cnsa,
+}
+
+impl Rules {
+    /// In output, and on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Ietf => "ietf",
+            Self::Nist => "nist",
+            Self::Cnsa => "cnsa",
+        }
+    }
+
+    /// Whether a document has these rules.
+    pub fn are_in(self, document: &Document) -> bool {
+        document.authority
+            == match self {
+                Self::Ietf => "IETF",
+                Self::Nist => "NIST",
+                Self::Cnsa => "NSA",
+            }
+    }
 }
 
 /// How far a document has come.

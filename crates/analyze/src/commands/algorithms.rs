@@ -71,7 +71,7 @@ impl Report {
                     calls: row.calls,
                     seen_in: row.places.iter().map(|place| place.name()).collect(),
                     programs: row.programs.iter().map(|program| counted.shown(program)).collect(),
-                    findings: survey::findings(name, row, counted.as_of.date),
+                    findings: survey::findings(name, row, counted.as_of.date, &counted.task.rules),
                 }
             })
             .collect();

@@ -8,7 +8,7 @@ use crate::console::{Console, Output, stdin_is_terminal};
 use crate::faults::FaultLog;
 use crate::filter::Filter;
 use crate::follow::{Follower, Stop};
-use crate::input::{self, Inputs};
+use crate::input::{self, Choice, Inputs};
 use crate::pipeline::{
     LiveRun, LiveSink, OrderedOutput, Pace, Plan, Tally, Wanted, read_captures, read_handshakes, run_live,
     write_ordered,
@@ -34,7 +34,7 @@ struct Ending<'a> {
 
 pub(super) fn run(task: &EventsTask, console: Console) -> Result<Outcome> {
     match &task.input {
-        Input::Paths(paths) => files(task, paths, console),
+        Input::Paths { paths, recursive } => files(task, paths, *recursive, console),
         Input::Stdin if stdin_is_terminal() => {
             console.error("no input: name segments or a directory of them, or pipe a capture in");
             Ok(Outcome::Usage)
@@ -49,9 +49,9 @@ pub(super) fn run(task: &EventsTask, console: Console) -> Result<Outcome> {
     }
 }
 
-fn files(task: &EventsTask, paths: &[PathBuf], console: Console) -> Result<Outcome> {
+fn files(task: &EventsTask, paths: &[PathBuf], recursive: bool, console: Console) -> Result<Outcome> {
     let since = Instant::now();
-    let inputs = input::open(paths)?;
+    let inputs = input::open(paths, Choice { recursive, hosts: &task.filter.hosts })?;
     report::left_out(&inputs, console);
     let names: Vec<PathBuf> = inputs.segments.iter().map(|segment| segment.reader.path().to_owned()).collect();
     super::refuse_overwriting(task.output.as_deref(), &names)?;

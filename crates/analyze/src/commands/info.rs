@@ -5,7 +5,7 @@ use crate::args::ReportTask;
 use crate::capture::Capture;
 use crate::console::{Console, Output};
 use crate::faults::{FaultLog, Problem};
-use crate::input::{self, Inputs};
+use crate::input::{self, Choice, Inputs};
 use crate::names::errno_name;
 use crate::pipeline::read_captures;
 use crate::text::{Paint, bytes, duration, grouped};
@@ -46,7 +46,7 @@ struct ProbeReport {
 }
 
 pub(super) fn run(task: &ReportTask, console: Console) -> Result<Outcome> {
-    let inputs = input::open(&task.paths)?;
+    let inputs = input::open(&task.paths, Choice { recursive: task.recursive, hosts: &task.hosts })?;
     super::report::left_out(&inputs, console);
     let mut faults = FaultLog::default();
     let captures = read_captures(&inputs, &mut faults);

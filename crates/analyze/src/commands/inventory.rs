@@ -10,7 +10,7 @@ use crate::console::{Console, Output, stdin_is_terminal};
 use crate::faults::FaultLog;
 use crate::filter::Filter;
 use crate::follow::Follower;
-use crate::input;
+use crate::input::{self, Choice};
 use crate::inventory::{ByPath, Gather, Gathered};
 use crate::pipeline::{LiveRun, LiveSink, Plan, Tally, Wanted, read_captures, read_handshakes, run_live, time_ranges};
 use crate::render::{self, Reveal};
@@ -161,7 +161,7 @@ fn follow_paths(task: &InventoryTask, table: Paths, console: Console) -> Result<
 /// Reads everything.
 fn read<'a>(task: &'a InventoryTask, gathered: &mut impl Gather, console: Console) -> Result<Read<'a>> {
     match &task.input {
-        Input::Paths(paths) => files_of(task, paths, gathered, console),
+        Input::Paths { paths, recursive } => files_of(task, paths, *recursive, gathered, console),
         Input::Stdin | Input::Follow { .. } => stdin(task, gathered),
     }
 }
@@ -169,10 +169,11 @@ fn read<'a>(task: &'a InventoryTask, gathered: &mut impl Gather, console: Consol
 fn files_of<'a>(
     task: &'a InventoryTask,
     paths: &[PathBuf],
+    recursive: bool,
     gathered: &mut impl Gather,
     console: Console,
 ) -> Result<Read<'a>> {
-    let inputs = input::open(paths)?;
+    let inputs = input::open(paths, Choice { recursive, hosts: &task.filter.hosts })?;
     report::left_out(&inputs, console);
     let names: Vec<_> = inputs.segments.iter().map(|segment| segment.reader.path().to_owned()).collect();
     super::refuse_overwriting(task.output.as_deref(), &names)?;

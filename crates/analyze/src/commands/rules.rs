@@ -30,7 +30,7 @@ pub(super) struct Found {
 pub(super) fn found(counted: &Counted<'_>) -> Vec<Found> {
     let mut found: Vec<Found> = Vec::new();
     for (name, row) in &counted.totals.survey.algorithms {
-        for finding in survey::findings(name, row, counted.as_of.date) {
+        for finding in survey::findings(name, row, counted.as_of.date, &counted.task.rules) {
             found.push(Found {
                 algorithm: escape::for_people(name.as_bytes()),
                 seen_in: row.places.iter().map(|place| place.name()).collect(),
@@ -50,13 +50,20 @@ pub(super) fn found(counted: &Counted<'_>) -> Vec<Found> {
     found
 }
 
+/// Whose rules judge, when not all do: `ietf, nist`
+pub(super) fn whose(counted: &Counted<'_>) -> Option<String> {
+    let names: Vec<&str> = counted.task.rules.iter().map(|rules| rules.name()).collect();
+    (!names.is_empty()).then(|| names.join(", "))
+}
+
 /// Appends the rules in force, and those to come.
 pub(super) fn write(found: &[Found], counted: &Counted<'_>, out: &mut String) {
     let paint = counted.paint;
     let (now, later): (Vec<&Found>, Vec<&Found>) = found.iter().partition(|row| row.finding.in_force);
     let _ = writeln!(out, "\n{}", paint.heading(&format!("Weak or deprecated as of {}", counted.as_of.date)));
     if now.is_empty() {
-        let _ = writeln!(out, "  no rule that is in force speaks against what was negotiated");
+        let whose = whose(counted).map_or_else(String::new, |whose| format!(" ({whose}, as --rules says)"));
+        let _ = writeln!(out, "  no rule that is in force speaks against what was used{whose}");
     }
     entries(&now, counted, out);
     if !later.is_empty() {

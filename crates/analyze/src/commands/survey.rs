@@ -7,7 +7,7 @@ use crate::clock::WallNs;
 use crate::completeness;
 use crate::console::{Console, Output, stdin_is_terminal};
 use crate::faults::FaultLog;
-use crate::input;
+use crate::input::{self, Choice};
 use crate::pipeline::{Plan, Wanted, read_captures, read_handshakes, run_live};
 use crate::redact;
 use crate::summary::{self, Totals};
@@ -89,7 +89,7 @@ pub(super) fn run(task: &SurveyTask, console: Console) -> Result<Outcome> {
         return Ok(Outcome::Usage);
     }
     let (counted, mut out) = match &task.input {
-        Input::Paths(paths) => files(task, paths, console)?,
+        Input::Paths { paths, recursive } => files(task, paths, *recursive, console)?,
         Input::Stdin | Input::Follow { .. } => stream(task)?,
     };
     let text = match task.report {
@@ -107,8 +107,13 @@ pub(super) fn run(task: &SurveyTask, console: Console) -> Result<Outcome> {
     Ok(Outcome::Done)
 }
 
-fn files<'a>(task: &'a SurveyTask, paths: &[PathBuf], console: Console) -> Result<(Counted<'a>, Output)> {
-    let inputs = input::open(paths)?;
+fn files<'a>(
+    task: &'a SurveyTask,
+    paths: &[PathBuf],
+    recursive: bool,
+    console: Console,
+) -> Result<(Counted<'a>, Output)> {
+    let inputs = input::open(paths, Choice { recursive, hosts: &task.filter.hosts })?;
     report::left_out(&inputs, console);
     let names: Vec<_> = inputs.segments.iter().map(|segment| segment.reader.path().to_owned()).collect();
     super::refuse_overwriting(task.output.as_deref(), &names)?;

@@ -5,7 +5,7 @@ use crate::args::ReportTask;
 use crate::console::{Console, Output};
 use crate::escape;
 use crate::faults::{FaultLog, Problem};
-use crate::input::{self, Inputs};
+use crate::input::{self, Choice, Inputs};
 use crate::progress;
 use crate::text::grouped;
 use anyhow::{Result, bail};
@@ -48,7 +48,7 @@ struct Report {
 }
 
 pub(super) fn run(task: &ReportTask, console: Console) -> Result<Outcome> {
-    let inputs = input::open(&task.paths)?;
+    let inputs = input::open(&task.paths, Choice { recursive: task.recursive, hosts: &task.hosts })?;
     inputs.notes.iter().for_each(|note| console.note(note));
     // What cannot be read is not checked.
     if let Some(segment) = inputs.unread.first() {

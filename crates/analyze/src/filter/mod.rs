@@ -12,6 +12,7 @@ pub use selection::Selection;
 use crate::api::{self, LibraryRow};
 use crate::capture::Capture;
 use crate::clock::WallNs;
+use crate::escape;
 use crate::handshakes::{self, Connection};
 use crate::names::is_interrupted;
 use crate::time_spec::TimeSpec;
@@ -23,6 +24,7 @@ use crypto_trace_format::record::{
 };
 use crypto_trace_format::segment::BlockHeader;
 use memchr::memmem::find;
+use std::collections::BTreeSet;
 
 /// Kinds shown when none are asked for.
 pub const DEFAULT_KINDS: &[Kind] = &[
@@ -66,6 +68,8 @@ pub struct Filter {
     pub cgroups: Vec<String>,
     /// Beginnings of container ids.
     pub containers: Vec<String>,
+    /// Hosts, by their names; those of other hosts are not read at all.
+    pub hosts: Vec<String>,
     /// Earliest time.
     pub since: Option<TimeSpec>,
     /// Time by which it ends, exclusive.
@@ -111,6 +115,23 @@ impl Filter {
     pub fn needs_end(&self) -> bool {
         self.since.is_some_and(TimeSpec::needs_end) || self.until.is_some_and(TimeSpec::needs_end)
     }
+}
+
+/// Whether a host is one of `wanted`, which may leave out its domain. None wanted means all.
+pub fn is_host(wanted: &[String], host: &str) -> bool {
+    let same = |wanted: &String| {
+        wanted.eq_ignore_ascii_case(host)
+            || host.split_once('.').is_some_and(|(name, _)| wanted.eq_ignore_ascii_case(name))
+    };
+    wanted.is_empty() || wanted.iter().any(same)
+}
+
+/// What is said when none of `hosts` is wanted.
+pub fn no_such_host<'a>(wanted: &[String], hosts: impl Iterator<Item = &'a str>) -> String {
+    let seen: BTreeSet<String> = hosts.map(|host| escape::for_people(host.as_bytes())).collect();
+    let seen: Vec<String> = seen.into_iter().collect();
+    let names: Vec<String> = wanted.iter().map(|name| escape::for_people(name.as_bytes())).collect();
+    format!("nothing of host {}: there are captures of {}", names.join(", "), seen.join(", "))
 }
 
 impl<'a> ResolvedFilter<'a> {

@@ -7,13 +7,14 @@ use super::ordered::{Decoder, OrderedOutput};
 use crate::capture::Capture;
 use crate::clock::WallNs;
 use crate::faults::{FaultLog, Problem};
-use crate::filter::{Filter, Selection};
+use crate::filter::{Filter, Selection, is_host, no_such_host};
 use crate::handshakes::LIVE_SEGMENT;
 use crypto_trace_format::record::{Records, TlsHello};
 use crypto_trace_format::segment::{
     BlockBuffer, BlockHeader, BlockType, SegmentMeta, StreamItem, StreamReader, TgidSummary,
 };
 use rayon::prelude::*;
+use std::collections::BTreeSet;
 use std::io::{self, Read, Write};
 
 /// Raw bytes that are gathered at most before they are shown.
@@ -94,7 +95,9 @@ pub fn run_live(
 ) -> io::Result<LiveRun> {
     let mut reader = StreamReader::new(input);
     let mut run = LiveRun { captures: Vec::new(), segments: 0, raw_bytes: 0, range: None };
-    let (mut capture, mut sequence) = (0, 0);
+    // Of hosts that were not asked for nothing is kept.
+    let (mut capture, mut sequence) = (usize::MAX, 0);
+    let mut left_out: BTreeSet<String> = BTreeSet::new();
     let (mut blocks, mut bytes) = (Vec::new(), 0);
     let mut buffer = BlockBuffer::default();
     let mut floor = Vec::new();
@@ -102,8 +105,13 @@ pub fn run_live(
         match item {
             StreamItem::Segment(meta) => {
                 sequence = meta.sequence;
-                capture = find_capture(&mut run.captures, meta);
                 run.segments += 1;
+                capture = if is_host(&filter.hosts, &meta.host) {
+                    find_capture(&mut run.captures, meta)
+                } else {
+                    left_out.insert(meta.host);
+                    usize::MAX
+                };
             }
             StreamItem::Fault(fault) => faults.add(run.segments.saturating_sub(1), Problem::Segment(fault)),
             StreamItem::Block(header) => {
@@ -138,6 +146,9 @@ pub fn run_live(
         }
     }
     show(sink, blocks, &mut run.captures, None, filter, faults)?;
+    if run.captures.is_empty() && !left_out.is_empty() {
+        return Err(io::Error::other(no_such_host(&filter.hosts, left_out.iter().map(String::as_str))));
+    }
     Ok(run)
 }
 

@@ -80,7 +80,9 @@ fn argument(object: &mut Object<'_>, call: &ApiCall<'_>) {
         (ApiMeaning::MECHANISM, _) => object.formatted(b",\"argument\":", format_args!("{number:#x}")),
         _ => object.raw(b",\"argument\":null"),
     }
-    if number != 0 {
+    // Other numbers than those of algorithms may be any.
+    let no_number = api::uses_algorithm(ApiMeaning(call.fixed.meaning)) && !api::is_number(number);
+    if number != 0 && !no_number {
         object.number(b",\"number\":", number);
     }
 }

@@ -101,6 +101,11 @@ pub struct Facts {
 }
 
 impl Facts {
+    /// Whether the server chose something: whatever came of the handshake after that.
+    pub fn was_answered(&self) -> bool {
+        self.outcome == Outcome::ServerHello || self.version.is_some() || self.suite.is_some()
+    }
+
     /// What a connection tells.
     pub fn new(connection: &Connection) -> Self {
         let view = connection.view();

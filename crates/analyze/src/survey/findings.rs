@@ -1,9 +1,10 @@
 //! What the catalog's rules say of the algorithms that were used.
 
 use super::{AlgorithmRow, Place};
-use crate::catalog::{self, DocumentState, Status};
+use crate::catalog::{self, DocumentState, Rules, Status};
 use jiff::civil::Date;
 use serde::Serialize;
+use std::fmt::Write;
 
 /// A rule that speaks of an algorithm, as reports show it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -39,12 +40,16 @@ pub struct Finding {
 }
 
 impl Finding {
-    /// `disallowed`, `disallowed from 2036`
+    /// `disallowed`, `disallowed from 2036: US national security systems`
     pub fn told(&self) -> String {
-        match (self.in_force, self.effective.split('-').next()) {
-            (false, Some(year)) => format!("{} from {year}", self.status),
-            _ => self.status.to_owned(),
+        let mut text = self.status.to_owned();
+        if let (false, Some(year)) = (self.in_force, self.effective.split('-').next()) {
+            let _ = write!(text, " from {year}");
         }
+        if let Some(scope) = self.scope {
+            let _ = write!(text, ": {scope}");
+        }
+        text
     }
 
     /// `IETF, RFC 8996 (BCP 195) of 2021-03-01, final, section 4, 5`
@@ -61,14 +66,16 @@ impl Finding {
     }
 }
 
-/// What the rules published by `as_of` say of an algorithm: those in force first, the strictest first among them.
-pub fn findings(name: &str, row: &AlgorithmRow, as_of: Date) -> Vec<Finding> {
+/// What the rules published by `as_of` say of an algorithm: those in force first, the strictest first among them. `rules`: whose;
+/// none means all.
+pub fn findings(name: &str, row: &AlgorithmRow, as_of: Date, rules: &[Rules]) -> Vec<Finding> {
     let is_call = |place: &Place| matches!(place, Place::LibraryCall | Place::KernelCall);
     let in_handshake = row.places.iter().any(|place| !is_call(place) && *place != Place::CertificateSignature);
     // The IETF's rules here are about TLS; calls may be for anything.
     let in_tls = row.places.iter().any(|place| !is_call(place));
     catalog::assess(name, as_of)
         .into_iter()
+        .filter(|finding| rules.is_empty() || rules.iter().any(|whose| whose.are_in(finding.document)))
         .filter(|finding| in_handshake || !finding.rule.handshake_only)
         .filter(|finding| in_tls || finding.document.authority != "IETF")
         .filter(|finding| {
@@ -107,7 +114,7 @@ mod tests {
     #[test]
     fn a_source_can_be_found() {
         let row = AlgorithmRow { places: [Place::Protocol].into(), ..Default::default() };
-        let found = findings("TLS 1.0", &row, "2026-11-23".parse().expect("a date"));
+        let found = findings("TLS 1.0", &row, "2026-11-23".parse().expect("a date"), &[]);
         let sources: Vec<_> = found.iter().map(Finding::source).collect();
         let expected = [
             "IETF, RFC 8996 (BCP 195) of 2021-03-01, final; section 4",
@@ -115,19 +122,22 @@ mod tests {
         ];
         assert_eq!(sources, expected);
         let row = AlgorithmRow { places: [Place::KeyExchange].into(), ..Default::default() };
-        let found = findings("secp256r1", &row, "2026-11-23".parse().expect("a date"));
+        let found = findings("secp256r1", &row, "2026-11-23".parse().expect("a date"), &[]);
         let told: Vec<_> = found.iter().map(|finding| (finding.told(), finding.source())).collect();
         let expected = [
             (
-                "disallowed from 2031",
+                "disallowed from 2031: US national security systems",
                 "NSA, CNSA 2.0 FAQ, Version 2.1, December 2024 (U/OO/194427-22, PP-24-4014) of 2024-12-01, final; Timeframe",
             ),
             (
-                "disallowed from 2033",
+                "disallowed from 2033: US national security systems",
                 "NSA, CNSA 2.0, Version 1.0, September 2022 (U/OO/194427-22, PP-22-1338) of 2022-09-07, final; \
                  pages 5-6: web browsers/servers and cloud services",
             ),
-            ("disallowed from 2036", "NIST, IR 8547, initial public draft of 2024-11-12, draft; table 4, page 14"),
+            (
+                "disallowed from 2036: US federal agencies, unclassified information",
+                "NIST, IR 8547, initial public draft of 2024-11-12, draft; table 4, page 14",
+            ),
         ];
         let scopes: Vec<_> = found.iter().filter_map(|finding| finding.scope).collect();
         assert!(scopes.len() == 3 && scopes[0] == "US national security systems");
@@ -135,11 +145,26 @@ mod tests {
     }
 
     #[test]
+    fn rules_are_those_that_were_chosen() {
+        let row = AlgorithmRow { places: [Place::KeyExchange].into(), ..Default::default() };
+        let authorities = |rules: &[Rules]| -> Vec<&str> {
+            let found = findings("RSA key transport", &row, "2025-01-01".parse().expect("a date"), rules);
+            let mut authorities: Vec<&str> = found.iter().map(|finding| finding.authority).collect();
+            authorities.sort_unstable();
+            authorities.dedup();
+            authorities
+        };
+        assert_eq!(authorities(&[]), ["IETF", "NIST", "NSA"]);
+        assert_eq!(authorities(&[Rules::Ietf]), ["IETF"]);
+        assert_eq!(authorities(&[Rules::Nist, Rules::Cnsa]), ["NIST", "NSA"]);
+    }
+
+    #[test]
     fn rules_of_one_version_are_not_held_against_others() {
         let documents = |version: &str| -> Vec<&str> {
             let versions = [version.to_owned()].into();
             let row = AlgorithmRow { places: [Place::KeyExchange].into(), versions, ..Default::default() };
-            let found = findings("DHE", &row, "2026-11-23".parse().expect("a date"));
+            let found = findings("DHE", &row, "2026-11-23".parse().expect("a date"), &[]);
             found.iter().filter(|finding| finding.in_force).map(|finding| finding.document).collect()
         };
         assert_eq!(documents("TLS 1.2"), ["RFC 10015"]);
@@ -154,7 +179,7 @@ mod tests {
             ..Default::default()
         };
         let documents = |row: &AlgorithmRow| -> Vec<&str> {
-            let found = findings("SHA-1 signature hash", row, "2026-11-23".parse().expect("a date"));
+            let found = findings("SHA-1 signature hash", row, "2026-11-23".parse().expect("a date"), &[]);
             found.iter().map(|finding| finding.document).collect()
         };
         assert!(documents(&row(&[Place::Authentication])).contains(&"RFC 9155"));
