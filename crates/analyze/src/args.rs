@@ -72,6 +72,8 @@ pub struct EventsTask {
     pub redact: bool,
     /// Show each event when it is due, rather than at once.
     pub speed: Speed,
+    /// In the summary, show each file of a directory of which many were opened.
+    pub ungrouped: bool,
 }
 
 /// Report on files.
@@ -226,6 +228,10 @@ struct EventsArgs {
     #[arg(long)]
     no_redact: bool,
 
+    /// In the summary, show each of the certificates of a directory of which many were opened
+    #[arg(long)]
+    ungrouped: bool,
+
     #[command(flatten)]
     follow: follow::FollowArgs,
 
@@ -366,7 +372,8 @@ fn events(args: EventsArgs) -> Result<EventsTask, clap::Error> {
         let message = "--replay-speed shows the events of files one by one: neither of a stream nor as a summary";
         return Err(usage(ErrorKind::ArgumentConflict, message));
     }
-    Ok(EventsTask { input, format: args.format, filter, output: args.output, redact: !args.no_redact, speed })
+    let (format, output, redact, ungrouped) = (args.format, args.output, !args.no_redact, args.ungrouped);
+    Ok(EventsTask { input, format, filter, output, redact, speed, ungrouped })
 }
 
 fn filter(args: FilterArgs) -> Result<Filter, clap::Error> {

@@ -34,6 +34,13 @@ pub fn unmatched(filter: &Filter, captures: &[Capture], shown: bool) -> Vec<Stri
     pids.chain(names).collect()
 }
 
+/// A sentence for each `--library` of a filter that no library has. `loaded`: names of libraries, and how many loads there were.
+pub fn unmatched_libraries(filter: &Filter, loaded: &BTreeMap<Vec<u8>, u64>) -> Vec<String> {
+    let is_known = |name: &str| loaded.keys().any(|known| find(known, name.as_bytes()).is_some());
+    let unknown = filter.libraries.iter().filter(|name| !is_known(name));
+    unknown.map(|name| no_name("library", name, loaded, "no crypto library was seen at all")).collect()
+}
+
 /// The processes of all captures.
 #[derive(Default)]
 struct Seen {
@@ -71,24 +78,32 @@ impl Seen {
     }
 
     fn no_name(&self, wanted: &str) -> String {
-        let mut rows: Vec<(usize, u64, &Vec<u8>)> =
-            self.names.iter().map(|(name, count)| (distance(wanted.as_bytes(), name), *count, name)).collect();
-        rows.sort_by(|a, b| a.0.cmp(&b.0).then(b.1.cmp(&a.1)).then_with(|| a.2.cmp(b.2)));
-        let told = rows.iter().take(MAX_TOLD).map(|(_, count, name)| format!("{} ({count})", escape::for_people(name)));
-        sentence(format!("no process named \"{}\"", escape::for_people(wanted.as_bytes())), told.collect(), rows.len())
+        no_name("process", wanted, &self.names, NO_PROCESS)
     }
 
     fn no_pid(&self, wanted: u32) -> String {
         let mut rows: Vec<(&u32, &Vec<u8>)> = self.pids.iter().collect();
         rows.sort_by_key(|(pid, _)| (pid.abs_diff(wanted), **pid));
         let told = rows.iter().take(MAX_TOLD).map(|(pid, name)| format!("{pid} ({})", escape::for_people(name)));
-        sentence(format!("no process {wanted}"), told.collect(), rows.len())
+        sentence(format!("no process {wanted}"), told.collect(), rows.len(), NO_PROCESS)
     }
 }
 
-fn sentence(mut text: String, told: Vec<String>, all: usize) -> String {
+const NO_PROCESS: &str = "no process was seen at all";
+
+/// That nothing is named so, and what comes near.
+fn no_name(what: &str, wanted: &str, names: &BTreeMap<Vec<u8>, u64>, none: &str) -> String {
+    let mut rows: Vec<(usize, u64, &Vec<u8>)> =
+        names.iter().map(|(name, count)| (distance(wanted.as_bytes(), name), *count, name)).collect();
+    rows.sort_by(|a, b| a.0.cmp(&b.0).then(b.1.cmp(&a.1)).then_with(|| a.2.cmp(b.2)));
+    let told = rows.iter().take(MAX_TOLD).map(|(_, count, name)| format!("{} ({count})", escape::for_people(name)));
+    sentence(format!("no {what} named \"{}\"", escape::for_people(wanted.as_bytes())), told.collect(), rows.len(), none)
+}
+
+fn sentence(mut text: String, told: Vec<String>, all: usize, none: &str) -> String {
     if told.is_empty() {
-        text.push_str(": no process was seen at all");
+        text.push_str(": ");
+        text.push_str(none);
     } else {
         text.push_str(": seen were ");
         text.push_str(&told.join(", "));
@@ -150,6 +165,22 @@ mod tests {
             told(&[13], &[], false),
             ["no process 13: seen were 12 (nginx), 11 (nginx), 10 (nginx), 20 (openssl), 30 (python3) and 2 more"]
         );
+    }
+
+    /// `-n` told what comes near, `-l` did not.
+    #[test]
+    fn a_library_that_nothing_is_named_by_is_told_with_what_comes_near() {
+        let loaded = [("libssl.so.3", 4), ("OpenSSL", 4), ("libgnutls.so.30", 1)];
+        let loaded = loaded.map(|(name, count)| (name.as_bytes().to_vec(), count)).into();
+        let told = |names: &[&str], loaded: &BTreeMap<Vec<u8>, u64>| {
+            let libraries = names.iter().map(|name| (*name).to_owned()).collect();
+            unmatched_libraries(&Filter { libraries, ..Filter::default() }, loaded)
+        };
+        assert_eq!(
+            told(&["libsll", "gnutls"], &loaded),
+            ["no library named \"libsll\": seen were OpenSSL (4), libssl.so.3 (4), libgnutls.so.30 (1)"]
+        );
+        assert_eq!(told(&["x"], &BTreeMap::new()), ["no library named \"x\": no crypto library was seen at all"]);
     }
 
     #[test]

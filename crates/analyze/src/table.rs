@@ -44,6 +44,23 @@ impl Table {
         self.rows.push(cells);
     }
 
+    /// Without those of these columns that say nothing in any row: all of their cells are empty, `0` or `-`.
+    pub fn without_idle(mut self, names: &[&str]) -> Self {
+        let says = |cell: Option<&String>| cell.is_some_and(|cell| !["", "0", "-"].contains(&cell.as_str()));
+        let idle = |(at, (name, _)): (usize, &(String, Align))| {
+            names.contains(&name.as_str()) && !self.rows.iter().any(|row| says(row.get(at)))
+        };
+        let kept: Vec<bool> = self.columns.iter().enumerate().map(|column| !idle(column)).collect();
+        let keep = |at: usize| kept.get(at).copied().unwrap_or(true);
+        let mut number = 0..;
+        self.columns.retain(|_| number.next().is_some_and(keep));
+        for row in &mut self.rows {
+            let mut number = 0..;
+            row.retain(|_| number.next().is_some_and(keep));
+        }
+        self
+    }
+
     /// Whether there are no rows.
     pub fn is_empty(&self) -> bool {
         self.rows.is_empty()
@@ -52,29 +69,39 @@ impl Table {
     /// Appends the table, indented by two spaces.
     pub fn write(&self, paint: Paint, out: &mut String) {
         let widths = self.widths(paint.width);
-        let line = |cells: &[Cow<'_, str>]| {
-            let mut line = " ".repeat(GAP);
-            for ((cell, width), (_, align)) in cells.iter().zip(&widths).zip(&self.columns) {
-                let _ = match align {
-                    Align::Left => write!(line, "{cell:<width$}  "),
-                    Align::Right => write!(line, "{cell:>width$}  "),
-                };
-            }
-            line.trim_end().to_owned()
-        };
         if self.columns.iter().any(|(name, _)| !name.is_empty()) {
             let names: Vec<&String> = self.columns.iter().map(|(name, _)| name).collect();
             for heading in lines(&names, &widths) {
-                out.push_str(&paint.faint(&line(&heading)));
+                out.push_str(&paint.faint(&self.line(&heading, &widths)));
                 out.push('\n');
             }
         }
+        self.write_lines(&widths, out);
+    }
+
+    /// The same without the headings.
+    pub fn write_rows(&self, paint: Paint, out: &mut String) {
+        self.write_lines(&self.widths(paint.width), out);
+    }
+
+    fn write_lines(&self, widths: &[usize], out: &mut String) {
         for row in &self.rows {
-            for cells in lines(&row.iter().collect::<Vec<_>>(), &widths) {
-                out.push_str(&line(&cells));
+            for cells in lines(&row.iter().collect::<Vec<_>>(), widths) {
+                out.push_str(&self.line(&cells, widths));
                 out.push('\n');
             }
         }
+    }
+
+    fn line(&self, cells: &[Cow<'_, str>], widths: &[usize]) -> String {
+        let mut line = " ".repeat(GAP);
+        for ((cell, width), (_, align)) in cells.iter().zip(widths).zip(&self.columns) {
+            let _ = match align {
+                Align::Left => write!(line, "{cell:<width$}  "),
+                Align::Right => write!(line, "{cell:>width$}  "),
+            };
+        }
+        line.trim_end().to_owned()
     }
 
     /// Width of each column: what its cells take, as far as there is room; the widest of the texts give way first.
@@ -170,6 +197,17 @@ mod tests {
         table.row(vec!["a".into(), "1,000".into(), String::new()]);
         table.row(vec!["long".into(), "1".into(), "y".into()]);
         assert_eq!(written(&table, usize::MAX), "  name      n  x\n  a     1,000\n  long      1  y\n");
+    }
+
+    #[test]
+    fn columns_that_say_nothing_are_left_out_when_that_is_asked_for() {
+        let mut table = Table::new(&[("a", Align::Left), ("failed", Align::Right), ("n", Align::Right)]);
+        table.row(vec!["x".into(), "0".into(), "0".into()]);
+        table.row(vec!["y".into(), "-".into(), "0".into()]);
+        assert_eq!(written(&table.without_idle(&["failed"]), 80), "  a  n\n  x  0\n  y  0\n");
+        let mut table = Table::new(&[("a", Align::Left), ("failed", Align::Right)]);
+        table.row(vec!["x".into(), "1".into()]);
+        assert_eq!(written(&table.without_idle(&["failed", "a"]), 80), "  a  failed\n  x       1\n");
     }
 
     #[test]

@@ -4,7 +4,7 @@
 mod common;
 
 use common::*;
-use crypto_trace_format::record::ApiCallFixed;
+use crypto_trace_format::record::{ApiCallFixed, ApiMeaning};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
@@ -175,5 +175,195 @@ fn tables_take_no_more_columns_than_were_asked_for() {
         let tables: Vec<&str> = text.lines().filter(|line| line.starts_with("  ")).collect();
         assert!(!tables.is_empty() && tables.iter().all(|line| line.chars().count() <= 100), "{text}");
         assert!(text.contains("server.key") && !text.contains(&long), "{text}");
+    }
+}
+
+/// Directories of two hosts, one within the other, each with a capture; and the path of the outer one.
+fn two_hosts(dir: &Path) -> String {
+    let records = |file: &[u8]| [open(header(500, "cat", 2_000), file, 3)];
+    std::fs::create_dir_all(dir.join("captures/web2.example.org")).unwrap();
+    write_segment(&dir.join("captures/a.ctseg"), &meta("web1", 1, 0), &records(b"/etc/one.key"), 5);
+    let below = dir.join("captures/web2.example.org/b.ctseg");
+    write_segment(&below, &meta("web2.example.org", 2, 0), &records(b"/etc/two.key"), 5);
+    dir.join("captures").to_str().unwrap().to_owned()
+}
+
+#[test]
+fn segments_in_subdirectories_are_read_when_that_is_asked_for_and_else_hinted_at() {
+    let dir = tempfile::tempdir().unwrap();
+    let captures = two_hosts(dir.path());
+    // A link that leads back is not followed.
+    std::os::unix::fs::symlink("..", dir.path().join("captures/web2.example.org/back")).unwrap();
+    let (out, _) = told(&["events", &captures], 0);
+    assert!(out.contains("one.key") && !out.contains("two.key"), "{out}");
+    for command in ["events", "files", "info", "verify", "tls", "coverage", "profile"] {
+        let (out, _) = told(&[command, &captures, "-r"], 0);
+        let shown = ["web1", "one.key", "a.ctseg", "no TLS", "[]"].iter().any(|text| out.contains(text));
+        assert!(shown, "{command}: {out}");
+        let outer = dir.path().to_str().unwrap();
+        let (_, err) = told(&[command, outer], 1);
+        assert!(err.contains("there are some below it, as in ") && err.contains("--recursive (-r)"), "{err}");
+        told(&[command, outer, "--recursive"], 0);
+    }
+    let (out, _) = told(&["events", &captures, "-r"], 0);
+    assert!(out.contains("one.key") && out.contains("two.key"), "{out}");
+    let empty = dir.path().join("empty");
+    std::fs::create_dir(&empty).unwrap();
+    let (_, err) = told(&["events", empty.to_str().unwrap(), "-r"], 1);
+    assert!(err.contains("no segments in this directory or below it"), "{err}");
+    let (_, err) = told(&["events", empty.to_str().unwrap()], 1);
+    assert!(err.contains("no segments in this directory (") && !err.contains("-r"), "{err}");
+}
+
+#[test]
+fn hosts_are_chosen_as_processes_are() {
+    let dir = tempfile::tempdir().unwrap();
+    let captures = two_hosts(dir.path());
+    for host in ["web2", "WEB2.example.org"] {
+        for command in ["events", "files", "info", "snapshot"] {
+            let (out, _) = told(&[command, &captures, "-r", "--host", host], 0);
+            assert!(
+                !out.contains("web1")
+                    && !out.contains("one.key")
+                    && (out.contains("web2.example.org") || out.contains("two.key")),
+                "{out}"
+            );
+        }
+    }
+    let both = lines(&["events", &captures, "-r", "--host", "web1", "--host", "web2"]);
+    assert_eq!(both.len(), 2);
+    let (out, _) = told(&["verify", &captures, "-r", "--host", "web1", "-f", "json"], 0);
+    assert!(out.contains("a.ctseg") && !out.contains("b.ctseg"), "{out}");
+    for host in ["web", "example.org", "web3"] {
+        let (_, err) = told(&["events", &captures, "-r", "--host", host], 1);
+        let expected = format!("nothing of host {host}: there are captures of web1, web2.example.org");
+        assert!(err.contains(&expected), "{err}");
+    }
+    // A stream is the same.
+    let segments =
+        ["a.ctseg", "web2.example.org/b.ctseg"].map(|name| std::fs::read(format!("{captures}/{name}")).unwrap());
+    let piped = |host: &str| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_crypto-trace-analyze"));
+        let command = command.args(["events", "-", "--host", host]).stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
+        std::io::Write::write_all(&mut child.stdin.take().unwrap(), &segments.concat()).unwrap();
+        let output = child.wait_with_output().unwrap();
+        [output.stdout, output.stderr].map(|bytes| String::from_utf8(bytes).unwrap())
+    };
+    let [out, _] = piped("web2");
+    assert!(out.contains("two.key") && !out.contains("one.key"), "{out}");
+    assert!(piped("web3")[1].contains("nothing of host web3"));
+}
+
+#[test]
+fn a_directory_of_which_many_certificates_were_read_is_one_row_that_adds_up() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut records = vec![
+        exec(header(500, "git", 1_000), b"/usr/bin/git", b"git\0", 1),
+        exec(header(501, "uv", 1_000), b"/usr/bin/uv", b"uv\0", 1),
+    ];
+    for number in 0..290u32 {
+        let path = format!("/etc/ssl/certs/ca-{number:03}.crt");
+        records.push(open(header(500, "git", 2_000 + u64::from(number)), path.as_bytes(), 3));
+        if number < 100 {
+            records.push(open(header(501, "uv", 3_000 + u64::from(number)), path.as_bytes(), 3));
+        }
+        // Keys stay single, and so do a few certificates; what failed is a row of its own.
+        if number < 50 {
+            let key = format!("/etc/keys/host-{number:03}.key");
+            records.push(open(header(500, "git", 4_000 + u64::from(number)), key.as_bytes(), 3));
+        }
+        if number < 25 {
+            let refused = format!("/etc/ssl/certs/refused-{number:03}.crt");
+            records.push(open(header(500, "git", 5_000 + u64::from(number)), refused.as_bytes(), -13));
+        }
+        if number < 5 {
+            let few = format!("/srv/few/{number}.crt");
+            records.push(open(header(500, "git", 6_000 + u64::from(number)), few.as_bytes(), 3));
+        }
+    }
+    let path = written(dir.path(), &records);
+    let path = path.to_str().unwrap();
+    let (text, _) = told(&["files", path], 0);
+    let row = |end: &str| {
+        let row = text.lines().find(|line| line.contains(end)).unwrap_or_else(|| panic!("no {end}:\n{text}"));
+        row.split_whitespace().map(str::to_owned).collect::<Vec<_>>()
+    };
+    let trust = row("/etc/ssl/certs: 290 files");
+    assert_eq!(trust[..3], ["390", "0", "2"], "opens, failed, processes: {trust:?}");
+    assert!(trust.concat().ends_with("/usr/bin/git,/usr/bin/uv"), "{trust:?}");
+    assert_eq!(row("/etc/ssl/certs: 25 files")[..3], ["25", "25", "1"]);
+    assert!(text.contains("/srv/few/3.crt") && text.contains("/etc/keys/host-007.key") && !text.contains("ca-007.crt"));
+    let (singly, _) = told(&["files", path, "--ungrouped", "-f", "json"], 0);
+    let (document, _) = told(&["files", path, "-f", "json"], 0);
+    let [singly, document]: [Value; 2] = [singly, document].map(|text| serde_json::from_str(&text).unwrap());
+    assert!(singly.get("directories").is_none());
+    assert_eq!(singly["files"], document["files"], "rows of JSON stay single");
+    let directories = document["directories"].as_array().unwrap();
+    assert_eq!(directories.len(), 2, "{directories:#?}");
+    for directory in directories {
+        let failed = directory["failed"].as_u64().unwrap() > 0;
+        let of = |file: &&Value| {
+            let path = file["path"].as_str().unwrap();
+            path.starts_with("/etc/ssl/certs/") && (file["failed"].as_u64().unwrap() > 0) == failed
+        };
+        let files: Vec<&Value> = document["files"].as_array().unwrap().iter().filter(of).collect();
+        assert_eq!(directory["files"], files.len());
+        for member in ["opens", "failed", "already_open"] {
+            let sum: u64 = files.iter().map(|file| file[member].as_u64().unwrap()).sum();
+            assert_eq!(directory[member], sum, "{member}");
+        }
+        let uses = |row: &Value| -> u64 {
+            row["programs"].as_array().unwrap().iter().map(|program| program["uses"].as_u64().unwrap()).sum()
+        };
+        assert_eq!(uses(directory), files.iter().map(|file| uses(file)).sum::<u64>());
+    }
+    let (summary, _) = told(&["events", path, "-f", "summary"], 0);
+    let counted =
+        |text: &str| text.lines().any(|line| line.contains("390") && line.ends_with("/etc/ssl/certs: 290 files"));
+    assert!(counted(&summary) && !summary.contains("ca-000.crt"), "{summary}");
+    assert!(!told(&["events", path, "-f", "summary", "--ungrouped"], 0).0.contains("290 files"));
+    assert_eq!(lines(&["events", path, "--type", "file_open", "-F", "ca-*.crt"]).len(), 390, "events stay single");
+}
+
+#[test]
+fn a_library_that_does_not_match_is_told_with_those_that_there_are() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = written(dir.path(), &[load(header(500, "curl", 2_000), b"/usr/lib/libssl.so.3")]);
+    let path = path.to_str().unwrap();
+    for command in ["events", "libs"] {
+        let (_, err) = told(&[command, path, "-l", "libsll"], 0);
+        assert!(err.contains("no library named \"libsll\": seen were "), "{err}");
+        assert!(err.contains("libssl.so.3 (1)") && err.contains("OpenSSL (1)"), "{err}");
+        assert!(!told(&[command, path, "-l", "libssl"], 0).1.contains("no library named"));
+    }
+}
+
+#[test]
+fn minus_one_of_openssl_is_no_number_of_an_algorithm() {
+    let dir = tempfile::tempdir().unwrap();
+    let of = |number, state| ApiCallFixed {
+        meaning: ApiMeaning::PUBLIC_KEY.0,
+        number,
+        fd: -1,
+        count: 3,
+        level: 2,
+        state,
+        ..ApiCallFixed::default()
+    };
+    let sign = |at, fixed| api_call(header(500, "openssl", at), fixed, b"EVP_DigestSignInit", b"");
+    let path = written(dir.path(), &[sign(2_000, of(0xffff_ffff, 0)), sign(3_000, of(6, 0))]);
+    let path = path.to_str().unwrap();
+    let events = lines(&["events", path]);
+    assert_eq!(events[0]["meaning"], "public_key", "{events:?}");
+    assert_eq!((events[0].get("number"), &events[0]["algorithm"]), (None, &Value::Null));
+    assert_eq!(events[1]["number"], 6);
+    for format in ["text", "json"] {
+        let (out, _) = told(&["algorithms", path, "-f", format], 0);
+        assert!(!out.contains("4294967295"), "{out}");
+        assert!(
+            out.contains("3 calls more used an algorithm") || out.contains("\"calls_without_algorithm\": 3"),
+            "{out}"
+        );
     }
 }

@@ -76,6 +76,12 @@ pub fn parse_duration(text: &str) -> Result<Duration, UnitError> {
     scaled(text, UNITS, "ms, s, m, h, d", "60 (seconds), 100ms, 30s, 5m, 2h or 7d").map(Duration::from_millis)
 }
 
+/// A time of whole hours for people: `36 hours`, `209 days`.
+pub fn show_hours(hours: u64) -> String {
+    let (count, what) = if hours < 48 { (hours, "hour") } else { (hours / 24, "day") };
+    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
+}
+
 /// A user id, or the name of a user of this host. Names are looked up in /etc/passwd, then, for those that are kept elsewhere
 /// (LDAP, systemd-homed), by getent(1), which asks the C library's name service: a static program has none of its own.
 ///
@@ -140,6 +146,13 @@ pub fn parse_percent(text: &str) -> Result<f64, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// doctor said "5039 h" of a disk with room for seven months.
+    #[test]
+    fn many_hours_are_days() {
+        let shown = [0, 1, 47, 48, 5_039].map(show_hours);
+        assert_eq!(shown, ["0 hours", "1 hour", "47 hours", "2 days", "209 days"]);
+    }
 
     #[test]
     fn sizes_and_durations_read_as_people_type_them() {

@@ -13,11 +13,12 @@ pub(super) const TLS: &str = "\
 Examples:
   crypto-trace-analyze tls rec                          versions, suites, peers, failures, certificates
   crypto-trace-analyze tls rec --as-of 2031-01-01       as if rules of that day held
-  crypto-trace-analyze tls rec -n nginx -f json";
+  crypto-trace-analyze tls -r captures --host web1 -f json";
 
 pub(super) const ALGORITHMS: &str = "\
 Examples:
   crypto-trace-analyze algorithms rec                   what was used, and which rules speak of it
+  crypto-trace-analyze algorithms rec --rules ietf,nist  without those for US national security systems
   crypto-trace-analyze algorithms rec --as-of 2036-01-01 -f json";
 
 pub(super) const COVERAGE: &str = "\
@@ -28,6 +29,7 @@ Examples:
 pub(super) const INFO: &str = "\
 Examples:
   crypto-trace-analyze info /var/log/crypto-trace       host, time, counts, loss, probes, cost
+  crypto-trace-analyze info -r captures                 captures of many hosts, a directory each
   crypto-trace-analyze info rec -f json | jq .self_stats";
 
 pub(super) const VERIFY: &str = "\

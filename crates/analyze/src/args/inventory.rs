@@ -30,6 +30,8 @@ pub struct InventoryTask {
     pub redact: bool,
     /// Show what is new as it comes.
     pub follow: bool,
+    /// Show each file of a directory of which many were opened.
+    pub ungrouped: bool,
 }
 
 /// What is told.
@@ -161,6 +163,10 @@ pub(super) struct FilesArgs {
     #[command(flatten)]
     follow: FollowArgs,
 
+    /// Show each of the certificates of a directory of which many were opened, rather than the directory once
+    #[arg(long)]
+    ungrouped: bool,
+
     #[command(flatten)]
     common: Common,
 
@@ -229,6 +235,7 @@ pub(super) fn files(args: FilesArgs) -> Result<InventoryTask, clap::Error> {
     let files = if args.files.is_empty() { None } else { Some(globs(&args.files)?) };
     let narrowed = Filter { files, outcome: args.result, kinds: vec![FileOpen::KIND], ..Filter::default() };
     let task = args.common.task(InventoryReport::Files, args.format.into(), narrowed)?;
+    let task = InventoryTask { ungrouped: args.ungrouped, ..task };
     following(task, &args.follow)
 }
 
@@ -249,7 +256,7 @@ impl Common {
         let filter = Filter { files, libraries, kinds, outcome, until, ..base };
         let input = input(self.input, &filter)?;
         let redact = !self.no_redact;
-        Ok(InventoryTask { report, input, filter, style, output: self.output, redact, follow: false })
+        Ok(InventoryTask { report, input, filter, style, output: self.output, redact, follow: false, ungrouped: false })
     }
 }
 

@@ -7,7 +7,7 @@ use super::survey::{Counted, head, json};
 use super::tls::few;
 use crate::escape;
 use crate::survey::{self, Finding};
-use crate::text::{Align, Table, grouped};
+use crate::text::{Align, Table, grouped, plural};
 use crate::{catalog, completeness};
 use anyhow::Result;
 use serde::Serialize;
@@ -23,11 +23,15 @@ struct Report {
     #[serde(skip_serializing_if = "Option::is_none")]
     why_none: Option<String>,
     handshakes: u64,
+    /// Uses of an algorithm that are in no row.
+    calls_without_algorithm: u64,
+    /// Whose rules judge.
+    rules: Vec<&'static str>,
     algorithms: Vec<Algorithm>,
     missing: Vec<String>,
     /// For people, by rule; JSON has them by algorithm.
     #[serde(skip)]
-    rules: Vec<Found>,
+    found: Vec<Found>,
 }
 
 #[derive(Serialize)]
@@ -44,6 +48,8 @@ struct Algorithm {
     calls: u64,
     seen_in: Vec<&'static str>,
     programs: Vec<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    hosts: Vec<String>,
     findings: Vec<Finding>,
 }
 
@@ -71,6 +77,7 @@ impl Report {
                     calls: row.calls,
                     seen_in: row.places.iter().map(|place| place.name()).collect(),
                     programs: row.programs.iter().map(|program| counted.shown(program)).collect(),
+                    hosts: counted.hosts(&row.hosts),
                     findings: survey::findings(name, row, counted.as_of.date, &counted.task.rules),
                 }
             })
@@ -82,9 +89,11 @@ impl Report {
             counted: COUNTED,
             why_none: counted.why_none(),
             handshakes: survey.outcomes.all(),
+            calls_without_algorithm: survey.calls_without_algorithm(),
+            rules: rules::names(counted),
             algorithms,
             missing: counted.gaps(),
-            rules: rules::found(counted),
+            found: rules::found(counted),
         }
     }
 
@@ -95,6 +104,10 @@ impl Report {
         let _ = writeln!(out, "{}  {COUNTED}", paint.heading("Counted   "));
         if !counted.captures.iter().any(|capture| completeness::has_option(capture, "--api")) {
             let _ = writeln!(out, "            calls of libraries were not counted: recorded without --api");
+        }
+        if self.calls_without_algorithm > 0 {
+            let calls = plural(self.calls_without_algorithm, "call");
+            let _ = writeln!(out, "            {calls} more used an algorithm that the library does not tell");
         }
         let mut table = Table::new(&[
             ("algorithm", Align::Left),
@@ -130,7 +143,7 @@ impl Report {
         if !table.is_empty() {
             out.push('\n');
             table.write(paint, &mut out);
-            rules::write(&self.rules, counted, &mut out);
+            rules::write(&self.found, counted, &mut out);
         }
         out
     }

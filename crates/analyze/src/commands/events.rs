@@ -17,6 +17,7 @@ use crate::render::{EventFormat, JsonArray, JsonPretty, JsonStream, RenderOption
 use crate::summary::{self, SummaryContext, Totals};
 use crate::text::{Paint, grouped};
 use anyhow::{Context, Result, bail};
+use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -30,6 +31,8 @@ struct Ending<'a> {
     tally: Tally,
     out_of_order: bool,
     since: Instant,
+    /// Libraries that are there, when none was shown.
+    loaded: Option<BTreeMap<Vec<u8>, u64>>,
 }
 
 pub(super) fn run(task: &EventsTask, console: Console) -> Result<Outcome> {
@@ -78,7 +81,9 @@ fn files(task: &EventsTask, paths: &[PathBuf], recursive: bool, console: Console
             (totals.tally, false)
         }
     };
-    finish(&Ending { filter: &task.filter, captures: &captures, names, faults, tally, out_of_order, since }, console)?;
+    let (filter, captures) = (&task.filter, &captures[..]);
+    let loaded = report::loaded(filter, &inputs, captures, tally.output);
+    finish(&Ending { filter, captures, names, faults, tally, out_of_order, since, loaded }, console)?;
     leave(inputs);
     Ok(Outcome::Done)
 }
@@ -112,7 +117,9 @@ fn live(
         bail!("stdin: not a crypto-trace segment");
     }
     let names = vec![name.to_owned(); live.segments as usize];
-    finish(&Ending { filter, captures: &live.captures, names, faults, tally, out_of_order: false, since }, console)?;
+    let captures = &live.captures[..];
+    let loaded = report::looked_into(filter, captures, tally.output);
+    finish(&Ending { filter, captures, names, faults, tally, out_of_order: false, since, loaded }, console)?;
     Ok(Outcome::Done)
 }
 
@@ -140,6 +147,7 @@ fn print_summary(
         damaged: faults.any_damage(),
         why_none: completeness::why_no_events(captures, &task.filter, totals.tally.processed),
         redact: task.redact,
+        ungrouped: task.ungrouped,
         paint: Paint { colour: out.colour, width: out.width },
     };
     out.write_all(summary::print(totals, &context).as_bytes())?;
@@ -164,7 +172,7 @@ fn finish(ending: &Ending<'_>, console: Console) -> Result<()> {
     console.verbose(&format!("Events filtered: {}", tally.processed.saturating_sub(tally.output)));
     console.verbose(&format!("Events output: {}", tally.output));
     console.verbose(&format!("Rate: {rate:.0} events/s"));
-    report::unmatched(ending.filter, ending.captures, tally.output > 0, console);
+    report::unmatched(ending.filter, ending.captures, tally.output > 0, ending.loaded.as_ref(), console);
     if tally.output == 0 {
         console.note(&completeness::why_no_events(ending.captures, ending.filter, tally.processed));
     }

@@ -19,6 +19,7 @@ use crate::timestamp::timestamp;
 use anyhow::{Context, Result, bail};
 use crypto_trace_format::record::{FileOpen, TlsHello};
 use serde::Serialize;
+use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
@@ -36,6 +37,8 @@ pub(super) struct Read<'a> {
     unread: usize,
     tally: Tally,
     refused: u64,
+    /// Libraries that are there, when none of those that were asked for is.
+    loaded: Option<BTreeMap<Vec<u8>, u64>>,
 }
 
 impl Read<'_> {
@@ -190,7 +193,8 @@ fn files_of<'a>(
     gathered.read(&plan, &mut faults);
     let (tally, refused) = (gathered.tally(), gathered.refused());
     let unread = inputs.unread.len();
-    Ok(Read { task, captures, ranges, asked, faults, names, unread, tally, refused })
+    let loaded = report::loaded(&task.filter, &inputs, &captures, tally.output);
+    Ok(Read { task, captures, ranges, asked, faults, names, unread, tally, refused, loaded })
 }
 
 fn stdin<'a>(task: &'a InventoryTask, gathered: &mut impl Gather) -> Result<Read<'a>> {
@@ -216,7 +220,8 @@ fn stream<'a>(
     let ranges = vec![live.range; live.captures.len()];
     let asked = filter.resolve(None).times();
     let (tally, refused) = (gathered.tally(), gathered.refused());
-    Ok(Read { task, captures: live.captures, ranges, asked, faults, names, unread: 0, tally, refused })
+    let loaded = report::looked_into(filter, &live.captures, tally.output);
+    Ok(Read { task, captures: live.captures, ranges, asked, faults, names, unread: 0, tally, refused, loaded })
 }
 
 /// What is told on stderr at the end.
@@ -233,7 +238,7 @@ pub(super) fn finish(read: &Read<'_>, console: Console) -> Result<Outcome> {
         let count = plural(read.tally.unknown, "record");
         console.warn(&format!("{count} of kinds that this version does not know were left out"));
     }
-    report::unmatched(&read.task.filter, &read.captures, read.tally.output > 0, console);
+    report::unmatched(&read.task.filter, &read.captures, read.tally.output > 0, read.loaded.as_ref(), console);
     console.verbose(&format!("Events processed: {}", read.tally.processed));
     console.verbose(&format!("Events counted: {}", read.tally.output));
     if read.tally.processed == 0 && read.faults.any_damage() {

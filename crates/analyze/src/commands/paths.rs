@@ -44,6 +44,9 @@ struct Report<'a> {
     why_none: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     files: Option<&'a [Row]>,
+    /// Directories of which many files were opened: each file is in `files`, too.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    directories: Vec<DirectoryRow>,
     #[serde(skip_serializing_if = "Option::is_none")]
     libraries: Option<&'a [Row]>,
     missing: Vec<String>,
@@ -60,6 +63,9 @@ enum Row {
 struct FileRow {
     host: String,
     path: String,
+    /// How many it is, where it stands for a directory.
+    #[serde(skip)]
+    files: u64,
     #[serde(rename = "type")]
     file_type: &'static str,
     type_confidence: Option<&'static str>,
@@ -71,6 +77,27 @@ struct FileRow {
     /// Found open already when the capture looked; no opens.
     already_open: u64,
     mode: &'static str,
+    processes: u64,
+    programs: Vec<Program>,
+    first: String,
+    last: String,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    escaped: Escaped,
+}
+
+/// What many files of one directory add up to.
+#[derive(Serialize)]
+struct DirectoryRow {
+    host: String,
+    directory: String,
+    files: u64,
+    #[serde(rename = "type")]
+    file_type: &'static str,
+    opens: u64,
+    failed: u64,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    failures: Vec<Failures>,
+    already_open: u64,
     processes: u64,
     programs: Vec<Program>,
     first: String,
@@ -118,6 +145,12 @@ impl FileRow {
         self.type_confidence == Some(Confidence::Low.name())
     }
 
+    /// `/etc/a.key`, `/etc/ssl/certs: 291 files`
+    fn shown_path(&self, reveal: Reveal) -> String {
+        let path = redact::for_people(self.path.as_bytes(), reveal.redact);
+        if self.files == 1 { path } else { format!("{path}: {} files", grouped(self.files)) }
+    }
+
     /// A guess has a mark.
     fn shown_type(&self) -> String {
         format!("{}{}", self.file_type, if self.is_guess() { "?" } else { "" })
@@ -138,6 +171,12 @@ impl Paths {
             Self::Files => gathered.files().map(|shown| Row::file(&shown, reveal)).collect(),
             Self::Libraries => gathered.libraries().map(|shown| Row::library(&shown, captures, reveal)).collect(),
         }
+    }
+
+    /// What is shown to people: directories of which many files were opened are one row each, unless asked not to.
+    fn grouped(self, gathered: &ByPath, read: &Read<'_>) -> Option<Vec<Row>> {
+        let grouped = self == Self::Files && !read.task.ungrouped;
+        grouped.then(|| gathered.grouped_files().map(|shown| Row::file(&shown, read.reveal())).collect())
     }
 
     /// Rows that may have changed: what a library tells of itself may come at any time, so all of them.
@@ -162,10 +201,11 @@ fn programs(of: &[(&[u8], ProgramUse)], reveal: Reveal, escaped: &mut Escaped) -
 impl Row {
     fn file(shown: &Shown<'_, FileUse>, reveal: Reveal) -> Self {
         let mut escaped = Escaped::new();
-        let used = shown.used;
+        let used = &shown.used;
         Self::File(Box::new(FileRow {
             host: shown.host.to_owned(),
             path: reveal.path(shown.key, "path", &mut escaped),
+            files: shown.files,
             file_type: used.file_type().name(),
             type_confidence: used.confidence().map(Confidence::name),
             type_by: used.known_by().map(JudgedBy::name),
@@ -184,7 +224,7 @@ impl Row {
 
     fn library(shown: &Shown<'_, LibraryUse>, captures: &[Capture], reveal: Reveal) -> Self {
         let mut escaped = Escaped::new();
-        let (used, (id, path)) = (shown.used, library_of(shown.key));
+        let (used, (id, path)) = (&shown.used, library_of(shown.key));
         // Of several captures of a host, the one that looked into it.
         let capture =
             captures.iter().find(|capture| capture.meta.host == shown.host && capture.libraries.get(id).is_some());
@@ -203,8 +243,16 @@ impl Row {
         }))
     }
 
-    /// For people, below [`columns`].
-    fn cells(&self, reveal: Reveal) -> Vec<String> {
+    /// When it was used first and last.
+    fn span(&self) -> [&str; 2] {
+        match self {
+            Self::File(row) => [&row.first, &row.last],
+            Self::Library(row) => [&row.first, &row.last],
+        }
+    }
+
+    /// For people, below [`columns`]. `day`: the one that all rows are of, and that need not be told in each.
+    fn cells(&self, reveal: Reveal, day: Option<&str>) -> Vec<String> {
         let shown = |text: &str| redact::for_people(text.as_bytes(), reveal.redact);
         match self {
             Self::File(row) => {
@@ -214,9 +262,9 @@ impl Row {
                     grouped(row.processes),
                     row.shown_type(),
                     row.mode.to_owned(),
-                    second(&row.first),
-                    second(&row.last),
-                    shown(&row.path),
+                    moment(&row.first, day),
+                    moment(&row.last, day),
+                    row.shown_path(reveal),
                     [few(&row.programs, reveal), failures_in_short(&row.failures)].join("  ").trim_end().to_owned(),
                 ]
             }
@@ -226,8 +274,8 @@ impl Row {
                     grouped(row.processes),
                     row.library.library_name.as_deref().map_or("-".to_owned(), shown),
                     shown(row.library.told_version()),
-                    second(&row.first),
-                    second(&row.last),
+                    moment(&row.first, day),
+                    moment(&row.last, day),
                     shown(&row.library.path),
                     few(&row.programs, reveal),
                 ]
@@ -243,6 +291,19 @@ impl Row {
     }
 }
 
+/// Date and time; only the time when it is of `day`.
+fn moment(time: &str, day: Option<&str>) -> String {
+    let text = second(time);
+    let of_day = day.and_then(|day| text.strip_prefix(day)).map(|time| time.trim_start().to_owned());
+    of_day.unwrap_or(text)
+}
+
+/// The day of all times, if it is one.
+fn one_day<'a>(mut times: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    let day = times.next()?.get(..10)?;
+    times.all(|time| time.starts_with(day)).then_some(day)
+}
+
 fn few(programs: &[Program], reveal: Reveal) -> String {
     let names = programs.iter().take(TOP_PROGRAMS);
     let mut text: Vec<String> =
@@ -253,9 +314,26 @@ fn few(programs: &[Program], reveal: Reveal) -> String {
     text.join(", ")
 }
 
-fn columns(paths: Paths) -> Vec<(&'static str, Align)> {
-    use Align::{Left, Right};
+/// Columns that are left out where there is less room than [`ROOMY`]: names of files tell more than they do.
+fn dispensable(paths: Paths) -> &'static [usize] {
     match paths {
+        Paths::Files => &[2, 4, 5],
+        Paths::Libraries => &[4],
+    }
+}
+
+/// Columns of a terminal that have room for all columns of the table.
+const ROOMY: usize = 110;
+
+/// What is shown of a row in a line of `width`.
+fn fold<T>(paths: Paths, width: usize, cells: Vec<T>) -> Vec<T> {
+    let left_out = if width < ROOMY { dispensable(paths) } else { &[] };
+    cells.into_iter().enumerate().filter(|(at, _)| !left_out.contains(at)).map(|(_, cell)| cell).collect()
+}
+
+fn columns(paths: Paths, width: usize) -> Vec<(&'static str, Align)> {
+    use Align::{Left, Right};
+    let all = match paths {
         Paths::Files => vec![
             ("opens", Right),
             ("failed", Right),
@@ -277,7 +355,8 @@ fn columns(paths: Paths) -> Vec<(&'static str, Align)> {
             ("file", Left),
             ("programs", Left),
         ],
-    }
+    };
+    fold(paths, width, all)
 }
 
 /// All rows, in the style that was asked for.
@@ -287,7 +366,10 @@ pub(super) fn render(read: &Read<'_>, gathered: &ByPath, paths: Paths, paint: Pa
     let why_none = rows.is_empty().then(|| read.why_none(paths.what()));
     let lines = || rows.iter().map(render::line).collect::<Result<Vec<_>, _>>();
     Ok(match read.task.style {
-        Style::Text => text(read, rows, why_none, paths, paint),
+        Style::Text => {
+            let rows = paths.grouped(gathered, read).unwrap_or(rows);
+            text(read, rows, why_none, paths, paint)
+        }
         Style::JsonStream => lines()?.into_iter().map(|line| line + "\n").collect(),
         Style::JsonArray if rows.is_empty() => "[]\n".to_owned(),
         Style::JsonArray => format!("[\n{}\n]\n", lines()?.join(",\n")),
@@ -298,12 +380,41 @@ pub(super) fn render(read: &Read<'_>, gathered: &ByPath, paths: Paths, paint: Pa
                 to: covered.map(|(_, to)| timestamp(to)),
                 why_none,
                 files: (paths == Paths::Files).then_some(&rows[..]),
+                directories: directories(gathered, paths, read),
                 libraries: (paths == Paths::Libraries).then_some(&rows[..]),
                 missing: read.gaps(None),
             };
             render::pretty(&report)? + "\n"
         }
     })
+}
+
+/// Directories that are one row each for people.
+fn directories(gathered: &ByPath, paths: Paths, read: &Read<'_>) -> Vec<DirectoryRow> {
+    if paths != Paths::Files || read.task.ungrouped {
+        return Vec::new();
+    }
+    let reveal = read.reveal();
+    let row = |shown: Shown<'_, FileUse>| {
+        let mut escaped = Escaped::new();
+        let used = &shown.used;
+        DirectoryRow {
+            host: shown.host.to_owned(),
+            directory: reveal.path(shown.key, "directory", &mut escaped),
+            files: shown.files,
+            file_type: used.file_type().name(),
+            opens: used.opens,
+            failed: used.failed(),
+            failures: failures(&used.failures),
+            already_open: used.already_open,
+            processes: shown.processes(),
+            programs: programs(&shown.programs, reveal, &mut escaped),
+            first: timestamp(used.span.first),
+            last: timestamp(used.span.last),
+            escaped,
+        }
+    };
+    gathered.grouped_files().filter(|shown| shown.files > 1).map(row).collect()
 }
 
 fn text(read: &Read<'_>, mut rows: Vec<Row>, why_none: Option<String>, paths: Paths, paint: Paint) -> String {
@@ -318,6 +429,7 @@ fn text(read: &Read<'_>, mut rows: Vec<Row>, why_none: Option<String>, paths: Pa
         Row::File(row) => (row.is_guess(), Reverse((row.opens, row.processes))),
         Row::Library(row) => (false, Reverse((row.processes, row.loads + row.already_mapped))),
     });
+    let day = one_day(rows.iter().flat_map(Row::span));
     let any_guess = rows.iter().any(|row| matches!(row, Row::File(row) if row.is_guess()));
     let mut hosts: Vec<&str> = rows.iter().map(Row::host).collect();
     hosts.sort_unstable();
@@ -327,18 +439,43 @@ fn text(read: &Read<'_>, mut rows: Vec<Row>, why_none: Option<String>, paths: Pa
             let _ = writeln!(out, "{}", paint.heading(&redact::for_people(host.as_bytes(), false)));
         }
         let of_host = || rows.iter().filter(|row| row.host() == *host);
-        let mut table = Table::new(&columns(paths));
-        of_host().take(TOP).for_each(|row| table.row(row.cells(read.reveal())));
-        table.write(paint, &mut out);
+        let mut table = Table::new(&columns(paths, paint.width));
+        let cells = |row: &Row| fold(paths, paint.width, row.cells(read.reveal(), day));
+        of_host().take(TOP).for_each(|row| table.row(cells(row)));
+        table.without_idle(&["failed"]).write(paint, &mut out);
         let more = of_host().count().saturating_sub(TOP);
         if more > 0 {
             let _ = writeln!(out, "  and {} more; all are in --format json", grouped(more as u64));
         }
     }
+    if let Some(day) = day {
+        let _ = writeln!(out, "times of {day}, UTC");
+    }
     if any_guess {
         out.push_str("? a guess: other programs use such names, too\n");
     }
     out
+}
+
+/// Columns of rows that are shown one by one, as they come: as wide as what most rows hold, so that they stand below each other.
+fn followed(paths: Paths, width: usize) -> Vec<(&'static str, Align)> {
+    let wide = |(name, align): (&'static str, Align)| {
+        let name = match name {
+            "first (UTC)" => "first (UTC)        ",
+            "last (UTC)" => "last (UTC)         ",
+            "type" => "type       ",
+            "mode" => "mode      ",
+            "library" => "library   ",
+            "version" => "version   ",
+            other => other,
+        };
+        (name, align)
+    };
+    columns(paths, width).into_iter().map(wide).collect()
+}
+
+fn paint(out: &Output) -> Paint {
+    Paint { colour: out.colour, width: out.width }
 }
 
 /// Shows what is new or has changed each time that something comes.
@@ -358,8 +495,9 @@ impl Following {
         let mut out = Output::open(task.output.as_deref())?;
         let json = task.style == Style::JsonStream;
         if !json {
-            let names: Vec<&str> = columns(paths).into_iter().map(|(name, _)| name).collect();
-            writeln!(out, "{}", names.join("  "))?;
+            let mut text = String::new();
+            Table::new(&followed(paths, out.width)).write(paint(&out), &mut text);
+            out.write_all(text.as_bytes())?;
         }
         let reveal = Reveal { redact: task.redact };
         Ok(Self { gathered: ByPath::default(), paths, reveal, json, out, shown: HashMap::new() })
@@ -391,10 +529,16 @@ impl LiveSink for Following {
         self.gathered.batch(blocks, captures, filter, faults)?;
         let mut text = String::new();
         for row in self.paths.changed(&self.gathered, captures, self.reveal) {
-            let line = if self.json { render::line(&row)? } else { row.cells(self.reveal).join("  ") };
+            let mut line = String::new();
+            if self.json {
+                line = render::line(&row)? + "\n";
+            } else {
+                let mut table = Table::new(&followed(self.paths, self.out.width));
+                table.row(fold(self.paths, self.out.width, row.cells(self.reveal, None)));
+                table.write_rows(paint(&self.out), &mut line);
+            }
             if !self.is_known(&row, &line) {
                 text.push_str(&line);
-                text.push('\n');
             }
         }
         self.gathered.forget_changes();

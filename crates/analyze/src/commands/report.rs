@@ -6,8 +6,13 @@ use crate::console::Console;
 use crate::faults::FaultLog;
 use crate::filter::Filter;
 use crate::input::Inputs;
+use crate::inventory::{ByPath, Gather as _, library_of};
 use crate::nearest;
+use crate::pipeline::Plan;
 use crate::text::{counted, grouped};
+use crypto_trace_format::catalog::{self, file_name};
+use crypto_trace_format::record::LibLoad;
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 /// Lines of one sort that are printed.
@@ -71,8 +76,52 @@ pub(super) fn completeness(captures: &[Capture], console: Console) {
     }
 }
 
-/// Processes that were asked for and are not there, with what comes near.
-pub(super) fn unmatched(filter: &Filter, captures: &[Capture], shown: bool, console: Console) {
-    let told = nearest::unmatched(filter, captures, shown);
+/// Libraries that were loaded, by file name and by name in the catalog, with how many loads: looked up again without
+/// `--library`, when that left nothing. None when it did not.
+pub(super) fn loaded(
+    filter: &Filter,
+    inputs: &Inputs,
+    captures: &[Capture],
+    output: u64,
+) -> Option<BTreeMap<Vec<u8>, u64>> {
+    if filter.libraries.is_empty() || output > 0 {
+        return None;
+    }
+    let kinds = vec![LibLoad::KIND];
+    let filter = Filter { libraries: Vec::new(), files: None, outcome: None, kinds, ..filter.clone() };
+    let mut by_path = ByPath::default();
+    // What is wrong with the files is told once already.
+    by_path.read(&Plan::new(inputs, captures, &filter), &mut FaultLog::default());
+    let mut names: BTreeMap<Vec<u8>, u64> = BTreeMap::new();
+    for shown in by_path.libraries() {
+        let (_, path) = library_of(shown.key);
+        let loads = shown.used.loads + shown.used.already_mapped;
+        let named = [Some(file_name(path)), catalog::library(path).map(str::as_bytes)];
+        named.into_iter().flatten().for_each(|name| *names.entry(name.to_vec()).or_default() += loads);
+    }
+    Some(names)
+}
+
+/// The same of a stream, which cannot be read again: libraries that the capture looked into.
+pub(super) fn looked_into(filter: &Filter, captures: &[Capture], output: u64) -> Option<BTreeMap<Vec<u8>, u64>> {
+    let rows = || captures.iter().flat_map(|capture| capture.libraries.iter());
+    if filter.libraries.is_empty() || output > 0 || rows().next().is_none() {
+        return None;
+    }
+    let mut names: BTreeMap<Vec<u8>, u64> = BTreeMap::new();
+    rows().for_each(|(_, row)| *names.entry(file_name(&row.path).to_vec()).or_default() += 1);
+    Some(names)
+}
+
+/// Processes and libraries that were asked for and are not there, with what comes near. `loaded`: libraries that are there.
+pub(super) fn unmatched(
+    filter: &Filter,
+    captures: &[Capture],
+    shown: bool,
+    loaded: Option<&BTreeMap<Vec<u8>, u64>>,
+    console: Console,
+) {
+    let libraries = loaded.map(|loaded| nearest::unmatched_libraries(filter, loaded)).unwrap_or_default();
+    let told = [nearest::unmatched(filter, captures, shown), libraries].concat();
     told.iter().take(MAX_LINES).for_each(|line| console.note(line));
 }

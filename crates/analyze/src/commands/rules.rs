@@ -4,9 +4,11 @@
 
 use super::survey::Counted;
 use super::tls::few;
+use crate::catalog::Rules;
 use crate::escape;
 use crate::survey::{self, Finding};
 use crate::text::{grouped, plural};
+use clap::ValueEnum;
 use serde::Serialize;
 use std::collections::BTreeSet;
 use std::fmt::Write;
@@ -22,6 +24,8 @@ pub(super) struct Found {
     handshakes: u64,
     calls: u64,
     programs: Vec<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    hosts: Vec<String>,
     #[serde(flatten)]
     finding: Finding,
 }
@@ -37,6 +41,7 @@ pub(super) fn found(counted: &Counted<'_>) -> Vec<Found> {
                 handshakes: row.handshakes,
                 calls: row.calls,
                 programs: row.programs.iter().map(|program| counted.shown(program)).collect(),
+                hosts: counted.hosts(&row.hosts),
                 finding,
             });
         }
@@ -50,10 +55,16 @@ pub(super) fn found(counted: &Counted<'_>) -> Vec<Found> {
     found
 }
 
-/// Whose rules judge, when not all do: `ietf, nist`
+/// Whose rules judge.
+pub(super) fn names(counted: &Counted<'_>) -> Vec<&'static str> {
+    let chosen = &counted.task.rules;
+    let judge = |rules: &&Rules| chosen.is_empty() || chosen.contains(rules);
+    Rules::value_variants().iter().filter(judge).map(|rules| rules.name()).collect()
+}
+
+/// The same, when not all do: `ietf, nist`
 pub(super) fn whose(counted: &Counted<'_>) -> Option<String> {
-    let names: Vec<&str> = counted.task.rules.iter().map(|rules| rules.name()).collect();
-    (!names.is_empty()).then(|| names.join(", "))
+    (!counted.task.rules.is_empty()).then(|| names(counted).join(", "))
 }
 
 /// Appends the rules in force, and those to come.
@@ -115,6 +126,11 @@ fn entries(rows: &[&Found], counted: &Counted<'_>, out: &mut String) {
         let programs: Vec<String> = programs.into_iter().cloned().collect();
         if !programs.is_empty() {
             let _ = writeln!(out, "    used by {}", few(&programs));
+        }
+        let hosts: BTreeSet<&String> = rule.iter().flat_map(|row| &row.hosts).collect();
+        let hosts: Vec<String> = hosts.into_iter().cloned().collect();
+        if !hosts.is_empty() {
+            let _ = writeln!(out, "    on {}", few(&hosts));
         }
     }
 }

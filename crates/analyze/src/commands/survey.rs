@@ -1,11 +1,12 @@
 //! `tls`, `algorithms` and `coverage`: handshakes counted, then told in three ways.
 
-use super::{Outcome, algorithms, coverage, report, tls};
+use super::{Outcome, algorithms, coverage, report, rules, tls};
 use crate::args::{Input, SurveyReport, SurveyTask};
 use crate::capture::Capture;
 use crate::clock::WallNs;
 use crate::completeness;
 use crate::console::{Console, Output, stdin_is_terminal};
+use crate::escape;
 use crate::faults::FaultLog;
 use crate::input::{self, Choice};
 use crate::pipeline::{Plan, Wanted, read_captures, read_handshakes, run_live};
@@ -17,6 +18,7 @@ use anyhow::{Context, Result, bail};
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use serde::Serialize;
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::io::Write as _;
 use std::path::PathBuf;
@@ -64,6 +66,17 @@ impl Counted<'_> {
         redact::for_people(text, self.task.redact)
     }
 
+    /// Names of hosts, by the numbers of their captures; none when all that was read is of one host.
+    pub fn hosts(&self, numbers: &BTreeSet<u32>) -> Vec<String> {
+        let first = self.captures.first().map(|capture| &capture.meta.host);
+        if self.captures.iter().all(|capture| Some(&capture.meta.host) == first) {
+            return Vec::new();
+        }
+        let captures = numbers.iter().filter_map(|number| self.captures.get(*number as usize));
+        let names: BTreeSet<&str> = captures.map(|capture| &*capture.meta.host).collect();
+        names.into_iter().map(|host| escape::for_people(host.as_bytes())).collect()
+    }
+
     /// Why there are no handshakes, when there are none.
     pub fn why_none(&self) -> Option<String> {
         (self.totals.survey.ends == 0).then(|| completeness::why_no_handshakes(&self.captures))
@@ -100,7 +113,7 @@ pub(super) fn run(task: &SurveyTask, console: Console) -> Result<Outcome> {
     out.write_all(text.as_bytes())?;
     report::faults(&counted.faults, &counted.names, console);
     report::completeness(&counted.captures, console);
-    report::unmatched(&task.filter, &counted.captures, counted.totals.tally.output > 0, console);
+    report::unmatched(&task.filter, &counted.captures, counted.totals.tally.output > 0, None, console);
     if counted.totals.tally.processed == 0 && counted.faults.any_damage() {
         bail!("nothing could be read: every block is damaged");
     }
@@ -166,13 +179,16 @@ pub(super) fn head(counted: &Counted<'_>, out: &mut String) {
         Some(why) => line("TLS", &why),
         None => {
             line("TLS", &in_short(survey));
-            line("", &post_quantum(survey.quantum));
-            if let Some(told) = told_by_libraries(survey.told) {
+            line("", &post_quantum(survey.quantum, survey.outcomes.all()));
+            if let Some(told) = told_by_libraries(survey.told, survey.outcomes.all()) {
                 line("", &told);
             }
         }
     }
     line("As of", &counted.as_of.date.to_string());
+    if let Some(whose) = rules::whose(counted) {
+        line("Rules", &format!("of {whose} only"));
+    }
     let gaps = counted.gaps();
     if gaps.is_empty() {
         line("Complete", "yes: nothing lost, nothing dropped");

@@ -6,9 +6,10 @@ use super::survey::{Counted, head, json};
 use crate::escape;
 use crate::handshakes::{CertificateFields, Role};
 use crate::survey::{CertificateRow, Exchange, Outcomes, Quantum, Told, peer_name, percent, ranked};
-use crate::text::{Align, Table, grouped};
+use crate::text::{Align, Table, grouped, plural};
 use anyhow::Result;
 use serde::Serialize;
+use std::collections::BTreeSet;
 use std::fmt::Write;
 
 /// Rows of a table that are shown to people.
@@ -20,6 +21,8 @@ const SOON_DAYS: i64 = 30;
 #[derive(Serialize)]
 struct Report {
     as_of: String,
+    /// Whose rules judge.
+    rules: Vec<&'static str>,
     /// Why there are none.
     #[serde(skip_serializing_if = "Option::is_none")]
     why_none: Option<String>,
@@ -48,6 +51,7 @@ struct Report {
 struct OutcomeFields {
     answered: u64,
     failed: u64,
+    answered_then_failed: u64,
     unanswered: u64,
 }
 
@@ -57,6 +61,8 @@ struct ToldFields {
     completed: u64,
     failed: u64,
     result_unknown: u64,
+    /// Those of which no library told.
+    not_told: u64,
 }
 
 #[derive(Serialize)]
@@ -64,12 +70,16 @@ struct QuantumFields {
     post_quantum: u64,
     classical: u64,
     quantum_unknown: u64,
+    /// Handshakes without one, or in which it was not seen.
+    no_key_exchange: u64,
 }
 
 /// Handshakes for one server name.
 #[derive(Serialize)]
 struct ServerName {
     server_name: String,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    hosts: Vec<String>,
     #[serde(flatten)]
     outcomes: OutcomeFields,
     versions: Vec<String>,
@@ -103,6 +113,8 @@ struct Program {
     as_client: u64,
     as_server: u64,
     role_unknown: u64,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    hosts: Vec<String>,
     #[serde(flatten)]
     outcomes: OutcomeFields,
     told_by_libraries: ToldFields,
@@ -115,6 +127,8 @@ struct Program {
 struct Peer {
     #[serde(skip)]
     name: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    host: Option<String>,
     role: Option<&'static str>,
     remote_address: String,
     remote_port: Option<u16>,
@@ -134,27 +148,33 @@ struct CertificateReport {
     handshakes: u64,
     shown_by: Vec<&'static str>,
     programs: Vec<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    hosts: Vec<String>,
     #[serde(flatten)]
     fields: CertificateFields,
 }
 
 impl From<Outcomes> for OutcomeFields {
     fn from(outcomes: Outcomes) -> Self {
-        let Outcomes { answered, failed, unanswered } = outcomes;
-        Self { answered, failed, unanswered }
+        let Outcomes { answered, failed, answered_then_failed, unanswered } = outcomes;
+        Self { answered, failed, answered_then_failed, unanswered }
     }
 }
 
-impl From<Told> for ToldFields {
-    fn from(told: Told) -> Self {
-        Self { completed: told.ok, failed: told.failed, result_unknown: told.unknown }
+impl ToldFields {
+    /// Of so many handshakes, or ends of them.
+    fn new(told: Told, of: Outcomes) -> Self {
+        let not_told = of.all().saturating_sub(told.all());
+        Self { completed: told.ok, failed: told.failed, result_unknown: told.unknown, not_told }
     }
 }
 
-impl From<Quantum> for QuantumFields {
-    fn from(quantum: Quantum) -> Self {
+impl QuantumFields {
+    /// Of so many handshakes, or ends of them.
+    fn new(quantum: Quantum, of: Outcomes) -> Self {
+        let no_key_exchange = of.all().saturating_sub(quantum.all());
         let Quantum { post_quantum, classical, unknown } = quantum;
-        Self { post_quantum, classical, quantum_unknown: unknown }
+        Self { post_quantum, classical, quantum_unknown: unknown, no_key_exchange }
     }
 }
 
@@ -183,9 +203,10 @@ impl Report {
                 as_server: row.server,
                 role_unknown: row.unknown_role,
                 outcomes: row.outcomes.into(),
-                told_by_libraries: row.told.into(),
+                told_by_libraries: ToldFields::new(row.told, row.outcomes),
+                hosts: counted.hosts(&row.hosts),
                 versions: texts(&row.versions),
-                quantum: row.quantum.into(),
+                quantum: QuantumFields::new(row.quantum, row.outcomes),
             })
             .collect();
         programs.sort_by_key(|row| std::cmp::Reverse(row.as_client + row.as_server + row.role_unknown));
@@ -194,13 +215,14 @@ impl Report {
             .iter()
             .map(|(key, row)| Peer {
                 name: peer_name(key),
+                host: counted.hosts(&BTreeSet::from([key.host])).pop(),
                 role: key.role.map(Role::name),
                 remote_address: key.address.to_string(),
                 remote_port: key.port,
                 server_name: key.server_name.as_deref().map(escape::for_people),
                 outcomes: row.outcomes.into(),
                 versions: texts(&row.versions),
-                quantum: row.quantum.into(),
+                quantum: QuantumFields::new(row.quantum, row.outcomes),
             })
             .collect();
         peers.sort_by_key(|row| std::cmp::Reverse(row.outcomes.all()));
@@ -209,28 +231,35 @@ impl Report {
             .iter()
             .map(|(name, row)| ServerName {
                 server_name: escape::for_people(name),
+                hosts: counted.hosts(&row.hosts),
                 outcomes: row.outcomes.into(),
                 versions: texts(&row.versions),
-                quantum: row.quantum.into(),
+                quantum: QuantumFields::new(row.quantum, row.outcomes),
             })
             .collect();
         server_names.sort_by_key(|row| std::cmp::Reverse(row.outcomes.all()));
         let quantum = survey.quantum;
         Self {
             as_of: counted.as_of.date.to_string(),
+            rules: rules::names(counted),
             why_none: counted.why_none(),
             handshakes: survey.outcomes.all(),
             ends: survey.ends,
             outcomes: survey.outcomes.into(),
             resumed: survey.resumed,
-            told_by_libraries: survey.told.into(),
-            quantum: quantum.into(),
+            told_by_libraries: ToldFields::new(survey.told, survey.outcomes),
+            quantum: QuantumFields::new(quantum, survey.outcomes),
             post_quantum_share: share(quantum),
-            versions: versions.into_iter().map(|(version, count)| named(version.to_string(), None, count)).collect(),
-            cipher_suites: suites
-                .into_iter()
-                .map(|(suite, count)| named(suite.to_string(), Some(format!("{:#06x}", suite.0)), count))
-                .collect(),
+            versions: adding_up(
+                versions.into_iter().map(|(version, count)| named(version.to_string(), None, count)),
+                survey.outcomes,
+            ),
+            cipher_suites: adding_up(
+                suites
+                    .into_iter()
+                    .map(|(suite, count)| named(suite.to_string(), Some(format!("{:#06x}", suite.0)), count)),
+                survey.outcomes,
+            ),
             key_exchanges: exchanges
                 .into_iter()
                 .map(|(exchange, count)| Named {
@@ -256,6 +285,22 @@ impl OutcomeFields {
     fn all(&self) -> u64 {
         self.answered + self.failed + self.unanswered
     }
+
+    /// For people: all of them, and by how they ended.
+    fn cells(&self) -> Vec<String> {
+        [self.all(), self.answered, self.failed, self.unanswered].map(grouped).to_vec()
+    }
+}
+
+/// Rows of what servers chose, and one of what was not seen of it: together all handshakes that were answered.
+fn adding_up(rows: impl Iterator<Item = Named>, outcomes: Outcomes) -> Vec<Named> {
+    let mut rows: Vec<Named> = rows.collect();
+    let told: u64 = rows.iter().map(|row| row.handshakes).sum();
+    let handshakes = outcomes.answered_in_all().saturating_sub(told);
+    if handshakes > 0 {
+        rows.push(Named { name: Exchange::NotSeen.to_string(), id: None, handshakes, post_quantum: None });
+    }
+    rows
 }
 
 /// Of the key exchanges that were seen; to four digits.
@@ -288,6 +333,7 @@ fn certificates(counted: &Counted<'_>) -> Vec<CertificateReport> {
             handshakes: row.handshakes,
             shown_by: row.shown_by.iter().map(|role| role.name()).collect(),
             programs: row.programs.iter().map(|program| counted.shown(program)).collect(),
+            hosts: counted.hosts(&row.hosts),
             fields: CertificateFields::new(&row.certificate),
         }
     };
@@ -301,15 +347,18 @@ impl Report {
         let paint = counted.paint;
         let mut out = String::new();
         head(counted, &mut out);
-        let mut put = |name: &str, table: &Table, rows: usize| {
+        // What is in no row that is shown, so that they add up.
+        let mut put = |name: &str, table: &Table, handshakes: &[u64]| {
             if !table.is_empty() {
                 let _ = writeln!(out, "\n{}", paint.heading(name));
                 table.write(paint, &mut out);
-                if rows > TOP {
-                    let _ = writeln!(out, "  and {} more; see -f json", grouped((rows - TOP) as u64));
+                if let Some(rest) = handshakes.get(TOP..).filter(|rest| !rest.is_empty()) {
+                    let (rows, of) = (grouped(rest.len() as u64), plural(rest.iter().sum(), "handshake"));
+                    let _ = writeln!(out, "  and {rows} more, of {of}; see -f json");
                 }
             }
         };
+        let of = |rows: &[Named]| rows.iter().map(|row| row.handshakes).collect::<Vec<u64>>();
         for (name, rows) in [
             (("Versions", "version"), &self.versions),
             (("Cipher suites", "suite"), &self.cipher_suites),
@@ -323,17 +372,22 @@ impl Report {
                 let note = if row.post_quantum == Some(true) { "post-quantum" } else { "" };
                 table.row(vec![grouped(row.handshakes), row.name.clone(), note.to_owned()]);
             }
-            put(name, &table, rows.len());
+            put(name, &table, &of(rows));
         }
         let mut table = Table::new(&[HANDSHAKES, ("alert", Align::Left), ("from", Align::Left)]);
         for row in self.failures.iter().take(TOP) {
             table.row(vec![grouped(row.handshakes), row.alert.clone(), row.from.to_owned()]);
         }
-        put("Failures", &table, self.failures.len());
-        put("Programs", &self.program_table(), self.programs.len());
-        put("Peers", &self.peer_table(), self.peers.len());
-        put("Server names", &self.server_name_table(), self.server_names.len());
-        put("Certificates", &self.certificate_table(), self.certificates.len());
+        let failures: Vec<u64> = self.failures.iter().map(|row| row.handshakes).collect();
+        put("Failures", &table, &failures);
+        let ends: Vec<u64> = self.programs.iter().map(|row| row.outcomes.all()).collect();
+        put("Programs", &self.program_table(), &ends);
+        let peers: Vec<u64> = self.peers.iter().map(|row| row.outcomes.all()).collect();
+        put("Peers", &self.peer_table(), &peers);
+        let names: Vec<u64> = self.server_names.iter().map(|row| row.outcomes.all()).collect();
+        put("Server names", &self.server_name_table(), &names);
+        let shown: Vec<u64> = self.certificates.iter().map(|row| row.handshakes).collect();
+        put("Certificates", &self.certificate_table(), &shown);
         if self.why_none.is_none() {
             rules::write(&self.findings, counted, &mut out);
         }
@@ -346,56 +400,66 @@ impl Report {
             ("processes", Align::Right),
             ("client", Align::Right),
             ("server", Align::Right),
+            ("either", Align::Right),
+            ("answered", Align::Right),
             ("failed", Align::Right),
             ("unanswered", Align::Right),
             ("post-quantum", Align::Right),
             ("versions", Align::Left),
+            ("hosts", Align::Left),
         ]);
         for row in self.programs.iter().take(TOP) {
             let program = row.program.clone().unwrap_or_else(|| "(process not known)".to_owned());
-            let numbers = [row.processes, row.as_client, row.as_server, row.outcomes.failed, row.outcomes.unanswered]
-                .map(grouped);
+            let OutcomeFields { answered, failed, unanswered, .. } = row.outcomes;
+            let ends = [row.processes, row.as_client, row.as_server, row.role_unknown];
             let mut cells = vec![program];
-            cells.extend(numbers);
-            cells.extend([quantum_cell(&row.quantum), row.versions.join(", ")]);
+            cells.extend(ends.into_iter().chain([answered, failed, unanswered]).map(grouped));
+            cells.extend([quantum_cell(&row.quantum), row.versions.join(", "), few(&row.hosts)]);
             table.row(cells);
         }
-        table
+        table.without_idle(&["either", "failed", "unanswered", "hosts"])
     }
 
     fn peer_table(&self) -> Table {
         let columns = [
             HANDSHAKES,
+            ("answered", Align::Right),
             ("failed", Align::Right),
+            ("unanswered", Align::Right),
             ("post-quantum", Align::Right),
+            ("host", Align::Left),
             ("peer", Align::Left),
             ("versions", Align::Left),
         ];
         let mut table = Table::new(&columns);
         for row in self.peers.iter().take(TOP) {
-            let numbers = [row.outcomes.all(), row.outcomes.failed].map(grouped);
-            let mut cells = numbers.to_vec();
-            cells.extend([quantum_cell(&row.quantum), row.name.clone(), row.versions.join(", ")]);
+            let mut cells = row.outcomes.cells();
+            let host = row.host.clone().unwrap_or_default();
+            cells.extend([quantum_cell(&row.quantum), host, row.name.clone(), row.versions.join(", ")]);
             table.row(cells);
         }
-        table
+        table.without_idle(&["failed", "unanswered", "host"])
     }
 
     fn server_name_table(&self) -> Table {
         let columns = [
             HANDSHAKES,
+            ("answered", Align::Right),
             ("failed", Align::Right),
+            ("unanswered", Align::Right),
             ("post-quantum", Align::Right),
+            ("hosts", Align::Left),
             ("server name", Align::Left),
             ("versions", Align::Left),
         ];
         let mut table = Table::new(&columns);
         for row in self.server_names.iter().take(TOP) {
-            let mut cells = [row.outcomes.all(), row.outcomes.failed].map(grouped).to_vec();
-            cells.extend([quantum_cell(&row.quantum), row.server_name.clone(), row.versions.join(", ")]);
+            let mut cells = row.outcomes.cells();
+            let hosts = few(&row.hosts);
+            cells.extend([quantum_cell(&row.quantum), hosts, row.server_name.clone(), row.versions.join(", ")]);
             table.row(cells);
         }
-        table
+        table.without_idle(&["failed", "unanswered", "hosts"])
     }
 
     fn certificate_table(&self) -> Table {
@@ -406,6 +470,7 @@ impl Report {
             ("key", Align::Left),
             ("signature", Align::Left),
             HANDSHAKES,
+            ("hosts", Align::Left),
             ("subject", Align::Left),
         ];
         let mut table = Table::new(&columns);
@@ -418,10 +483,11 @@ impl Report {
                 fields.key(),
                 fields.signature_algorithm.clone().unwrap_or_else(unknown),
                 grouped(row.handshakes),
+                few(&row.hosts),
                 fields.name(),
             ]);
         }
-        table
+        table.without_idle(&["hosts"])
     }
 }
 

@@ -12,6 +12,7 @@ use crate::rows::Rows;
 use crate::timeline::ImageId;
 use crypto_trace_format::record::{Comm, FileOpen, LibLoad, RecordError, trim_comm};
 use foldhash::fast::RandomState;
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashSet};
 use std::io;
 
@@ -49,10 +50,10 @@ impl PathUse for LibraryUse {
 
 /// One path.
 #[derive(Debug, Clone)]
-struct PathRow<U> {
-    used: U,
+pub(super) struct PathRow<U> {
+    pub(super) used: U,
     /// By number of the program.
-    programs: BTreeMap<usize, ProgramUse>,
+    pub(super) programs: BTreeMap<usize, ProgramUse>,
     /// It is in the list of those that changed.
     changed: bool,
 }
@@ -184,9 +185,9 @@ type Seen = HashSet<(usize, usize, u32, u32, u64), RandomState>;
 
 /// Rows of one host.
 #[derive(Debug)]
-struct PathTable<U> {
-    rows: Rows<Vec<u8>, PathRow<U>>,
-    seen: Seen,
+pub(super) struct PathTable<U> {
+    pub(super) rows: Rows<Vec<u8>, PathRow<U>>,
+    pub(super) seen: Seen,
     /// Keys of rows that are new or have changed.
     changed: Vec<Vec<u8>>,
 }
@@ -199,18 +200,20 @@ impl<U> Default for PathTable<U> {
 
 /// A row, as it is shown.
 #[derive(Debug)]
-pub struct Shown<'a, U> {
+pub struct Shown<'a, U: Clone> {
     /// Name of the host.
     pub host: &'a str,
-    /// Path of the file; of libraries see [`library_of`].
+    /// Path of the file, or of a directory with many; of libraries see [`library_of`].
     pub key: &'a [u8],
+    /// How many files it is.
+    pub files: u64,
     /// What was done with it.
-    pub used: &'a U,
+    pub used: Cow<'a, U>,
     /// By program: executable, or name of the thread where that is not known. Those that did most come first.
     pub programs: Vec<(&'a [u8], ProgramUse)>,
 }
 
-impl<U> Shown<'_, U> {
+impl<U: Clone> Shown<'_, U> {
     /// Processes; one that ran two programs counts for both.
     pub fn processes(&self) -> u64 {
         self.programs.iter().map(|(_, used)| used.processes).sum()
@@ -219,7 +222,7 @@ impl<U> Shown<'_, U> {
 
 /// Names of programs, by number.
 #[derive(Debug, Default)]
-struct Programs {
+pub(super) struct Programs {
     numbers: Rows<Vec<u8>, ()>,
     names: Vec<Vec<u8>>,
 }
@@ -240,6 +243,13 @@ impl Programs {
 
     fn name(&self, number: usize) -> &[u8] {
         self.names.get(number).map(Vec::as_slice).unwrap_or_default()
+    }
+
+    /// Programs by their names, those that did most first.
+    pub(super) fn by_use(&self, of: &BTreeMap<usize, ProgramUse>) -> Vec<(&[u8], ProgramUse)> {
+        let mut used: Vec<_> = of.iter().map(|(number, used)| (self.name(*number), *used)).collect();
+        used.sort_by(|a, b| b.1.uses.cmp(&a.1.uses).then_with(|| a.0.cmp(b.0)));
+        used
     }
 }
 
@@ -285,10 +295,8 @@ impl<U: PathUse> PathTable<U> {
         number
     }
 
-    fn show<'a>(host: &'a str, key: &'a [u8], row: &'a PathRow<U>, programs: &'a Programs) -> Shown<'a, U> {
-        let mut used: Vec<_> = row.programs.iter().map(|(number, used)| (programs.name(*number), *used)).collect();
-        used.sort_by(|a, b| b.1.uses.cmp(&a.1.uses).then_with(|| a.0.cmp(b.0)));
-        Shown { host, key, used: &row.used, programs: used }
+    pub(super) fn show<'a>(host: &'a str, key: &'a [u8], row: &'a PathRow<U>, programs: &'a Programs) -> Shown<'a, U> {
+        Shown { host, key, files: 1, used: Cow::Borrowed(&row.used), programs: programs.by_use(&row.programs) }
     }
 
     fn all<'a>(&'a self, host: &'a str, programs: &'a Programs) -> impl Iterator<Item = Shown<'a, U>> {
@@ -379,6 +387,11 @@ impl ByPath {
     /// Files, by host and path.
     pub fn files(&self) -> impl Iterator<Item = Shown<'_, FileUse>> {
         self.hosts.iter().flat_map(|host| host.files.all(&host.name, &self.programs))
+    }
+
+    /// Files, by host and path, with a row for each directory of which there are many.
+    pub fn grouped_files(&self) -> impl Iterator<Item = Shown<'_, FileUse>> {
+        self.hosts.iter().flat_map(|host| host.files.grouped(&host.name, &self.programs))
     }
 
     /// Libraries, by host and file.

@@ -5,11 +5,13 @@
 
 mod by_path;
 mod by_process;
+mod directories;
 mod lineage;
 mod uses;
 
 pub use by_path::{ByPath, ProgramUse, Shown, library_of};
 pub use by_process::{Doings, Ids, Inventory, Who};
+pub use directories::{Common, MANY_FILES, common};
 pub use lineage::{Gathered, Mapped, mapped_at};
 pub use uses::{Access, CallKey, CallUse, FileUse, HandshakeKey, LibraryUse, Span, shown_type};
 

@@ -155,6 +155,11 @@ impl FileUse {
         self.judged.map_or(FileType::Unknown, |judged| judged.file_type)
     }
 
+    /// Whether that is a guess: others use such names, too.
+    pub fn is_guess(&self) -> bool {
+        self.confidence() == Some(Confidence::Low)
+    }
+
     /// How sure that is.
     pub fn confidence(&self) -> Option<Confidence> {
         self.judged.map(|judged| judged.confidence)

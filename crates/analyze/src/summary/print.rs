@@ -1,16 +1,19 @@
 //! The summary as text.
 
+use super::partial::count_errno;
 use super::totals::{File, Program, Totals};
 use super::{calls, coverage, tls};
 use crate::capture::Capture;
 use crate::clock::WallNs;
-use crate::inventory::shown_type;
+use crate::inventory::{Common, MANY_FILES, common, shown_type};
 use crate::names::{self, errno_name};
 use crate::text::{Align, Paint, Table, duration, grouped};
 use crate::timestamp::timestamp;
 use crate::{completeness, escape, redact};
 use crypto_trace_format::catalog::{Confidence, FileType};
 use crypto_trace_format::record::Kind;
+use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::fmt::Write;
 
 /// Rows of a table that are shown.
@@ -36,6 +39,8 @@ pub struct SummaryContext<'a> {
     pub why_none: String,
     /// Hide home directories.
     pub redact: bool,
+    /// Show each file of a directory of which many were opened.
+    pub ungrouped: bool,
     /// Colours.
     pub paint: Paint,
 }
@@ -203,34 +208,64 @@ fn file_types(totals: &Totals, paint: Paint, out: &mut String) {
 
 fn files(totals: &Totals, context: &SummaryContext<'_>, out: &mut String) {
     let failed = |file: &File| -> u64 { file.failures.iter().map(|(_, count)| count).sum() };
-    let mut rows: Vec<(&Vec<u8>, &File)> = totals.files.iter().collect();
-    rows.sort_by(|(path_a, a), (path_b, b)| {
+    let mut rows = file_rows(totals, context.ungrouped);
+    rows.sort_by(|(path_a, _, a), (path_b, _, b)| {
         failed(b).min(1).cmp(&failed(a).min(1)).then_with(|| b.opens.cmp(&a.opens)).then_with(|| path_a.cmp(path_b))
     });
     let mut failing =
         Table::new(&[("opens", Align::Right), ("type", Align::Left), ("why", Align::Left), ("file", Align::Left)]);
     let mut working = Table::new(&[("opens", Align::Right), ("type", Align::Left), ("file", Align::Left)]);
-    let failing_count = rows.iter().take_while(|(_, file)| failed(file) > 0).count();
+    let failing_count = rows.iter().take_while(|(_, _, file)| failed(file) > 0).count();
     let (bad, good) = rows.split_at(failing_count);
     let name = |file: &File| match file.judged {
         Some(judged) => shown_type(judged.file_type, judged.confidence == Confidence::Low),
         None => FileType::Unknown.name().to_owned(),
     };
-    for (path, file) in bad.iter().take(TOP) {
-        failing.row(vec![
-            grouped(file.opens),
-            name(file),
-            failures(&file.failures),
-            redact::for_people(path, context.redact),
-        ]);
+    let shown = |path: &[u8], files: u64| {
+        let path = redact::for_people(path, context.redact);
+        if files == 1 { path } else { format!("{path}: {} files", grouped(files)) }
+    };
+    for (path, files, file) in bad.iter().take(TOP) {
+        failing.row(vec![grouped(file.opens), name(file), failures(&file.failures), shown(path, *files)]);
     }
-    for (path, file) in good.iter().take(TOP) {
-        working.row(vec![grouped(file.opens), name(file), redact::for_people(path, context.redact)]);
+    for (path, files, file) in good.iter().take(TOP) {
+        working.row(vec![grouped(file.opens), name(file), shown(path, *files)]);
     }
     tabulate("Failed opens", &failing, context.paint, out);
     others(bad.len(), out);
     tabulate("Files opened most", &working, context.paint, out);
     others(good.len(), out);
+}
+
+/// What a file would be grouped by.
+fn of_file<'a>(path: &'a [u8], file: &File) -> Option<Common<'a>> {
+    let file_type = file.judged.map_or(FileType::Unknown, |judged| judged.file_type);
+    let is_guess = file.judged.is_some_and(|judged| judged.confidence == Confidence::Low);
+    common(path, file_type, is_guess, !file.failures.is_empty())
+}
+
+/// Files by path, and directories of which many were opened: how many each row is.
+fn file_rows(totals: &Totals, ungrouped: bool) -> Vec<(&[u8], u64, Cow<'_, File>)> {
+    let mut groups: BTreeMap<Common<'_>, Vec<&File>> = BTreeMap::new();
+    if !ungrouped {
+        for (path, file) in &totals.files {
+            of_file(path, file).into_iter().for_each(|common| groups.entry(common).or_default().push(file));
+        }
+        groups.retain(|_, files| files.len() >= MANY_FILES);
+    }
+    let single =
+        |(path, file): &(&Vec<u8>, &File)| of_file(path, file).is_none_or(|common| !groups.contains_key(&common));
+    let singles = totals.files.iter().filter(single).map(|(path, file)| (&path[..], 1, Cow::Borrowed(file)));
+    let mut rows: Vec<_> = singles.collect();
+    for (common, files) in &groups {
+        let mut sum = File { judged: files.first().and_then(|file| file.judged), ..File::default() };
+        for file in files {
+            sum.opens += file.opens;
+            file.failures.iter().for_each(|(errno, count)| count_errno(&mut sum.failures, *errno, *count));
+        }
+        rows.push((common.0, files.len() as u64, Cow::Owned(sum)));
+    }
+    rows
 }
 
 fn libraries(totals: &Totals, paint: Paint, out: &mut String) {

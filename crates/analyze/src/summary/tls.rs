@@ -47,10 +47,10 @@ pub(super) fn print(totals: &Totals, context: &SummaryContext<'_>, out: &mut Str
 }
 
 fn shares(survey: &Survey, out: &mut String) {
-    if survey.outcomes.answered > 0 {
-        let _ = writeln!(out, "  {}", post_quantum(survey.quantum));
+    if survey.outcomes.answered_in_all() > 0 {
+        let _ = writeln!(out, "  {}", post_quantum(survey.quantum, survey.outcomes.all()));
     }
-    if let Some(told) = told_by_libraries(survey.told) {
+    if let Some(told) = told_by_libraries(survey.told, survey.outcomes.all()) {
         let _ = writeln!(out, "  {told}");
     }
     if survey.resumed > 0 {
@@ -58,6 +58,10 @@ fn shares(survey: &Survey, out: &mut String) {
     }
     for ((alert, role), count) in &survey.alerts {
         let _ = writeln!(out, "  ended by the {}'s alert {alert}: {}", role.name(), grouped(*count));
+    }
+    if survey.outcomes.answered_then_failed > 0 {
+        let count = grouped(survey.outcomes.answered_then_failed);
+        let _ = writeln!(out, "  of those that an alert ended, after an answer: {count}");
     }
     if survey.outcomes.unanswered > 0 {
         let _ = writeln!(out, "  without an answer: {}", grouped(survey.outcomes.unanswered));

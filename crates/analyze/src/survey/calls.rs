@@ -1,7 +1,7 @@
 //! Calls of library functions, counted; and the algorithms that they use.
 
 use super::{Place, Survey, name_program, row};
-use crate::api::FileId;
+use crate::api::{FileId, uses_algorithm};
 use crypto_trace_format::record::ApiMeaning;
 use std::collections::BTreeSet;
 
@@ -34,6 +34,13 @@ pub struct CallRow {
 }
 
 impl Survey {
+    /// Calls that use an algorithm and do not tell which; as far as they are counted as a use.
+    pub fn calls_without_algorithm(&self) -> u64 {
+        let silent = |key: &CallKey| key.algorithm.is_none() && uses_algorithm(key.meaning);
+        let uses = |row: &CallRow| row.calls.saturating_sub(row.internal).saturating_sub(row.failed);
+        self.calls.iter().filter(|(key, _)| silent(key)).map(|(_, row)| uses(row)).sum()
+    }
+
     /// Adds calls of one program.
     pub fn add_calls(&mut self, key: CallKey, calls: &CallRow, program: Option<&[u8]>) {
         // What the library does of itself, such as its random numbers, is not what the program asked for; and what was refused
@@ -46,6 +53,7 @@ impl Survey {
             row.calls += own;
             let kernel = key.library == (0, 0);
             row.places.insert(if kernel { Place::KernelCall } else { Place::LibraryCall });
+            row.hosts.insert(key.capture);
             name_program(&mut row.programs, program);
         }
         let Some(row) = row(&mut self.calls, key, &mut self.overflowed) else { return };
@@ -77,6 +85,12 @@ mod tests {
         let row = &survey.algorithms["AES-128-CBC"];
         assert_eq!((row.calls, row.handshakes, row.programs.len()), (10, 0, 2));
         assert!(!survey.algorithms.contains_key("AES-256-CTR"));
+        assert_eq!(survey.calls_without_algorithm(), 0);
+        let silent = CallRow { calls: 5, failed: 1, internal: 1, ..CallRow::default() };
+        survey.add_calls(CallKey { algorithm: None, ..key("") }, &silent, None);
+        survey.add_calls(CallKey { algorithm: None, meaning: ApiMeaning::HANDSHAKE, ..key("") }, &silent, None);
+        assert_eq!(survey.calls_without_algorithm(), 3, "a handshake is no use of one algorithm");
+        survey.calls.retain(|key, _| key.algorithm.is_some());
         assert_eq!(survey.calls.values().map(|row| (row.calls, row.internal)).collect::<Vec<_>>(), [(20, 8), (4, 4)]);
     }
 }

@@ -185,6 +185,6 @@ mod tests {
         assert!(documents(&row(&[Place::Authentication])).contains(&"RFC 9155"));
         assert!(!documents(&row(&[Place::CertificateSignature])).contains(&"RFC 9155"));
         assert!(!documents(&row(&[Place::CertificateSignature])).is_empty());
-        assert_eq!(documents(&row(&[Place::LibraryCall])), ["SP 800-131A"]);
+        assert_eq!(documents(&row(&[Place::LibraryCall])), ["SP 800-131A", "CNSA 2.0 FAQ", "CNSA 2.0"]);
     }
 }

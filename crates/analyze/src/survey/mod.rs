@@ -19,7 +19,7 @@ use crate::handshakes::{Connection, Outcome, Role};
 use crate::registry::{AlertDescription, CipherSuite, Version};
 use crate::tls::Certificate;
 use rayon::prelude::*;
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::net::IpAddr;
 
 /// Rows of a table.
@@ -52,17 +52,27 @@ pub struct Outcomes {
     pub answered: u64,
     /// An alert in the clear ended it.
     pub failed: u64,
+    /// Those of them that the server had answered: what it chose is counted.
+    pub answered_then_failed: u64,
     /// No answer was seen.
     pub unanswered: u64,
 }
 
 impl Outcomes {
-    fn add(&mut self, outcome: Outcome) {
-        match outcome {
+    fn add(&mut self, facts: &Facts) {
+        match facts.outcome {
             Outcome::ServerHello => self.answered += 1,
-            Outcome::Alert => self.failed += 1,
+            Outcome::Alert => {
+                self.failed += 1;
+                self.answered_then_failed += u64::from(facts.was_answered());
+            }
             Outcome::None => self.unanswered += 1,
         }
+    }
+
+    /// Those in which the server chose something, whatever came of them.
+    pub fn answered_in_all(self) -> u64 {
+        self.answered + self.answered_then_failed
     }
 
     /// All of them.
@@ -101,6 +111,8 @@ impl Quantum {
 /// With whom: a server's address and port as its clients see it, or a client's address as its server sees it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct PeerKey {
+    /// Which host was recorded, by the number of its first capture.
+    pub host: u32,
     /// What this end is.
     pub role: Option<Role>,
     /// Address of the other end.
@@ -114,6 +126,8 @@ pub struct PeerKey {
 /// Handshakes with one peer, or for one server name.
 #[derive(Debug, Clone, Default)]
 pub struct PeerRow {
+    /// Hosts that were recorded, by the numbers of their first captures.
+    pub hosts: BTreeSet<u32>,
     /// How they ended.
     pub outcomes: Outcomes,
     /// Versions agreed on.
@@ -124,7 +138,7 @@ pub struct PeerRow {
 
 impl PeerRow {
     fn add(&mut self, facts: &Facts) {
-        self.outcomes.add(facts.outcome);
+        self.outcomes.add(facts);
         self.versions.extend(facts.version);
         self.quantum.add(&facts.exchange);
     }
@@ -175,6 +189,8 @@ pub struct ProgramRow {
     pub quantum: Quantum,
     /// What libraries said of them.
     pub told: Told,
+    /// Hosts that it ran on.
+    pub hosts: BTreeSet<u32>,
     /// Those libraries: capture and file.
     pub libraries: BTreeSet<(u32, FileId)>,
 }
@@ -192,6 +208,8 @@ pub struct AlgorithmRow {
     pub versions: BTreeSet<String>,
     /// Programs, the first few.
     pub programs: BTreeSet<Vec<u8>>,
+    /// Hosts that use it, by the numbers of captures.
+    pub hosts: BTreeSet<u32>,
 }
 
 /// A certificate that was shown.
@@ -205,6 +223,8 @@ pub struct CertificateRow {
     pub handshakes: u64,
     /// Programs that showed or were shown it, the first few.
     pub programs: BTreeSet<Vec<u8>>,
+    /// Hosts that recorded it.
+    pub hosts: BTreeSet<u32>,
 }
 
 /// Everything that is counted.
@@ -273,6 +293,7 @@ impl ProgramRow {
 impl Survey {
     /// Counts connections. Both ends of one must come in one call.
     pub fn add(&mut self, passed: &[Passed], captures: &[Capture]) {
+        let hosts = host_numbers(captures);
         let known: HashSet<(u32, u32)> = passed.iter().map(|one| (one.capture, one.connection)).collect();
         for chunk in passed.chunks(CHUNK) {
             let facts: Vec<_> = chunk
@@ -291,19 +312,27 @@ impl Survey {
                 .collect();
             for (one, facts) in chunk.iter().zip(facts) {
                 let Some((connection, facts, counts, (call, of_either))) = facts else { continue };
-                self.add_end(one, connection, &facts, call);
-                self.add_names(one.program.as_deref(), &facts, counts);
+                let host = hosts.get(one.capture as usize).copied().unwrap_or(one.capture);
+                self.add_end(one, host, connection, &facts, call);
+                self.add_names(one.program.as_deref(), host, &facts, counts);
                 if counts {
                     if let Some(call) = of_either {
                         self.told.add(call);
                     }
-                    self.add_handshake(connection, facts);
+                    self.add_handshake(host, connection, facts);
                 }
             }
         }
     }
 
-    fn add_end(&mut self, passed: &Passed, connection: &Connection, facts: &Facts, call: Option<&HandshakeCall>) {
+    fn add_end(
+        &mut self,
+        passed: &Passed,
+        host: u32,
+        connection: &Connection,
+        facts: &Facts,
+        call: Option<&HandshakeCall>,
+    ) {
         self.ends += 1;
         self.late += u64::from(connection.late);
         self.gaps += u64::from(facts.gap);
@@ -320,7 +349,8 @@ impl Survey {
             Some(Role::Server) => row.server += 1,
             None => row.unknown_role += 1,
         }
-        row.outcomes.add(facts.outcome);
+        row.hosts.insert(host);
+        row.outcomes.add(facts);
         row.versions.extend(facts.version);
         row.quantum.add(&facts.exchange);
         if let Some(call) = call {
@@ -332,7 +362,7 @@ impl Survey {
     }
 
     /// Algorithms and certificates: of both ends who used them, of one how often.
-    fn add_names(&mut self, program: Option<&[u8]>, facts: &Facts, counts: bool) {
+    fn add_names(&mut self, program: Option<&[u8]>, host: u32, facts: &Facts, counts: bool) {
         let name_in = |programs: &mut BTreeSet<Vec<u8>>| name_program(programs, program);
         let mut before: Option<&str> = None;
         let mut algorithms: Vec<&(String, Place)> = facts.algorithms.iter().collect();
@@ -343,6 +373,7 @@ impl Survey {
             row.handshakes += u64::from(counts && before != Some(name));
             row.places.insert(*place);
             row.versions.extend(version.cloned());
+            row.hosts.insert(host);
             name_in(&mut row.programs);
             before = Some(name);
         }
@@ -358,15 +389,17 @@ impl Survey {
                 shown_by: BTreeSet::new(),
                 handshakes: 0,
                 programs: BTreeSet::new(),
+                hosts: BTreeSet::new(),
             });
+            row.hosts.insert(host);
             row.shown_by.insert(*role);
             row.handshakes += u64::from(counts);
             name_in(&mut row.programs);
         }
     }
 
-    fn add_handshake(&mut self, connection: &Connection, facts: Facts) {
-        self.outcomes.add(facts.outcome);
+    fn add_handshake(&mut self, host: u32, connection: &Connection, facts: Facts) {
+        self.outcomes.add(&facts);
         self.resumed += u64::from(facts.resumed);
         self.quantum.add(&facts.exchange);
         if let Some(alert) = facts.alert {
@@ -382,9 +415,11 @@ impl Survey {
             && let Some(row) = row(&mut self.server_names, name.clone(), &mut self.overflowed)
         {
             row.add(&facts);
+            row.hosts.insert(host);
         }
         let remote = connection.remote();
         let key = PeerKey {
+            host,
             role: facts.role,
             address: remote.ip(),
             port: (facts.role != Some(Role::Server)).then_some(remote.port()),
@@ -392,9 +427,10 @@ impl Survey {
         };
         if let Some(row) = row(&mut self.peers, key, &mut self.overflowed) {
             row.add(&facts);
+            row.hosts.insert(host);
         }
         // Without an answer there is nothing to tell.
-        if facts.version.is_none() && facts.suite.is_none() {
+        if !facts.was_answered() {
             return;
         }
         let agreed = (facts.version, facts.suite, facts.exchange.clone());
@@ -405,6 +441,12 @@ impl Survey {
             *count += 1;
         }
     }
+}
+
+/// Of each capture the number of the first one of the same host.
+fn host_numbers(captures: &[Capture]) -> Vec<u32> {
+    let mut first: HashMap<&str, u32> = HashMap::new();
+    (0u32..).zip(captures).map(|(number, capture)| *first.entry(&capture.meta.host).or_insert(number)).collect()
 }
 
 fn name_program(programs: &mut BTreeSet<Vec<u8>>, program: Option<&[u8]>) {

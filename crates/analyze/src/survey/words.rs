@@ -10,10 +10,18 @@ use std::fmt::Write;
 pub fn in_short(survey: &Survey) -> String {
     let outcomes = survey.outcomes;
     let mut text = format!("{}: {} answered", plural(outcomes.all(), "handshake"), grouped(outcomes.answered));
-    for (count, what) in [(outcomes.failed, "failed by an alert"), (outcomes.unanswered, "without an answer")] {
-        if count > 0 {
-            let _ = write!(text, ", {} {what}", grouped(count));
+    if outcomes.failed > 0 {
+        let _ = write!(text, ", {} failed by an alert", grouped(outcomes.failed));
+        match outcomes.answered_then_failed {
+            0 => {}
+            after if after == outcomes.failed => text.push_str(" after an answer"),
+            after => {
+                let _ = write!(text, " ({} of them after an answer)", grouped(after));
+            }
         }
+    }
+    if outcomes.unanswered > 0 {
+        let _ = write!(text, ", {} without an answer", grouped(outcomes.unanswered));
     }
     if survey.resumed > 0 {
         let _ = write!(text, "; {} resumed", grouped(survey.resumed));
@@ -21,8 +29,8 @@ pub fn in_short(survey: &Survey) -> String {
     text
 }
 
-/// What libraries said of handshakes; nothing when they said nothing.
-pub fn told_by_libraries(told: Told) -> Option<String> {
+/// What libraries said of `handshakes`; nothing when they said nothing.
+pub fn told_by_libraries(told: Told, handshakes: u64) -> Option<String> {
     if told.all() == 0 {
         return None;
     }
@@ -32,11 +40,15 @@ pub fn told_by_libraries(told: Told) -> Option<String> {
             let _ = write!(text, ", {} {what}", grouped(count));
         }
     }
+    let rest = handshakes.saturating_sub(told.all());
+    if rest > 0 {
+        let _ = write!(text, "; no library told of {}", grouped(rest));
+    }
     Some(text)
 }
 
-/// The share of post-quantum key exchange.
-pub fn post_quantum(quantum: Quantum) -> String {
+/// The share of post-quantum key exchange, of `handshakes`.
+pub fn post_quantum(quantum: Quantum, handshakes: u64) -> String {
     let all = quantum.all();
     if all == 0 {
         return "post-quantum key exchange: no key exchange was seen".to_owned();
@@ -45,6 +57,10 @@ pub fn post_quantum(quantum: Quantum) -> String {
     let mut text = format!("post-quantum key exchange: {part} of {all_text} ({})", percent(quantum.post_quantum, all));
     if quantum.unknown > 0 {
         let _ = write!(text, "; of {} it is not known", grouped(quantum.unknown));
+    }
+    let rest = handshakes.saturating_sub(all);
+    if rest > 0 {
+        let _ = write!(text, "; {} without one, or it was not seen", plural(rest, "handshake"));
     }
     text
 }

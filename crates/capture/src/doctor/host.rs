@@ -8,7 +8,7 @@ use rustix::thread::{CapabilitySet, capabilities as held_capabilities};
 use super::Finding;
 use crate::args::EVENT_RING_BYTES;
 use crate::exit::{PRIVILEGES, UNSUPPORTED};
-use crate::units::show_size;
+use crate::units::{show_hours, show_size};
 use crate::{cgroup, privileges, renderer};
 
 /// Bytes on disk that a recorded event takes, about: docs/performance.md.
@@ -157,9 +157,9 @@ pub(super) fn room(output: &Path) -> Vec<Finding> {
     findings.push(match rustix::fs::statvfs(&place) {
         Ok(stat) => {
             let free = stat.f_bavail.saturating_mul(stat.f_frsize);
-            let hours = free / BYTES_PER_EVENT / 1_000 / 3_600;
+            let time = show_hours(free / BYTES_PER_EVENT / 1_000 / 3_600);
             let found =
-                format!("{} free on {}: about {hours} h at 1,000 events a second", show_size(free), place.display());
+                format!("{} free on {}: about {time} at 1,000 events a second", show_size(free), place.display());
             if free < LITTLE_ROOM {
                 Finding::degraded("disk", found, "give another -o, or bound it: record --retain-bytes")
             } else {
