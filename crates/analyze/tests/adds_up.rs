@@ -198,5 +198,6 @@ fn rules_are_chosen_and_say_of_whom_they_speak() {
     let text = run(&["algorithms", &path, "--rules", "cnsa"]);
     assert!(text.contains("of cnsa only") && text.contains("(cnsa, as --rules says)"), "{text}");
     let row = text.lines().find(|line| line.trim_start().starts_with("x25519 ")).unwrap();
-    assert!(row.contains("disallowed from 2031: US national security systems"), "{text}");
+    assert!(row.contains("disallowed from 2031 (US NSS)"), "{text}");
+    assert!(text.contains("  US NSS: the rule is for US national security systems\n"), "{text}");
 }

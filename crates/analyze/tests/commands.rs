@@ -367,3 +367,29 @@ fn minus_one_of_openssl_is_no_number_of_an_algorithm() {
         );
     }
 }
+
+#[test]
+fn a_certificate_that_another_process_trusts_is_both() {
+    let dir = tempfile::tempdir().unwrap();
+    let told_to_load = |tgid, name, meaning| {
+        let fixed =
+            ApiCallFixed { meaning, level: 1, count: 1, fd: -1, result: 1, state: 1, ..ApiCallFixed::default() };
+        api_call(header(tgid, name, 1_500), fixed, b"SSL_CTX_load", b"/srv/self-signed.pem")
+    };
+    let opened = |tgid, name| open(header(tgid, name, 2_000), b"/srv/self-signed.pem", 3);
+    let [server, client] = [
+        [told_to_load(500, "server", ApiMeaning::CERTIFICATE_FILE.0), opened(500, "server")],
+        [told_to_load(501, "client", ApiMeaning::TRUST_FILE.0), opened(501, "client")],
+    ];
+    for records in [[&server[..], &client].concat(), [&client[..], &server].concat()] {
+        let path = written(dir.path(), &records);
+        let path = path.to_str().unwrap();
+        let files = lines(&["files", path, "-f", "json-stream"]);
+        assert_eq!((files.len(), &files[0]["type"], &files[0]["type_by"]), (1, &"certificate".into(), &"use".into()));
+        assert_eq!(files[0]["loaded_as"], serde_json::json!(["certificate", "trust_store"]), "{files:?}");
+        assert!(told(&["files", path], 0).0.contains("  certificate, trust_store  "));
+        let types: Vec<Value> =
+            lines(&["events", path, "--type", "file_open"]).iter().map(|event| event["file_type"].clone()).collect();
+        assert!(types.contains(&"certificate".into()) && types.contains(&"trust_store".into()), "{types:?}");
+    }
+}

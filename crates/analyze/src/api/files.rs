@@ -52,6 +52,37 @@ fn by_use(file_type: FileType) -> Judged {
     Judged { file_type, confidence: Confidence::High, by: JudgedBy::Use }
 }
 
+/// What a file is used as: of what libraries are told, any may be true of one file.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Uses(u8);
+
+impl Uses {
+    /// What there is, in the order in which it is told: what must be kept secret first.
+    const ALL: [FileType; 3] = [FileType::PrivateKey, FileType::Certificate, FileType::TrustStore];
+
+    /// These, and another one.
+    #[must_use]
+    pub fn with(self, file_type: FileType) -> Self {
+        Self(Self::ALL.iter().position(|known| *known == file_type).map_or(self.0, |at| self.0 | 1 << at))
+    }
+
+    /// These, and others.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
+    /// All of them.
+    pub fn types(self) -> impl Iterator<Item = FileType> {
+        Self::ALL.into_iter().enumerate().filter(move |(at, _)| self.0 & 1 << at != 0).map(|(_, file_type)| file_type)
+    }
+
+    /// The first of them.
+    fn told(self) -> Option<Judged> {
+        self.types().next().map(by_use)
+    }
+}
+
 impl LoadedFiles {
     /// Takes in a call.
     pub fn add(&mut self, header: &Header, call: &ApiCall<'_>) {
@@ -63,17 +94,10 @@ impl LoadedFiles {
         let known = Known { path: path.into(), tgid: header.tgid, start_ns: header.start_ns, judged };
         let process = (header.tgid, header.start_ns);
         let rows = self.by_path.entry(path.into()).or_default();
-        match rows.iter_mut().find(|(known, _)| *known == process) {
-            // A file may hold a key and its certificate: what must be kept secret is told.
-            Some((_, file_type)) if *file_type != judged.file_type && judged.file_type == FileType::PrivateKey => {
-                *file_type = judged.file_type;
-                self.known.push(known);
-            }
-            Some(_) => {}
-            None => {
-                rows.push((process, judged.file_type));
-                self.known.push(known);
-            }
+        // A file may hold a key and its certificate.
+        if !rows.contains(&(process, judged.file_type)) {
+            rows.push((process, judged.file_type));
+            self.known.push(known);
         }
     }
 
@@ -85,14 +109,22 @@ impl LoadedFiles {
     /// What a file is that this process opened, when a library of it was told so.
     #[inline]
     pub fn of(&self, header: &Header, open: &FileOpen<'_>) -> Option<Judged> {
+        self.uses(header, open).told()
+    }
+
+    /// Everything that a library of this process was told that a file is.
+    #[inline]
+    pub fn uses(&self, header: &Header, open: &FileOpen<'_>) -> Uses {
         if self.by_path.is_empty() {
-            return None;
+            return Uses::default();
         }
         let told = |path: &[u8]| {
-            let rows = self.by_path.get(path)?;
-            rows.iter().find(|(process, _)| *process == (header.tgid, header.start_ns)).map(|(_, told)| by_use(*told))
+            let rows = self.by_path.get(path).map(Vec::as_slice).unwrap_or_default();
+            let own = rows.iter().filter(|(process, _)| *process == (header.tgid, header.start_ns));
+            own.fold(Uses::default(), |uses, (_, file_type)| uses.with(*file_type))
         };
-        told(open.given).or_else(|| told(open.path))
+        let given = told(open.given);
+        if given == Uses::default() { told(open.path) } else { given }
     }
 
     /// What the file of an open holds: as a library was told; or by its path, as events show it; or else by the path as passed.
@@ -126,11 +158,12 @@ pub fn judge_path(path: &[u8]) -> Option<Judged> {
     })
 }
 
-/// Of two judgements of one file the one to be told: what is known by its use, and what must be kept secret.
+/// Of two judgements of one file the one to be told: what is known by its use, and of uses the first of [`Uses::types`].
 pub fn better(one: Option<Judged>, other: Option<Judged>) -> Option<Judged> {
     let rank = |judged: Option<Judged>| {
         judged.map(|judged| {
-            (judged.by == JudgedBy::Use, judged.by == JudgedBy::Use && judged.file_type == FileType::PrivateKey)
+            let place = Uses::ALL.iter().position(|known| *known == judged.file_type);
+            (judged.by == JudgedBy::Use).then_some(std::cmp::Reverse(place.unwrap_or(Uses::ALL.len())))
         })
     };
     if rank(other) > rank(one) { other } else { one }
@@ -183,6 +216,9 @@ mod tests {
         assert_eq!(better(by_name, certificate), certificate);
         assert_eq!(better(certificate, key), key);
         assert_eq!(better(key, certificate), key);
+        // Whichever of two processes comes first.
+        let trust = Some(by_use(FileType::TrustStore));
+        assert_eq!((better(trust, certificate), better(certificate, trust)), (certificate, certificate));
         assert_eq!(better(by_name, None), by_name);
     }
 }

@@ -8,7 +8,7 @@ mod files;
 mod names;
 mod outcome;
 
-pub use files::{Known, LoadedFiles, better, judge_path, loaded_as};
+pub use files::{Known, LoadedFiles, Uses, better, judge_path, loaded_as};
 pub use names::{algorithm, is_number, uses_algorithm};
 pub use outcome::{succeeded, was_interrupted};
 

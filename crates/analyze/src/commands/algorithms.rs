@@ -11,6 +11,7 @@ use crate::text::{Align, Table, grouped, plural};
 use crate::{catalog, completeness};
 use anyhow::Result;
 use serde::Serialize;
+use std::collections::BTreeSet;
 use std::fmt::Write;
 
 const COUNTED: &str = "what handshakes negotiated and what library calls used; what is merely offered is not used";
@@ -142,7 +143,12 @@ impl Report {
         }
         if !table.is_empty() {
             out.push('\n');
-            table.write(paint, &mut out);
+            table.without_idle(&["handshakes", "calls"]).write(paint, &mut out);
+            let first = self.algorithms.iter().filter_map(|row| row.findings.first());
+            let scopes: BTreeSet<_> = first.filter_map(Finding::scope_in_short).collect();
+            for (short, scope) in scopes {
+                let _ = writeln!(out, "  {short}: the rule is for {scope}");
+            }
             rules::write(&self.found, counted, &mut out);
         }
         out

@@ -14,7 +14,7 @@ use crate::render::{self, Escaped, Reveal};
 use crate::text::{Align, Paint, Table, grouped};
 use crate::timestamp::timestamp;
 use anyhow::Result;
-use crypto_trace_format::catalog::{Confidence, JudgedBy};
+use crypto_trace_format::catalog::{Confidence, FileType, JudgedBy};
 use serde::Serialize;
 use std::cmp::Reverse;
 use std::collections::HashMap;
@@ -70,6 +70,9 @@ struct FileRow {
     file_type: &'static str,
     type_confidence: Option<&'static str>,
     type_by: Option<&'static str>,
+    /// What libraries were told that it is.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    loaded_as: Vec<&'static str>,
     opens: u64,
     failed: u64,
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -153,6 +156,9 @@ impl FileRow {
 
     /// A guess has a mark.
     fn shown_type(&self) -> String {
+        if self.loaded_as.len() > 1 {
+            return self.loaded_as.join(", ");
+        }
         format!("{}{}", self.file_type, if self.is_guess() { "?" } else { "" })
     }
 }
@@ -209,6 +215,7 @@ impl Row {
             file_type: used.file_type().name(),
             type_confidence: used.confidence().map(Confidence::name),
             type_by: used.known_by().map(JudgedBy::name),
+            loaded_as: used.uses.types().map(FileType::name).collect(),
             opens: used.opens,
             failed: used.failed(),
             failures: failures(&used.failures),

@@ -334,10 +334,11 @@ impl PathTable<FileUse> {
         let opened =
             |program: &usize| self.seen.contains(&(at, *program, number, known.tgid, known.start_ns / TICK_NS));
         let judged = better(row.used.judged, Some(known.judged));
-        if judged == row.used.judged || !row.programs.keys().any(opened) {
+        let uses = row.used.uses.with(known.judged.file_type);
+        if (judged, uses) == (row.used.judged, row.used.uses) || !row.programs.keys().any(opened) {
             return;
         }
-        row.used.judged = judged;
+        (row.used.judged, row.used.uses) = (judged, uses);
         if !std::mem::replace(&mut row.changed, true) {
             self.changed.push(key);
         }

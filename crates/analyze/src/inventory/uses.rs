@@ -1,6 +1,6 @@
 //! What is counted of a file, a library, a call and a handshake: the parts that every report is made of.
 
-use crate::api::{FileId, LoadedFiles, better, judge_path};
+use crate::api::{FileId, LoadedFiles, Uses, better, judge_path};
 use crate::clock::WallNs;
 use crate::handshakes::{Outcome, Role};
 use crate::names::{access, closes_on_exec};
@@ -82,6 +82,8 @@ impl Access {
 pub struct FileUse {
     /// What it holds, by its name or its use.
     pub judged: Option<Judged>,
+    /// What libraries were told that it is.
+    pub uses: Uses,
     /// The path as it was passed first, where that was another.
     pub given: Box<[u8]>,
     /// Opens that were seen, well or not.
@@ -105,6 +107,7 @@ impl FileUse {
     pub fn new(path: &[u8], given: &[u8], time: WallNs) -> Self {
         Self {
             judged: judge_path(path).or_else(|| judge_path(given)),
+            uses: Uses::default(),
             given: given.into(),
             opens: 0,
             already_open: 0,
@@ -120,8 +123,10 @@ impl FileUse {
     pub fn count(&mut self, header: &Header, open: &FileOpen<'_>, loaded: &LoadedFiles, time: WallNs) {
         self.span.add(Span::at(time));
         // By its path it was judged when it was new; only what a library was told can differ from open to open.
-        if let Some(used) = loaded.of(header, open) {
-            self.judged = better(self.judged, Some(used));
+        let uses = loaded.uses(header, open);
+        if uses != Uses::default() {
+            self.uses = self.uses.and(uses);
+            self.judged = better(self.judged, loaded.of(header, open));
         }
         let fixed = &open.fixed;
         if is_from_proc(header, fixed.tier) {
@@ -141,6 +146,7 @@ impl FileUse {
     /// Adds other opens of the same file.
     pub fn add(&mut self, other: &Self) {
         self.judged = better(self.judged, other.judged);
+        self.uses = self.uses.and(other.uses);
         self.opens += other.opens;
         self.already_open += other.already_open;
         self.granted.add(other.granted);

@@ -40,16 +40,27 @@ pub struct Finding {
 }
 
 impl Finding {
-    /// `disallowed`, `disallowed from 2036: US national security systems`
+    /// `disallowed`, `disallowed from 2036 (US NSS)`: what that stands for, [`Self::scope_in_short`] tells.
     pub fn told(&self) -> String {
         let mut text = self.status.to_owned();
         if let (false, Some(year)) = (self.in_force, self.effective.split('-').next()) {
             let _ = write!(text, " from {year}");
         }
-        if let Some(scope) = self.scope {
-            let _ = write!(text, ": {scope}");
+        if let Some((short, _)) = self.scope_in_short() {
+            let _ = write!(text, " ({short})");
         }
         text
+    }
+
+    /// Whom it speaks to, where not to everyone: in short, and in full.
+    pub fn scope_in_short(&self) -> Option<(&'static str, &'static str)> {
+        let scope = self.scope?;
+        let short = match self.authority {
+            "NSA" => "US NSS",
+            "NIST" => "US federal",
+            _ => scope,
+        };
+        Some((short, scope))
     }
 
     /// `IETF, RFC 8996 (BCP 195) of 2021-03-01, final, section 4, 5`
@@ -126,16 +137,16 @@ mod tests {
         let told: Vec<_> = found.iter().map(|finding| (finding.told(), finding.source())).collect();
         let expected = [
             (
-                "disallowed from 2031: US national security systems",
+                "disallowed from 2031 (US NSS)",
                 "NSA, CNSA 2.0 FAQ, Version 2.1, December 2024 (U/OO/194427-22, PP-24-4014) of 2024-12-01, final; Timeframe",
             ),
             (
-                "disallowed from 2033: US national security systems",
+                "disallowed from 2033 (US NSS)",
                 "NSA, CNSA 2.0, Version 1.0, September 2022 (U/OO/194427-22, PP-22-1338) of 2022-09-07, final; \
                  pages 5-6: web browsers/servers and cloud services",
             ),
             (
-                "disallowed from 2036: US federal agencies, unclassified information",
+                "disallowed from 2036 (US federal)",
                 "NIST, IR 8547, initial public draft of 2024-11-12, draft; table 4, page 14",
             ),
         ];
