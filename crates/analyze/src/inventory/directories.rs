@@ -23,6 +23,12 @@ pub fn common(path: &[u8], file_type: FileType, is_guess: bool, failed: bool) ->
     public.then_some((directory, file_type, is_guess, failed))
 }
 
+/// A path and what is known of it.
+type Row<'a> = (&'a Vec<u8>, &'a PathRow<FileUse>);
+
+/// A process: capture, id, start in ticks.
+type Process = (u32, u32, u64);
+
 fn of_row<'a>(path: &'a [u8], row: &PathRow<FileUse>) -> Option<Common<'a>> {
     common(path, row.used.file_type(), row.used.is_guess(), row.used.failed() > 0)
 }
@@ -31,7 +37,7 @@ impl PathTable<FileUse> {
     /// All rows by path, those of directories with many files as one.
     pub(super) fn grouped<'a>(&'a self, host: &'a str, programs: &'a Programs) -> Vec<Shown<'a, FileUse>> {
         let rows = self.rows.sorted();
-        let mut groups: BTreeMap<Common<'_>, Vec<(&Vec<u8>, &PathRow<FileUse>)>> = BTreeMap::new();
+        let mut groups: BTreeMap<Common<'_>, Vec<Row<'_>>> = BTreeMap::new();
         for (path, row) in &rows {
             if let Some(common) = of_row(path, row) {
                 groups.entry(common).or_default().push((path, row));
@@ -47,7 +53,7 @@ impl PathTable<FileUse> {
             }
         }
         // A process opens one file after the other.
-        let mut processes: HashMap<(usize, usize), HashSet<(u32, u32, u64)>> = HashMap::new();
+        let mut processes: HashMap<(usize, usize), HashSet<Process>> = HashMap::new();
         for (row, program, capture, tgid, start) in &self.seen {
             if let Some(group) = by_row.get(row) {
                 processes.entry((*group, *program)).or_default().insert((*capture, *tgid, *start));
