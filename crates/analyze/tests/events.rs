@@ -66,7 +66,8 @@ fn one_of_everything() -> Vec<Vec<u8>> {
         info(header(1, "systemd", 20), b"/usr/lib/systemd/systemd", b"/sbin/init\0", b"/init.scope", 0),
         info(header(400, "dockerd", 21), b"/usr/bin/dockerd", b"", format!("/docker/{CONTAINER}").as_bytes(), 1),
         exec(nginx(1_000), b"/usr/sbin/nginx", b"nginx\0-c\0/home/alice/nginx.conf\0", 1),
-        fork(child(2_000), 500),
+        // It has its parent's name still.
+        fork(header(501, "nginx", 2_000), 500),
         load(nginx(3_000), b"/usr/lib/x86_64-linux-gnu/libssl.so.3"),
         load(nginx(3_500), b"/opt/unknown/libfoo.so"),
         open(nginx(4_000), b"/etc/ssl/certs/server.crt", 3),

@@ -9,7 +9,7 @@ use crate::time_spec::TimeSpec;
 use clap::error::ErrorKind;
 use clap::{ArgAction, Args, ValueEnum};
 use crypto_trace_format::record::{
-    ApiCall, FileOpen, Kind, LibLoad, ProcessExec, ProcessExit, ProcessFork, ProcessInfo, TlsHello,
+    ApiCall, FileChange, FileOpen, Kind, LibLoad, ProcessExec, ProcessExit, ProcessFork, ProcessInfo, TlsHello,
 };
 use std::path::PathBuf;
 
@@ -205,11 +205,12 @@ pub(super) struct LibsArgs {
 }
 
 /// Kinds that tell of processes, and what they did.
-const OF_PROCESSES: [Kind; 8] = [
+const OF_PROCESSES: [Kind; 9] = [
     ProcessExec::KIND,
     ProcessFork::KIND,
     ProcessExit::KIND,
     FileOpen::KIND,
+    FileChange::KIND,
     LibLoad::KIND,
     TlsHello::KIND,
     ApiCall::KIND,
@@ -226,14 +227,16 @@ pub(super) fn snapshot(args: SnapshotArgs) -> Result<InventoryTask, clap::Error>
         let message = "a snapshot is of a moment: give --at TIME, not --since or --until";
         return Err(usage(ErrorKind::ArgumentConflict, message));
     }
-    let kinds = OF_PROCESSES.iter().copied().filter(|kind| *kind != TlsHello::KIND).collect();
+    let kinds =
+        OF_PROCESSES.iter().copied().filter(|kind| ![TlsHello::KIND, FileChange::KIND].contains(kind)).collect();
     let narrowed = Filter { kinds, until: args.at, ..Filter::default() };
     args.common.task(InventoryReport::Snapshot, args.format.into(), narrowed)
 }
 
 pub(super) fn files(args: FilesArgs) -> Result<InventoryTask, clap::Error> {
     let files = if args.files.is_empty() { None } else { Some(globs(&args.files)?) };
-    let narrowed = Filter { files, outcome: args.result, kinds: vec![FileOpen::KIND], ..Filter::default() };
+    let narrowed =
+        Filter { files, outcome: args.result, kinds: vec![FileOpen::KIND, FileChange::KIND], ..Filter::default() };
     let task = args.common.task(InventoryReport::Files, args.format.into(), narrowed)?;
     let task = InventoryTask { ungrouped: args.ungrouped, ..task };
     following(task, &args.follow)

@@ -79,6 +79,9 @@ struct FileRow {
     failures: Vec<Failures>,
     /// Found open already when the capture looked; no opens.
     already_open: u64,
+    /// Renames, links, removals, changes of mode and owner.
+    changes: u64,
+    failed_changes: u64,
     mode: &'static str,
     processes: u64,
     programs: Vec<Program>,
@@ -101,6 +104,8 @@ struct DirectoryRow {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     failures: Vec<Failures>,
     already_open: u64,
+    changes: u64,
+    failed_changes: u64,
     processes: u64,
     programs: Vec<Program>,
     first: String,
@@ -220,6 +225,8 @@ impl Row {
             failed: used.failed(),
             failures: failures(&used.failures),
             already_open: used.already_open,
+            changes: used.changes,
+            failed_changes: used.failed_changes,
             mode: used.mode(),
             processes: shown.processes(),
             programs: programs(&shown.programs, reveal, &mut escaped),
@@ -266,6 +273,7 @@ impl Row {
                 vec![
                     grouped(row.opens),
                     grouped(row.failed),
+                    grouped(row.changes),
                     grouped(row.processes),
                     row.shown_type(),
                     row.mode.to_owned(),
@@ -324,7 +332,7 @@ fn few(programs: &[Program], reveal: Reveal) -> String {
 /// Columns that are left out where there is less room than [`ROOMY`]: names of files tell more than they do.
 fn dispensable(paths: Paths) -> &'static [usize] {
     match paths {
-        Paths::Files => &[2, 4, 5],
+        Paths::Files => &[3, 5, 6],
         Paths::Libraries => &[4],
     }
 }
@@ -344,6 +352,7 @@ fn columns(paths: Paths, width: usize) -> Vec<(&'static str, Align)> {
         Paths::Files => vec![
             ("opens", Right),
             ("failed", Right),
+            ("changes", Right),
             ("processes", Right),
             ("type", Left),
             ("mode", Left),
@@ -414,6 +423,8 @@ fn directories(gathered: &ByPath, paths: Paths, read: &Read<'_>) -> Vec<Director
             failed: used.failed(),
             failures: failures(&used.failures),
             already_open: used.already_open,
+            changes: used.changes,
+            failed_changes: used.failed_changes,
             processes: shown.processes(),
             programs: programs(&shown.programs, reveal, &mut escaped),
             first: timestamp(used.span.first),
@@ -433,8 +444,8 @@ fn text(read: &Read<'_>, mut rows: Vec<Row>, why_none: Option<String>, paths: Pa
     // Those that were used most come first, those that may be something else last; among equals by path, which is their order
     // already.
     rows.sort_by_key(|row| match row {
-        Row::File(row) => (row.is_guess(), Reverse((row.opens, row.processes))),
-        Row::Library(row) => (false, Reverse((row.processes, row.loads + row.already_mapped))),
+        Row::File(row) => (row.is_guess(), Reverse((row.opens, row.changes, row.processes))),
+        Row::Library(row) => (false, Reverse((row.processes, row.loads + row.already_mapped, 0))),
     });
     let day = one_day(rows.iter().flat_map(Row::span));
     let any_guess = rows.iter().any(|row| matches!(row, Row::File(row) if row.is_guess()));
@@ -449,7 +460,7 @@ fn text(read: &Read<'_>, mut rows: Vec<Row>, why_none: Option<String>, paths: Pa
         let mut table = Table::new(&columns(paths, paint.width));
         let cells = |row: &Row| fold(paths, paint.width, row.cells(read.reveal(), day));
         of_host().take(TOP).for_each(|row| table.row(cells(row)));
-        table.without_idle(&["failed"]).write(paint, &mut out);
+        table.without_idle(&["failed", "changes"]).write(paint, &mut out);
         let more = of_host().count().saturating_sub(TOP);
         if more > 0 {
             let _ = writeln!(out, "  and {} more; all are in --format json", grouped(more as u64));

@@ -1,6 +1,6 @@
 //! Files and libraries of all processes, by their path, and which programs used them.
 
-use super::uses::{FileUse, LibraryUse};
+use super::uses::{FileUse, LibraryUse, changed_names};
 use super::{Budget, Gather};
 use crate::api::{FileId, Known, better};
 use crate::capture::Capture;
@@ -10,7 +10,7 @@ use crate::names::is_interrupted;
 use crate::pipeline::{BlockSource, Count, LiveBlock, LiveSink, Match, Origin, Plan, Tally, count_blocks, count_live};
 use crate::rows::Rows;
 use crate::timeline::ImageId;
-use crypto_trace_format::record::{Comm, FileOpen, LibLoad, RecordError, trim_comm};
+use crypto_trace_format::record::{Comm, FileChange, FileOpen, LibLoad, RecordError, trim_comm};
 use foldhash::fast::RandomState;
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashSet};
@@ -152,6 +152,17 @@ impl PathCounter {
                 self.files.add(&path, found, failed, make, |file| {
                     file.count(header, &open, &capture.loaded, found.time);
                 });
+            }
+            FileChange::KIND => {
+                let change = FileChange::decode(record)?;
+                if is_interrupted(change.fixed.result.into()) {
+                    return Ok(());
+                }
+                for path in changed_names(&change) {
+                    let make = || FileUse::new(&path, b"", found.time);
+                    let failed = change.fixed.result < 0;
+                    self.files.add(&path, found, failed, make, |file| file.change(&change, found.time));
+                }
             }
             LibLoad::KIND => {
                 let load = LibLoad::decode(record)?;

@@ -4,7 +4,7 @@
 //! was mapped at a moment.
 
 use super::Budget;
-use super::uses::{CallKey, CallUse, FileUse, HandshakeKey, LibraryUse, Span};
+use super::uses::{CallKey, CallUse, FileUse, HandshakeKey, LibraryUse, Span, changed_names};
 use crate::api::{self, FileId, better, state};
 use crate::capture::Capture;
 use crate::faults::{FaultLog, Problem};
@@ -16,8 +16,8 @@ use crate::survey::Facts;
 use crate::timeline::ImageId;
 use crypto_trace_format::catalog::Judged;
 use crypto_trace_format::record::{
-    ApiCall, ApiMeaning, Comm, FileOpen, Header, Kind, LibLoad, ProcessExit, ProcessFork, ProcessInfo, RecordError,
-    TlsHello,
+    ApiCall, ApiMeaning, Comm, FileChange, FileOpen, Header, Kind, LibLoad, ProcessExit, ProcessFork, ProcessInfo,
+    RecordError, TlsHello,
 };
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -135,9 +135,10 @@ impl ProcessCounter {
             return Ok(());
         }
         // What is malformed leaves no trace: bodies are read first.
-        let (mut open, mut load, mut call, mut exit) = (None, None, None, None);
+        let (mut open, mut change, mut load, mut call, mut exit) = (None, None, None, None, None);
         match record.kind() {
             FileOpen::KIND => open = Some(FileOpen::decode(record)?),
+            FileChange::KIND => change = Some(FileChange::decode(record)?),
             LibLoad::KIND => load = Some(LibLoad::decode(record)?),
             ApiCall::KIND => call = Some(ApiCall::decode(record)?),
             ProcessExit::KIND => exit = Some(ProcessExit::decode(record)?.fixed.status),
@@ -156,6 +157,13 @@ impl ProcessCounter {
             let path = open.full_path();
             if let Some(file) = doings.files.row(&*path, || FileUse::new(&path, open.given, found.time)) {
                 file.count(header, &open, &capture.loaded, found.time);
+            }
+        }
+        if let Some(change) = change.filter(|change| !is_interrupted(change.fixed.result.into())) {
+            for path in changed_names(&change) {
+                if let Some(file) = doings.files.row(&*path, || FileUse::new(&path, b"", found.time)) {
+                    file.change(&change, found.time);
+                }
             }
         }
         if let Some(load) = load {

@@ -13,7 +13,7 @@ pub use by_path::{ByPath, ProgramUse, Shown, library_of};
 pub use by_process::{Doings, Ids, Inventory, Who};
 pub use directories::{Common, MANY_FILES, common};
 pub use lineage::{Gathered, Mapped, mapped_at};
-pub use uses::{Access, CallKey, CallUse, FileUse, HandshakeKey, LibraryUse, Span, shown_type};
+pub use uses::{Access, CallKey, CallUse, FileUse, HandshakeKey, LibraryUse, Span, changed_names, shown_type};
 
 use crate::faults::FaultLog;
 use crate::pipeline::{LiveSink, Plan, Tally};

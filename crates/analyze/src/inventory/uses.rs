@@ -8,7 +8,8 @@ use crate::registry::{AlertDescription, CipherSuite, Version};
 use crate::summary::count_errno;
 use crate::survey::{Exchange, Facts};
 use crypto_trace_format::catalog::{Confidence, FileType, Judged, JudgedBy};
-use crypto_trace_format::record::{FileOpen, Header, LibLoad, Tier, flags};
+use crypto_trace_format::record::{FileChange, FileOpen, Header, LibLoad, Tier, flags};
+use std::borrow::Cow;
 use std::net::IpAddr;
 
 /// When something happened first and last.
@@ -90,6 +91,10 @@ pub struct FileUse {
     pub opens: u64,
     /// Opens by a process that had it open already when the capture looked.
     pub already_open: u64,
+    /// Renames, links, removals, changes of mode and owner, well or not.
+    pub changes: u64,
+    /// Those of them that failed.
+    pub failed_changes: u64,
     /// What the opens that succeeded asked for.
     pub granted: Access,
     /// What those that failed asked for.
@@ -111,6 +116,8 @@ impl FileUse {
             given: given.into(),
             opens: 0,
             already_open: 0,
+            changes: 0,
+            failed_changes: 0,
             granted: Access::default(),
             refused: Access::default(),
             failures: Vec::new(),
@@ -143,12 +150,21 @@ impl FileUse {
         }
     }
 
-    /// Adds other opens of the same file.
+    /// Counts one change.
+    pub fn change(&mut self, change: &FileChange<'_>, time: WallNs) {
+        self.span.add(Span::at(time));
+        self.changes += 1;
+        self.failed_changes += u64::from(change.fixed.result < 0);
+    }
+
+    /// Adds other opens and changes of the same file.
     pub fn add(&mut self, other: &Self) {
         self.judged = better(self.judged, other.judged);
         self.uses = self.uses.and(other.uses);
         self.opens += other.opens;
         self.already_open += other.already_open;
+        self.changes += other.changes;
+        self.failed_changes += other.failed_changes;
         self.granted.add(other.granted);
         self.refused.add(other.refused);
         other.failures.iter().for_each(|(errno, count)| count_errno(&mut self.failures, *errno, *count));
@@ -190,6 +206,13 @@ impl FileUse {
     pub fn mode(&self) -> &'static str {
         self.granted.mode().or(self.refused.mode()).unwrap_or("none")
     }
+}
+
+/// The names whose file a change is counted as one of: those that the catalog knows; both, when it knows neither.
+pub fn changed_names<'a>(change: &FileChange<'a>) -> impl Iterator<Item = Cow<'a, [u8]>> + use<'a> {
+    let names: Vec<_> = [Some(change.full_path()), change.full_new()].into_iter().flatten().collect();
+    let any = names.iter().any(|name| judge_path(name).is_some());
+    names.into_iter().filter(move |name| !any || judge_path(name).is_some())
 }
 
 /// How often a library was mapped.

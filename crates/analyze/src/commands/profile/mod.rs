@@ -117,6 +117,8 @@ struct File {
     failures: Vec<Failures>,
     /// Found open when the capture looked.
     already_open: bool,
+    /// Renames, links, removals, changes of mode and owner; failed ones too.
+    changes: u64,
 }
 
 #[derive(Serialize)]
@@ -429,6 +431,7 @@ impl File {
             failed: file.failed(),
             failures: failures(&file.failures),
             already_open: file.already_open > 0,
+            changes: file.changes,
         }
     }
 }
