@@ -93,12 +93,15 @@ fn arg(text: &str) -> Arg {
     number(value).map_or_else(|| Arg::Other(text.to_owned()), |value| Arg::Number(value, path))
 }
 
+/// What the kernel puts behind the path of a file that is unlinked; strace says it too, before or behind the bracket.
+const UNLINKED: &[u8] = b" (deleted)";
+
 /// `3<\x2f…>`.
 fn with_path(text: &str) -> (&str, Option<Vec<u8>>) {
-    match text.split_once('<') {
-        Some((value, path)) => (value, path.split_once('>').map(|(path, _)| unhex(path))),
-        None => (text, None),
-    }
+    let Some((value, path)) = text.split_once('<') else { return (text, None) };
+    let path = path.split_once('>').map(|(path, _)| unhex(path));
+    let path = path.map(|path| path.strip_suffix(UNLINKED).map(<[u8]>::to_vec).unwrap_or(path));
+    (value, path)
 }
 
 fn number(text: &str) -> Option<i64> {
@@ -131,10 +134,9 @@ fn returned(text: &str) -> Option<Returned> {
     if value == -1 {
         value = -errno(words.next().unwrap_or_default());
     }
-    const UNLINKED: &[u8] = b" (deleted)";
-    let cut = path.as_ref().and_then(|path| path.strip_suffix(UNLINKED)).map(<[u8]>::to_vec);
-    let is_unlinked = cut.is_some() || text.contains("(deleted)");
-    Some(Returned { value, path: cut.or(path), is_unlinked })
+    let in_digits: String = UNLINKED.iter().map(|byte| format!("\\x{byte:02x}")).collect();
+    let is_unlinked = text.contains("(deleted)") || text.contains(&(in_digits + ">"));
+    Some(Returned { value, path, is_unlinked })
 }
 
 fn errno(name: &str) -> i64 {

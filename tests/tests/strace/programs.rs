@@ -59,7 +59,8 @@ fn check_after(before: &str, tools: &[software::Tool], script: &str, least: usiz
     assert!(outside.len() >= 2, "no process of strace: {outside:?}");
     let log = log::read(&std::fs::read_to_string(&out).unwrap());
     let theirs: Vec<_> = log.iter().filter_map(calls::of_strace).collect();
-    let mut events: Vec<_> = trace.events.iter().filter(|event| matches!(event.body, Body::Open(_))).collect();
+    let mut events: Vec<_> =
+        trace.events.iter().filter(|event| matches!(event.body, Body::Open(_) | Body::Change(_))).collect();
     events.sort_by_key(|event| event.header.time_ns);
     events.retain(|event| !outside.contains(&event.header.tgid));
     let ours: Vec<_> = events.into_iter().filter_map(calls::of_record).collect();
@@ -109,6 +110,72 @@ cat /proc/self/fd/3 >/dev/null
 cat <&3 >/dev/null
 "#,
         30,
+    );
+}
+
+/// Keys that are born by renaming: each call that gives and takes names, modes and owners, well or not, relative to a descriptor or
+/// not; and their like on names that are not wanted.
+#[test]
+fn what_strace_sees_of_names_modes_and_owners_is_recorded() {
+    let Some(_permit) = live() else { return };
+    check(
+        &[],
+        r#"
+mkdir -p at/ssl/private .ssh
+cat > changes.py <<'PYTHON'
+import os
+
+def tried(call, *args, **kwargs):
+    try:
+        call(*args, **kwargs)
+    except OSError:
+        pass
+
+at = os.open("at", os.O_RDONLY | os.O_DIRECTORY)
+private = os.open("at/ssl/private", os.O_RDONLY | os.O_DIRECTORY)
+for name in ["a.tmp", "a.pem", "plain", ".ssh/none-of-these"]:
+    for new in ["b.key", "other", ".ssh/another", os.path.abspath("c.key~"), "no/where.pem"]:
+        open(name, "w").close()
+        tried(os.rename, name, new)
+        tried(os.rename, new, name, src_dir_fd=at, dst_dir_fd=at)
+        tried(os.link, name, "linked-" + new)
+        tried(os.link, new, "inside", dst_dir_fd=private)
+        tried(os.link, new, "inside.key", src_dir_fd=at, dst_dir_fd=private)
+        tried(os.symlink, name, "at/" + new)
+        tried(os.symlink, "text.pem", new, dir_fd=at)
+        tried(os.rename, "inside", "renamed", src_dir_fd=private, dst_dir_fd=private)
+        tried(os.chmod, new, 0o640)
+        tried(os.chmod, new, 0o604, dir_fd=at)
+        tried(os.chown, new, 0, 0)
+        tried(os.chown, new, -1, 12, dir_fd=at)
+        tried(os.lchown, new, 1, -1)
+        tried(os.chown, "renamed", 1, 2, dir_fd=private, follow_symlinks=False)
+        tried(os.rmdir, new)
+        tried(os.unlink, "renamed", dir_fd=private)
+        tried(os.unlink, "inside.key", dir_fd=private)
+        tried(os.unlink, new, dir_fd=at)
+        tried(os.unlink, "at/" + new)
+        tried(os.rmdir, new, dir_fd=at)
+        with open(new if os.path.dirname(new) != "no" else "d.pem", "w") as file:
+            os.fchmod(file.fileno(), 0o600)
+            os.fchown(file.fileno(), 3, 4)
+            os.unlink(file.name)
+            os.fchmod(file.fileno(), 0o400)
+        tried(os.unlink, name)
+PYTHON
+python3 -I changes.py
+mv none.pem other.pem 2>/dev/null || true
+touch e.pem e
+mv e.pem e
+mv --no-target-directory -n e f.pem
+ln f.pem g
+ln -sf f.pem h
+chmod 600 f.pem g
+chown 0:0 f.pem
+rm f.pem g h
+rmdir .ssh
+"#,
+        250,
     );
 }
 
