@@ -27,8 +27,11 @@ struct Build {
 fn builds() -> &'static [Build] {
     static BUILDS: OnceLock<Vec<Build>> = OnceLock::new();
     BUILDS.get_or_init(|| {
-        let all = ["x86", "arm64"].into_iter().flat_map(|arch| [(arch, false), (arch, true)]);
-        all.map(|(arch, old)| build(arch, old)).collect()
+        std::thread::scope(|scope| {
+            let all = [("x86", false), ("x86", true), ("arm64", false), ("arm64", true)];
+            let started = all.map(|(arch, old)| scope.spawn(move || build(arch, old)));
+            started.into_iter().map(|build| build.join().unwrap()).collect()
+        })
     })
 }
 
