@@ -25,6 +25,8 @@ fn main() -> Result<()> {
     std::fs::write(out.join("abi_check.h"), abi_check()).context("cannot write abi_check.h")?;
     let libbpf = std::env::var("DEP_BPF_INCLUDE").context("libbpf-sys did not say where its headers are")?;
     println!("cargo:rerun-if-changed=src/bpf");
+    // For tests/programs.rs, which compiles the same.
+    println!("cargo:rustc-env=CRYPTO_TRACE_LIBBPF_INCLUDE={libbpf}");
     println!("cargo:rerun-if-env-changed=CLANG");
 
     let arguments = [

@@ -44,7 +44,7 @@ pub enum Body {
     Fork(ProcessForkFixed),
     Exit(ProcessExitFixed),
     Open(Open),
-    Change(FileChangeFixed),
+    Change(Change),
     Lib(Lib),
     Hello(TlsHelloFixed),
     Call(Call),
@@ -82,6 +82,17 @@ pub struct Open {
     pub path: Vec<u8>,
     pub given: Vec<u8>,
     pub dir: Vec<u8>,
+}
+
+/// `file_change`.
+#[derive(Debug, Clone)]
+#[allow(missing_docs, reason = "as in the record")]
+pub struct Change {
+    pub fixed: FileChangeFixed,
+    pub path: Vec<u8>,
+    pub dir: Vec<u8>,
+    pub new: Vec<u8>,
+    pub new_dir: Vec<u8>,
 }
 
 /// `lib_load`.
@@ -317,7 +328,11 @@ fn body(record: &Record<'_>) -> Body {
             let FileOpen { fixed, path, given, dir, .. } = FileOpen::decode(record).unwrap();
             Body::Open(Open { fixed, path: path.to_vec(), given: given.to_vec(), dir: dir.to_vec() })
         }
-        FileChange::KIND => Body::Change(FileChange::decode(record).unwrap().fixed),
+        FileChange::KIND => {
+            let FileChange { fixed, path, dir, new, new_dir, .. } = FileChange::decode(record).unwrap();
+            let (path, dir, new, new_dir) = (path.to_vec(), dir.to_vec(), new.to_vec(), new_dir.to_vec());
+            Body::Change(Change { fixed, path, dir, new, new_dir })
+        }
         LibLoad::KIND => {
             let lib = LibLoad::decode(record).unwrap();
             Body::Lib(Lib { fixed: lib.fixed, path: lib.path.to_vec() })

@@ -17,7 +17,7 @@ pub mod software;
 
 pub use binaries::{analyze_binary, capture_binary, put_program, workload};
 pub use capture::{ATTACHED, Capture, Done, Running};
-pub use events::{Body, Call, Event, Exec, Info, Lib, Library, Open, Probe, Trace};
+pub use events::{Body, Call, Change, Event, Exec, Info, Lib, Library, Open, Probe, Trace};
 pub use faults::{Call as SystemCall, Faults};
 pub use live::{Permit, alone, live, skip};
 pub use own_libraries::as_seen;

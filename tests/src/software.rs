@@ -124,7 +124,7 @@ pub fn wheels() -> Option<Tool> {
 
 /// nginx, from the distribution.
 pub fn nginx() -> Option<Tool> {
-    tool("nginx", find("nginx"), |path| format!("NGINX='{path}'"))
+    tool("nginx", find("nginx"), |path| format!("export NGINX='{path}'"))
 }
 
 /// The test programs of NSS, from the distribution.
@@ -147,4 +147,54 @@ pub fn gnutls() -> Option<Tool> {
 /// Decodes packets: tshark, and dumpcap, which comes with it.
 pub fn tshark() -> Option<Tool> {
     tool("tshark", find("tshark").filter(|_| find("dumpcap").is_some()), |_| String::new())
+}
+
+/// What traces system calls, for those who compare.
+pub fn strace() -> Option<Tool> {
+    tool("strace", find("strace"), |_| String::new())
+}
+
+/// GnuPG, from the distribution.
+pub fn gpg() -> Option<Tool> {
+    tool("gpg", find("gpg").filter(|_| find("gpg-agent").is_some() && find("gpgconf").is_some()), |_| String::new())
+}
+
+/// Java's tool for key stores: `$KEYTOOL`.
+pub fn keytool() -> Option<Tool> {
+    tool("keytool", find("keytool"), |path| format!("KEYTOOL='{path}'"))
+}
+
+/// BIND's tools for signed zones.
+pub fn dnssec_keygen() -> Option<Tool> {
+    tool("dnssec-keygen", find("dnssec-keygen"), |_| String::new())
+}
+
+/// A token made of files.
+pub fn softhsm() -> Option<Tool> {
+    tool("softhsm2-util", find("softhsm2-util"), |_| String::new())
+}
+
+/// OpenSSH's server, from the distribution or unpacked beside it: `$SSHD`, and options that tell it where its other programs are.
+pub fn sshd() -> Option<Tool> {
+    let unpacked = target().join("unpacked");
+    let root = if Path::new("/usr/sbin/sshd").is_file() { PathBuf::from("/") } else { unpacked };
+    let path = Some(root.join("usr/sbin/sshd")).filter(|path| path.is_file() && find("ssh").is_some());
+    let option = |option: &str, program: &str| {
+        let path = root.join("usr/lib/openssh").join(program);
+        if path.is_file() { format!("{option} {}\n", path.display()) } else { String::new() }
+    };
+    let options = option("SshdSessionPath", "sshd-session") + &option("SshdAuthPath", "sshd-auth");
+    tool("sshd", path, |path| format!("export SSHD='{path}' SSHD_OPTIONS='{options}'"))
+}
+
+/// PostgreSQL's server and its client: `$POSTGRES` is the directory of the server's programs.
+pub fn postgres() -> Option<Tool> {
+    let unpacked = target().join("unpacked");
+    let below = |root: &Path| {
+        let versions = std::fs::read_dir(root.join("usr/lib/postgresql")).ok()?;
+        let programs = versions.filter_map(Result::ok).map(|version| version.path().join("bin"));
+        programs.filter(|programs| programs.join("initdb").is_file() && programs.join("postgres").is_file()).max()
+    };
+    let path = below(Path::new("/")).or_else(|| below(&unpacked)).filter(|_| find("psql").is_some());
+    tool("PostgreSQL", path, |path| format!("export POSTGRES='{path}'"))
 }

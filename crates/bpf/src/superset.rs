@@ -4,7 +4,7 @@
 use crate::select::{
     NAME_KEY_LEN, Selection, TAILS_LEN, Tables, directory_key, head_bits, name_key, set_tail, tail_bit,
 };
-use crypto_trace_format::catalog::{MAX_NAME_LEN, RANDOM_LEN, judge};
+use crypto_trace_format::catalog::{MAX_NAME_LEN, RANDOM_LEN, judge, wanted};
 
 /// Longest suffix: CT_SUFFIX_MAX.
 const SUFFIX_MAX: usize = 15;
@@ -126,6 +126,7 @@ fn the_kernel_records_what_the_analyzer_knows() {
             count += 1;
             assert!(kernel.wants(path), "{path}");
         }
+        assert_eq!(kernel.wants(path), wanted(path.as_bytes()), "{path}");
     }
     assert!(count > 600, "{count}");
 }
@@ -142,13 +143,16 @@ fn copies_of_wanted_names_are_recorded_and_of_others_not() {
         {
             assert!(kernel.wants(&format!("/srv/{name}{copy}")), "{name}{copy}");
             assert!(judge(format!("/srv/{name}{copy}").as_bytes()).is_some(), "{name}{copy}");
+            assert!(wanted(format!("/srv/{name}{copy}").as_bytes()), "{name}{copy}");
         }
-        assert!(kernel.wants(&format!("/srv/#{name}#")), "#{name}#");
-        assert!(kernel.wants(&format!("/srv/.{name}.swp")), ".{name}.swp");
+        for marked in [format!("/srv/#{name}#"), format!("/srv/.{name}.swp")] {
+            assert!(kernel.wants(&marked) && wanted(marked.as_bytes()), "{marked}");
+        }
     }
     for name in ["notes.txt", "passwd", "main.c", "libx.so", "xserver.keyx", "my_id_rsa"] {
         for copy in ["~", ".bak", ".old", ".new", ".tmp", ".Xa83kd", "#"] {
-            assert!(!kernel.wants(&format!("/srv/{name}{copy}")), "{name}{copy}");
+            let path = format!("/srv/{name}{copy}");
+            assert!(!kernel.wants(&path) && !wanted(path.as_bytes()), "{path}");
         }
     }
     assert!(kernel.wants("/tmp/krb5cc_1000") && kernel.wants("/tmp/krb5cc_1000_Xa83kd"));

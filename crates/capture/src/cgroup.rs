@@ -4,10 +4,35 @@ use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
+use procfs::ProcessCGroup;
 use rustix::fs::{Mode, OFlags};
 use rustix::mount::{FsMountFlags, FsOpenFlags, MountAttrFlags, fsconfig_create, fsmount, fsopen};
 
 use crate::exit::Failure;
+
+/// The path of a process in cgroup v2; empty where there is none.
+pub fn unified(groups: &[ProcessCGroup]) -> &str {
+    groups.iter().find(|group| group.hierarchy == 0).map(|group| group.pathname.as_str()).unwrap_or_default()
+}
+
+/// The path that tells most of where a process is. On hosts with cgroup v1 runtimes put containers into the hierarchies of the
+/// controllers; where v2 is mounted beside them (hybrid hosts), a container's processes stay in the service of the runtime there.
+/// So it is a path with a container's id, else that of cgroup v2, else that in systemd's own hierarchy, else the longest.
+pub fn telling(groups: &[ProcessCGroup]) -> &str {
+    let rank = |group: &ProcessCGroup| {
+        let path = group.pathname.as_str();
+        let is_v2 = group.hierarchy == 0;
+        let is_systemds = group.controllers.iter().any(|name| name == "name=systemd");
+        (holds_id(path), path.len() > 1, is_v2, is_systemds, path.len())
+    };
+    groups.iter().max_by_key(|group| rank(group)).map_or("", |group| group.pathname.as_str())
+}
+
+/// Whether a path holds the id of a container, as all common runtimes make them: 64 hexadecimal digits.
+fn holds_id(path: &str) -> bool {
+    path.split(|c: char| !c.is_ascii_alphanumeric())
+        .any(|word| word.len() == 64 && word.bytes().all(|byte| byte.is_ascii_hexdigit()))
+}
 
 /// Where cgroup v2 is mounted, for example /sys/fs/cgroup or /sys/fs/cgroup/unified.
 ///
@@ -59,4 +84,79 @@ pub fn open_root() -> Result<OwnedFd, Failure> {
         fsmount(&fs, FsMountFlags::FSMOUNT_CLOEXEC, MountAttrFlags::empty())
     };
     Ok(mount().context("cgroup v2 is not mounted here and cannot be")?)
+}
+
+#[cfg(test)]
+mod tests {
+    use procfs::{FromRead as _, ProcessCGroups};
+
+    use super::*;
+
+    const ID: &str = "2403ccfe427f1dc7b6120dccb9ac58c2f8456950380d587a9f33ea7f00dd303d";
+
+    /// Texts of /proc/PID/cgroup, where ID stands for an id, and what is told of them.
+    fn check(text: &str, expected: &str) {
+        let groups = ProcessCGroups::from_read(text.replace("ID", ID).as_bytes()).unwrap();
+        let groups: Vec<_> = groups.into_iter().collect();
+        assert_eq!(telling(&groups), expected.replace("ID", ID), "{text}");
+    }
+
+    /// `container` was missing on every host without cgroup v2 alone: only the line of v2 was looked at, which says `/`, or the
+    /// runtime's service, or is not there.
+    #[test]
+    fn a_container_on_a_host_with_cgroup_v1_is_told_by_the_controllers_hierarchies() {
+        // Docker, driver cgroupfs, systemd in hybrid mode.
+        check(
+            "12:net_cls,net_prio:/docker/ID\n11:freezer:/docker/ID\n10:rdma:/\n8:memory:/docker/ID\n3:pids:/docker/ID\n\
+             2:cpu,cpuacct:/docker/ID\n1:name=systemd:/docker/ID\n0::/system.slice/containerd.service\n",
+            "/docker/ID",
+        );
+        // Docker, driver systemd, no cgroup v2 at all.
+        check(
+            "11:cpuset:/system.slice/docker-ID.scope\n8:memory:/system.slice/docker-ID.scope\n2:rdma:/\n\
+             1:name=systemd:/system.slice/docker-ID.scope\n",
+            "/system.slice/docker-ID.scope",
+        );
+        // The kubelet over containerd, both drivers.
+        check(
+            "11:memory:/kubepods/burstable/pod8a4b-22/ID\n10:rdma:/\n1:name=systemd:/kubepods/burstable/pod8a4b-22/ID\n\
+             0::/system.slice/containerd.service\n",
+            "/kubepods/burstable/pod8a4b-22/ID",
+        );
+        check(
+            "5:pids:/kubepods.slice/kubepods-pod8a4b_22.slice/cri-containerd-ID.scope\n4:rdma:/\n0::/\n",
+            "/kubepods.slice/kubepods-pod8a4b_22.slice/cri-containerd-ID.scope",
+        );
+        // Podman, by root; conmon, which minds the container, is told by its own scope.
+        check(
+            "11:pids:/machine.slice/libpod-ID.scope\n3:rdma:/\n1:name=systemd:/machine.slice/libpod-ID.scope\n",
+            "/machine.slice/libpod-ID.scope",
+        );
+        check(
+            "11:pids:/machine.slice/libpod-conmon-ID.scope\n1:name=systemd:/machine.slice/libpod-conmon-ID.scope\n0::/\n",
+            "/machine.slice/libpod-conmon-ID.scope",
+        );
+        // Only a controller knows of the container.
+        check("4:memory:/docker/ID\n1:name=systemd:/system.slice/docker.service\n0::/system.slice\n", "/docker/ID");
+    }
+
+    #[test]
+    fn what_is_in_no_container_is_told_by_cgroup_v2_then_by_systemd() {
+        check("0::/system.slice/docker-ID.scope\n", "/system.slice/docker-ID.scope");
+        check("0::/\n", "/");
+        check("", "");
+        // Hybrid: a service, and a session of which v2 knows more than systemd's hierarchy.
+        check(
+            "10:memory:/\n1:name=systemd:/system.slice/ssh.service\n0::/system.slice/ssh.service\n",
+            "/system.slice/ssh.service",
+        );
+        check("5:pids:/user.slice/user-1000.slice/a/b/c/d\n1:name=systemd:/x\n0::/user.slice\n", "/user.slice");
+        // LXC, whose names are no ids; cgroup v1 alone, and beside a v2 that knows nothing.
+        check(
+            "12:cpuset:/lxc/web\n11:memory:/lxc/web/long\n1:name=systemd:/lxc/web/init.scope\n",
+            "/lxc/web/init.scope",
+        );
+        check("9:pids:/lxc.payload/web\n4:memory:/lxc.payload/web\n0::/\n", "/lxc.payload/web");
+        check("9:pids:/\n1:name=systemd:/\n0::/\n", "/");
+    }
 }

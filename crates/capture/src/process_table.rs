@@ -17,6 +17,7 @@ use crypto_trace_format::record::{
 use procfs::process::{FDTarget, Process};
 use procfs::{ProcError, ProcResult};
 
+use crate::cgroup;
 use crate::clock::boottime_ns;
 use crate::filter::RecordFilter;
 use crate::maps::{self, Mapping};
@@ -237,16 +238,13 @@ impl TableFilter {
         }
         let exe = std::cell::LazyCell::new(|| executable(process));
         let is_named = |name: &String| contains(trim_comm(&comm), name) || contains(catalog::file_name(&exe.0), name);
-        let cgroup = process
-            .cgroups()
-            .ok()
-            .and_then(|groups| groups.into_iter().find(|group| group.hierarchy == 0))
-            .map(|group| group.pathname)
-            .unwrap_or_default();
+        let groups: Vec<_> = process.cgroups().map(|groups| groups.into_iter().collect()).unwrap_or_default();
+        // The kernel's filter knows cgroup v2 only, and so does this one.
+        let cgroup = cgroup::unified(&groups);
         let selected = (self.names.is_empty() || self.names.iter().any(is_named))
             && (self.uids.is_empty() || self.uids.contains(&status.ruid))
             && (self.cgroups.is_empty()
-                || self.cgroups.iter().any(|wanted| std::path::Path::new(&cgroup).starts_with(wanted)));
+                || self.cgroups.iter().any(|wanted| std::path::Path::new(cgroup).starts_with(wanted)));
         if !selected {
             return Ok(None);
         }
@@ -304,7 +302,7 @@ impl TableFilter {
             exe,
             argv,
             cwd: named(process, &path(process.cwd()), "cwd").0,
-            cgroup: cgroup.into_bytes(),
+            cgroup: cgroup::telling(&groups).as_bytes().to_vec(),
         }))
     }
 }

@@ -32,6 +32,21 @@ libraries() {
 	done
 }
 exec 3<&0
+# containers COUNT [CHANGE]: of one image, in `root`; each is number $i and may change something of it first
+containers() {
+	libraries layer
+	mkdir root
+	i=0
+	while [ $i -lt $1 ]; do
+		i=$((i + 1))
+		mkdir $i.up $i.work
+		i=$i change=${2:-} unshare -m sh -euc '
+			mount -t overlay overlay -o lowerdir=$PWD/layer,upperdir=$PWD/$i.up,workdir=$PWD/$i.work root
+			eval "$change"
+			LD_LIBRARY_PATH=$PWD/root exec python3 pair.py' <&3 &
+	done
+	wait
+}
 "#;
 
 /// Starts a script in a directory of its own, below `/dev/shm`, which no overlay is: overlays do not lie over each other.
@@ -65,19 +80,7 @@ fn handshakes(trace: &Trace) -> usize {
 #[test]
 fn containers_of_one_image_count_a_handshake_once() {
     let Some(_permit) = live() else { return };
-    let script = "
-libraries layer
-mkdir root
-i=0
-while [ $i -lt 4 ]; do
-	i=$((i + 1))
-	mkdir $i.up $i.work
-	unshare -m sh -c \"mount -t overlay overlay -o lowerdir=$PWD/layer,upperdir=$PWD/$i.up,workdir=$PWD/$i.work $PWD/root
-		LD_LIBRARY_PATH=$PWD/root exec python3 pair.py\" <&3 &
-done
-wait
-";
-    let (running, _dir) = start(&[], script);
+    let (running, _dir) = start(&[], "containers 4");
     let (done, trace) = finish(running, "root/libssl.so", 4);
     assert_eq!(done.text().lines().count(), 4, "{}\n{}", done.text(), done.stderr);
     assert_eq!(handshakes(&trace), 8, "{}", done.stderr);
@@ -87,20 +90,7 @@ wait
 #[test]
 fn a_library_that_a_container_changed_is_another_file() {
     let Some(_permit) = live() else { return };
-    let script = "
-libraries layer
-mkdir root
-i=0
-while [ $i -lt 2 ]; do
-	i=$((i + 1))
-	mkdir $i.up $i.work
-	unshare -m sh -c \"mount -t overlay overlay -o lowerdir=$PWD/layer,upperdir=$PWD/$i.up,workdir=$PWD/$i.work $PWD/root
-		[ $i = 1 ] || touch root/libssl.so.3
-		LD_LIBRARY_PATH=$PWD/root exec python3 pair.py\" <&3 &
-done
-wait
-";
-    let (running, _dir) = start(&[], script);
+    let (running, _dir) = start(&[], "containers 2 '[ $i = 1 ] || touch root/libssl.so.3'");
     let (done, trace) = finish(running, "root/libssl.so", 2);
     assert_eq!(done.text().lines().count(), 2, "{}\n{}", done.text(), done.stderr);
     assert_eq!(handshakes(&trace), 4, "{}", done.stderr);

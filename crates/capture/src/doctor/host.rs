@@ -82,8 +82,14 @@ pub(super) fn capabilities() -> (Vec<Finding>, bool) {
             "CAP_DAC_READ_SEARCH",
             "libraries in directories of other users are not looked into",
         ),
+        (
+            CapabilitySet::CHECKPOINT_RESTORE,
+            "CAP_CHECKPOINT_RESTORE",
+            "libraries that were replaced or deleted while processes have them are not probed",
+        ),
     ] {
-        let has = held.contains(capability) || (admin && capability == CapabilitySet::NET_ADMIN);
+        let is_of_admin = [CapabilitySet::NET_ADMIN, CapabilitySet::CHECKPOINT_RESTORE].contains(&capability);
+        let has = held.contains(capability) || (admin && is_of_admin);
         findings.push(match has {
             true => Finding::ok(name, "held"),
             false => Finding::degraded(name, format!("missing: {lost}"), "give it, or run as root"),

@@ -10,6 +10,7 @@ mod judge;
 mod libraries;
 mod names;
 mod suffixes;
+mod wanted;
 mod words;
 
 pub use copies::{COPY_ENDINGS, RANDOM_LEN};
@@ -18,6 +19,7 @@ pub use judge::judge;
 pub use libraries::{LIBRARY_PREFIXES, library};
 pub use names::{EXACT_NAMES, OTHER_NAMES, PREFIXES, Place};
 pub use suffixes::SUFFIXES;
+pub use wanted::{wanted, wanted_name};
 
 /// What a crypto file holds, judged by its name alone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
