@@ -136,6 +136,56 @@ fn a_path_in_a_chroot_is_the_one_from_outside() {
     assert_eq!((open.fixed.result, &open.dir[..]), (-libc::ENOENT, bytes(&root.join("etc"))));
 }
 
+/// `/run/secrets`, `.ssh` and their kin are often mounts: the root of one has no name of its own, and what is in it was missed.
+#[test]
+fn a_directory_of_keys_may_be_a_mount_or_lie_in_one() {
+    let Some(_permit) = live() else { return };
+    let (_keep, dir) = directory();
+    let file = |path: &str| touch(&dir.join(path));
+    // What is mounted has another name than where it is mounted.
+    file("one/from-mount");
+    file("two/private/below-mount");
+    std::fs::create_dir_all(dir.join("a/ssl/private")).unwrap();
+    std::fs::create_dir_all(dir.join("b/ssl")).unwrap();
+    let (private, ssl) = (dir.join("a/ssl/private"), dir.join("b/ssl"));
+    let steps = words![
+        "bind",
+        dir.join("one"),
+        private,
+        "bind",
+        dir.join("two"),
+        ssl,
+        "openat",
+        "0",
+        "0",
+        private.join("from-mount"),
+        "openat",
+        "0",
+        "0",
+        ssl.join("private/below-mount"),
+        "cd",
+        private,
+        "openat",
+        "0",
+        "0",
+        "missing-in-mount",
+        "sys",
+        libc::SYS_unlinkat.to_string(),
+        "3",
+        "-100",
+        "from-mount",
+        "0"
+    ];
+    let done = Capture::new().workload(steps).run();
+    assert_eq!(done.code(), 0, "{}", done.stderr);
+    let events = shown(&done.output, &["--type", "file_open,file_change"]);
+    let told: Vec<_> = events.iter().map(|event| event["file"].as_str().unwrap().to_owned()).collect();
+    let names = ["a/ssl/private/from-mount", "b/ssl/private/below-mount"];
+    let names = [names, ["a/ssl/private/missing-in-mount", "a/ssl/private/from-mount"]].concat();
+    let expected: Vec<_> = names.iter().map(|name| dir.join(name).to_str().unwrap().to_owned()).collect();
+    assert_eq!(told, expected, "{events:#?}");
+}
+
 /// The mount is gone, the descriptor still leads into it.
 #[test]
 fn a_file_of_a_detached_mount_is_flagged() {

@@ -44,7 +44,8 @@ fn a_signal_to_stop_seals_and_is_no_failure() {
 #[test]
 fn a_stop_needs_no_more_threads_than_there_may_be() {
     let Some(_permit) = live() else { return };
-    let process = waiting();
+    let mut loader = Command::new(workload());
+    let process = Process::spawn(loader.args(["dlopen", "libssl.so.3", "wait"]).stdin(Stdio::piped()));
     let (refusing, refused) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU32::new(0)));
     let faults = Faults::new([libc::SYS_clone, libc::SYS_clone3], {
         let (refusing, refused) = (Arc::clone(&refusing), Arc::clone(&refused));

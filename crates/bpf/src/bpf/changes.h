@@ -69,7 +69,9 @@ static __noinline int change_may_be_wanted(const char *user_path, __s32 dfd)
 		slash = (slash & (found >> 31)) | ((i * 8 + found) & ~(found >> 31));
 	}
 	if (slash < 0) {
-		name = name_of(base_directory(task, dfd).dentry);
+		struct path base = base_directory(task, dfd);
+
+		name = directory_name(&base);
 		return name.len >= 2 && name.len <= CT_NAME_MAX && tail_wanted(CT_TAILS_OF_DIRECTORIES, name_tail(&name), name.len);
 	}
 	/* Of a short one the first word is what there is. */
@@ -156,7 +158,7 @@ static __noinline void change_ended(const struct ct_change *c)
 		struct path path = path_of(file);
 		int walk;
 
-		wanted = name_wanted(s, slot, &name) || dir_wanted(s, READ(dentry, d_parent));
+		wanted = name_wanted(s, slot, &name) || dir_wanted(slot, plain(s, READ(dentry, d_parent)), plain(s, path.mnt));
 		walk = walk_path(plain(s, path.dentry), plain(s, path.mnt), slot);
 		if (WALK_START(walk) < CT_PATH_END)
 			wanted = wanted && prefix_wanted(s, &s->path[WALK_START(walk)], CT_PATH_END - WALK_START(walk));

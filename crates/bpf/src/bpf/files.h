@@ -63,8 +63,11 @@ __noinline int given_dir_wanted(__u32 slot, __u32 len, __s32 dfd)
 	if (!s)
 		return 0;
 	last = slash_before(slot, len);
-	if (last < 0)
-		return dir_wanted(s, base_directory(task, dfd).dentry);
+	if (last < 0) {
+		struct path base = base_directory(task, dfd);
+
+		return dir_wanted(slot, plain(s, base.dentry), plain(s, base.mnt));
+	}
 	if (last < 2)
 		return 0;
 	if (!tail_wanted(CT_TAILS_OF_DIRECTORIES, user_tail(s, last), last))
@@ -78,8 +81,8 @@ __noinline int given_dir_wanted(__u32 slot, __u32 len, __s32 dfd)
 	if (bpf_map_lookup_elem(&directories, key))
 		return 1;
 	if (up < 0) {
-		struct dentry *base = base_directory(task, dfd).dentry;
-		struct qstr name = name_of(base);
+		struct path base = base_directory(task, dfd);
+		struct qstr name = directory_name(&base);
 
 		if (!name.len || name.len > CT_NAME_MAX)
 			return 0;
@@ -228,7 +231,7 @@ static __always_inline int file_wanted(struct ct_scratch *s, __u32 slot, struct 
 	/* Six or seven letters: `random`, `urandom`. */
 	if (record_kernel_crypto && (name.len | 1) == 7)
 		count_random(random_device(plain(s, file), plain(s, name.name), name.len), 0, 0);
-	return name_wanted(s, slot, &name) || dir_wanted(s, READ(dentry, d_parent));
+	return name_wanted(s, slot, &name) || dir_wanted(slot, plain(s, READ(dentry, d_parent)), plain(s, READ(file, f_path.mnt)));
 }
 
 #ifndef CT_OLD_KERNEL
@@ -256,7 +259,9 @@ static __noinline int open_may_be_wanted(struct file *file, const char *user_pat
 	if (head_may_be_wanted(tail, name.len) && head_wanted(read8(name.name)))
 		return 1;
 	if (cfg.match_dirs) {
-		name = name_of(READ(dentry, d_parent));
+		struct path dir = { .mnt = READ(file, f_path.mnt), .dentry = READ(dentry, d_parent) };
+
+		name = directory_name(&dir);
 		if (name.len >= 2 && name.len <= CT_NAME_MAX && tail_wanted(CT_TAILS_OF_DIRECTORIES, name_tail(&name), name.len))
 			return 1;
 	}

@@ -532,14 +532,52 @@ static __always_inline int component(struct ct_scratch *s, char *to, __u32 at, _
 	return !bpf_probe_read_kernel(to, n, &s->user[at]);
 }
 
-/* Whether all files of the directory `dir` are wanted. */
-static __always_inline int dir_wanted(struct ct_scratch *s, struct dentry *dir)
+/* Mounts that lie over each other at one place. */
+#define CT_MOUNTS_AT_ONCE 2
+
+/* The root of a mount has no name of its own: what it is called by is where it is mounted. */
+static __always_inline void across_mounts(struct dentry **dir, struct mount **mnt)
 {
-	struct ct_dir_key *key = &s->directory;
+	int i;
+
+#pragma unroll
+	for (i = 0; i < CT_MOUNTS_AT_ONCE; i++) {
+		if (*dir != READ(*mnt, mnt.mnt_root))
+			break;
+		*dir = READ(*mnt, mnt_mountpoint);
+		*mnt = READ(*mnt, mnt_parent);
+	}
+}
+
+/* What a directory is called. */
+static __always_inline struct qstr directory_name(const struct path *path)
+{
+	struct mount *mnt = real_mount((__u64)path->mnt);
+	struct dentry *dir = path->dentry;
+
+	across_mounts(&dir, &mnt);
+	return name_of(dir);
+}
+
+/*
+ * Whether all files of a directory are wanted: a dentry and its vfsmount, as plain numbers. A global function: verified once, and
+ * with a stack of its own.
+ */
+__noinline int dir_wanted(__u32 slot, __u64 dentry, __u64 vfsmount)
+{
+	struct dentry *dir = (struct dentry *)dentry;
+	struct mount *mnt = real_mount(vfsmount);
+	struct ct_dir_key *key;
+	struct ct_scratch *s;
 	struct qstr name;
 
-	if (!cfg.match_dirs)
+	if (!cfg.match_dirs || !dentry || !vfsmount || slot >= CT_SCRATCH_SLOTS)
 		return 0;
+	s = bpf_map_lookup_elem(&scratch, &slot);
+	if (!s)
+		return 0;
+	key = &s->directory;
+	across_mounts(&dir, &mnt);
 	name = name_of(dir);
 	if (name.len < 2 || name.len > CT_NAME_MAX)
 		return 0;
@@ -550,7 +588,9 @@ static __always_inline int dir_wanted(struct ct_scratch *s, struct dentry *dir)
 		return 0;
 	if (bpf_map_lookup_elem(&directories, key))
 		return 1;
-	name = name_of(READ(dir, d_parent));
+	dir = READ(dir, d_parent);
+	across_mounts(&dir, &mnt);
+	name = name_of(dir);
 	if (!name.len || name.len > CT_NAME_MAX)
 		return 0;
 	if (bpf_probe_read_kernel(key->grandparent, name.len & CT_NAME_MAX, name.name))
