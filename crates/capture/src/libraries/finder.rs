@@ -190,7 +190,7 @@ impl Finder {
             match request {
                 Request::Cache => self.look_at_cache(),
                 Request::Library { header, path, id, address } => self.look_at_library(header, path, id, address),
-                Request::Process { header } => self.look_at_process(header),
+                Request::Process { header } => self.look_at_process(header, true),
                 Request::Program { header } => self.look_at_program(header),
                 Request::Mark => {
                     programs.drain(..).for_each(|header| self.look_at_program(header));
@@ -256,6 +256,10 @@ impl Finder {
             }
             self.tell_load(header, &map, path);
         } else {
+            // What makes TLS of its own is told at once: it may be gone when it is seen on the wire.
+            if let Some(found) = found.filter(|_| known.runtime.is_some()) {
+                self.tell(found);
+            }
             if self.others.len() >= MAX_REMEMBERED {
                 self.others.clear();
             }
@@ -263,8 +267,8 @@ impl Finder {
         }
     }
 
-    /// All that a process has mapped, whatever the names of its files.
-    pub fn look_at_process(&mut self, header: Header) {
+    /// All that a process has mapped, whatever the names of its files; of one that `does_tls` it is told when there is no library.
+    pub fn look_at_process(&mut self, header: Header, does_tls: bool) {
         let Ok(all) = maps::text(header.tgid) else { return };
         let exe = std::fs::metadata(format!("/proc/{}/exe", header.tgid)).map(|exe| exe.ino()).ok();
         let mut seen = HashSet::new();
@@ -296,7 +300,7 @@ impl Finder {
             }
         }
         // A program without any is told: that is why its calls are not seen.
-        if let Some((map, path)) = program.filter(|_| !speaks_tls) {
+        if let Some((map, path)) = program.filter(|_| does_tls && !speaks_tls) {
             self.tell_program(header, &map, path, runtime);
         }
     }
@@ -386,6 +390,9 @@ impl Finder {
                 .map_err(|error| Refusal { errno: 0, message: error.to_string() })?;
             if let Some(name) = plan.version_from.take() {
                 plan.version = self.version_beside(&header, &path, name.as_bytes()).unwrap_or_default();
+            }
+            if let Some(runtime) = plan.runtime.and_then(|at| self.table.runtimes.get(at)) {
+                plan.message.clone_from(&runtime.message);
             }
             Ok((file.into(), plan))
         });

@@ -35,7 +35,7 @@ use crate::privileges;
 use self::algorithms::Algorithms;
 pub use self::algorithms::Counts;
 use self::finder::{Answer, Finder, Found, Request};
-use self::plan::Plan;
+use self::plan::{Plan, ReturnProbes};
 use self::table::ProbeTable;
 use self::told::Became;
 
@@ -115,6 +115,32 @@ impl Notices {
         }
         header.tgid != 0 && self.processes.insert((header.tgid, header.start_ns))
     }
+}
+
+/// What processes have mapped that holds libraries, told once and without probes: records of the libraries, and of who has those whose
+/// names do not tell. `processes` are records of processes.
+///
+/// # Errors
+/// When the table of libraries is not well-formed, which a test keeps from happening.
+pub fn look_once(processes: &[u8], verbose: bool) -> anyhow::Result<(Vec<u8>, Vec<u8>)> {
+    let table = Arc::new(ProbeTable::load().context("the table of probes")?);
+    let (answer, answers) = channel();
+    let mut finder = Finder::new(table, ReturnProbes::Instructions, false, true, answer);
+    let has_program = |record: &Record<'_>| ProcessInfo::decode(record).is_ok_and(|info| !info.exe.is_empty());
+    let with_programs = Records::new(processes).flatten().filter(|record| record.kind() == ProcessInfo::KIND);
+    let (mut records, mut loads) = (Vec::new(), Vec::new());
+    for record in with_programs.filter(has_program) {
+        finder.look_at_process(record.header, false);
+        // One process after the other, for what is found is open.
+        for answer in answers.try_iter() {
+            match answer {
+                Answer::File(found) => records.append(&mut told::unprobed(&found, "this is a snapshot", verbose)),
+                Answer::Load(mut load) => loads.append(&mut load),
+                Answer::Mark => {}
+            }
+        }
+    }
+    Ok((records, loads))
 }
 
 /// The finder thread and what was attached.
@@ -250,7 +276,9 @@ impl Libraries {
         let (mut records, mut loads) = (Vec::new(), Vec::new());
         while let Ok(answer) = self.answers.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
             match answer {
-                Answer::File(found) => records.append(&mut self.tell(&found)),
+                Answer::File(found) => {
+                    records.append(&mut told::unprobed(&found, "it was found as the capture ended", self.verbose))
+                }
                 Answer::Load(mut load) => loads.append(&mut load),
                 Answer::Mark => break,
             }
@@ -305,15 +333,5 @@ impl Libraries {
             }
             Err(error) => Became::failed(error.errno, error.message),
         }
-    }
-
-    /// The record of a file that was found when nothing is attached any more.
-    fn tell(&self, found: &Found) -> Vec<u8> {
-        let became = match &found.outcome {
-            Err(refusal) => Became::refused(refusal),
-            Ok((_, plan)) if plan.probes.is_empty() => Became::skipped(finder::why_nothing(plan)),
-            Ok(_) => Became::skipped("it was found as the capture ended"),
-        };
-        told::record(found, &became, self.verbose)
     }
 }

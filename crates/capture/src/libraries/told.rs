@@ -2,7 +2,7 @@
 
 use crypto_trace_format::record::{Header, LibraryInfo, LibraryInfoFixed, ProbeState};
 
-use super::finder::{Found, Refusal};
+use super::finder::{Found, Refusal, why_nothing};
 use crate::clock::boottime_ns;
 use crate::say;
 
@@ -33,6 +33,16 @@ impl Became {
     pub fn attached(message: &str) -> Self {
         Self { state: ProbeState::ATTACHED, errno: 0, message: message.to_owned() }
     }
+}
+
+/// The record of a file to which nothing is attached, for this reason if there would be something to attach.
+pub fn unprobed(found: &Found, why: &str, verbose: bool) -> Vec<u8> {
+    let became = match &found.outcome {
+        Err(refusal) => Became::refused(refusal),
+        Ok((_, plan)) if plan.probes.is_empty() => Became::skipped(why_nothing(plan)),
+        Ok(_) => Became::skipped(why),
+    };
+    record(found, &became, verbose)
 }
 
 /// The record.
