@@ -371,7 +371,7 @@ impl Session {
         }
         let (records, loads) = libraries.attach_found(programs);
         blocks.borrow_mut().push_own(&records);
-        blocks.borrow_mut().push_counts(&loads);
+        blocks.borrow_mut().push_found(&loads);
     }
 
     fn wait_set(&self, signals: &Signals, command: Option<&Child>) -> Result<std::os::fd::OwnedFd, Failure> {
@@ -515,7 +515,7 @@ impl Session {
                 let mut notices = blocks.borrow_mut().notices.take().unwrap_or_default();
                 let (records, loads) = libraries.find_rest(&mut notices);
                 blocks.borrow_mut().push_own(&records);
-                blocks.borrow_mut().push_counts(&loads);
+                blocks.borrow_mut().push_found(&loads);
             }
             Self::push_random(blocks, self.random.as_mut());
             Self::push_counts(&mut self.libraries, &mut self.programs, blocks, Counts::TakeLast)?;
