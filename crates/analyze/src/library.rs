@@ -28,9 +28,13 @@ pub fn product(families: &[u8]) -> Option<&'static str> {
     families.split(|byte| *byte == b',').find_map(name)
 }
 
-/// The number of what a library tells of its version: `3.0.17` of `3.0.17 1 Jul 2025`, as older captures have it.
+/// The number of what a library tells of its version: `3.0.17` of `3.0.17 1 Jul 2025`, as older captures have it; empty when there is
+/// none, as in the `3's legacy provider failed` that they have, too.
 pub fn version_number(told: &[u8]) -> &[u8] {
-    told.split(|byte| *byte == b' ').next().unwrap_or(told)
+    let word = told.split(|byte| *byte == b' ').next().unwrap_or(told);
+    let is_dotted =
+        |part: &[u8]| matches!(part, [major, b'.', minor] if major.is_ascii_digit() && minor.is_ascii_digit());
+    if word.windows(3).any(is_dotted) { word } else { b"" }
 }
 
 /// The version of the binary interface in a library's file name: `3` of `libssl.so.3`, `1.0.2` of `libssl-1.0.2.so`.
@@ -100,6 +104,7 @@ mod tests {
         assert_eq!((shown("openssl,openssl-crypto"), shown("x,boringssl")), (Some("OpenSSL"), Some("BoringSSL")));
         assert_eq!((shown(""), shown("unheard-of")), (None, None));
         let number = |told: &'static str| version_number(told.as_bytes());
+        assert_eq!(number("3's legacy provider failed to load"), b"");
         assert_eq!(
             (number("3.0.17 1 Jul 2025"), number("go1.27.3"), number("")),
             (&b"3.0.17"[..], &b"go1.27.3"[..], &b""[..])

@@ -388,11 +388,14 @@ fn why_wire_only(counted: &Counted<'_>, program: &[u8], told: u64) -> Vec<String
     let own: Vec<String> = own.filter(|own| !why.contains(own)).collect();
     why.extend(own);
     if why.is_empty() {
-        why.push(if row.is_none_or(|row| row.libraries.is_empty()) {
-            "no crypto library seen: a static program, Go or Java, or loaded before its probe".to_owned()
-        } else {
-            "no TLS library seen: its TLS is its own, or of one that is not known".to_owned()
-        });
+        let text = match row {
+            Some(row) if !row.tls_files.is_empty() => "its library was not probed",
+            Some(row) if !row.libraries.is_empty() => {
+                "no TLS library seen: its TLS is its own, or of one that is not known"
+            }
+            _ => "no crypto library seen: a static program, Go or Java, or loaded before its probe",
+        };
+        why.push(text.to_owned());
     }
     why
 }
