@@ -1,7 +1,44 @@
-//! What the file name of a library tells.
+//! What the file name of a library tells, what its functions are called, and which part of what it says of itself is its version.
 
-/// The version in a library's file name: `3` of `libssl.so.3`, `1.0.2` of `libssl-1.0.2.so`.
-pub fn version(file_name: &[u8]) -> Option<&[u8]> {
+/// What libraries are called of which the capture tells the family, data/probes.toml of crypto-trace-capture.
+const PRODUCTS: &[(&str, &str)] = &[
+    ("openssl", "OpenSSL"),
+    ("openssl-crypto", "OpenSSL"),
+    ("boringssl", "BoringSSL"),
+    ("boringssl-crypto", "BoringSSL"),
+    ("aws-lc", "AWS-LC"),
+    ("aws-lc-crypto", "AWS-LC"),
+    ("libressl", "LibreSSL"),
+    ("gnutls", "GnuTLS"),
+    ("nss", "NSS"),
+    ("nss-pk11", "NSS"),
+    ("pkcs11", "PKCS #11"),
+    ("mbedtls", "Mbed TLS"),
+    ("wolfssl", "wolfSSL"),
+    ("libgcrypt", "Libgcrypt"),
+    ("libsodium", "libsodium"),
+    ("nettle", "Nettle"),
+    ("go-crypto-tls", "Go crypto/tls"),
+    ("rustls", "rustls"),
+];
+
+/// What a library is called, by the first of its families that is known.
+pub fn product(families: &[u8]) -> Option<&'static str> {
+    let name = |family: &[u8]| PRODUCTS.iter().find(|(known, _)| known.as_bytes() == family).map(|(_, name)| *name);
+    families.split(|byte| *byte == b',').find_map(name)
+}
+
+/// The number of what a library tells of its version: `3.0.17` of `3.0.17 1 Jul 2025`, as older captures have it; empty when there is
+/// none, as in the `3's legacy provider failed` that they have, too.
+pub fn version_number(told: &[u8]) -> &[u8] {
+    let word = told.split(|byte| *byte == b' ').next().unwrap_or(told);
+    let is_dotted =
+        |part: &[u8]| matches!(part, [major, b'.', minor] if major.is_ascii_digit() && minor.is_ascii_digit());
+    if word.windows(3).any(is_dotted) { word } else { b"" }
+}
+
+/// The version of the binary interface in a library's file name: `3` of `libssl.so.3`, `1.0.2` of `libssl-1.0.2.so`.
+pub fn soname_version(file_name: &[u8]) -> Option<&[u8]> {
     let is_version = |text: &[u8]| {
         text.first().is_some_and(u8::is_ascii_digit)
             && text.iter().all(|byte| byte.is_ascii_alphanumeric() || b".-_+".contains(byte))
@@ -62,9 +99,22 @@ mod tests {
     }
 
     #[test]
+    fn products_and_their_numbers() {
+        let shown = |families: &str| product(families.as_bytes());
+        assert_eq!((shown("openssl,openssl-crypto"), shown("x,boringssl")), (Some("OpenSSL"), Some("BoringSSL")));
+        assert_eq!((shown(""), shown("unheard-of")), (None, None));
+        let number = |told: &'static str| version_number(told.as_bytes());
+        assert_eq!(number("3's legacy provider failed to load"), b"");
+        assert_eq!(
+            (number("3.0.17 1 Jul 2025"), number("go1.27.3"), number("")),
+            (&b"3.0.17"[..], &b"go1.27.3"[..], &b""[..])
+        );
+    }
+
+    #[test]
     fn versions() {
         let check = |name: &str, expected: Option<&str>| {
-            assert_eq!(version(name.as_bytes()), expected.map(str::as_bytes), "{name}");
+            assert_eq!(soname_version(name.as_bytes()), expected.map(str::as_bytes), "{name}");
         };
         check("libssl.so.3", Some("3"));
         check("libgnutls.so.30.34.3", Some("30.34.3"));

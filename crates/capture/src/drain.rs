@@ -118,6 +118,15 @@ impl Blocks {
         self.discarding = true;
     }
 
+    /// Takes records of what was found in /proc, as far as it is wanted.
+    pub fn push_found(&mut self, bytes: &[u8]) {
+        for record in Records::new(bytes).flatten() {
+            if self.filter_passes_all || self.filter.keeps(&record) {
+                self.append(&record);
+            }
+        }
+    }
+
     /// Appends records made in user space.
     pub fn push_own(&mut self, bytes: &[u8]) {
         for record in Records::new(bytes).flatten() {

@@ -1,5 +1,6 @@
 //! What a process has mapped, from /proc/PID/maps, and the names that /proc gives to files that are gone.
 
+use std::io::Read as _;
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
@@ -8,6 +9,9 @@ use crypto_trace_format::catalog;
 
 /// What the kernel puts behind the name of a file that has none any more.
 const DELETED: &[u8] = b" (deleted)";
+
+/// Bytes of /proc/PID/maps that are looked at: a process may have as many mappings as it likes, with paths of 4 KiB.
+const MAX_TEXT: u64 = 32 << 20;
 
 /// A line of /proc/PID/maps, proc_pid_maps(5), that has a path.
 #[derive(Debug, PartialEq, Eq)]
@@ -68,12 +72,26 @@ pub fn loads(maps: &[u8]) -> impl Iterator<Item = Mapping<'_>> {
     let mappings = maps.split(|byte| *byte == b'\n').filter_map(Mapping::parse).filter(|map| map.executable);
     let mut before = None;
     mappings.filter(move |map| {
-        let is_library = |path: &[u8]| catalog::library(path).is_some();
         (is_library(map.path) || map.path.strip_suffix(DELETED).is_some_and(is_library)) && {
             let told = before.replace((map.dev, map.ino, map.offset));
             map.begins_another(told)
         }
     })
+}
+
+/// Whether the catalog knows a library by this path.
+pub fn is_library(path: &[u8]) -> bool {
+    catalog::library(path).is_some()
+}
+
+/// The text of /proc/PID/maps, or as much of it as is looked at.
+///
+/// # Errors
+/// When it cannot be read: the process is gone, or not ours.
+pub fn text(tgid: u32) -> std::io::Result<Vec<u8>> {
+    let mut text = Vec::new();
+    std::fs::File::open(format!("/proc/{tgid}/maps"))?.take(MAX_TEXT).read_to_end(&mut text)?;
+    Ok(text)
 }
 
 /// A path as its process sees it, as seen from here.

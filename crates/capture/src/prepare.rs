@@ -33,11 +33,7 @@ pub(crate) fn selection(args: &CaptureArgs) -> Result<Selection, Failure> {
             (true, true) => FileSelection::Catalog,
             (true, false) => FileSelection::None,
         },
-        libraries: if args.library.is_empty() && !args.file.is_empty() {
-            LibrarySelection::None
-        } else {
-            LibrarySelection::Catalog
-        },
+        libraries: if !wants_loads(args) { LibrarySelection::None } else { LibrarySelection::Catalog },
         argv: args.argv.selection(),
         tls_cgroups: Vec::new(),
         kernel_crypto: args.wants_kernel_crypto(),
@@ -143,6 +139,11 @@ pub(crate) fn tell_programs(args: &CaptureArgs, programs: &Programs, table: &Tab
     }
 }
 
+/// Whether it is told who loads libraries.
+fn wants_loads(args: &CaptureArgs) -> bool {
+    !args.library.is_empty() || args.file.is_empty()
+}
+
 /// The finder of libraries, when calls into them are wanted.
 pub(crate) fn libraries(args: &CaptureArgs) -> Result<Option<Libraries>, Failure> {
     if !args.wants_library_calls() {
@@ -155,7 +156,7 @@ pub(crate) fn libraries(args: &CaptureArgs) -> Result<Option<Libraries>, Failure
         _ => None,
     };
     let budget = args.api.then_some(args.api_budget);
-    Ok(Some(Libraries::start(everywhere, only_pid, budget, args.verbose)?))
+    Ok(Some(Libraries::start(everywhere, only_pid, budget, wants_loads(args), args.verbose)?))
 }
 
 /// Loads the programs; those for TLS and for library calls are done without where the kernel refuses them, unless they were

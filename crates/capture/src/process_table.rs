@@ -360,13 +360,9 @@ impl TableFilter {
         // As text: of the many mappings of a process few are libraries, and all of them parsed cost more than the rest of it.
         let maps = std::fs::read(format!("/proc/{}/maps", process.pid)).map_err(|error| proc_error(&error))?;
         for map in maps::loads(&maps) {
-            let ends = |path: &[u8]| catalog::library(path).is_some() && self.records.keeps_library(path);
-            // Most are none, which costs no look at the file.
-            if !ends(map.path) && !map.path.strip_suffix(b" (deleted)").is_some_and(ends) {
-                continue;
-            }
             let (path, unlinked) = maps::name(header.tgid, map.path, || Some(map.ino));
-            if !ends(path) {
+            // What is really named so as the kernel names what is gone may be no library.
+            if !maps::is_library(path) || !self.records.keeps_library(path) {
                 continue;
             }
             let unlinked = if unlinked { flags::UNLINKED } else { 0 };
@@ -417,7 +413,7 @@ impl TableFilter {
 
 /// `LibLoadFixed::file` where device and inode number, as the mapping has them, are not enough: subvolumes have devices of their own,
 /// which only stat(2) tells.
-fn file_number(tgid: u32, map: &Mapping<'_>) -> u32 {
+pub fn file_number(tgid: u32, map: &Mapping<'_>) -> u32 {
     let Ok(file) = std::fs::metadata(maps::from_here(tgid, map.path)) else { return 0 };
     let dev = file.dev();
     let (major, minor) = (rustix::fs::major(dev), rustix::fs::minor(dev));

@@ -369,10 +369,9 @@ impl Session {
         if let Some(notices) = &mut blocks.borrow_mut().notices {
             libraries.look_at(notices);
         }
-        let records = libraries.attach_found(programs);
-        if !records.is_empty() {
-            blocks.borrow_mut().push_own(&records);
-        }
+        let (records, loads) = libraries.attach_found(programs);
+        blocks.borrow_mut().push_own(&records);
+        blocks.borrow_mut().push_found(&loads);
     }
 
     fn wait_set(&self, signals: &Signals, command: Option<&Child>) -> Result<std::os::fd::OwnedFd, Failure> {
@@ -511,6 +510,12 @@ impl Session {
             let deadline = Instant::now() + STOP_PATIENCE;
             while drain(&mut rings, blocks, &queue) == Drained::More && Instant::now() < deadline {
                 std::thread::sleep(Duration::from_millis(1));
+            }
+            if let Some(libraries) = &mut self.libraries {
+                let mut notices = blocks.borrow_mut().notices.take().unwrap_or_default();
+                let (records, loads) = libraries.find_rest(&mut notices);
+                blocks.borrow_mut().push_own(&records);
+                blocks.borrow_mut().push_found(&loads);
             }
             Self::push_random(blocks, self.random.as_mut());
             Self::push_counts(&mut self.libraries, &mut self.programs, blocks, Counts::TakeLast)?;

@@ -8,6 +8,7 @@ use std::time::Instant;
 
 use anyhow::Context as _;
 use crypto_trace_bpf::ArgvSelection;
+use crypto_trace_format::record::{Record, Records};
 use crypto_trace_format::segment::{BlockBuilder, BlockType, SegmentMeta, SegmentStore, SegmentWriter, StoreOptions};
 
 use crate::args::SnapshotArgs;
@@ -15,6 +16,7 @@ use crate::clock::{self, Reason, boottime_ns, read_anchor};
 use crate::exit::Failure;
 use crate::filter::RecordFilter;
 use crate::host::segment_meta;
+use crate::libraries;
 use crate::process_table::{Table, TableFilter, Tally};
 use crate::renderer::RendererCommand;
 use crate::say;
@@ -80,6 +82,13 @@ fn look(args: &SnapshotArgs) -> Result<(SegmentMeta, Vec<BlockBuilder>, Tally), 
     let mut lifecycle = Vec::new();
     clock::encode(anchor, error_ns, Reason::Start, &mut lifecycle);
     lifecycle.append(&mut table.lifecycle);
+    if filter.libraries {
+        let (mut libraries, loads) = libraries::look_once(&lifecycle, args.verbose)?;
+        lifecycle.append(&mut libraries);
+        let is_kept = |record: &Record<'_>| filter.records.keeps(record);
+        let kept = Records::new(&loads).flatten().filter(is_kept);
+        kept.for_each(|record| table.events.extend_from_slice(record.bytes()));
+    }
     table.tally.encode(began_ns, &mut lifecycle);
     if args.verbose {
         let Tally { processes, vanished, .. } = table.tally;

@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 mod accounting;
+mod built_in;
 mod bursts;
 mod changes;
 mod crowd;

@@ -12,6 +12,7 @@ pub use files::{Known, LoadedFiles, Uses, better, judge_path, loaded_as};
 pub use names::{algorithm, is_number, uses_algorithm};
 pub use outcome::{succeeded, was_interrupted};
 
+use crate::library::version_number;
 use crypto_trace_format::record::{ApiCall, ApiMeaning, Header, LibraryInfo, ProbeState};
 use foldhash::fast::RandomState;
 use std::collections::{BTreeMap, HashMap};
@@ -46,13 +47,20 @@ pub mod state {
 }
 
 /// Bits of `features` of a `library_info`, and what they are called. The values 8 and 16 say what kind of file it is.
-pub const FEATURES: &[(u16, &str)] = &[(1, "results"), (2, "versions"), (4, "suites")];
+pub const FEATURES: &[(u16, &str)] =
+    &[(1, "results"), (2, "versions"), (4, "suites"), (IS_TEXT, "text"), (IS_TLS, "tls")];
 
-/// Of [`LibraryRow::features`]: an executable that holds the library.
+/// Of [`LibraryRow::features`]: an executable ; it holds the library when that has a family.
 pub const IS_EXECUTABLE: u16 = 8;
 
 /// Of [`LibraryRow::features`]: a Go program.
 pub const IS_GO: u16 = 16;
+
+/// Of [`LibraryRow::features`]: a text in it is all that tells of the library.
+pub const IS_TEXT: u16 = 32;
+
+/// Of [`LibraryRow::features`]: the library makes TLS handshakes.
+pub const IS_TLS: u16 = 64;
 
 /// A file: device in the kernel's form, and inode number.
 pub type FileId = (u64, u64);
@@ -64,7 +72,7 @@ pub struct LibraryRow {
     pub path: Vec<u8>,
     /// What it is by its functions; several with commas; empty when not known.
     pub family: Vec<u8>,
-    /// The version it tells; empty when not known.
+    /// The version it tells, a number; empty when not known.
     pub version: Vec<u8>,
     /// Raw; empty when it has none.
     pub build_id: Vec<u8>,
@@ -106,7 +114,7 @@ impl Libraries {
         let row = LibraryRow {
             path,
             family: text(info.family),
-            version: text(info.version),
+            version: text(version_number(info.version)),
             build_id: text(info.build_id),
             state,
             errno: info.fixed.errno,
@@ -149,6 +157,16 @@ impl LibraryRow {
     /// Whether its calls are recorded.
     pub fn is_probed(&self) -> bool {
         self.state == ProbeState::ATTACHED
+    }
+
+    /// Whether it is known to make TLS handshakes.
+    pub fn speaks_tls(&self) -> bool {
+        self.features & IS_TLS != 0
+    }
+
+    /// Whether a text in the file is all that tells of it.
+    pub fn is_by_text(&self) -> bool {
+        self.features & IS_TEXT != 0
     }
 }
 

@@ -95,11 +95,15 @@ fn of_function(function: &[u8]) -> Option<String> {
     Some(found.name.clone())
 }
 
+/// Libraries that number algorithms as OpenSSL does.
+const RELATIVES: &[&[u8]] = &[b"boringssl-crypto", b"aws-lc-crypto"];
+
 fn numbered(families: &[u8], meaning: ApiMeaning, number: u64) -> String {
     let is = |family: &str| {
         // NSS numbers mechanisms as PKCS #11 does.
         let mechanism = meaning == ApiMeaning::MECHANISM && family == "pkcs11";
-        mechanism || families.split(|byte| *byte == b',').any(|one| one == family.as_bytes())
+        let is_it = |one: &[u8]| one == family.as_bytes() || (family == "openssl-crypto" && RELATIVES.contains(&one));
+        mechanism || families.split(|byte| *byte == b',').any(is_it)
     };
     let tables = names().numbers.iter().filter(|table| is(&table.family));
     let mut tables = tables.filter(|table| table.meanings.iter().any(|one| one == meaning.name()));

@@ -5,6 +5,7 @@ use crate::api::{FileId, LibraryRow};
 use crate::capture::{Capture, ProbeKey, ProbeRow};
 use crate::completeness;
 use crate::escape;
+use crate::library;
 use crate::names::errno_name;
 use crate::survey::{ProgramRow, in_short};
 use crate::text::{Align, Table, grouped, plural};
@@ -344,7 +345,7 @@ fn wire_only(counted: &Counted<'_>) -> Vec<WireOnly> {
     let mut by_name: BTreeMap<String, WireOnly> = BTreeMap::new();
     for (name, row) in rows {
         let (program, why) = match name {
-            Some(name) => (counted.shown(name), why_wire_only(counted, name)),
+            Some(name) => (counted.shown(name), why_wire_only(counted, name, row.told.all())),
             None => ("(process not known)".to_owned(), Vec::new()),
         };
         let new = || WireOnly { program: program.clone(), ends: 0, wire_only: 0, why: Vec::new() };
@@ -359,47 +360,72 @@ fn wire_only(counted: &Counted<'_>) -> Vec<WireOnly> {
     rows
 }
 
-fn why_wire_only(counted: &Counted<'_>, program: &[u8]) -> Vec<String> {
+fn why_wire_only(counted: &Counted<'_>, program: &[u8], told: u64) -> Vec<String> {
     let row = counted.totals.programs.get(program);
-    let library = |(capture, id): (u32, FileId)| counted.captures.get(capture as usize)?.libraries.get(id);
+    let found = |(number, id): (u32, FileId)| {
+        let capture = counted.captures.get(number as usize)?;
+        Some((capture, capture.libraries.get(id)?))
+    };
+    let loaded: Vec<(&Capture, &LibraryRow)> =
+        row.map(|row| row.tls_files.iter().filter_map(|file| found(*file)).collect()).unwrap_or_default();
+    // What is in the file and not probed does the work, when what is probed told of nothing.
+    let holds_own = loaded.iter().any(|(_, row)| row.is_by_text());
+    let any_probed = loaded.iter().any(|(_, row)| row.is_probed());
     let mut why = Vec::new();
-    // The program itself may hold its library.
-    let own = counted.captures.iter().flat_map(|capture| capture.libraries.iter());
-    for (_, own) in own.filter(|(_, own)| own.path == program && !own.is_probed()) {
-        why.push(unprobed(counted, own));
-    }
-    let files: Vec<&LibraryRow> =
-        row.map(|row| row.tls_files.iter().filter_map(|file| library(*file)).collect()).unwrap_or_default();
-    let any_probed = files.iter().any(|row| row.is_probed());
-    for row in files {
+    for (capture, row) in &loaded {
         if row.is_probed() {
-            let name = name_of(counted, &row.path);
-            why.push(format!("{name} is probed; {ELSEWHERE}"));
-        } else if !(any_probed && row.state == ProbeState::SKIPPED) {
+            if told > 0 || !holds_own {
+                why.push(probed(counted, capture, row));
+            }
+        } else if row.is_by_text() || !(any_probed && row.state == ProbeState::SKIPPED) {
             // One that was skipped stands before the one that does the work.
             why.push(unprobed(counted, row));
         }
     }
-    let none_loaded = row.is_none_or(|row| row.libraries.is_empty());
-    if why.is_empty() && none_loaded {
-        why.push("no crypto library seen: a static program, Go or Java, or loaded before its probe".to_owned());
-    }
+    // The program itself, of which the capture says why nothing of it is seen.
+    let own = counted.captures.iter().flat_map(|capture| capture.libraries.iter());
+    let own = own.filter(|(_, own)| own.path == program && !own.is_probed()).map(|(_, own)| unprobed(counted, own));
+    let own: Vec<String> = own.filter(|own| !why.contains(own)).collect();
+    why.extend(own);
     if why.is_empty() {
-        why.push("its library was not probed".to_owned());
+        let text = match row {
+            Some(row) if !row.tls_files.is_empty() => "its library was not probed",
+            Some(row) if !row.libraries.is_empty() => {
+                "no TLS library seen: its TLS is its own, or of one that is not known"
+            }
+            _ => "no crypto library seen: a static program, Go or Java, or loaded before its probe",
+        };
+        why.push(text.to_owned());
     }
     why
+}
+
+/// `libssl.so.3 is probed since 10:33:19; these may …`
+fn probed(counted: &Counted<'_>, capture: &Capture, row: &LibraryRow) -> String {
+    let name = name_of(counted, &row.path);
+    let since = capture.clock.wall(row.since_ns);
+    let is_late = counted.range.is_some_and(|(from, _)| since > from);
+    let time = timestamp(since);
+    match time.get(11..19).filter(|_| is_late) {
+        Some(time) => format!("{name} is probed since {time}; {ELSEWHERE}, or before"),
+        None => format!("{name} is probed; {ELSEWHERE}"),
+    }
 }
 
 fn name_of(counted: &Counted<'_>, path: &[u8]) -> String {
     counted.shown(file_name(path))
 }
 
-/// `libssl.so.3 is not probed: EACCES: no uprobes here`
+/// `libssl.so.3 is not probed: EACCES: no uprobes here`, `chromium holds BoringSSL, which is not probed: …`
 fn unprobed(counted: &Counted<'_>, row: &LibraryRow) -> String {
     let message = (!row.message.is_empty()).then(|| counted.shown(&row.message));
     let why = reason(error(row.errno).as_ref(), message.as_ref());
     let why = if why.is_empty() { row.state.name().to_owned() } else { why };
-    format!("{} is not probed: {why}", name_of(counted, &row.path))
+    let file = name_of(counted, &row.path);
+    match library::product(&row.family).filter(|_| row.is_by_text()) {
+        Some(held) => format!("{file} holds {held}, which is not probed: {why}"),
+        None => format!("{file} is not probed: {why}"),
+    }
 }
 
 /// TLS libraries that were loaded and of which no library_info tells, in captures that have any.

@@ -17,9 +17,13 @@ pub(super) struct LibraryPart {
     pub path: String,
     /// Name in the catalog, or what its functions say; none when neither is known.
     pub library_name: Option<String>,
-    /// The version in its file name.
-    pub version: Option<String>,
+    /// How that name is known.
+    pub library_name_by: Option<&'static str>,
+    /// The version of the binary interface, in its file name.
+    pub soname_version: Option<String>,
     /// The version it tells of itself.
+    pub version: Option<String>,
+    /// The same, when the capture looked into it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub library_version: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -32,10 +36,20 @@ impl LibraryPart {
         let stem = file.split(|byte| *byte == b'.').next().unwrap_or(file);
         let looked_into = capture.and_then(|capture| capture.libraries.get(id));
         let mut some = |text: &[u8], name| (!text.is_empty()).then(|| reveal.plain(text, name, escaped));
-        let family = looked_into.and_then(|row| some(&row.family, "library_name"));
+        let by_name = catalog::library(path);
+        let product = || looked_into.and_then(|row| library::product(&row.family));
+        let library_name = by_name.or_else(product).map(str::to_owned);
+        let library_name = library_name.or_else(|| looked_into.and_then(|row| some(&row.family, "library_name")));
+        let library_name_by = match (by_name, looked_into) {
+            (Some(_), _) => Some("name"),
+            (None, Some(row)) if row.is_by_text() => Some("text"),
+            _ => library_name.as_ref().map(|_| "functions"),
+        };
         Self {
-            library_name: catalog::library(path).map(str::to_owned).or(family),
-            version: library::version(file).and_then(|version| some(version, "version")),
+            library_name,
+            library_name_by,
+            soname_version: library::soname_version(file).and_then(|version| some(version, "soname_version")),
+            version: looked_into.and_then(|row| some(&row.version, "version")),
             library_version: looked_into.and_then(|row| some(&row.version, "library_version")),
             build_id: looked_into.map(|row| hex(&row.build_id)).filter(|id| !id.is_empty()),
             name: reveal.plain(stem, "name", escaped),
@@ -43,9 +57,15 @@ impl LibraryPart {
         }
     }
 
-    /// Version for people: what the library says, or its file name.
-    pub fn told_version(&self) -> &str {
-        self.library_version.as_deref().or(self.version.as_deref()).unwrap_or("-")
+    /// The version for people.
+    pub fn shown_version(&self) -> &str {
+        self.version.as_deref().unwrap_or("-")
+    }
+
+    /// The name for people, who are told when a text is all that speaks for it.
+    pub fn shown_name(&self, shown: impl Fn(&str) -> String) -> String {
+        let name = self.library_name.as_deref().map_or("-".to_owned(), shown);
+        if self.library_name_by == Some("text") { name + " (by a text)" } else { name }
     }
 }
 

@@ -287,8 +287,8 @@ impl Row {
                 vec![
                     grouped(row.loads + row.already_mapped),
                     grouped(row.processes),
-                    row.library.library_name.as_deref().map_or("-".to_owned(), shown),
-                    shown(row.library.told_version()),
+                    row.library.shown_name(shown),
+                    shown(row.library.shown_version()),
                     moment(&row.first, day),
                     moment(&row.last, day),
                     shown(&row.library.path),

@@ -4,6 +4,7 @@ use super::fields;
 use super::object::{Object, Redact};
 use crate::api::{self, FEATURES, FileId, IS_EXECUTABLE, IS_GO, succeeded};
 use crate::capture::Capture;
+use crate::library;
 use crate::registry::{CipherSuite, Version};
 use crypto_trace_format::catalog;
 use crypto_trace_format::record::{ApiCall, ApiLevel, ApiMeaning, LibraryInfo, ProbeState};
@@ -16,7 +17,7 @@ pub fn api_call(object: &mut Object<'_>, capture: &Capture, call: &ApiCall<'_>) 
     object.text(b",\"function_name\":", "function_name", call.function, Redact::No);
     object.plain(b",\"level\":", ApiLevel(fixed.level).name());
     object.plain(b",\"meaning\":", ApiMeaning(fixed.meaning).name());
-    library(object, capture, (fixed.dev, fixed.ino));
+    library_of(object, capture, (fixed.dev, fixed.ino));
     argument(object, call);
     if let Some(judged) = api::loaded_as(call) {
         fields::file_type(object, Some(judged));
@@ -88,7 +89,7 @@ fn argument(object: &mut Object<'_>, call: &ApiCall<'_>) {
 }
 
 /// `,"library":…,"library_name":…`, and the version where it is known.
-fn library(object: &mut Object<'_>, capture: &Capture, id: FileId) {
+fn library_of(object: &mut Object<'_>, capture: &Capture, id: FileId) {
     let Some(row) = capture.libraries.get(id) else {
         object.raw(b",\"library\":null,\"library_name\":null");
         return;
@@ -100,15 +101,29 @@ fn library(object: &mut Object<'_>, capture: &Capture, id: FileId) {
 
 /// The name in the catalog, or else what the functions say.
 fn name(object: &mut Object<'_>, path: &[u8], family: &[u8]) {
-    match catalog::library(path) {
+    match catalog::library(path).or_else(|| library::product(family)) {
         Some(name) => object.plain(b",\"library_name\":", name),
         None if family.is_empty() => object.raw(b",\"library_name\":null"),
         None => object.text(b",\"library_name\":", "family", family, Redact::No),
     }
 }
 
+/// `,"version":…` of a library that was loaded, and what else is known when it was looked into; its name too, when the catalog has
+/// none.
+pub fn loaded(object: &mut Object<'_>, capture: &Capture, id: FileId, is_unnamed: bool) {
+    let row = capture.libraries.get(id);
+    if is_unnamed {
+        name(object, b"", row.map(|row| &row.family[..]).unwrap_or_default());
+    }
+    match row.filter(|row| !row.version.is_empty()) {
+        Some(row) => object.text(b",\"version\":", "version", &row.version, Redact::No),
+        None => object.raw(b",\"version\":null"),
+    }
+    library_version(object, capture, id);
+}
+
 /// `,"library_version":…,"build_id":…` of a library that was looked into.
-pub fn library_version(object: &mut Object<'_>, capture: &Capture, id: FileId) {
+fn library_version(object: &mut Object<'_>, capture: &Capture, id: FileId) {
     let Some(row) = capture.libraries.get(id) else { return };
     if !row.version.is_empty() {
         object.text(b",\"library_version\":", "library_version", &row.version, Redact::No);
@@ -131,7 +146,7 @@ fn build_id(object: &mut Object<'_>, id: &[u8]) {
 /// What a library says of the handshake of a socket; nothing when none does.
 pub fn handshake(object: &mut Object<'_>, capture: &Capture, cookie: u64) {
     let Some(call) = capture.calls.of(cookie) else { return };
-    library(object, capture, call.library);
+    library_of(object, capture, call.library);
     object.text(b",\"api_function\":", "function_name", &call.function, Redact::No);
     let result = call.succeeded.map(|succeeded| if succeeded { "ok" } else { "failed" });
     match result {
@@ -154,7 +169,8 @@ pub fn library_info(object: &mut Object<'_>, info: &LibraryInfo<'_>) {
     if info.version.is_empty() {
         object.raw(b",\"library_version\":null");
     } else {
-        object.text(b",\"library_version\":", "library_version", info.version, Redact::No);
+        let version = library::version_number(info.version);
+        object.text(b",\"library_version\":", "library_version", version, Redact::No);
     }
     build_id(object, info.build_id);
     fields::device(object, fixed.dev);

@@ -353,10 +353,11 @@ impl EventWriter {
             fields::library(&mut object, load.path);
             (object.escaped, None)
         });
+        let (is_unnamed, path_escaped) = (path_escaped & fields::UNNAMED != 0, path_escaped & !fields::UNNAMED);
         let source = if event.record.header.flags & flags::FROM_PROC != 0 { "already mapped" } else { "mapped" };
         self.rest(event, escaped | path_escaped, out, |object| {
+            api::loaded(object, event.capture, (load.fixed.dev, load.fixed.ino), is_unnamed);
             fields::lib_load(object, load, source);
-            api::library_version(object, event.capture, (load.fixed.dev, load.fixed.ino));
         });
     }
 }

@@ -21,6 +21,9 @@ pub const ARGV_CUT: u32 = 1 << 31;
 /// Likewise: the kernel gave a call up, and no process saw its result.
 pub const INTERRUPTED: u32 = 1 << 30;
 
+/// Of what [`library`] wrote: its name is still to be told.
+pub const UNNAMED: u32 = 1 << 29;
+
 /// Record flags that other members tell already: `source`, `error`, `directory`.
 const SILENT_FLAGS: u16 = flags::START_IS_TICK | flags::FROM_PROC | flags::PATH_AS_PASSED;
 
@@ -294,13 +297,13 @@ pub(super) fn octal(object: &mut Object<'_>, key: &[u8], number: u32) {
 /// Members of a lib_load that its path tells.
 pub fn library(object: &mut Object<'_>, path: &[u8]) {
     object.text(b",\"library\":", "library", path, Redact::Path);
-    match catalog::library(path) {
-        Some(name) => object.plain(b",\"library_name\":", name),
-        None => object.raw(b",\"library_name\":null"),
-    }
     let name = file_name(path);
     object.text(b",\"library_file\":", "library_file", name, Redact::No);
-    object.text_or_null(b",\"version\":", "version", library::version(name), Redact::No);
+    object.text_or_null(b",\"soname_version\":", "soname_version", library::soname_version(name), Redact::No);
+    match catalog::library(path) {
+        Some(name) => object.plain(b",\"library_name\":", name),
+        None => object.escaped |= UNNAMED,
+    }
 }
 
 /// Other members of a lib_load.

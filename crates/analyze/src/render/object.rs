@@ -5,7 +5,7 @@ use crate::timestamp::TimestampWriter;
 use crate::{escape, redact, secrets};
 
 /// Members whose text may need `\xHH` escapes, as bits of [`Object::escaped`].
-pub const ESCAPABLE: [&str; 25] = [
+pub const ESCAPABLE: [&str; 26] = [
     "process",
     "exe",
     "cmdline",
@@ -22,6 +22,7 @@ pub const ESCAPABLE: [&str; 25] = [
     "probe",
     "target",
     "message",
+    "soname_version",
     "version",
     "function_name",
     "argument",

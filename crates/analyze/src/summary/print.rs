@@ -283,7 +283,7 @@ fn libraries(totals: &Totals, paint: Paint, out: &mut String) {
     for ((name, file, version), library) in rows.iter().take(2 * TOP) {
         table.row(vec![
             (*name).to_owned(),
-            escape::for_people(version),
+            if version.is_empty() { "-".to_owned() } else { escape::for_people(version) },
             escape::for_people(file),
             grouped(library.processes),
             grouped(library.loads),

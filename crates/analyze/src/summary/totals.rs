@@ -4,8 +4,7 @@
 
 use super::histogram::Histogram;
 use super::partial::{FileUse, ImageUse, LibraryUse, Partial, count_errno};
-use crate::api::better;
-use crate::api::{self, FileId};
+use crate::api::{self, FileId, LibraryRow, better};
 use crate::capture::Capture;
 use crate::clock::WallNs;
 use crate::faults::FaultLog;
@@ -220,8 +219,11 @@ impl Totals {
 
     fn add_library(&mut self, number: u32, capture: &Capture, path: &[u8], used: &LibraryUse) {
         let file = file_name(path);
-        let name = catalog::library(path).unwrap_or("other");
-        let key = (name, file.to_vec(), library::version(file).unwrap_or_default().to_vec());
+        let looked_into = capture.libraries.get(used.file);
+        let product = || looked_into.and_then(|row| library::product(&row.family));
+        let name = catalog::library(path).or_else(product).unwrap_or("other");
+        let version = looked_into.map(|row| row.version.clone()).unwrap_or_default();
+        let key = (name, file.to_vec(), version);
         if self.libraries.len() >= MAX_ROWS && !self.libraries.contains_key(&key) {
             self.overflowed = true;
             return;
@@ -230,7 +232,7 @@ impl Totals {
         let library_number = *self.library_numbers.entry(key.clone()).or_insert(next);
         let library = self.libraries.entry(key).or_default();
         library.loads += used.loads;
-        let speaks_tls = library::speaks_tls(file);
+        let speaks_tls = library::speaks_tls(file) || looked_into.is_some_and(LibraryRow::speaks_tls);
         let file_key = (number, used.file);
         if speaks_tls && (self.tls_files.len() < MAX_ROWS || self.tls_files.contains_key(&file_key)) {
             self.tls_files.entry(file_key).or_insert_with(|| (path.to_vec(), 0)).1 += used.loads;

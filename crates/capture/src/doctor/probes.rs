@@ -39,7 +39,7 @@ fn attach() -> Result<Vec<Finding>, Failure> {
     let args = arguments()?;
     let mut selection = selection(&args)?;
     // Libraries of the system, but probes in this process alone, which has none of them.
-    let mut libraries = Some(Libraries::start(true, Some(std::process::id()), None, false)?);
+    let mut libraries = Some(Libraries::start(true, Some(std::process::id()), None, false, false)?);
     let (cgroups, failure) = tls_cgroups(&args)?;
     selection.tls_cgroups = cgroups;
     let mut reports = Vec::from_iter(failure);

@@ -9,35 +9,41 @@ mod accessor;
 mod algorithms;
 mod cache;
 mod elf;
+mod evidence;
 mod finder;
 mod plan;
 mod site;
 mod table;
+mod told;
 mod uretprobe;
 
 use std::collections::HashSet;
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use crypto_trace_bpf::{FunctionRow, LibraryRow, LoadError, Programs};
 use crypto_trace_format::record::{
-    ApiCall, ApiMeaning, Header, LibLoad, LibLoadFixed, LibraryInfo, LibraryInfoFixed, ProbeState, Record, Records,
-    TlsHello,
+    ApiCall, ApiMeaning, Header, LibLoad, LibLoadFixed, ProcessExec, ProcessInfo, Record, Records, TlsHello,
 };
 use rustix::event::{EventfdFlags, eventfd};
 
-use crate::clock::boottime_ns;
-use crate::{privileges, say};
+use crate::privileges;
 
 use self::algorithms::Algorithms;
 pub use self::algorithms::Counts;
-use self::finder::{Answer, Finder, Found, Refusal, Request};
+use self::finder::{Answer, Finder, Found, Request};
+use self::plan::{Plan, ReturnProbes};
 use self::table::ProbeTable;
+use self::told::Became;
 
 /// Processes whose files were looked through, at most.
 const MAX_PROCESSES: usize = 65_536;
+
+/// How long the end of a capture waits for what is looked at just then.
+const LAST_PATIENCE: Duration = Duration::from_millis(300);
 
 /// Records of all libraries found so far, for the begin of each segment.
 #[derive(Debug, Clone, Default)]
@@ -74,9 +80,14 @@ impl Notices {
             ApiCall::KIND => {
                 let is_handshake = |call: ApiCall<'_>| call.fixed.meaning == ApiMeaning::HANDSHAKE.0;
                 if ApiCall::decode(record).is_ok_and(is_handshake) {
-                    // Its library is known.
-                    self.add_process(&record.header);
+                    // Its library is known, but maybe not that it is this process's.
+                    self.see_process(&record.header);
                 }
+            }
+            ProcessExec::KIND => self.requests.push(Request::Program { header: record.header }),
+            // Of a kernel thread there is none.
+            ProcessInfo::KIND if ProcessInfo::decode(record).is_ok_and(|info| !info.exe.is_empty()) => {
+                self.requests.push(Request::Program { header: record.header });
             }
             _ => {}
         }
@@ -106,6 +117,32 @@ impl Notices {
     }
 }
 
+/// What processes have mapped that holds libraries, told once and without probes: records of the libraries, and of who has those whose
+/// names do not tell. `processes` are records of processes.
+///
+/// # Errors
+/// When the table of libraries is not well-formed, which a test keeps from happening.
+pub fn look_once(processes: &[u8], verbose: bool) -> anyhow::Result<(Vec<u8>, Vec<u8>)> {
+    let table = Arc::new(ProbeTable::load().context("the table of probes")?);
+    let (answer, answers) = channel();
+    let mut finder = Finder::new(table, ReturnProbes::Instructions, false, true, answer);
+    let has_program = |record: &Record<'_>| ProcessInfo::decode(record).is_ok_and(|info| !info.exe.is_empty());
+    let with_programs = Records::new(processes).flatten().filter(|record| record.kind() == ProcessInfo::KIND);
+    let (mut records, mut loads) = (Vec::new(), Vec::new());
+    for record in with_programs.filter(has_program) {
+        finder.look_at_process(record.header, false);
+        // One process after the other, for what is found is open.
+        for answer in answers.try_iter() {
+            match answer {
+                Answer::File(found) => records.append(&mut told::unprobed(&found, "this is a snapshot", verbose)),
+                Answer::Load(mut load) => loads.append(&mut load),
+                Answer::Mark => {}
+            }
+        }
+    }
+    Ok((records, loads))
+}
+
 /// The finder thread and what was attached.
 pub struct Libraries {
     /// Shared with the writer thread.
@@ -128,11 +165,17 @@ type Content = (u64, u64, Vec<u8>);
 impl Libraries {
     /// Starts the finder thread; `everywhere` says that processes may come that are not there yet, so that libraries are looked
     /// for before they are loaded. With `only_pid` the probes are put into that process alone. With `budget`, a percentage of a
-    /// core, algorithms are counted.
+    /// core, algorithms are counted. With `loads` it is told who has mapped what holds a library.
     ///
     /// # Errors
     /// When the thread cannot be started.
-    pub fn start(everywhere: bool, only_pid: Option<u32>, budget: Option<f64>, verbose: bool) -> anyhow::Result<Self> {
+    pub fn start(
+        everywhere: bool,
+        only_pid: Option<u32>,
+        budget: Option<f64>,
+        loads: bool,
+        verbose: bool,
+    ) -> anyhow::Result<Self> {
         let table = Arc::new(ProbeTable::load().context("the table of probes")?);
         let wake =
             Arc::new(eventfd(0, EventfdFlags::NONBLOCK | EventfdFlags::CLOEXEC).context("cannot create an eventfd")?);
@@ -143,7 +186,7 @@ impl Libraries {
             .name("ct-finder".to_owned())
             .spawn(move || {
                 // Here, because it waits for children, and the programs are being loaded meanwhile.
-                let finder = Finder::new(rows, uretprobe::how(), algorithms, answer);
+                let finder = Finder::new(rows, uretprobe::how(), algorithms, loads, answer);
                 // It reads what may be anything.
                 let _ = privileges::keep_reading_only();
                 finder.run(&requested, || {
@@ -187,9 +230,11 @@ impl Libraries {
 
     /// Attaches what was found before anything runs.
     pub fn attach_first(&mut self, programs: &mut Programs) {
-        while let Ok(Answer::File(found)) = self.answers.recv() {
-            let record = self.attach(programs, *found);
-            self.records.add(&record);
+        while let Ok(answer @ (Answer::File(_) | Answer::Load(_))) = self.answers.recv() {
+            if let Answer::File(found) = answer {
+                let record = self.attach(programs, *found);
+                self.records.add(&record);
+            }
         }
     }
 
@@ -206,18 +251,39 @@ impl Libraries {
         self.look_at(notices);
     }
 
-    /// Attaches what was found since; returns records that tell of it.
-    pub fn attach_found(&mut self, programs: &mut Programs) -> Vec<u8> {
+    /// Attaches what was found since; returns records that tell of it, and those of who has it mapped.
+    pub fn attach_found(&mut self, programs: &mut Programs) -> (Vec<u8>, Vec<u8>) {
         let mut count = [0; 8];
         let _ = rustix::io::read(&self.wake, &mut count);
-        let mut records = Vec::new();
+        let (mut records, mut loads) = (Vec::new(), Vec::new());
         while let Ok(answer) = self.answers.try_recv() {
-            if let Answer::File(found) = answer {
-                records.append(&mut self.attach(programs, *found));
+            match answer {
+                Answer::File(found) => records.append(&mut self.attach(programs, *found)),
+                Answer::Load(mut load) => loads.append(&mut load),
+                Answer::Mark => {}
             }
         }
         self.records.add(&records);
-        records
+        (records, loads)
+    }
+
+    /// What is found of what was noticed until now, as the capture ends and nothing is attached any more: the same two kinds of
+    /// records. Waits a little.
+    pub fn find_rest(&mut self, notices: &mut Notices) -> (Vec<u8>, Vec<u8>) {
+        self.look_at(notices);
+        self.request(Request::Mark);
+        let deadline = Instant::now() + LAST_PATIENCE;
+        let (mut records, mut loads) = (Vec::new(), Vec::new());
+        while let Ok(answer) = self.answers.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
+            match answer {
+                Answer::File(found) => {
+                    records.append(&mut told::unprobed(&found, "it was found as the capture ended", self.verbose))
+                }
+                Answer::Load(mut load) => loads.append(&mut load),
+                Answer::Mark => break,
+            }
+        }
+        (records, loads)
     }
 
     /// What was counted since this was called last, as records; keeps the probes within their budget. `over` says that the
@@ -234,80 +300,38 @@ impl Libraries {
 
     /// Attaches to one file; returns the record that tells what became of it.
     fn attach(&mut self, programs: &mut Programs, found: Found) -> Vec<u8> {
-        let Found { header, path, id: (dev, ino), size, outcome } = found;
-        let mut fixed = LibraryInfoFixed { dev, ino, size, ..LibraryInfoFixed::default() };
-        let (mut family, mut version, mut build_id) = (String::new(), String::new(), Vec::new());
         // Known, whatever becomes of it.
-        let _ = programs.know_file(dev, ino);
-        let (state, message) = match outcome {
-            Err(Refusal { errno, message }) => {
-                fixed.errno = errno;
-                (ProbeState::FAILED, message)
-            }
-            Ok((file, plan)) => {
-                family = plan.families.join(",");
-                version.clone_from(&plan.version);
-                build_id.clone_from(&plan.build_id);
-                fixed.features = plan.features;
-                fixed.functions = plan.functions;
-                let inode = if plan.probes.is_empty() { None } else { programs.real_inode(file.as_fd()) };
-                let content = inode.map(|inode| (inode, size, build_id.clone()));
-                let row = LibraryRow { dev, ino, inode: inode.unwrap_or(0), ..plan.row.clone() };
-                if plan.probes.is_empty() {
-                    (ProbeState::SKIPPED, finder::why_nothing(&plan).to_owned())
-                } else if content.as_ref().is_some_and(|content| self.probed.contains(content)) {
-                    // The same file in another container: its probes are there, once for all.
-                    (ProbeState::ATTACHED, plan.message)
-                } else if usize::from(self.next_slot) >= Programs::MAX_LIBRARIES {
-                    (ProbeState::FAILED, format!("{} libraries are probed already", Programs::MAX_LIBRARIES))
-                } else {
-                    match programs.attach_library(self.next_slot, file.as_fd(), &row, &plan.probes, self.only_pid) {
-                        Ok(()) => {
-                            if let Some(algorithms) = &mut self.algorithms {
-                                algorithms.add_library(self.next_slot, (dev, ino), &path);
-                            }
-                            self.next_slot += 1;
-                            self.probed.extend(content);
-                            (ProbeState::ATTACHED, plan.message)
-                        }
-                        Err(error) => {
-                            fixed.errno = error.errno;
-                            fixed.functions = 0;
-                            (ProbeState::FAILED, error.message)
-                        }
-                    }
-                }
-            }
+        let _ = programs.know_file(found.id.0, found.id.1);
+        let became = match &found.outcome {
+            Err(refusal) => Became::refused(refusal),
+            Ok((_, plan)) if plan.probes.is_empty() => Became::skipped(finder::why_nothing(plan)),
+            Ok((file, plan)) => self.attach_plan(programs, &found, file, plan),
         };
-        fixed.state = state.0;
-        if self.verbose {
-            let name = String::from_utf8_lossy(&path);
-            let told = if message.is_empty() { String::new() } else { format!(": {message}") };
-            let called = [&family, &version].map(String::as_str).into_iter().filter(|word| !word.is_empty());
-            let called = called.collect::<Vec<_>>().join(" ");
-            let called = if called.is_empty() { String::new() } else { format!(" ({called})") };
-            let seen_in = match state {
-                ProbeState::FAILED => format!(", seen in process {}", header.tgid),
-                _ => String::new(),
-            };
-            say::info(&format!(
-                "library {name}{called}{seen_in}: {}, {} functions{told}",
-                state.name(),
-                fixed.functions
-            ));
+        told::record(&found, &became, self.verbose)
+    }
+
+    fn attach_plan(&mut self, programs: &mut Programs, found: &Found, file: &OwnedFd, plan: &Plan) -> Became {
+        let (dev, ino) = found.id;
+        let inode = programs.real_inode(file.as_fd());
+        let content = inode.map(|inode| (inode, found.size, plan.build_id.clone()));
+        if content.as_ref().is_some_and(|content| self.probed.contains(content)) {
+            // The same file in another container: its probes are there, once for all.
+            return Became::attached(&plan.message);
         }
-        let header = Header { time_ns: boottime_ns(), flags: 0, ..header };
-        let mut out = Vec::new();
-        LibraryInfo {
-            fixed,
-            path: &path,
-            family: family.as_bytes(),
-            version: version.as_bytes(),
-            build_id: &build_id,
-            message: message.as_bytes(),
-            ..LibraryInfo::default()
+        if usize::from(self.next_slot) >= Programs::MAX_LIBRARIES {
+            return Became::failed(0, format!("{} libraries are probed already", Programs::MAX_LIBRARIES));
         }
-        .encode(header, &mut out);
-        out
+        let row = LibraryRow { dev, ino, inode: inode.unwrap_or(0), ..plan.row.clone() };
+        match programs.attach_library(self.next_slot, file.as_fd(), &row, &plan.probes, self.only_pid) {
+            Ok(()) => {
+                if let Some(algorithms) = &mut self.algorithms {
+                    algorithms.add_library(self.next_slot, found.id, &found.path);
+                }
+                self.next_slot += 1;
+                self.probed.extend(content);
+                Became::attached(&plan.message)
+            }
+            Err(error) => Became::failed(error.errno, error.message),
+        }
     }
 }

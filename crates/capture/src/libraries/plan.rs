@@ -3,15 +3,14 @@
 
 use std::collections::HashMap;
 use std::fs::File;
-use std::io::BufReader;
 
 use crypto_trace_bpf::{Accessor, Does, LibraryProbes, LibraryRow, ProbeSite, Returns};
-use object::read::ReadCache;
 
 use super::accessor;
 use super::elf::{Elf, ElfError, Function};
+use super::evidence;
 use super::site::{self, Needs};
-use super::table::{Chain, Family, ProbeTable};
+use super::table::{Brand, Chain, Family, ProbeTable};
 
 /// Bits of `LibraryInfoFixed::features`.
 pub mod features {
@@ -25,6 +24,10 @@ pub mod features {
     pub const EXECUTABLE: u16 = 8;
     /// A Go program.
     pub const GO: u16 = 16;
+    /// Known by a text in it only: its functions have no names.
+    pub const TEXT: u16 = 32;
+    /// Its handshakes are its business.
+    pub const TLS: u16 = 64;
 }
 
 /// What is to be attached to a file, and what is told of it.
@@ -44,8 +47,24 @@ pub struct Plan {
     pub row: LibraryRow,
     /// How many functions are probed.
     pub functions: u16,
-    /// What is missing, for people.
+    /// What is missing, or why nothing is probed, for people.
     pub message: String,
+    /// What makes its own TLS, by its place in the table.
+    pub runtime: Option<usize>,
+    /// The library it needs that has the version it does not tell: `libcrypto.so.3`.
+    pub version_from: Option<String>,
+}
+
+impl Plan {
+    /// Whether there is a library in it, probed or not.
+    pub fn holds_library(&self) -> bool {
+        !self.families.is_empty()
+    }
+
+    /// Whether that one makes handshakes.
+    pub fn speaks_tls(&self) -> bool {
+        self.features & features::TLS != 0
+    }
 }
 
 /// How the returns of functions may be probed on this kernel.
@@ -63,9 +82,7 @@ pub enum ReturnProbes {
 /// # Errors
 /// [`ElfError`] when it cannot be read or is no ELF file of this machine.
 pub fn plan(file: File, table: &ProbeTable, returns: ReturnProbes, algorithms: bool) -> Result<Plan, ElfError> {
-    let cache = ReadCache::new(BufReader::new(file));
-    let wanted = |name: &str| table.names.contains(name);
-    let elf = Elf::read(&cache, wanted)?;
+    let elf = Elf::read(file, &table.names)?;
     let mut plan = Plan { build_id: elf.build_id(), ..Plan::default() };
     if elf.is_executable {
         plan.features |= features::EXECUTABLE;
@@ -78,9 +95,13 @@ pub fn plan(file: File, table: &ProbeTable, returns: ReturnProbes, algorithms: b
         if !family.identify.iter().all(|name| elf.function(name).is_some()) {
             continue;
         }
-        plan.families.push(family.name.clone());
+        let brand = family.brands.iter().find(|brand| elf.function(&brand.defines).is_some());
+        plan.families.push(brand.map_or(&family.name, |brand| &brand.family).clone());
         if plan.version.is_empty() {
-            plan.version = version(&elf, family).unwrap_or_default();
+            plan.version = version(&elf, family, brand).unwrap_or_default();
+        }
+        if family.is_tls {
+            plan.features |= features::TLS;
         }
         plan_objects(&mut plan, &elf, family);
         for (row, unless) in &family.functions {
@@ -110,18 +131,63 @@ pub fn plan(file: File, table: &ProbeTable, returns: ReturnProbes, algorithms: b
         without_result.dedup();
         plan.message = format!("results are not recorded of {}", without_result.join(", "));
     }
+    if !plan.speaks_tls() {
+        evidence::look(&mut plan, &elf, table);
+    }
+    if plan.version.is_empty() && plan.holds_library() {
+        plan.version_from = elf.needed().into_iter().find(|name| name.starts_with("libcrypto"));
+    }
+    if let Some(left) = elf.left {
+        let before = if plan.message.is_empty() { String::new() } else { format!("{}; ", plan.message) };
+        plan.message = format!("{before}not all of it was read: {left}");
+    }
     Ok(plan)
 }
 
-fn version(elf: &Elf<'_>, family: &Family) -> Option<String> {
-    let told = || {
-        let function = elf.function(family.version_function.as_ref()?)?;
-        elf.version_at(accessor::decode_address(&elf.code(function, 512), function.address)?)
-    };
-    family.version_text.as_ref().and_then(|prefix| elf.version(prefix)).or_else(told)
+/// The version that the first library in a file tells.
+pub fn version_of(file: File, table: &ProbeTable) -> Option<String> {
+    let elf = Elf::read(file, &table.names).ok()?;
+    let is_it = |family: &&Family| family.identify.iter().all(|name| elf.function(name).is_some());
+    table.families.iter().filter(is_it).find_map(|family| {
+        let brand = family.brands.iter().find(|brand| elf.function(&brand.defines).is_some());
+        version(&elf, family, brand)
+    })
 }
 
-fn plan_objects(plan: &mut Plan, elf: &Elf<'_>, family: &Family) {
+fn version(elf: &Elf, family: &Family, brand: Option<&Brand>) -> Option<String> {
+    if let Some(brand) = brand {
+        // The numbers of what it is a relative of are not its own.
+        return brand.version_text.as_ref().and_then(|prefix| elf.version(prefix));
+    }
+    let returned = |name: &Option<String>| {
+        let function = elf.function(name.as_ref()?)?;
+        accessor::decode_address(&elf.code(function, 512), function.address)
+    };
+    // What is told by a few instructions comes first: to look for a text takes reading all data.
+    returned(&family.version_number)
+        .and_then(openssl_version)
+        .or_else(|| elf.version_at(returned(&family.version_function)?))
+        .or_else(|| family.version_text.as_ref().and_then(|prefix| elf.version(prefix)))
+}
+
+/// `0xMNN00PP0` since 3.0, `0xMNNFFPPS` before, where P are letters and S is 15 of what was released: OPENSSL_VERSION_NUMBER(3).
+fn openssl_version(number: u64) -> Option<String> {
+    let byte = |shift: u32| number >> shift & 0xff;
+    let (major, minor) = (number >> 28 & 0xf, byte(20));
+    match (major, number & 0xf) {
+        _ if number > u64::from(u32::MAX) => None,
+        (3.., _) => Some(format!("{major}.{minor}.{}", byte(4))),
+        (1, 15) => {
+            let letter = u8::try_from(byte(4)).ok().filter(|letter| *letter <= 26)?;
+            let letter = letter.checked_sub(1).map(|letter| char::from(b'a' + letter));
+            Some(format!("{major}.{minor}.{}{}", byte(12), letter.map(String::from).unwrap_or_default()))
+        }
+        // A relative's, which tells 2.0.0 always, or one that was not released.
+        _ => None,
+    }
+}
+
+fn plan_objects(plan: &mut Plan, elf: &Elf, family: &Family) {
     if !cfg!(target_arch = "x86_64") {
         // Only x86-64 code is understood.
         return;
@@ -147,12 +213,12 @@ fn plan_objects(plan: &mut Plan, elf: &Elf<'_>, family: &Family) {
     }
 }
 
-fn decode(elf: &Elf<'_>, chain: &Chain) -> Option<Accessor> {
+fn decode(elf: &Elf, chain: &Chain) -> Option<Accessor> {
     decode_any(elf, chain).filter(|whole| matches!(whole.size, 2 | 4))
 }
 
 /// The same, also of what leads to a text.
-fn decode_any(elf: &Elf<'_>, chain: &Chain) -> Option<Accessor> {
+fn decode_any(elf: &Elf, chain: &Chain) -> Option<Accessor> {
     let mut names = chain.chain.iter();
     let mut one = || {
         let function = elf.function(names.next()?)?;
@@ -167,7 +233,7 @@ fn decode_any(elf: &Elf<'_>, chain: &Chain) -> Option<Accessor> {
 
 fn plan_function(
     plan: &mut Plan,
-    elf: &Elf<'_>,
+    elf: &Elf,
     table: &ProbeTable,
     index: u16,
     returns: ReturnProbes,
@@ -206,7 +272,7 @@ fn plan_function(
 }
 
 /// Marks those that count and end by a jump into another that counts, and those others: for the caller it is one call.
-fn mark_jumps(probes: &mut LibraryProbes, elf: &Elf<'_>, table: &ProbeTable) {
+fn mark_jumps(probes: &mut LibraryProbes, elf: &Elf, table: &ProbeTable) {
     let named = |site: &ProbeSite| elf.function(&table.functions.get(usize::from(site.function))?.name);
     let functions: Vec<Option<Function>> = probes.counted.iter().map(named).collect();
     let at = |address: u64| functions.iter().position(|other| other.is_some_and(|other| other.address == address));
@@ -235,4 +301,27 @@ fn mark_jumps(probes: &mut LibraryProbes, elf: &Elf<'_>, table: &ProbeTable) {
 fn exits(function: Function, code: &[u8]) -> Option<Vec<u64>> {
     let whole = u64::try_from(code.len()).is_ok_and(|len| len == function.size);
     if whole && !code.is_empty() { site::exits(code) } else { None }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_of_openssl_are_told_by_its_number() {
+        for (number, expected) in [
+            (0x3000_0130, Some("3.0.19")),
+            (0x3050_0080, Some("3.5.8")),
+            (0x4000_0030, Some("4.0.3")),
+            (0x1010_117f, Some("1.1.1w")),
+            (0x1010_100f, Some("1.1.1")),
+            // LibreSSL, always. A release candidate. No number.
+            (0x2000_0000, None),
+            (0x1010_1000, None),
+            (0x1_3000_0130, None),
+            (0, None),
+        ] {
+            assert_eq!(openssl_version(number).as_deref(), expected, "{number:#x}");
+        }
+    }
 }

@@ -16,6 +16,10 @@ pub struct ProbeTable {
     pub families: Vec<Family>,
     /// All functions; rows of families point into it.
     pub functions: Vec<FunctionRow>,
+    /// What tells of libraries without names of functions.
+    pub texts: Vec<Text>,
+    /// What makes its own TLS.
+    pub runtimes: Vec<Runtime>,
     /// Names of all functions that matter: to probe, to identify, to decode.
     pub names: HashSet<String>,
 }
@@ -33,6 +37,12 @@ pub struct Family {
     pub version_text: Option<String>,
     /// A function that returns its version as a text, when it is given null or nothing.
     pub version_function: Option<String>,
+    /// A function that returns it as a number, as OpenSSL does.
+    pub version_number: Option<String>,
+    /// What a library of this kind is called instead that defines a function, and what its version begins with.
+    pub brands: Vec<Brand>,
+    /// Whether handshakes are its business.
+    pub is_tls: bool,
     /// How a connection's version is found.
     pub version: Option<Chain>,
     /// Added to it.
@@ -47,6 +57,47 @@ pub struct Family {
     pub accessors: Vec<Vec<Chain>>,
     /// Rows of [`ProbeTable::functions`], and the function whose presence makes the row needless.
     pub functions: Vec<(u16, Option<String>)>,
+}
+
+/// A relative of a library, which has its functions and some more.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Brand {
+    /// What it is called in output.
+    pub family: String,
+    /// The function that only it defines.
+    pub defines: String,
+    /// What the version it tells begins with; it tells none otherwise.
+    pub version_text: Option<String>,
+}
+
+/// What tells of a library in a program that does not have its functions by name.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Text {
+    /// The library.
+    pub family: String,
+    /// What its text begins with.
+    pub text: String,
+    /// Whether a version comes then.
+    #[serde(default)]
+    pub version: bool,
+    /// What comes behind that.
+    #[serde(default)]
+    pub then: String,
+    /// Not in a file that needs a library whose name begins so, whose headers have the text as well.
+    #[serde(default)]
+    pub unless_needs: Vec<String>,
+}
+
+/// What makes its own TLS, and of whom nothing is probed.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Runtime {
+    /// It defines this function.
+    pub defines: String,
+    /// For people.
+    pub message: String,
 }
 
 /// Accessor functions, applied one after the other.
@@ -64,6 +115,8 @@ pub struct Chain {
 #[serde(deny_unknown_fields)]
 struct File {
     library: Vec<LibraryEntry>,
+    text: Vec<Text>,
+    runtime: Vec<Runtime>,
 }
 
 #[derive(Deserialize)]
@@ -75,6 +128,9 @@ struct LibraryEntry {
     cache: Vec<String>,
     version_text: Option<String>,
     version_function: Option<String>,
+    version_number: Option<String>,
+    #[serde(default)]
+    brand: Vec<Brand>,
     version: Option<Chain>,
     #[serde(default)]
     version_base: u16,
@@ -136,7 +192,7 @@ enum AlgorithmEntry {
     Object,
 }
 
-#[derive(Clone, Copy, Default, Deserialize)]
+#[derive(Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 enum DoesEntry {
     #[default]
@@ -163,7 +219,9 @@ impl ProbeTable {
     /// What is wrong with it; a test keeps that from happening.
     pub fn load() -> anyhow::Result<Self> {
         let file: File = toml::from_str(SOURCE)?;
-        let mut table = Self { families: Vec::new(), functions: Vec::new(), names: HashSet::new() };
+        let (texts, runtimes) = (file.text, file.runtime);
+        let names = runtimes.iter().map(|runtime| runtime.defines.clone()).collect();
+        let mut table = Self { families: Vec::new(), functions: Vec::new(), texts, runtimes, names };
         for entry in file.library {
             let mut rows = Vec::new();
             let accessors: Vec<String> = entry.accessor.iter().map(|accessor| accessor.name.clone()).collect();
@@ -175,8 +233,11 @@ impl ProbeTable {
             table.names.extend(names);
             let chains = [&entry.version, &entry.suite, &entry.waiting];
             table.names.extend(chains.into_iter().flatten().flat_map(|chain| chain.chain.iter().cloned()));
-            table.names.extend(entry.identify.iter().chain(&entry.version_function).cloned());
+            let versions = [&entry.version_function, &entry.version_number];
+            table.names.extend(entry.identify.iter().chain(versions.into_iter().flatten()).cloned());
+            table.names.extend(entry.brand.iter().map(|brand| brand.defines.clone()));
             table.names.extend(entry.function.iter().map(|function| function.name.clone()));
+            let is_tls = entry.function.iter().any(|function| function.does == DoesEntry::Handshake);
             for function in entry.function {
                 table.names.extend(function.unless.clone());
                 rows.push((u16::try_from(table.functions.len())?, function.unless.clone()));
@@ -188,6 +249,9 @@ impl ProbeTable {
                 cache: entry.cache,
                 version_text: entry.version_text,
                 version_function: entry.version_function,
+                version_number: entry.version_number,
+                brands: entry.brand,
+                is_tls,
                 version: entry.version,
                 version_base: entry.version_base,
                 version_limit: entry.version_limit,

@@ -487,8 +487,9 @@ record! {
         errno: i32,
         /// Functions that are probed.
         functions: u16,
-        /// Bits: 1 the results of calls are recorded, 2 versions are read, 4 suites are read, 8 it is an executable that
-        /// holds the library, 16 it is a Go program.
+        /// Bits: 1 the results of calls are recorded, 2 versions are read, 4 suites are read, 8 it is an executable, which
+        /// holds the library if `family` is not empty, 16 it is a Go program, 32 a text in it is all that tells of the
+        /// library, 64 the library makes TLS handshakes.
         features: u16,
         /// Length of `path`.
         path_len: u16,

@@ -109,8 +109,13 @@ impl Profile {
                 (false, false) => "",
             };
             let part = &row.library;
-            let name = part.library_name.as_deref().map_or("-".to_owned(), shown);
-            vec![name, shown(part.told_version()), second(&row.load_time), shown(&part.path), how.to_owned()]
+            vec![
+                part.shown_name(shown),
+                shown(part.shown_version()),
+                second(&row.load_time),
+                shown(&part.path),
+                how.to_owned(),
+            ]
         };
         let columns = [("library", Left), ("version", Left), ("loaded (UTC)", Left), ("file", Left), ("", Left)];
         write("Libraries", &columns, self.libraries.iter().map(library).collect());
