@@ -96,7 +96,7 @@ mod tests {
 
     /// Texts of /proc/PID/cgroup, where ID stands for an id, and what is told of them.
     fn check(text: &str, expected: &str) {
-        let groups = ProcessCGroups::from_read(text.replace("ID", ID).as_bytes()).unwrap();
+        let groups = ProcessCGroups::from_read(text.replace("ID", ID).as_bytes()).expect("well formed");
         let groups: Vec<_> = groups.into_iter().collect();
         assert_eq!(telling(&groups), expected.replace("ID", ID), "{text}");
     }

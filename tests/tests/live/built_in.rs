@@ -41,8 +41,9 @@ fn a_program_that_holds_openssl_has_a_row_with_its_version_by_record_and_by_snap
     assert_eq!((&row["version"], &row["soname_version"]), (&version.trim().into(), &Value::Null));
     assert_eq!((&row["loads"], &row["already_mapped"], &row["processes"]), (&0.into(), &1.into(), &1.into()));
 
-    let mut idle = Command::new(&node).args(["-e", "setTimeout(() => {}, 60000); console.log('ready')"]);
-    let mut idle = idle.stdout(Stdio::piped()).spawn().unwrap();
+    let mut idle = Command::new(&node);
+    idle.args(["-e", "setTimeout(() => {}, 60000); console.log('ready')"]).stdout(Stdio::piped());
+    let mut idle = idle.spawn().unwrap();
     std::io::Read::read_exact(idle.stdout.as_mut().unwrap(), &mut [0; 6]).unwrap();
     let (_keep, dir) = directory();
     let file = dir.join("now.ctseg");

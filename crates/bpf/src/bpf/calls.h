@@ -103,7 +103,7 @@ static __always_inline int call_ended(struct task_struct *task, struct pt_regs *
 		return 0;
 	if (sys >= CT_SYS_RENAME) {
 		if (parts & CT_PART_CHANGES)
-			change_syscall(regs, ret, sys, CT_SEEN(tier, compat));
+			change_syscall(ret, sys, CT_SEEN(tier, compat));
 		return 0;
 	}
 	if (sys >= CT_SYS_SOCKET) {

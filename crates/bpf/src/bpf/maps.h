@@ -263,7 +263,27 @@ struct ct_walk {
 	__u32 flags;
 };
 
+/* A call that ended and is about names, modes or owners: changes.h. Addresses in the process are plain numbers here. */
+struct ct_change {
+	__u64 path;	/* 0: none, dfd is what it is about */
+	__u64 new_path; /* 0: none */
+	__s64 result;
+	__u32 flags;
+	__u32 mode;
+	__u32 uid;
+	__u32 gid;
+	__s32 dfd; /* or the descriptor of a call on one */
+	__s32 new_dfd;
+	__u16 call;
+	__u16 tier;
+	__u16 compat;
+	/* The record so far: where it ends, and whether it is wanted. */
+	__u32 pos;
+	__u32 wanted;
+};
+
 struct ct_scratch {
+	struct ct_change change;
 	__u32 busy;
 	__u32 reserved;
 	__u64 number;
