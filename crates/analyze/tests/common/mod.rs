@@ -11,6 +11,8 @@ use crypto_trace_format::segment::{BlockBuilder, BlockType, ClockAnchor, Segment
 use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 
+pub mod everything;
+
 /// Boot time at which synthetic captures begin, and UTC then: 2026-11-22T10:30:00Z.
 pub const BOOT_NS: u64 = 1_000_000_000_000;
 pub const WALL_NS: i64 = 1_795_343_400_000_000_000;

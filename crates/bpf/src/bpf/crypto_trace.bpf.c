@@ -9,6 +9,7 @@
  *   record.h        header, append, emit
  *   path.h          absolute paths
  *   filter.h        which processes, names, libraries
+ *   directory.h     which directories
  *   random.h        counts of random bytes
  *   process.h       exec, fork, exit
  *   real.h          which file is really mapped
@@ -36,6 +37,7 @@
 #include "record.h"
 #include "path.h"
 #include "filter.h"
+#include "directory.h"
 #include "random.h"
 #include "process.h"
 #include "real.h"
