@@ -167,10 +167,26 @@ pub(crate) fn find_analyzer() -> Result<PathBuf, Failure> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let in_path = std::env::split_paths(&path).filter(|dir| dir.is_absolute()).map(|dir| dir.join(ANALYZER));
     let is_root = rustix::process::geteuid().is_root();
-    let in_path = in_path.filter(|file| !is_root || output::is_of_root_alone(file));
-    beside.into_iter().chain(in_path).find(|file| file.is_file()).ok_or_else(|| {
-        anyhow::anyhow!("{ANALYZER} is neither beside this program nor in PATH: install it, or use record").into()
-    })
+    let mut of_others = None;
+    let in_path = in_path.filter(|file| {
+        let trusted = !is_root || output::is_of_root_alone(file);
+        if !trusted && file.is_file() {
+            of_others.get_or_insert_with(|| file.clone());
+        }
+        trusted
+    });
+    if let Some(found) = beside.into_iter().chain(in_path).find(|file| file.is_file()) {
+        return Ok(found);
+    }
+    let what = "install it, or use record";
+    Err(match of_others {
+        Some(file) => anyhow::anyhow!(
+            "{} is not run as root, because others may replace it, and no other {ANALYZER} is beside this program or in PATH: {what}",
+            file.display()
+        ),
+        None => anyhow::anyhow!("{ANALYZER} is neither beside this program nor in PATH: {what}"),
+    }
+    .into())
 }
 
 /// User and group that sudo says it was called by.

@@ -205,6 +205,8 @@ func main() {
 		check(connect(args[1], config, true))
 	case "crowd":
 		crowd(args[1], args[2], args[3:])
+	case "wait":
+		bufio.NewReader(os.Stdin).ReadString('\n')
 	case "loop":
 		loop(args[1], args[2], args[3])
 	}

@@ -32,7 +32,7 @@ fn a_program_that_holds_openssl_has_a_row_with_its_version_by_record_and_by_snap
     let Some(_permit) = live() else { return };
     let Some(node) = node() else { return skip("there is no node that holds its OpenSSL") };
     let version = run(Command::new(&node).args(["-p", "process.versions.openssl.split('+')[0]"])).text();
-    let done = Capture::new().command([node.to_str().unwrap(), "-e", "setTimeout(() => {}, 50)"]).run();
+    let done = Capture::new().command([node.to_str().unwrap(), "-e", "setTimeout(() => {}, 4000)"]).run();
     assert_eq!(done.code(), 0, "{}", done.stderr);
     let found = rows(&done.output, "node");
     assert_eq!(found.len(), 1, "{found:#?}");
@@ -73,7 +73,10 @@ fn a_go_program_is_known_by_what_its_linker_wrote() {
     let Some(_permit) = live() else { return };
     let Some(go) = software::go() else { return };
     let path = go.path();
-    let done = Capture::new().command([path.to_str().unwrap()]).run();
+    let running = Capture::new().command([path.to_str().unwrap(), "wait", "", ""]).start();
+    // It is looked at once it runs, not when it begins.
+    running.wait_until("its row", |trace| trace.libs().iter().any(|(_, lib)| lib.path.ends_with(b"/go-peer")));
+    let done = running.finish();
     let found = rows(&done.output, path.file_name().unwrap().to_str().unwrap());
     assert_eq!(found.len(), 1, "{found:#?} {}", done.stderr);
     assert_eq!((&found[0]["library_name"], &found[0]["library_name_by"]), (&"Go crypto/tls".into(), &"text".into()));

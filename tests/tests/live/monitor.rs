@@ -414,11 +414,26 @@ fn without_an_analyzer_it_says_what_to_do() {
     let done = run(Command::new(&alone).args(["monitor", "--", "true"]).env("PATH", "/nowhere"));
     assert_eq!(done.code(), 125, "{}", done.stderr);
     assert!(done.stderr.contains("crypto-trace-analyze is neither beside this program nor in PATH"), "{}", done.stderr);
-    // Found where programs are.
     put_program(&analyze_binary(), &dir.join("bin-crypto-trace-analyze"));
     std::fs::create_dir(dir.join("bin")).unwrap();
     std::fs::rename(dir.join("bin-crypto-trace-analyze"), dir.join("bin/crypto-trace-analyze")).unwrap();
     let path = format!("{}:/usr/bin:/bin", dir.join("bin").display());
+    let done = run(Command::new(&alone).args(["monitor", "--", "true"]).env("PATH", &path));
+    // Below a directory where anybody makes files.
+    assert_eq!(done.code(), 125, "{}", done.stderr);
+    assert!(done.stderr.contains("is not run as root, because others may replace it"), "{}", done.stderr);
+    // Found where programs are, and root alone puts them.
+    let theirs = tempfile::Builder::new().prefix("crypto-trace-test-").tempdir_in("/var/lib").unwrap();
+    std::fs::rename(dir.join("bin"), theirs.path().join("bin"))
+        .or_else(|_| {
+            std::fs::create_dir(theirs.path().join("bin"))?;
+            std::fs::copy(analyze_binary(), theirs.path().join("bin/crypto-trace-analyze")).map(drop)
+        })
+        .unwrap();
+    for directory in [theirs.path(), &theirs.path().join("bin")] {
+        std::fs::set_permissions(directory, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    }
+    let path = format!("{}:/usr/bin:/bin", theirs.path().join("bin").display());
     let done = run(Command::new(&alone).args(["monitor", "--", "true"]).env("PATH", path));
     assert_eq!(done.code(), 0, "{}", done.stderr);
     assert!(!lines(&done).is_empty());

@@ -14,6 +14,7 @@ pub const EVENT_TYPES: &[&str] = &[
     "process_fork",
     "process_exit",
     "file_open",
+    "file_change",
     "lib_load",
     "tls_handshake",
     "api_call",
@@ -132,7 +133,7 @@ impl ShowArgs {
         match (self.capture.file.is_empty(), self.capture.library.is_empty()) {
             (false, true) => self.capture.file.iter().for_each(|glob| add("--file", glob)),
             (true, false) => self.capture.library.iter().for_each(|name| add("--library", name)),
-            (false, false) if kinds.is_empty() => add("--type", "file_open,lib_load,loss"),
+            (false, false) if kinds.is_empty() => add("--type", "file_open,file_change,lib_load,loss"),
             _ => {}
         }
         words.push("-".into());
