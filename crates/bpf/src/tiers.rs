@@ -80,7 +80,7 @@ impl Part {
 struct Function {
     part: Part,
     name: &'static str,
-    /// Its fexit program; `None`: only for 32-bit programs, by kretprobes in both tiers.
+    /// Its fexit program; `None`: for 32-bit programs, or not on all kernels that have fexit, so by kretprobes in both tiers.
     program: Option<&'static str>,
     /// Names of both tiers' targets, for people.
     fexit: &'static str,
@@ -125,6 +125,20 @@ macro_rules! native {
     };
 }
 
+/// Not on all kernels.
+#[cfg(target_arch = "x86_64")]
+macro_rules! late {
+    ($part:ident, $call:ident) => {
+        function!($part, concat!("__x64_sys_", stringify!($call)), None, true)
+    };
+}
+#[cfg(target_arch = "aarch64")]
+macro_rules! late {
+    ($part:ident, $call:ident) => {
+        function!($part, concat!("__arm64_sys_", stringify!($call)), None, true)
+    };
+}
+
 /// Of the table for 32-bit programs; on arm64 most of that are the functions of the other.
 #[cfg(target_arch = "x86_64")]
 macro_rules! compat {
@@ -160,8 +174,8 @@ const FUNCTIONS: &[Function] = &[
     native!(Changes, unlinkat, false),
     native!(Changes, fchmod, false),
     native!(Changes, fchmodat, false),
-    // Since Linux 6.6.
-    native!(Changes, fchmodat2, true),
+    // Since Linux 6.6: a program for it could not be loaded before, and whatever is loaded beside it with it.
+    late!(Changes, fchmodat2),
     native!(Changes, fchown, false),
     native!(Changes, fchownat, false),
     #[cfg(target_arch = "x86_64")]
@@ -244,7 +258,7 @@ macro_rules! fexit_programs {
         fexit_programs!(@ $progs, $borrow,
             open_fexit handle_fexit mmap_fexit socket_fexit bind_fexit setsockopt_fexit add_key_fexit request_key_fexit
             keyctl_fexit getrandom_fexit rename_fexit renameat_fexit renameat2_fexit link_fexit linkat_fexit symlink_fexit
-            symlinkat_fexit unlink_fexit unlinkat_fexit rmdir_fexit chmod_fexit fchmod_fexit fchmodat_fexit fchmodat2_fexit
+            symlinkat_fexit unlink_fexit unlinkat_fexit rmdir_fexit chmod_fexit fchmod_fexit fchmodat_fexit
             chown_fexit lchown_fexit fchown_fexit fchownat_fexit)
     };
     (@ $progs:ident, $borrow:tt, $($name:ident)*) => {
@@ -291,7 +305,12 @@ impl Plan {
             selection.kernel_crypto,
             selection.files != FileSelection::None,
         ];
-        let tiers = wanted.map(|wanted| wanted.then_some(first));
+        let mut tiers = wanted.map(|wanted| wanted.then_some(first));
+        if selection.tier == TierChoice::Auto && first == Tier::FENTRY && accountable {
+            // One program for all of these calls, which are seldom, starts sooner than one for each.
+            let changes = &mut tiers[Part::Changes as usize];
+            *changes = changes.map(|_| Tier::KPROBE);
+        }
         Ok(Self { tiers, missing: Vec::new(), choice: selection.tier, kprobes, accountable })
     }
 
@@ -351,11 +370,11 @@ impl Plan {
 
     /// Whether any program is to be loaded for kprobes.
     pub fn needs_kprobes(&self) -> bool {
-        self.kprobes && (self.uses(Tier::KPROBE) || self.compat_by_kprobes())
+        self.kprobes && (self.uses(Tier::KPROBE) || self.some_by_kprobes())
     }
 
-    /// Whether 32-bit programs are seen by kprobes, where the rest is done by fexit.
-    fn compat_by_kprobes(&self) -> bool {
+    /// Whether some functions are seen by kprobes, where the rest is done by fexit.
+    fn some_by_kprobes(&self) -> bool {
         [Part::Crypto, Part::Changes].into_iter().any(|part| self.tier(part) == Some(Tier::FENTRY))
     }
 
@@ -367,7 +386,7 @@ impl Plan {
         progs.open_kretprobe.set_autoload(files == Some(Tier::KPROBE) && self.kprobes);
         let others = [Part::Libraries, Part::Crypto, Part::Changes];
         let needs_kretprobe = others.into_iter().any(|part| self.tier(part) == Some(Tier::KPROBE));
-        progs.call_kretprobe.set_autoload((needs_kretprobe || self.compat_by_kprobes()) && self.kprobes);
+        progs.call_kretprobe.set_autoload((needs_kretprobe || self.some_by_kprobes()) && self.kprobes);
         for (name, program) in fexit_programs!(progs, [&mut]) {
             let function = FUNCTIONS.iter().find(|function| function.program == Some(name));
             let wanted = |function: &Function| {
@@ -435,7 +454,7 @@ fn kretprobe(skel: &CryptoTraceSkel<'_>, function: &Function, kprobes: bool, lin
     let program = if function.part == Part::Files { &skel.progs.open_kretprobe } else { &skel.progs.call_kretprobe };
     let (probe, target) = (function.part.probe(), function.kretprobe);
     if !kprobes {
-        // Then it is of those for 32-bit programs, beside fexit programs.
+        // Then it is one of those that are beside fexit programs.
         return plain_report(probe, Tier::KPROBE, target, ProbeState::SKIPPED, "this kernel has no kprobes");
     }
     match program.attach_kprobe(true, function.name) {
