@@ -15,6 +15,15 @@ use crate::own_libraries;
 /// Nothing a test starts takes longer; what does hangs.
 const LIMIT: Duration = Duration::from_secs(60);
 
+/// The same where this is set: in a virtual machine that emulates its processor, where loading programs alone takes most of that.
+const PATIENCE: &str = "CRYPTO_TRACE_TEST_PATIENCE_S";
+
+/// How long to wait.
+fn limit() -> Duration {
+    let patience = std::env::var(PATIENCE).ok().and_then(|seconds| seconds.parse().ok());
+    patience.map_or(LIMIT, Duration::from_secs)
+}
+
 /// Lines of standard error as they come.
 #[derive(Default)]
 struct Lines {
@@ -109,7 +118,7 @@ impl Process {
         let (held, waited) = self
             .lines
             .changed
-            .wait_timeout_while(held, LIMIT, |(have, ended)| !have.contains(text) && !*ended)
+            .wait_timeout_while(held, limit(), |(have, ended)| !have.contains(text) && !*ended)
             .unwrap();
         assert!(held.0.contains(text) && !waited.timed_out(), "no `{text}` on standard error, but:\n{}", held.0);
     }
@@ -127,9 +136,10 @@ impl Process {
     pub fn wait(&self) -> Duration {
         let started = Instant::now();
         let pidfd = pidfd_open(self.raw_pid(), PidfdFlags::empty()).unwrap();
-        let limit = Timespec { tv_sec: i64::try_from(LIMIT.as_secs()).unwrap(), tv_nsec: 0 };
+        let patience = limit();
+        let limit = Timespec { tv_sec: i64::try_from(patience.as_secs()).unwrap(), tv_nsec: 0 };
         let ended = poll(&mut [PollFd::new(&pidfd, PollFlags::IN)], Some(&limit)).unwrap();
-        assert!(ended > 0, "still running after {LIMIT:?}; standard error:\n{}", self.lines.text.lock().unwrap().0);
+        assert!(ended > 0, "still running after {patience:?}; standard error:\n{}", self.lines.text.lock().unwrap().0);
         started.elapsed()
     }
 
