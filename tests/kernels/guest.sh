@@ -12,6 +12,8 @@ $bin/crypto-trace-capture doctor --format json > /results/doctor.json 2>/dev/nul
 tiers="auto fentry kprobe tracepoint"
 for tier in $tiers; do
 	echo "matrix: recording, tier $tier"
+	# What the tier before left: to remove it is no part of the workload.
+	rm -rf /tmp/crypto-trace-matrix
 	$bin/crypto-trace-capture record -v --tier $tier -o /results/$tier.ctseg -- /workload.sh > /results/$tier.out 2> /results/$tier.log
 	echo $? > /results/$tier.exit
 done
