@@ -102,54 +102,43 @@ macro_rules! function {
     };
 }
 
+/// What the system call table points to, and that of 32-bit programs.
 #[cfg(target_arch = "x86_64")]
-macro_rules! native {
-    ($part:ident, $call:ident, $optional:expr) => {
-        function!(
-            $part,
-            concat!("__x64_sys_", stringify!($call)),
-            Some(concat!(stringify!($call), "_fexit")),
-            $optional
-        )
+macro_rules! symbol {
+    ($call:ident) => {
+        concat!("__x64_sys_", stringify!($call))
+    };
+    (compat $call:ident) => {
+        concat!("__ia32_", stringify!($call))
     };
 }
 #[cfg(target_arch = "aarch64")]
+macro_rules! symbol {
+    ($call:ident) => {
+        concat!("__arm64_sys_", stringify!($call))
+    };
+    (compat $call:ident) => {
+        concat!("__arm64_", stringify!($call))
+    };
+}
+
 macro_rules! native {
     ($part:ident, $call:ident, $optional:expr) => {
-        function!(
-            $part,
-            concat!("__arm64_sys_", stringify!($call)),
-            Some(concat!(stringify!($call), "_fexit")),
-            $optional
-        )
+        function!($part, symbol!($call), Some(concat!(stringify!($call), "_fexit")), $optional)
     };
 }
 
 /// Not on all kernels.
-#[cfg(target_arch = "x86_64")]
 macro_rules! late {
     ($part:ident, $call:ident) => {
-        function!($part, concat!("__x64_sys_", stringify!($call)), None, true)
-    };
-}
-#[cfg(target_arch = "aarch64")]
-macro_rules! late {
-    ($part:ident, $call:ident) => {
-        function!($part, concat!("__arm64_sys_", stringify!($call)), None, true)
+        function!($part, symbol!($call), None, true)
     };
 }
 
 /// Of the table for 32-bit programs; on arm64 most of that are the functions of the other.
-#[cfg(target_arch = "x86_64")]
 macro_rules! compat {
     ($part:ident, $call:ident) => {
-        function!($part, concat!("__ia32_", stringify!($call)), None, true)
-    };
-}
-#[cfg(target_arch = "aarch64")]
-macro_rules! compat {
-    ($part:ident, $call:ident) => {
-        function!($part, concat!("__arm64_", stringify!($call)), None, true)
+        function!($part, symbol!(compat $call), None, true)
     };
 }
 
@@ -178,79 +167,55 @@ const FUNCTIONS: &[Function] = &[
     late!(Changes, fchmodat2),
     native!(Changes, fchown, false),
     native!(Changes, fchownat, false),
-    #[cfg(target_arch = "x86_64")]
+];
+
+/// Those that x86-64 has beside them: older calls, and a table of its own for 32-bit programs.
+#[cfg(target_arch = "x86_64")]
+const OF_X86: &[Function] = &[
     native!(Changes, rename, false),
-    #[cfg(target_arch = "x86_64")]
     native!(Changes, link, false),
-    #[cfg(target_arch = "x86_64")]
     native!(Changes, symlink, false),
-    #[cfg(target_arch = "x86_64")]
     native!(Changes, unlink, false),
-    #[cfg(target_arch = "x86_64")]
     native!(Changes, rmdir, false),
-    #[cfg(target_arch = "x86_64")]
     native!(Changes, chmod, false),
-    #[cfg(target_arch = "x86_64")]
     native!(Changes, chown, false),
-    #[cfg(target_arch = "x86_64")]
     native!(Changes, lchown, false),
-    #[cfg(target_arch = "x86_64")]
     compat!(Crypto, sys_socket),
-    #[cfg(target_arch = "x86_64")]
     compat!(Crypto, sys_bind),
-    #[cfg(target_arch = "x86_64")]
     compat!(Crypto, sys_setsockopt),
-    #[cfg(target_arch = "x86_64")]
     compat!(Crypto, sys_add_key),
-    #[cfg(target_arch = "x86_64")]
     compat!(Crypto, sys_request_key),
-    #[cfg(target_arch = "x86_64")]
     compat!(Crypto, sys_getrandom),
-    #[cfg(target_arch = "x86_64")]
     compat!(Crypto, compat_sys_socketcall),
-    #[cfg(target_arch = "x86_64")]
     compat!(Changes, sys_rename),
-    #[cfg(target_arch = "x86_64")]
     compat!(Changes, sys_renameat),
-    #[cfg(target_arch = "x86_64")]
     compat!(Changes, sys_renameat2),
-    #[cfg(target_arch = "x86_64")]
     compat!(Changes, sys_link),
-    #[cfg(target_arch = "x86_64")]
     compat!(Changes, sys_linkat),
-    #[cfg(target_arch = "x86_64")]
     compat!(Changes, sys_symlink),
-    #[cfg(target_arch = "x86_64")]
     compat!(Changes, sys_symlinkat),
-    #[cfg(target_arch = "x86_64")]
     compat!(Changes, sys_unlink),
-    #[cfg(target_arch = "x86_64")]
     compat!(Changes, sys_unlinkat),
-    #[cfg(target_arch = "x86_64")]
     compat!(Changes, sys_rmdir),
-    #[cfg(target_arch = "x86_64")]
     compat!(Changes, sys_chmod),
-    #[cfg(target_arch = "x86_64")]
     compat!(Changes, sys_fchmod),
-    #[cfg(target_arch = "x86_64")]
     compat!(Changes, sys_fchmodat),
-    #[cfg(target_arch = "x86_64")]
     compat!(Changes, sys_fchmodat2),
-    #[cfg(target_arch = "x86_64")]
     compat!(Changes, sys_chown),
-    #[cfg(target_arch = "x86_64")]
     compat!(Changes, sys_lchown),
-    #[cfg(target_arch = "x86_64")]
     compat!(Changes, sys_fchown),
-    #[cfg(target_arch = "x86_64")]
     compat!(Changes, sys_fchownat),
-    #[cfg(target_arch = "x86_64")]
     compat!(Changes, sys_chown16),
-    #[cfg(target_arch = "x86_64")]
     compat!(Changes, sys_lchown16),
-    #[cfg(target_arch = "x86_64")]
     compat!(Changes, sys_fchown16),
 ];
+#[cfg(not(target_arch = "x86_64"))]
+const OF_X86: &[Function] = &[];
+
+/// All of this architecture.
+fn functions() -> impl Iterator<Item = &'static Function> {
+    FUNCTIONS.iter().chain(OF_X86)
+}
 
 /// The fexit programs with their names, `[&mut]` or `[&]`.
 macro_rules! fexit_programs {
@@ -337,7 +302,7 @@ impl Plan {
             let missing = missing_functions();
             if !missing.is_empty() {
                 let mut next = Self { missing, ..self.clone() };
-                let needed = |part| FUNCTIONS.iter().filter(move |f| f.part == part && !f.optional);
+                let needed = |part| functions().filter(move |f| f.part == part && !f.optional);
                 for part in Part::ALL {
                     if needed(part).any(|function| next.missing.contains(&function.name)) {
                         next.lower(part);
@@ -388,7 +353,7 @@ impl Plan {
         let needs_kretprobe = others.into_iter().any(|part| self.tier(part) == Some(Tier::KPROBE));
         progs.call_kretprobe.set_autoload((needs_kretprobe || self.some_by_kprobes()) && self.kprobes);
         for (name, program) in fexit_programs!(progs, [&mut]) {
-            let function = FUNCTIONS.iter().find(|function| function.program == Some(name));
+            let function = functions().find(|function| function.program == Some(name));
             let wanted = |function: &Function| {
                 self.tier(function.part) == Some(Tier::FENTRY) && !self.missing.contains(&function.name)
             };
@@ -399,7 +364,7 @@ impl Plan {
     /// Attaches what was loaded.
     pub fn attach(&self, skel: &CryptoTraceSkel<'_>, links: &mut Vec<Link>) -> Vec<ProbeReport> {
         let mut reports = Vec::new();
-        for function in FUNCTIONS {
+        for function in functions() {
             match self.tier(function.part) {
                 Some(Tier::FENTRY) if function.program.is_some() => {
                     let (probe, target) = (function.part.probe(), function.fexit);
@@ -439,11 +404,11 @@ impl Plan {
 pub(crate) fn loaded<'a>(skel: &'a CryptoTraceSkel<'_>) -> impl Iterator<Item = BorrowedFd<'a>> {
     let progs = &skel.progs;
     let others = [&progs.sys_exit, &progs.open_kretprobe, &progs.call_kretprobe];
-    let fexits = FUNCTIONS.iter().filter_map(|function| fexit(skel, function));
+    let fexits = functions().filter_map(|function| fexit(skel, function));
     others.into_iter().chain(fexits).filter(|program| program.autoload()).map(|program| program.as_fd())
 }
 
-/// The fexit program of a row of [`FUNCTIONS`].
+/// The fexit program of a function.
 fn fexit<'a, 'o>(skel: &'a CryptoTraceSkel<'o>, function: &Function) -> Option<&'a ProgramMut<'o>> {
     let progs = &skel.progs;
     let programs = fexit_programs!(progs, [&]);
@@ -480,6 +445,6 @@ fn lower(tier: Tier, kprobes: bool) -> Tier {
 fn missing_functions() -> Vec<&'static str> {
     // Unreadable: then it is not for this that loading failed.
     let Ok(btf) = Btf::from_vmlinux() else { return Vec::new() };
-    let functions = FUNCTIONS.iter().filter(|function| function.program.is_some());
+    let functions = functions().filter(|function| function.program.is_some());
     functions.map(|function| function.name).filter(|name| btf.type_by_name::<Func<'_>>(name).is_none()).collect()
 }

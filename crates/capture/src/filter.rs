@@ -54,24 +54,22 @@ impl RecordFilter {
 
     /// Whether to keep an open.
     pub fn keeps_open(&self, open: &FileOpen<'_>) -> bool {
-        if self.by_name.is_none() && self.by_path.is_none() {
-            return true;
-        }
         // A failed relative open is judged by the path it would have had.
         self.matches(&open.full_path()) || (!open.given.is_empty() && self.matches(open.given))
     }
 
     /// Whether to keep a change: by the name that the file had, by that which it got, or by what a link points to.
     pub fn keeps_change(&self, change: &FileChange<'_>) -> bool {
-        if self.by_name.is_none() && self.by_path.is_none() {
-            return true;
-        }
         self.matches(&change.full_path())
             || change.full_new().is_some_and(|new| self.matches(&new))
             || change.link_target().is_some_and(|target| self.matches(target))
     }
 
+    /// Whether a path matches one of the globs; any, when there are none.
     fn matches(&self, path: &[u8]) -> bool {
+        if self.by_name.is_none() && self.by_path.is_none() {
+            return true;
+        }
         let is_match =
             |set: &Option<GlobSet>, path: &[u8]| set.as_ref().is_some_and(|set| set.is_match(OsStr::from_bytes(path)));
         is_match(&self.by_name, file_name(path)) || is_match(&self.by_path, path)

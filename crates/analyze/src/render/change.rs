@@ -1,10 +1,9 @@
 //! Members of a file_change.
 
-use super::fields::{device, error, file_type, octal};
+use super::fields::{as_passed, device, error, file_type, octal};
 use super::object::{Object, Redact};
 use crate::api::judge_path;
 use crate::names::{change_flags, change_name, is_interrupted};
-use crate::redact;
 use crypto_trace_format::catalog::Judged;
 use crypto_trace_format::record::{ChangeCall, FileChange, Tier};
 
@@ -65,15 +64,4 @@ pub fn file_change(object: &mut Object<'_>, change: &FileChange<'_>) {
     }
     object.plain(b",\"syscall\":", call.name());
     object.plain(b",\"tier\":", Tier(fixed.tier).name());
-}
-
-/// A path as it was passed, which may be relative; of `real` is what redacting takes out.
-fn as_passed(object: &mut Object<'_>, key: &[u8], name: &str, passed: &[u8], real: &[u8]) {
-    if object.redact && passed.first() != Some(&b'/') {
-        let mut relative = Vec::with_capacity(passed.len());
-        redact::relative(passed, real, &mut relative);
-        object.text(key, name, &relative, Redact::No);
-    } else {
-        object.text(key, name, passed, Redact::Path);
-    }
 }

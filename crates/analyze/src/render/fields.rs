@@ -236,16 +236,22 @@ fn given(object: &mut Object<'_>, open: &FileOpen<'_>, shown: &[u8]) {
     let joined = open.is_joined();
     let passed = if joined { open.path } else { open.given };
     if !passed.is_empty() {
-        if object.redact && passed.first() != Some(&b'/') {
-            let mut relative = Vec::with_capacity(passed.len());
-            redact::relative(passed, shown, &mut relative);
-            object.text(b",\"file_given\":", "file_given", &relative, Redact::No);
-        } else {
-            object.text(b",\"file_given\":", "file_given", passed, Redact::Path);
-        }
+        as_passed(object, b",\"file_given\":", "file_given", passed, shown);
     }
     if joined {
         object.text(b",\"directory\":", "directory", open.dir, Redact::Path);
+    }
+}
+
+/// A path as it was passed, which may be relative; of `real` is what redacting takes out.
+#[inline]
+pub(super) fn as_passed(object: &mut Object<'_>, key: &[u8], name: &str, passed: &[u8], real: &[u8]) {
+    if object.redact && passed.first() != Some(&b'/') {
+        let mut relative = Vec::with_capacity(passed.len());
+        redact::relative(passed, real, &mut relative);
+        object.text(key, name, &relative, Redact::No);
+    } else {
+        object.text(key, name, passed, Redact::Path);
     }
 }
 

@@ -74,17 +74,7 @@ enum {
 #define MAP_ANONYMOUS 0x20
 #define CREAT_FLAGS (00000001 | 00000100 | 00001000) /* O_WRONLY|O_CREAT|O_TRUNC */
 
-#define EINTR 4
 #define EFAULT 14
-
-/* include/linux/errno.h: for the kernel alone; the program gets EINTR, or the call is made once more. */
-#define ERESTARTSYS 512
-#define ERESTARTNOINTR 513
-#define ERESTARTNOHAND 514
-#define ERESTART_RESTARTBLOCK 516
-
-#define SA_RESTART 0x10000000UL /* include/uapi/asm-generic/signal-defs.h */
-
 #define MAX_ERRNO 4095
 
 /* include/linux/sched/signal.h */
@@ -394,15 +384,6 @@ struct tcp_sock {
 	struct inet_connection_sock inet_conn;
 	__u32 rcv_nxt;
 	__u64 bytes_received;
-};
-
-struct sigaction {
-	void *sa_handler;
-	unsigned long sa_flags;
-};
-
-struct k_sigaction {
-	struct sigaction sa;
 };
 
 struct linux_binprm {

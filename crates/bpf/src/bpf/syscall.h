@@ -58,6 +58,35 @@ enum ct_sys {
 #define CT_SEEN_TIER(seen) ((__u16)(seen))
 #define CT_SEEN_COMPAT(seen) ((__u16)((seen) >> 16))
 
+/* Numbers that i386 and arm share: those of Linux's first years. */
+#define CT_CASES_OF_32_BITS \
+	case 9: \
+		return CT_SYS_LINK; \
+	case 10: \
+		return CT_SYS_UNLINK; \
+	case 15: \
+		return CT_SYS_CHMOD; \
+	case 16: \
+		return CT_SYS_LCHOWN16; \
+	case 38: \
+		return CT_SYS_RENAME; \
+	case 40: \
+		return CT_SYS_RMDIR; \
+	case 83: \
+		return CT_SYS_SYMLINK; \
+	case 94: \
+		return CT_SYS_FCHMOD; \
+	case 95: \
+		return CT_SYS_FCHOWN16; \
+	case 182: \
+		return CT_SYS_CHOWN16; \
+	case 198: \
+		return CT_SYS_LCHOWN; \
+	case 207: \
+		return CT_SYS_FCHOWN; \
+	case 212: \
+		return CT_SYS_CHOWN;
+
 struct ct_args {
 	unsigned long a[6];
 };
@@ -195,32 +224,7 @@ static __always_inline enum ct_sys syscall_compat(long nr)
 		return CT_SYS_SETSOCKOPT;
 	case 437:
 		return CT_SYS_OPENAT2;
-	case 9:
-		return CT_SYS_LINK;
-	case 10:
-		return CT_SYS_UNLINK;
-	case 15:
-		return CT_SYS_CHMOD;
-	case 16:
-		return CT_SYS_LCHOWN16;
-	case 38:
-		return CT_SYS_RENAME;
-	case 40:
-		return CT_SYS_RMDIR;
-	case 83:
-		return CT_SYS_SYMLINK;
-	case 94:
-		return CT_SYS_FCHMOD;
-	case 95:
-		return CT_SYS_FCHOWN16;
-	case 182:
-		return CT_SYS_CHOWN16;
-	case 198:
-		return CT_SYS_LCHOWN;
-	case 207:
-		return CT_SYS_FCHOWN;
-	case 212:
-		return CT_SYS_CHOWN;
+	CT_CASES_OF_32_BITS
 	case 298:
 		return CT_SYS_FCHOWNAT;
 	case 301:
@@ -395,32 +399,7 @@ static __always_inline enum ct_sys syscall_compat(long nr)
 		return CT_SYS_GETRANDOM;
 	case 437:
 		return CT_SYS_OPENAT2;
-	case 9:
-		return CT_SYS_LINK;
-	case 10:
-		return CT_SYS_UNLINK;
-	case 15:
-		return CT_SYS_CHMOD;
-	case 16:
-		return CT_SYS_LCHOWN16;
-	case 38:
-		return CT_SYS_RENAME;
-	case 40:
-		return CT_SYS_RMDIR;
-	case 83:
-		return CT_SYS_SYMLINK;
-	case 94:
-		return CT_SYS_FCHMOD;
-	case 95:
-		return CT_SYS_FCHOWN16;
-	case 182:
-		return CT_SYS_CHOWN16;
-	case 198:
-		return CT_SYS_LCHOWN;
-	case 207:
-		return CT_SYS_FCHOWN;
-	case 212:
-		return CT_SYS_CHOWN;
+	CT_CASES_OF_32_BITS
 	case 325:
 		return CT_SYS_FCHOWNAT;
 	case 328:

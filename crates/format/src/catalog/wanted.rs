@@ -1,6 +1,6 @@
 //! Which names the kernel's programs record: the rules of `filter.h`, from the same tables. They let through more than `judge.rs`
-//! judges to be crypto, never less. Two things are left out: that a hash of a name's end may let a few others through to where
-//! the names themselves are compared, and what a mount point hides of the directories above it.
+//! judges to be crypto, never less. Left out is that a hash of a name's end may let a few others through to where the names themselves
+//! are compared.
 
 use super::{COPY_ENDINGS, DIRECTORIES, EXACT_NAMES, MAX_NAME_LEN, PREFIXES, RANDOM_LEN, SUFFIXES, file_name};
 
