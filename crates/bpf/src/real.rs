@@ -5,6 +5,7 @@
 
 use std::mem::offset_of;
 use std::os::fd::{AsRawFd as _, BorrowedFd};
+use std::time::Duration;
 
 use libbpf_rs::{MapCore as _, MapFlags, ProgramInput};
 use memmap2::MmapOptions;
@@ -12,8 +13,11 @@ use memmap2::MmapOptions;
 use crate::load::Programs;
 use crate::skel::types::ct_asked;
 
-/// How often it is asked: the kernel does not answer while another thread changes our mappings.
-const TRIES: usize = 16;
+/// How often it is asked at once: the kernel does not answer while another thread changes our mappings.
+const TRIES_AT_ONCE: u32 = 16;
+/// How often after that, each time after [`PAUSE`]: a thread that loses its processor in the middle of a change may be away for long.
+const TRIES_LATER: u32 = 250;
+const PAUSE: Duration = Duration::from_millis(1);
 
 impl Programs {
     /// Where the kernel has the inode that is mapped when this file is: what two descriptors share is one file, however it was
@@ -25,12 +29,18 @@ impl Programs {
         let address = u64::try_from(page.as_ptr().addr()).ok()?;
         question.get_mut(offset_of!(ct_asked, address)..)?.get_mut(..8)?.copy_from_slice(&address.to_ne_bytes());
         let place = [0; 4];
-        (0..TRIES).find_map(|_| {
+        for tried in 0..TRIES_AT_ONCE + TRIES_LATER {
+            if tried >= TRIES_AT_ONCE {
+                std::thread::sleep(PAUSE);
+            }
             self.skel.maps.asked.update(&place, &question, MapFlags::ANY).ok()?;
             self.skel.progs.what_is_mapped.test_run(ProgramInput::default()).ok()?;
             let answer = self.skel.maps.asked.lookup(&place, MapFlags::ANY).ok()??;
             let inode = u64::from_ne_bytes(*answer.get(offset_of!(ct_asked, inode)..)?.first_chunk()?);
-            (inode != 0).then_some(inode)
-        })
+            if inode != 0 {
+                return Some(inode);
+            }
+        }
+        None
     }
 }
