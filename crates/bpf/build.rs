@@ -7,7 +7,9 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
-use crypto_trace_format::record::{ApiLevel, ApiMeaning, ChangeCall, FieldLayout, Header, KINDS, flags};
+use crypto_trace_format::record::{
+    ApiLevel, ApiMeaning, ChangeCall, FieldLayout, Header, KINDS, SuppressionReason, flags,
+};
 use libbpf_cargo::SkeletonBuilder;
 
 const SOURCE: &str = "src/bpf/crypto_trace.bpf.c";
@@ -104,6 +106,10 @@ fn abi_check() -> String {
         ("CT_CHANGE_SYMLINK", ChangeCall::SYMLINK.0),
         ("CT_CHANGE_SYMLINKAT", ChangeCall::SYMLINKAT.0),
         ("CT_CHANGE_FCHOWNAT", ChangeCall::FCHOWNAT.0),
+        ("CT_PROCESS_SHARE", SuppressionReason::PROCESS_SHARE.0),
+        ("CT_USER_SHARE", SuppressionReason::USER_SHARE.0),
+        ("CT_PROCESS_RATE", SuppressionReason::PROCESS_RATE.0),
+        ("CT_USER_RATE", SuppressionReason::USER_RATE.0),
         ("CT_LEVEL_KERNEL", ApiLevel::KERNEL.0),
         ("CT_KERNEL_ALGORITHM", ApiMeaning::KERNEL_ALGORITHM.0),
         ("CT_KERNEL_TLS", ApiMeaning::KERNEL_TLS.0),

@@ -11,7 +11,7 @@ use std::path::Path;
 
 use crypto_trace_format::record::{
     ApiCall, ApiCallFixed, Clock, Header, Inventory, Kind, LibraryInfo, Loss, ProbeStatus, ProcessExec,
-    ProcessExecFixed, ProcessFork, ProcessForkFixed, Record, SelfStats, TlsHello, TlsHelloFixed,
+    ProcessExecFixed, ProcessFork, ProcessForkFixed, Record, SelfStats, Suppressed, TlsHello, TlsHelloFixed,
 };
 use crypto_trace_format::segment::{BlockBuffer, BlockBuilder, BlockType, SegmentMeta, SegmentReader, SegmentWriter};
 
@@ -64,7 +64,13 @@ fn header(bytes: &[u8]) -> Header {
 fn repeats(kind: Kind) -> bool {
     !matches!(
         kind,
-        Clock::KIND | ProbeStatus::KIND | SelfStats::KIND | Loss::KIND | Inventory::KIND | LibraryInfo::KIND
+        Clock::KIND
+            | ProbeStatus::KIND
+            | SelfStats::KIND
+            | Loss::KIND
+            | Inventory::KIND
+            | LibraryInfo::KIND
+            | Suppressed::KIND
     )
 }
 

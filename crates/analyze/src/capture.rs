@@ -8,8 +8,8 @@ use crate::handshakes::Handshakes;
 use crate::names::OpenFlags;
 use crate::timeline::Timeline;
 use crypto_trace_format::record::{
-    Clock, Header, Inventory, InventoryFixed, Kind, LibraryInfo, Loss, LossCause, ProbeState, ProbeStatus, Record,
-    RecordError, SelfStats, SelfStatsFixed, TlsHello,
+    Clock, Comm, Header, Inventory, InventoryFixed, Kind, LibraryInfo, Loss, LossCause, ProbeState, ProbeStatus,
+    Record, RecordError, SelfStats, SelfStatsFixed, Suppressed, SuppressionReason, TlsHello,
 };
 use crypto_trace_format::segment::{ClockAnchor, SegmentMeta};
 use std::collections::BTreeMap;
@@ -29,6 +29,17 @@ pub struct LossRow {
     pub from_ns: u64,
     /// Latest, boot time.
     pub to_ns: u64,
+}
+
+/// Records of one kind of one user that were withheld for one reason.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct SuppressedRow {
+    /// How many records, and bytes of them, from when to when.
+    pub loss: Option<LossRow>,
+    /// Bytes they would have had.
+    pub bytes: u64,
+    /// How many of them each process was to have written, and its name; those of no known process are under 0.
+    pub processes: BTreeMap<u32, (u64, Comm)>,
 }
 
 /// What became of one probe, as last heard.
@@ -68,6 +79,8 @@ pub struct Capture {
     pub loaded: LoadedFiles,
     /// What is missing, by kind and cause.
     pub loss: BTreeMap<(u16, LossCause), LossRow>,
+    /// What was withheld, by user, kind and reason.
+    pub suppressed: BTreeMap<(u32, u16, SuppressionReason), SuppressedRow>,
     /// Probes.
     pub probes: BTreeMap<ProbeKey, ProbeRow>,
     /// Latest self_stats record.
@@ -102,6 +115,7 @@ impl Capture {
             calls: HandshakeCalls::default(),
             loaded: LoadedFiles::default(),
             loss: BTreeMap::new(),
+            suppressed: BTreeMap::new(),
             probes: BTreeMap::new(),
             self_stats: None,
             tls_given_up: None,
@@ -137,6 +151,7 @@ impl Capture {
                 self.add_anchor(ClockAnchor { boottime_ns: fixed.boottime_ns, realtime_ns: fixed.realtime_ns });
             }
             Loss::KIND => self.add_loss(&Loss::decode(record)?),
+            Suppressed::KIND => self.add_suppressed(&record.header, &Suppressed::decode(record)?),
             ProbeStatus::KIND => self.add_probe(&record.header, &ProbeStatus::decode(record)?),
             LibraryInfo::KIND => self.libraries.add(&record.header, &LibraryInfo::decode(record)?),
             Inventory::KIND => self.inventory = Some(Inventory::decode(record)?.fixed),
@@ -185,6 +200,25 @@ impl Capture {
             self.anchors += 1;
             self.clock.add(anchor);
         }
+    }
+
+    fn add_suppressed(&mut self, header: &Header, suppressed: &Suppressed<'_>) {
+        let fixed = suppressed.fixed;
+        let mut key = (header.uid, fixed.suppressed_kind, SuppressionReason(fixed.reason));
+        if self.suppressed.len() >= MAX_ROWS && !self.suppressed.contains_key(&key) {
+            // Of some user, for some reason.
+            key = (u32::MAX, 0, SuppressionReason(0));
+        }
+        let row = self.suppressed.entry(key).or_default();
+        row.bytes = row.bytes.saturating_add(fixed.bytes);
+        let loss = row.loss.get_or_insert(LossRow { count: 0, from_ns: u64::MAX, to_ns: 0 });
+        loss.count = loss.count.saturating_add(fixed.count);
+        loss.from_ns = loss.from_ns.min(fixed.from_ns);
+        loss.to_ns = loss.to_ns.max(fixed.to_ns);
+        let is_new = !row.processes.contains_key(&header.tgid);
+        let tgid = if is_new && row.processes.len() >= MAX_ROWS { 0 } else { header.tgid };
+        let process = row.processes.entry(tgid).or_insert((0, header.comm));
+        process.0 = process.0.saturating_add(fixed.count);
     }
 
     fn add_loss(&mut self, loss: &Loss<'_>) {

@@ -7,7 +7,7 @@ use crate::handshakes::Connection;
 use crate::names::errno_name;
 use crate::text::{counted, grouped, plural};
 use crate::timestamp::timestamp;
-use crypto_trace_format::record::{ApiCall, Kind, ProbeState, TlsHello};
+use crypto_trace_format::record::{ApiCall, Kind, ProbeState, TlsHello, trim_comm};
 use std::collections::HashSet;
 use std::fmt::Write;
 
@@ -25,6 +25,24 @@ pub fn gaps(capture: &Capture, name_host: bool) -> Vec<String> {
         let count = grouped(row.count);
         let cause = cause.name();
         gaps.push(format!("{count} {kind} {verb} ({cause}) between {} and {}", timestamp(from), timestamp(to)));
+    }
+    for ((user, kind, reason), row) in &capture.suppressed {
+        let Some(loss) = row.loss else { continue };
+        let kind = Kind(*kind).name().unwrap_or("records of any type");
+        let (from, to) = (capture.clock.wall(loss.from_ns), capture.clock.wall(loss.to_ns));
+        let known = row.processes.iter().filter(|(tgid, _)| **tgid != 0);
+        let most = known.max_by_key(|(_, (count, _))| *count).map(|(tgid, (count, comm))| {
+            let name = escape::for_people(trim_comm(comm));
+            format!(", {} of them of process {tgid} ({name})", grouped(*count))
+        });
+        gaps.push(format!(
+            "{} {kind} of user {user} withheld ({}) between {} and {}{}",
+            grouped(loss.count),
+            reason.name(),
+            timestamp(from),
+            timestamp(to),
+            most.unwrap_or_default()
+        ));
     }
     for (verb, count, told) in [("lost", lost, told_lost), ("dropped", dropped, told_dropped)] {
         if count > told {

@@ -44,7 +44,7 @@ fn everything_in(dir: &Path) -> PathBuf {
 }
 
 const ALL: &str = "process_exec,process_fork,process_exit,process_info,file_open,file_change,lib_load,tls_handshake,api_call,\
-    loss,clock,probe_status,self_stats,library_info,inventory";
+    loss,clock,probe_status,self_stats,library_info,inventory,suppressed";
 
 #[test]
 fn every_kind_keeps_to_the_schema_and_the_schema_to_the_docs() {

@@ -18,6 +18,7 @@ mod select;
 #[cfg(test)]
 #[allow(clippy::indexing_slicing, clippy::unwrap_used, reason = "tests")]
 mod superset;
+mod suppressed;
 mod tiers;
 mod trial;
 
@@ -27,7 +28,8 @@ pub use library::{
 };
 pub use load::{CounterKind, Counters, ListenerOwner, LoadError, ProbeReport, Programs, RingSizes, Rings, Targets};
 pub use random::{RandomCount, RandomCounts};
-pub use select::{ArgvSelection, CommFilter, CommTooLong, FileSelection, LibrarySelection, Selection};
+pub use select::{ArgvSelection, Budgets, CommFilter, CommTooLong, FileSelection, LibrarySelection, Selection};
+pub use suppressed::{Suppressed, SuppressedTally};
 pub use tiers::TierChoice;
 
 #[allow(

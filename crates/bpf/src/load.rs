@@ -24,6 +24,8 @@ use crate::trial::{lacking, warns_of_lazy_maps};
 const COUNTER_TARGETS_FULL: u32 = 48;
 const COUNTER_UNREADABLE: u32 = 49;
 const COUNTER_NO_TLS: u32 = 50;
+const COUNTER_SUPPRESSED: u32 = 51;
+const COUNTER_USES_FULL: u32 = 52;
 
 /// What kernels are too old for that have programs of their own.
 const TOO_OLD: &str = "see TLS or calls of libraries before Linux 5.17";
@@ -125,6 +127,10 @@ pub enum CounterKind {
     Unreadable,
     /// Connections in which no TLS began within as much of them as is looked at. Nothing is lost by that.
     NoTls,
+    /// Records that were withheld, and there is no room to tell whose.
+    Suppressed,
+    /// Calls that could not be counted, as there is no room for more algorithms of the process or of all.
+    UsesFull,
     /// Runs the kernel skipped because the program was active on that CPU, or because it had no room to remember a return: what
     /// they would have seen is unknown.
     MissedRun,
@@ -436,6 +442,8 @@ impl Programs {
             (COUNTER_TARGETS_FULL, CounterKind::TargetsFull),
             (COUNTER_UNREADABLE, CounterKind::Unreadable),
             (COUNTER_NO_TLS, CounterKind::NoTls),
+            (COUNTER_SUPPRESSED, CounterKind::Suppressed),
+            (COUNTER_USES_FULL, CounterKind::UsesFull),
         ];
         let mut rows = Vec::new();
         for (row, kind) in kinds.chain(others) {
@@ -533,7 +541,8 @@ const ENTRIES_AHEAD: u32 = 8192;
 /// Has the maps of kprobes and uprobes allocate all of their entries when they are made.
 fn fill_maps_ahead(open: &mut OpenCryptoTraceSkel<'_>) -> libbpf_rs::Result<()> {
     let maps = &mut open.maps;
-    for map in [&mut maps.targets, &mut maps.uses, &mut maps.random_counts, &mut maps.threads, &mut maps.jumps] {
+    let large = [&mut maps.targets, &mut maps.uses, &mut maps.random_counts, &mut maps.threads, &mut maps.jumps];
+    for map in large.into_iter().chain([&mut maps.suppressed]) {
         map.set_max_entries(ENTRIES_AHEAD)?;
         map.set_map_flags(0)?;
     }

@@ -95,6 +95,15 @@ impl CommFilter {
     }
 }
 
+/// Bytes of events that may be written each second, over longer than some seconds; 0: any number.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Budgets {
+    /// By one process.
+    pub process_bytes: u64,
+    /// By all processes of a user, of which each cgroup of root's is one.
+    pub user_bytes: u64,
+}
+
 /// What is to be recorded. Fields combine with AND, values of one field with OR; an empty list means no restriction.
 #[derive(Debug, Default)]
 pub struct Selection {
@@ -126,6 +135,8 @@ pub struct Selection {
     pub algorithms: bool,
     /// How the ends of system calls are seen.
     pub tier: TierChoice,
+    /// How much of the events each may write.
+    pub budgets: Budgets,
 }
 
 impl Selection {
@@ -219,6 +230,9 @@ impl Tables {
         // A quarter: early enough that the reader comes in time, late enough that it comes seldom.
         cfg.lifecycle_wakeup_bytes = rings.lifecycle_bytes / 4;
         cfg.events_wakeup_bytes = rings.events_bytes / 4;
+        cfg.events_ring_bytes = rings.events_bytes.into();
+        cfg.process_rate = selection.budgets.process_bytes;
+        cfg.user_rate = selection.budgets.user_bytes;
         for (slot, comm) in cfg.comms.iter_mut().zip(&selection.comms) {
             *slot = comm.to_abi();
         }

@@ -240,6 +240,11 @@ pub struct RecordArgs {
     #[arg(long, value_name = "TIME", value_parser = parse_duration)]
     pub retain_age: Option<Duration>,
 
+    /// With --retain-bytes: protect what is younger than this from floods. When such segments take half of that, the rates of
+    /// --process-rate and --user-rate fall to an eighth, and from three quarters on to a 64th
+    #[arg(long, value_name = "TIME", value_parser = parse_duration, requires = "retain_bytes")]
+    pub retain_min_age: Option<Duration>,
+
     /// zstd level, 1 (fastest) to 19
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(i32).range(1..=19))]
     pub compression_level: i32,

@@ -121,6 +121,7 @@ fn files(args: &RecordArgs, meta: SegmentMeta) -> Result<Sink, Failure> {
         retain_bytes: args.retain_bytes,
         retain_segments: args.retain_segments,
         retain_age: args.retain_age,
+        retain_min_age: args.retain_min_age,
         compression_level: args.compression_level,
     };
     let output = args.output();

@@ -2,6 +2,8 @@
 
 use std::ffi::OsString;
 
+use crypto_trace_bpf::LoadError;
+
 use crate::args::UsageError;
 
 /// Something failed.
@@ -75,5 +77,18 @@ impl From<anyhow::Error> for Failure {
 impl From<UsageError> for Failure {
     fn from(error: UsageError) -> Self {
         Self { code: USAGE, error: error.into() }
+    }
+}
+
+impl From<LoadError> for Failure {
+    fn from(error: LoadError) -> Self {
+        match &error {
+            LoadError::Permission(_) => Self::privileges(format!("{error} (needs CAP_BPF and CAP_PERFMON, or root)")),
+            LoadError::Unsupported { .. } => Self::unsupported(error.to_string()),
+            LoadError::Failed { log, .. } if !log.is_empty() => {
+                Self::bpf(format!("{error}; libbpf said:\n{}", log.trim_end()))
+            }
+            _ => Self::bpf(error.to_string()),
+        }
     }
 }

@@ -40,5 +40,6 @@ pub mod snapshot;
 mod stats;
 mod stream;
 pub mod units;
+mod wait;
 mod watched;
 mod writer;

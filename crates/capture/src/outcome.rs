@@ -40,6 +40,8 @@ pub(crate) struct Outcome {
     pub(crate) lost: u64,
     pub(crate) dropped: u64,
     pub(crate) filtered: u64,
+    /// Withheld, so that others' are recorded.
+    pub(crate) suppressed: u64,
     pub(crate) produced: u64,
     /// Of those that `-l` selects, mapped before or meanwhile; and names of others.
     pub(crate) libraries: u64,
@@ -86,6 +88,12 @@ pub(crate) fn tell_unmapped(args: &CaptureArgs, table: &[u8]) -> u64 {
 pub(crate) fn tell_outcome(args: &CaptureArgs, outcome: &Outcome, stop: Stop) {
     if outcome.lost > 0 {
         say::warning(&format!("Ring buffer backpressure detected, {} events lost", outcome.lost));
+    }
+    if outcome.suppressed > 0 {
+        say::warning(&format!(
+            "{} events of processes that wrote too many were withheld; `suppressed` events say whose",
+            outcome.suppressed
+        ));
     }
     if outcome.dropped > 0 {
         say::warning(&format!("{} events could not be written and were dropped", outcome.dropped));

@@ -6,14 +6,15 @@ use std::path::Path;
 
 use anyhow::Context as _;
 use crypto_trace_bpf::{
-    CommFilter, FileSelection, LibrarySelection, ListenerOwner, LoadError, ProbeReport, Programs, Selection,
+    Budgets, CommFilter, FileSelection, LibrarySelection, ListenerOwner, LoadError, ProbeReport, Programs, Selection,
 };
 use crypto_trace_format::record::{Header, ProbeState, Tier, trim_comm};
 
-use crate::args::{CaptureArgs, UsageError, When};
+use crate::args::{CaptureArgs, PrivacyMode, UsageError, When};
 use crate::exit::Failure;
 use crate::filter::RecordFilter;
 use crate::libraries::Libraries;
+use crate::privacy::Privacy;
 use crate::process_table::{TableFilter, contains};
 use crate::{cgroup, listeners, privileges, say};
 
@@ -40,6 +41,7 @@ pub(crate) fn selection(args: &CaptureArgs) -> Result<Selection, Failure> {
         library_calls: None,
         algorithms: args.api,
         tier: args.tier.choice(),
+        budgets: Budgets { process_bytes: args.process_rate, user_bytes: args.user_rate },
     })
 }
 
@@ -242,4 +244,17 @@ pub(crate) fn check_probes(args: &CaptureArgs, probes: &[ProbeReport]) -> Result
     let list: Vec<_> =
         needed.iter().map(|probe| format!("{} on {}: {}", probe.probe, probe.target, probe.message)).collect();
     Err(Failure::bpf(format!("cannot attach {}", list.join("; "))))
+}
+
+/// What becomes of names and addresses. The key of pseudonyms is of this run alone and is written nowhere.
+pub(crate) fn privacy(args: &CaptureArgs) -> Result<Option<Privacy>, Failure> {
+    Ok(match args.privacy {
+        PrivacyMode::Off => None,
+        PrivacyMode::Drop => Some(Privacy::Drop),
+        PrivacyMode::Hash => {
+            let mut key = [0; 32];
+            rustix::rand::getrandom(&mut key, rustix::rand::GetRandomFlags::empty()).context("no random bytes")?;
+            Some(Privacy::Hash(key))
+        }
+    })
 }

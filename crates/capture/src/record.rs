@@ -8,12 +8,12 @@ use std::sync::mpsc::{Receiver, SyncSender, channel, sync_channel};
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
-use crypto_trace_bpf::{LoadError, Programs};
+use crypto_trace_bpf::{Programs, SuppressedTally};
 use crypto_trace_format::record::ProbeState;
 use rustix::event::epoll;
 use rustix::process::Signal;
 
-use crate::args::{CaptureArgs, PrivacyMode, RecordArgs, UsageError};
+use crate::args::{CaptureArgs, RecordArgs, UsageError};
 use crate::child::{Child, CommandOutput};
 use crate::clock::{self, ClockWatch, boottime_ns, read_anchor};
 use crate::destination::{Destination, Place};
@@ -24,9 +24,8 @@ use crate::host::segment_meta;
 use crate::libraries::{Counts, Libraries, Notices};
 use crate::outcome::{Outcome, Stop, exit_code, tell_outcome, tell_probes, tell_unmapped};
 use crate::prepare::{
-    add_descendants, check_probes, libraries, load, selection, table_filter, tell_programs, tls_cgroups,
+    add_descendants, check_probes, libraries, load, privacy, selection, table_filter, tell_programs, tls_cgroups,
 };
-use crate::privacy::Privacy;
 use crate::process_table::{Table, TableFilter};
 use crate::random::RandomTally;
 use crate::renderer::{Renderer, RendererCommand};
@@ -34,6 +33,7 @@ use crate::report::{Numbers, Reporter};
 use crate::service::Notifier;
 use crate::signals::Signals;
 use crate::stats::Accounting;
+use crate::wait::wait;
 use crate::watched::Watched;
 use crate::writer::{Message, Opening, Shared, Writer, Written};
 use crate::{allocator, check, kernel_crypto, privileges, say, stream};
@@ -206,6 +206,8 @@ struct Session {
     shared: Arc<Shared>,
     clock: ClockWatch,
     random: Option<RandomTally>,
+    suppressed: SuppressedTally,
+    pressure_bits: u32,
     ring_bytes: u64,
     last_self_stats: Instant,
     table_read: Receiver<Vec<u8>>,
@@ -258,6 +260,8 @@ impl Session {
             shared,
             clock: ClockWatch::new(anchor),
             random,
+            suppressed: SuppressedTally::default(),
+            pressure_bits: 0,
             last_self_stats: Instant::now(),
             table_read,
             watched: Watched::default(),
@@ -340,6 +344,11 @@ impl Session {
                 Self::check(&self.programs, blocks)?;
                 if !is_stuck {
                     Self::push_losses(blocks, &mut self.clock);
+                    Self::push_suppressed(blocks, &mut self.suppressed, &self.programs)?;
+                }
+                let bits = self.shared.pressure_bits.load(Ordering::Relaxed);
+                if std::mem::replace(&mut self.pressure_bits, bits) != bits {
+                    self.programs.set_pressure(bits)?;
                 }
                 if !is_stuck && self.last_self_stats.elapsed() >= SELF_STATS_INTERVAL {
                     self.last_self_stats = now;
@@ -445,6 +454,20 @@ impl Session {
         blocks.push_own(&out);
     }
 
+    /// What was withheld of whom, since the last time.
+    fn push_suppressed(
+        blocks: &RefCell<Blocks>,
+        tally: &mut SuppressedTally,
+        programs: &Programs,
+    ) -> Result<(), Failure> {
+        let sums = tally.take(programs)?;
+        let mut out = Vec::new();
+        let mut blocks = blocks.borrow_mut();
+        blocks.accounting.encode_suppressed(&sums, &mut out);
+        blocks.push_own(&out);
+        Ok(())
+    }
+
     /// Where processes got random bytes, since the last time.
     fn push_random(blocks: &RefCell<Blocks>, random: Option<&mut RandomTally>) {
         let mut out = Vec::new();
@@ -529,6 +552,7 @@ impl Session {
             drop(rest);
             Self::check(&self.programs, blocks)?;
             Self::push_losses(blocks, &mut self.clock);
+            Self::push_suppressed(blocks, &mut self.suppressed, &self.programs)?;
             Self::push_self_stats(blocks, &self.shared, self.ring_bytes);
             let deadline = Instant::now() + STOP_PATIENCE;
             while !flush(blocks, &queue) && Instant::now() < deadline {
@@ -551,49 +575,10 @@ impl Session {
             lost: accounting.lost(),
             dropped: accounting.dropped() + unwritten,
             filtered: accounting.filtered,
+            suppressed: accounting.suppressed,
             produced: accounting.produced(),
             libraries: accounting.libraries,
             other_libraries: std::mem::take(&mut accounting.other_libraries),
         })
-    }
-}
-
-/// What becomes of names and addresses. The key of pseudonyms is of this run alone and is written nowhere.
-fn privacy(args: &CaptureArgs) -> Result<Option<Privacy>, Failure> {
-    Ok(match args.privacy {
-        PrivacyMode::Off => None,
-        PrivacyMode::Drop => Some(Privacy::Drop),
-        PrivacyMode::Hash => {
-            let mut key = [0; 32];
-            rustix::rand::getrandom(&mut key, rustix::rand::GetRandomFlags::empty()).context("no random bytes")?;
-            Some(Privacy::Hash(key))
-        }
-    })
-}
-
-/// Waits for an event, at most `timeout`; a signal is an event.
-fn wait(epoll: &std::os::fd::OwnedFd, timeout: Duration) -> Result<(), Failure> {
-    let mut events = Vec::with_capacity(8);
-    // Rounded up, so that a wait is never a spin.
-    let timeout = rustix::event::Timespec {
-        tv_sec: i64::try_from(timeout.as_secs()).unwrap_or(i64::MAX),
-        tv_nsec: i64::from(timeout.subsec_nanos()),
-    };
-    match epoll::wait(epoll, rustix::buffer::spare_capacity(&mut events), Some(&timeout)) {
-        Ok(_) | Err(rustix::io::Errno::INTR) => Ok(()),
-        Err(error) => Err(anyhow::Error::new(error).context("cannot wait for events").into()),
-    }
-}
-
-impl From<LoadError> for Failure {
-    fn from(error: LoadError) -> Self {
-        match &error {
-            LoadError::Permission(_) => Self::privileges(format!("{error} (needs CAP_BPF and CAP_PERFMON, or root)")),
-            LoadError::Unsupported { .. } => Self::unsupported(error.to_string()),
-            LoadError::Failed { log, .. } if !log.is_empty() => {
-                Self::bpf(format!("{error}; libbpf said:\n{}", log.trim_end()))
-            }
-            _ => Self::bpf(error.to_string()),
-        }
     }
 }

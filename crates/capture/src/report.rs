@@ -202,6 +202,8 @@ fn prometheus(numbers: &Numbers, up: bool) -> String {
     metric("events_produced_total", "counter", "Events that the kernel programs saw.", &[("", number(stats.produced))]);
     metric("events_recorded_total", "counter", "Events written.", &[("", number(stats.recorded))]);
     metric("events_filtered_total", "counter", "Events left out by a filter.", &[("", number(stats.filtered))]);
+    let withheld = "Events withheld of processes that wrote too many.";
+    metric("events_suppressed_total", "counter", withheld, &[("", number(stats.suppressed))]);
     metric("events_lost_total", "counter", "Events the kernel could not deliver.", &[("", number(stats.lost))]);
     metric("events_dropped_total", "counter", "Events that could not be written.", &[("", number(stats.dropped))]);
     let missed = [("", number(stats.missed_runs))];

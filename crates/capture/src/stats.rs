@@ -4,10 +4,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crypto_trace_bpf::{CounterKind, Counters};
+use crypto_trace_bpf::{CounterKind, Counters, Suppressed};
 use crypto_trace_format::catalog::file_name;
 use crypto_trace_format::record::{
-    Header, LibLoad, Loss, LossCause, LossFixed, ProcessInfo, Record, Records, SelfStats, SelfStatsFixed, flags,
+    self, ApiCall, Header, LibLoad, Loss, LossCause, LossFixed, ProcessInfo, Record, Records, SelfStats,
+    SelfStatsFixed, flags,
 };
 use crypto_trace_format::segment::BlockBuilder;
 
@@ -41,6 +42,8 @@ pub struct Accounting {
     pub discarded: u64,
     /// Records made here of what the BPF programs counted; they are as good as produced by them.
     pub counts: u64,
+    /// Records withheld of processes that wrote too many. Neither produced nor lost.
+    pub suppressed: u64,
     /// Bytes of records.
     pub raw_bytes: u64,
     /// Highest ring fill seen at a drain, bytes.
@@ -102,6 +105,8 @@ impl Accounting {
                 CounterKind::TargetsFull => (0, LossCause::FILTER_MAP_FULL),
                 CounterKind::Unreadable => (0, LossCause::UNREADABLE),
                 CounterKind::MissedRun => (0, LossCause::MISSED_RUN),
+                CounterKind::Suppressed => (0, LossCause::SUPPRESSED),
+                CounterKind::UsesFull => (ApiCall::KIND.0, LossCause::MAP_FULL),
                 // Told in `self_stats`.
                 CounterKind::NoTls => continue,
             };
@@ -128,6 +133,33 @@ impl Accounting {
                 let fixed = LossFixed { from_ns, to_ns: now_ns, count: grown, cause: cause.0, ..LossFixed::default() };
                 encode_loss(fixed, now_ns, out);
             }
+        }
+    }
+
+    /// Appends a `suppressed` record for each sum.
+    pub fn encode_suppressed(&mut self, sums: &[Suppressed], out: &mut Vec<u8>) {
+        for sum in sums {
+            self.suppressed += sum.count;
+            let fixed = record::SuppressedFixed {
+                from_ns: sum.from_ns,
+                to_ns: sum.to_ns,
+                count: sum.count,
+                bytes: sum.bytes,
+                suppressed_kind: sum.kind,
+                reason: sum.reason,
+                reserved: 0,
+            };
+            let header = Header {
+                time_ns: sum.to_ns,
+                tid: sum.tgid,
+                tgid: sum.tgid,
+                uid: sum.uid,
+                gid: sum.gid,
+                start_ns: sum.start_ns,
+                comm: sum.comm,
+                ..Header::default()
+            };
+            record::Suppressed { fixed, ..record::Suppressed::default() }.encode(header, out);
         }
     }
 
@@ -162,6 +194,7 @@ impl Accounting {
             ring_peak_bytes: self.ring_peak_bytes,
             missed_runs: self.counted(CounterKind::MissedRun),
             tls_given_up: self.counted(CounterKind::NoTls),
+            suppressed: self.suppressed,
         }
     }
 

@@ -5,13 +5,13 @@
 
 use std::io::{self, Write as _};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::mpsc::{Receiver, Sender};
 use std::time::{Duration, Instant};
 
 use crypto_trace_bpf::ProbeReport;
 use crypto_trace_format::record::{Header, ProbeStatus, ProbeStatusFixed, Records};
-use crypto_trace_format::segment::{BlockBuilder, BlockType, SegmentStore, SegmentWriter, Totals};
+use crypto_trace_format::segment::{BlockBuilder, BlockType, Pressure, SegmentStore, SegmentWriter, Totals};
 
 use crate::clock::{self, Reason, boottime_ns, read_anchor};
 use crate::libraries::LibraryRecords;
@@ -22,6 +22,9 @@ use crate::stream::StreamOutput;
 
 /// A block is closed at this size of raw records.
 pub const BLOCK_BYTES: usize = 256 << 10;
+
+/// How often it is looked whether what is written endangers what was written before.
+const PRESSURE_INTERVAL: Duration = Duration::from_secs(10);
 
 /// How long a refused write waits before the next try.
 const RETRY_INTERVAL: Duration = Duration::from_millis(200);
@@ -77,6 +80,8 @@ pub struct Shared {
     pub pipe_closed: AtomicBool,
     /// Numbers.
     pub stats: WriterStats,
+    /// By how many bits the rates are to be shifted down, so that the past is not pushed out.
+    pub pressure_bits: AtomicU32,
 }
 
 /// What the writer leaves behind.
@@ -111,6 +116,8 @@ pub struct Writer {
     /// Why nothing can be written to the stream any more.
     stream_error: Option<io::Error>,
     lost: u64,
+    pressure: Pressure,
+    last_pressure: Instant,
 }
 
 /// A new segment could not begin, and the old one goes on.
@@ -145,6 +152,8 @@ impl Writer {
             opened: 0,
             stream_error: None,
             lost: 0,
+            pressure: Pressure::None,
+            last_pressure: Instant::now(),
         }
     }
 
@@ -163,6 +172,7 @@ impl Writer {
                         self.rotate();
                     }
                     self.write_with_patience(&block, flush_end);
+                    self.look_at_pressure();
                     block.clear();
                     // The drain thread may be gone, and with it the need for blocks.
                     let _ = self.recycled.send(block);
@@ -207,6 +217,40 @@ impl Writer {
                 self.report_failure("start a new segment", &error);
             }
         }
+    }
+
+    /// Looks, now and then, whether what is written endangers what was written before, and says when that changes.
+    fn look_at_pressure(&mut self) {
+        let Sink::Store(store) = &self.sink else { return };
+        if self.last_pressure.elapsed() < PRESSURE_INTERVAL {
+            return;
+        }
+        self.last_pressure = Instant::now();
+        let pressure = store.pressure();
+        if pressure == self.pressure {
+            return;
+        }
+        match pressure {
+            Pressure::Over => say::warning(
+                "segments younger than --retain-min-age take all of --retain-bytes: the oldest of them go, and each \
+                 process is withheld what is beyond a 64th of --process-rate",
+            ),
+            Pressure::High | Pressure::Half if pressure > self.pressure => say::warning(&format!(
+                "segments younger than --retain-min-age take {} of --retain-bytes: each process is withheld what is \
+                 beyond {} of --process-rate",
+                if pressure == Pressure::Half { "half" } else { "three quarters" },
+                if pressure == Pressure::Half { "an eighth" } else { "a 64th" },
+            )),
+            Pressure::None => say::info("what is younger than --retain-min-age is safe again: rates are as they were"),
+            Pressure::High | Pressure::Half => {}
+        }
+        self.pressure = pressure;
+        let bits = match pressure {
+            Pressure::None => 0,
+            Pressure::Half => 3,
+            Pressure::High | Pressure::Over => 6,
+        };
+        self.shared.pressure_bits.store(bits, Ordering::Relaxed);
     }
 
     /// Writes the opening of a segment that has begun and has none yet.

@@ -11,7 +11,7 @@ use crate::text::grouped;
 use anyhow::{Result, bail};
 use crypto_trace_format::record::{
     ApiCall, Clock, FileChange, FileOpen, Inventory, Kind, LibLoad, LibraryInfo, Loss, ProbeStatus, ProcessExec,
-    ProcessExit, ProcessFork, ProcessInfo, Record, RecordError, Records, SelfStats, TlsHello,
+    ProcessExit, ProcessFork, ProcessInfo, Record, RecordError, Records, SelfStats, Suppressed, TlsHello,
 };
 use crypto_trace_format::segment::{BlockBuffer, BlockEntry, BlockType};
 use rayon::prelude::*;
@@ -159,6 +159,7 @@ fn check_body(record: &Record<'_>) -> Result<(), RecordError> {
         ApiCall::KIND => ApiCall::decode(record).map(drop),
         LibraryInfo::KIND => LibraryInfo::decode(record).map(drop),
         Inventory::KIND => Inventory::decode(record).map(drop),
+        Suppressed::KIND => Suppressed::decode(record).map(drop),
         _ => Ok(()),
     }
 }

@@ -20,7 +20,7 @@ use crate::timeline::ImageId;
 use crypto_trace_format::catalog::{self, file_name};
 use crypto_trace_format::record::{
     ApiCall, ApiMeaning, FileChange, FileOpen, Kind, LibLoad, Loss, ProcessExec, ProcessExit, Record, RecordError,
-    TlsHello, flags,
+    Suppressed, TlsHello, flags,
 };
 use crypto_trace_format::segment::BlockHeader;
 use memchr::memmem::find;
@@ -36,6 +36,7 @@ pub const DEFAULT_KINDS: &[Kind] = &[
     TlsHello::KIND,
     ApiCall::KIND,
     Loss::KIND,
+    Suppressed::KIND,
 ];
 
 /// Whether an operation succeeded.

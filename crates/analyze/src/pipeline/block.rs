@@ -130,7 +130,7 @@ impl<'a> BlockSource<'a> {
 /// Whether this version can show a kind.
 #[inline]
 fn is_known(kind: u16) -> bool {
-    matches!(kind, 1..=8 | 16..=22)
+    matches!(kind, 1..=8 | 16..=23)
 }
 
 #[cfg(test)]

@@ -16,7 +16,7 @@ use crate::timestamp::TimestampWriter;
 use crypto_trace_format::catalog::Judged;
 use crypto_trace_format::record::{
     ApiCall, Clock, Comm, FileChange, FileOpen, Inventory, LibLoad, LibraryInfo, Loss, ProbeStatus, ProcessExec,
-    ProcessExit, ProcessFork, ProcessInfo, Record, RecordError, SelfStats, TlsHello, flags,
+    ProcessExit, ProcessFork, ProcessInfo, Record, RecordError, SelfStats, Suppressed, TlsHello, flags,
 };
 use foldhash::fast::RandomState;
 use std::collections::HashMap;
@@ -207,6 +207,19 @@ impl EventWriter {
                     self.process(event, out)
                 };
                 self.rest(event, escaped, out, |object| api::library_info(object, &info));
+            }
+            Suppressed::KIND => {
+                let suppressed = Suppressed::decode(record)?;
+                self.head(b"{\"event_type\":\"suppressed\",\"timestamp\":\"", event, out);
+                let escaped = if record.header.tgid == 0 {
+                    out.extend_from_slice(fields::NO_PROCESS);
+                    0
+                } else {
+                    self.process(event, out)
+                };
+                self.rest(event, escaped, out, |object| {
+                    fields::suppressed(object, event.capture, &record.header, &suppressed);
+                });
             }
             _ => self.about_capture(event, out)?,
         }

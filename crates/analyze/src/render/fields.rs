@@ -12,7 +12,7 @@ use crate::timeline::Identity;
 use crypto_trace_format::catalog::{self, FileType, Judged, file_name};
 use crypto_trace_format::record::{
     Clock, FileOpen, Header, Inventory, Kind, LibLoad, Loss, LossCause, ProbeState, ProbeStatus, ProcessExec,
-    ProcessExit, ProcessFork, ProcessInfo, SelfStats, Tier, flags,
+    ProcessExit, ProcessFork, ProcessInfo, SelfStats, Suppressed, SuppressionReason, Tier, flags,
 };
 
 /// In a set of escapes: the command line is longer than what was recorded.
@@ -335,6 +335,21 @@ pub fn loss(object: &mut Object<'_>, capture: &Capture, loss: &Loss<'_>) {
     let cause = LossCause(fixed.cause);
     object.plain(b",\"cause\":", cause.name());
     object.plain(b",\"class\":", if cause.is_drop() { "dropped" } else { "lost" });
+}
+
+/// Members of what was withheld.
+pub fn suppressed(object: &mut Object<'_>, capture: &Capture, header: &Header, suppressed: &Suppressed<'_>) {
+    let fixed = &suppressed.fixed;
+    object.number(b",\"user\":", header.uid);
+    object.time(b",\"from\":", capture.clock.wall(fixed.from_ns));
+    object.time(b",\"to\":", capture.clock.wall(fixed.to_ns));
+    object.number(b",\"count\":", fixed.count);
+    object.number(b",\"bytes\":", fixed.bytes);
+    match Kind(fixed.suppressed_kind).name() {
+        Some(name) => object.plain(b",\"suppressed_kind\":", name),
+        None => object.raw(b",\"suppressed_kind\":null"),
+    }
+    object.plain(b",\"reason\":", SuppressionReason(fixed.reason).name());
 }
 
 fn kind_name(object: &mut Object<'_>, kind: u16) {

@@ -72,6 +72,7 @@ pub fn one_of_everything() -> Vec<Vec<u8>> {
         loss(7_000, Kind(4), 1, 12),
         self_stats(7_500),
         inventory(7_600),
+        suppressed(child(7_700), Kind(4), 1, 9_000),
         exit(child(8_000), 9 | 0x80),
         exit(nginx(9_000), 3 << 8),
     ]

@@ -5,7 +5,8 @@ use crypto_trace_format::record::{
     ApiCall, ApiCallFixed, ApiMeaning, Clock, ClockFixed, Comm, FileChange, FileChangeFixed, FileOpen, FileOpenFixed,
     Header, Inventory, InventoryFixed, Kind, LibLoad, LibLoadFixed, LibraryInfo, LibraryInfoFixed, Loss, LossFixed,
     ProbeStatus, ProbeStatusFixed, ProcessExec, ProcessExecFixed, ProcessExit, ProcessExitFixed, ProcessFork,
-    ProcessForkFixed, ProcessInfo, ProcessInfoFixed, Record, SelfStats, SelfStatsFixed, TlsHello, TlsHelloFixed, flags,
+    ProcessForkFixed, ProcessInfo, ProcessInfoFixed, Record, SelfStats, SelfStatsFixed, Suppressed, SuppressedFixed,
+    TlsHello, TlsHelloFixed, flags,
 };
 use crypto_trace_format::segment::{BlockBuilder, BlockType, ClockAnchor, SegmentMeta, SegmentWriter};
 use std::net::{IpAddr, SocketAddr};
@@ -155,6 +156,23 @@ pub fn loss(offset_ns: u64, kind: Kind, cause: u16, count: u64) -> Vec<u8> {
         reserved: 0,
     };
     Loss { fixed, ..Default::default() }.encode(about_capture(offset_ns), &mut out);
+    out
+}
+
+/// Withheld of the process in the header, for this reason.
+pub fn suppressed(header: Header, kind: Kind, reason: u16, count: u64) -> Vec<u8> {
+    let mut out = Vec::new();
+    let to_ns = header.time_ns;
+    let fixed = SuppressedFixed {
+        from_ns: to_ns - 500,
+        to_ns,
+        count,
+        bytes: count * 100,
+        suppressed_kind: kind.0,
+        reason,
+        reserved: 0,
+    };
+    Suppressed { fixed, ..Default::default() }.encode(header, &mut out);
     out
 }
 

@@ -40,6 +40,16 @@ enum ct_counter {
 	CT_COUNTER_TARGETS_FULL = 48, /* a descendant could not be added to the targets map */
 	CT_COUNTER_UNREADABLE = 49,   /* an open whose path could not be read, so not judged */
 	CT_COUNTER_NO_TLS = 50,	      /* a connection in which no TLS began within the limits */
+	CT_COUNTER_SUPPRESSED = 51,   /* a record that was withheld, and not even the user is known by whom */
+	CT_COUNTER_USES_FULL = 52,    /* a call that could not be counted, as the map or the process's part of it is full */
+};
+
+/* Why a record is withheld (budget.h). */
+enum ct_reason {
+	CT_PROCESS_SHARE = 1, /* the ring is filling, and the process wrote much of it */
+	CT_USER_SHARE = 2,    /* the same, and its user */
+	CT_PROCESS_RATE = 3,  /* the process wrote more than it may, for long */
+	CT_USER_RATE = 4,     /* the same, and its user */
 };
 
 enum ct_flag {
@@ -400,6 +410,9 @@ struct ct_config {
 	__u64 object_key[2];  /* what objects are numbered with */
 	__u32 lifecycle_wakeup_bytes; /* ring fill that wakes the reader */
 	__u32 events_wakeup_bytes;
+	__u64 events_ring_bytes;
+	__u64 process_rate; /* bytes of events that one process may write each second, over a longer time; 0: any */
+	__u64 user_rate;    /* the same of a user */
 	struct ct_comm_filter comms[CT_MAX_COMM_FILTERS];
 };
 

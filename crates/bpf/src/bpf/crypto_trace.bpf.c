@@ -6,6 +6,7 @@
  *   kernel.h        the kernel's types, as far as used
  *   current.h       the current task, and what older kernels do in other ways
  *   maps.h          maps, counters, scratch
+ *   budget.h        fair share of the ring
  *   record.h        header, append, emit
  *   path.h          absolute paths
  *   filter.h        which processes, names, libraries
@@ -34,6 +35,7 @@
 #include "abi_check.h"
 #include "current.h"
 #include "maps.h"
+#include "budget.h"
 #include "record.h"
 #include "path.h"
 #include "filter.h"

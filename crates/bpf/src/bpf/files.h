@@ -6,6 +6,9 @@
 #ifndef CRYPTO_TRACE_FILES_H
 #define CRYPTO_TRACE_FILES_H
 
+/* How much is recorded of the path of a failed open by a process that writes much. */
+#define CT_INVENTED_MAX 256
+
 /* An open that ended. */
 struct ct_open {
 	const char *user_path; /* NULL: none (open_by_handle_at) */
@@ -168,6 +171,9 @@ static __always_inline void open_failed(struct ct_scratch *s, __u32 slot, struct
 	if (s->user[0] == '/' && !prefix_wanted(s, s->user, given_len))
 		return;
 	open_init(s, task, o);
+	/* A name costs nothing to invent, so who invents many gets short ones. */
+	if (given_len > CT_INVENTED_MAX && writes_much(task))
+		given_len = CT_INVENTED_MAX, flags |= CT_F_TRUNCATED;
 	open->path_len = (__u16)append(s, &pos, s->user, given_len);
 	if (given_len >= CT_PATH_MAX - 1)
 		flags |= CT_F_TRUNCATED;

@@ -355,7 +355,7 @@ int library_enter(struct pt_regs *regs)
 		thread = bpf_map_lookup_elem(&threads, &tid);
 	}
 	if (!thread) {
-		count_lost(CT_API_CALL);
+		count(CT_COUNTER_USES_FULL);
 		return 0;
 	}
 	depth = thread->depth;
@@ -467,11 +467,11 @@ int library_count(struct pt_regs *regs)
 	struct ct_caller caller = {};
 	struct ct_use_key key = {};
 	struct ct_use *use;
-	__u64 *count, value;
+	__u64 *times, value;
 
-	count = bpf_map_lookup_elem(&hits, &hit);
-	if (count)
-		*count += 1;
+	times = bpf_map_lookup_elem(&hits, &hit);
+	if (times)
+		*times += 1;
 	f = bpf_map_lookup_elem(&functions, &function);
 	caller.library = bpf_map_lookup_elem(&probed, &library);
 	if (!f || !caller.library || !process_wanted())
@@ -512,13 +512,17 @@ int library_count(struct pt_regs *regs)
 	if (!use) {
 		struct ct_use fresh = { .first_ns = bpf_ktime_get_boot_ns() };
 
+		if (!use_allowed()) {
+			count(CT_COUNTER_USES_FULL);
+			return 0;
+		}
 		fresh.uid = READ(task, real_cred, uid.val);
 		fresh.gid = READ(task, real_cred, gid.val);
 		read_comm((__u64 *)fresh.comm, GET(task, group_leader));
 		bpf_map_update_elem(&uses, &key, &fresh, BPF_NOEXIST);
 		use = bpf_map_lookup_elem(&uses, &key);
 		if (!use) {
-			count_lost(CT_API_CALL);
+			count(CT_COUNTER_USES_FULL);
 			return 0;
 		}
 	}

@@ -70,7 +70,7 @@ __noinline int count_random(__u32 source, __u64 bytes, __s32 error)
 		bpf_map_update_elem(&random_counts, &key, (void *)&random_layout, BPF_NOEXIST);
 		r = bpf_map_lookup_elem(&random_counts, &key);
 		if (!r) {
-			count_lost(CT_API_CALL);
+			count(CT_COUNTER_USES_FULL);
 			return 0;
 		}
 	}

@@ -40,7 +40,7 @@ static __always_inline __u32 append(struct ct_scratch *s, __u32 *pos, const void
 	return len;
 }
 
-/* Outputs a record of `len` bytes, of at most `max`, and counts it. */
+/* Outputs a record of `len` bytes, of at most `max`, and counts it. `urgent`: the reader is to act on it. */
 static __always_inline void output(void *ring, __u32 wakeup_bytes, const __u8 *record, __u32 len, __u32 max, int urgent)
 {
 	const struct ct_header *h = (const struct ct_header *)record;
@@ -69,8 +69,17 @@ static __always_inline void output(void *ring, __u32 wakeup_bytes, const __u8 *r
 	}
 }
 
-/* Pads to 8 bytes, writes the length, outputs, counts. */
-static __always_inline void emit(void *ring, __u32 wakeup_bytes, struct ct_scratch *s, __u32 pos, int urgent)
+/* The same of an event, unless it is one too many of its process or user. */
+static __always_inline void output_event(const __u8 *record, __u32 len, __u32 max, int urgent)
+{
+	const struct ct_header *h = (const struct ct_header *)record;
+
+	if (!over_budget((__u64)len << 32 | h->kind, h->tgid, h->uid, h->start_ns))
+		output(&events_ring, cfg.events_wakeup_bytes, record, len, max, urgent);
+}
+
+/* Pads to 8 bytes and writes the length, which is returned. */
+static __always_inline __u32 finish(struct ct_scratch *s, __u32 pos)
 {
 	struct ct_header *h = (struct ct_header *)s->record;
 
@@ -80,23 +89,24 @@ static __always_inline void emit(void *ring, __u32 wakeup_bytes, struct ct_scrat
 	*(__u64 *)&s->record[pos] = 0;
 	pos = (pos + 7) & ~7;
 	h->len = pos;
-	output(ring, wakeup_bytes, s->record, pos, CT_RECORD_MASK + 8, urgent);
+	return pos;
 }
 
 static __always_inline void emit_lifecycle(struct ct_scratch *s, __u32 pos)
 {
-	emit(&lifecycle_ring, cfg.lifecycle_wakeup_bytes, s, pos, 0);
+	pos = finish(s, pos);
+	output(&lifecycle_ring, cfg.lifecycle_wakeup_bytes, s->record, pos, CT_RECORD_MASK + 8, 0);
 }
 
 static __always_inline void emit_event(struct ct_scratch *s, __u32 pos)
 {
-	emit(&events_ring, cfg.events_wakeup_bytes, s, pos, 0);
+	output_event(s->record, finish(s, pos), CT_RECORD_MASK + 8, 0);
 }
 
 /* One that the reader is to act on. */
 static __always_inline void emit_urgent(struct ct_scratch *s, __u32 pos)
 {
-	emit(&events_ring, cfg.events_wakeup_bytes, s, pos, 1);
+	output_event(s->record, finish(s, pos), CT_RECORD_MASK + 8, 1);
 }
 
 #endif

@@ -141,7 +141,7 @@ static __always_inline void unpark(struct ct_parked *parked, struct ct_socket *s
 			break;
 		hello = (struct ct_tls_hello *)(record->record + sizeof(struct ct_header));
 		hello->cookie = cookie;
-		output(&events_ring, cfg.events_wakeup_bytes, record->record, record->len, sizeof(record->record), 0);
+		output_event(record->record, record->len, sizeof(record->record), 0);
 	}
 }
 

@@ -90,6 +90,15 @@ pub struct CaptureArgs {
     #[arg(long, value_name = "SIZE", default_value = "2MiB", value_parser = parse_size)]
     pub ring_size: u64,
 
+    /// How many bytes of events one process may have recorded each second, over longer than 16 s; what is more is withheld and
+    /// counted, as is what would fill the ring buffer up; 0: any number
+    #[arg(long, value_name = "SIZE", default_value = "4MiB", value_parser = parse_size)]
+    pub process_rate: u64,
+
+    /// The same of all processes of a user; of root's, those of each cgroup
+    #[arg(long, value_name = "SIZE", default_value = "8MiB", value_parser = parse_size)]
+    pub user_rate: u64,
+
     /// Print a line with rate, ring fill, losses, CPU and memory this often
     #[arg(long, value_name = "TIME", value_parser = parse_duration)]
     pub stats_interval: Option<Duration>,

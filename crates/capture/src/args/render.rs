@@ -25,6 +25,7 @@ pub const EVENT_TYPES: &[&str] = &[
     "self_stats",
     "library_info",
     "inventory",
+    "suppressed",
 ];
 
 /// How long `profile` watches when it is not told.

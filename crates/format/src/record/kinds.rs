@@ -466,6 +466,8 @@ record! {
         /// Connections in which no TLS began within the packets and bytes that are looked at. Recordings before this field
         /// do not tell it.
         tls_given_up: u64,
+        /// Records that were withheld of processes that wrote too many: neither produced nor lost.
+        suppressed: u64,
     }
     strings {}
 }
@@ -533,6 +535,29 @@ record! {
         vanished: u32,
         /// One of the processes of which something was not allowed to be seen; 0: none was, or it is not known.
         denied_tgid: u32,
+        /// Zero.
+        reserved: u32,
+    }
+    strings {}
+}
+
+record! {
+    /// Records of one process that were withheld, so that others' are recorded and the past is kept. They are neither produced
+    /// nor lost. The header is the process; all of it that is known is the user when there is no room to tell each process. Its
+    /// time is that of the last of them.
+    kind 23 "suppressed" as Suppressed, fixed SuppressedFixed = "ct_suppressed" {
+        /// The first of them, `CLOCK_BOOTTIME` ns.
+        from_ns: u64,
+        /// The last of them, `CLOCK_BOOTTIME` ns.
+        to_ns: u64,
+        /// How many.
+        count: u64,
+        /// How many bytes they would have had.
+        bytes: u64,
+        /// Kind of the records.
+        suppressed_kind: u16,
+        /// Why, see [`SuppressionReason`](super::SuppressionReason).
+        reason: u16,
         /// Zero.
         reserved: u32,
     }

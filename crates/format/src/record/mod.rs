@@ -72,6 +72,7 @@ pub const KINDS: &[KindLayout] = &[
     SelfStats::LAYOUT,
     LibraryInfo::LAYOUT,
     Inventory::LAYOUT,
+    Suppressed::LAYOUT,
 ];
 
 /// Bits of [`Header::flags`].
@@ -208,6 +209,10 @@ codes! {
         MISSED_RUN = 3 "missed_run",
         /// An open's path could not be read from memory, so it is not known whether it was wanted.
         UNREADABLE = 4 "path_unreadable",
+        /// Withheld by the fair share, like what `suppressed` records tell, but with no room to tell whose they were.
+        SUPPRESSED = 5 "suppressed",
+        /// A map in which calls are counted was full, or one process's or user's part of it.
+        MAP_FULL = 6 "map_full",
         /// The disk refused the data.
         WRITE_FAILED = 16 "write_failed",
         /// A record from the ring was not well formed.
@@ -219,6 +224,20 @@ impl LossCause {
     /// Whether user space discarded the records, rather than the kernel being unable to deliver them.
     pub fn is_drop(self) -> bool {
         self.0 >= 16
+    }
+}
+
+codes! {
+    /// Why records of a process were withheld.
+    pub struct SuppressionReason(u16) {
+        /// The ring buffer was filling, and the process had written much of it.
+        PROCESS_SHARE = 1 "process_share",
+        /// The same, and the user had.
+        USER_SHARE = 2 "user_share",
+        /// The process had written more than it may for longer than some seconds.
+        PROCESS_RATE = 3 "process_rate",
+        /// The same, and the user had.
+        USER_RATE = 4 "user_rate",
     }
 }
 

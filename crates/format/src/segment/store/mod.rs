@@ -32,6 +32,9 @@ pub struct StoreOptions {
     pub retain_segments: Option<u64>,
     /// Sealed segments last written longer ago than this are deleted.
     pub retain_age: Option<Duration>,
+    /// Segments last written less long ago than this are not to be pushed out by `retain_bytes`; see
+    /// [`SegmentStore::pressure`].
+    pub retain_min_age: Option<Duration>,
     /// zstd level.
     pub compression_level: i32,
 }
@@ -44,9 +47,24 @@ impl Default for StoreOptions {
             retain_bytes: None,
             retain_segments: None,
             retain_age: None,
+            retain_min_age: None,
             compression_level: 1,
         }
     }
+}
+
+/// How much of `retain_bytes` is taken by segments that are younger than `retain_min_age`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub enum Pressure {
+    /// Less than half of it, or there is no such limit.
+    #[default]
+    None,
+    /// Half of it.
+    Half,
+    /// Three quarters of it.
+    High,
+    /// All of it: what is written pushes out what is younger than it should be.
+    Over,
 }
 
 /// A directory (or one file) of segments being written: creates, seals, rotates, retains, survives a full disk.
@@ -212,6 +230,14 @@ impl SegmentStore {
         };
         self.retain(sealed.as_deref());
         Ok((self.totals, self.segments))
+    }
+
+    /// How near segments younger than `retain_min_age` are to being deleted for those that are written now.
+    pub fn pressure(&self) -> Pressure {
+        match self.single {
+            Some(_) => Pressure::None,
+            None => retain::pressure(&self.dir, &self.options),
+        }
     }
 
     /// Totals over all segments of this capture so far, the current one included.

@@ -1,9 +1,9 @@
 //! Deletes the oldest sealed segments of a directory, those of earlier captures included. Files whose names are not ours
 //! are never touched, nor are segments that are not sealed.
 
-use super::StoreOptions;
 use super::dir::Dir;
 use super::name::is_segment_name;
+use super::{Pressure, StoreOptions};
 use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
@@ -38,6 +38,21 @@ pub(super) fn apply(dir: &Dir, options: &StoreOptions, keep: Option<&OsStr>) -> 
         }
     }
     deleted
+}
+
+/// How much of the limit is taken by segments that are to be kept whatever happens.
+pub(super) fn pressure(dir: &Dir, options: &StoreOptions) -> Pressure {
+    let (Some(limit), Some(min_age)) = (options.retain_bytes, options.retain_min_age) else { return Pressure::None };
+    let now = SystemTime::now();
+    let is_young = |segment: &Sealed| now.duration_since(segment.modified).unwrap_or_default() < min_age;
+    let young: u64 = sealed_segments(dir).iter().filter(|segment| is_young(segment)).map(|segment| segment.bytes).sum();
+    // One more is being written.
+    match (young.saturating_add(options.segment_bytes), limit / 4) {
+        (young, quarter) if young < quarter * 2 => Pressure::None,
+        (young, quarter) if young < quarter * 3 => Pressure::Half,
+        (young, _) if young < limit => Pressure::High,
+        _ => Pressure::Over,
+    }
 }
 
 fn sealed_segments(dir: &Dir) -> Vec<Sealed> {
