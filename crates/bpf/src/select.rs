@@ -230,6 +230,7 @@ impl Tables {
         // A quarter: early enough that the reader comes in time, late enough that it comes seldom.
         cfg.lifecycle_wakeup_bytes = rings.lifecycle_bytes / 4;
         cfg.events_wakeup_bytes = rings.events_bytes / 4;
+        cfg.page_shift = u8::try_from(rustix::param::page_size().trailing_zeros()).unwrap_or(12);
         cfg.events_ring_bytes = rings.events_bytes.into();
         cfg.process_rate = selection.budgets.process_bytes;
         cfg.user_rate = selection.budgets.user_bytes;

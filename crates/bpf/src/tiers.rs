@@ -148,6 +148,8 @@ const FUNCTIONS: &[Function] = &[
     function!(Files, "do_sys_openat2", Some("open_fexit"), false),
     function!(Files, "do_handle_open", Some("handle_fexit"), true),
     function!(Libraries, "ksys_mmap_pgoff", Some("mmap_fexit"), false),
+    native!(Libraries, mprotect, false),
+    late!(Libraries, pkey_mprotect),
     native!(Crypto, socket, true),
     native!(Crypto, bind, true),
     native!(Crypto, setsockopt, true),
@@ -180,6 +182,8 @@ const OF_X86: &[Function] = &[
     native!(Changes, chmod, false),
     native!(Changes, chown, false),
     native!(Changes, lchown, false),
+    compat!(Libraries, sys_mprotect),
+    compat!(Libraries, sys_pkey_mprotect),
     compat!(Crypto, sys_socket),
     compat!(Crypto, sys_bind),
     compat!(Crypto, sys_setsockopt),
@@ -221,7 +225,7 @@ fn functions() -> impl Iterator<Item = &'static Function> {
 macro_rules! fexit_programs {
     ($progs:ident, $borrow:tt) => {
         fexit_programs!(@ $progs, $borrow,
-            open_fexit handle_fexit mmap_fexit socket_fexit bind_fexit setsockopt_fexit add_key_fexit request_key_fexit
+            open_fexit handle_fexit mmap_fexit mprotect_fexit socket_fexit bind_fexit setsockopt_fexit add_key_fexit request_key_fexit
             keyctl_fexit getrandom_fexit rename_fexit renameat_fexit renameat2_fexit link_fexit linkat_fexit symlink_fexit
             symlinkat_fexit unlink_fexit unlinkat_fexit rmdir_fexit chmod_fexit fchmod_fexit fchmodat_fexit
             chown_fexit lchown_fexit fchown_fexit fchownat_fexit)

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use anyhow::Context as _;
 use rustix::event::epoll;
 
 use crate::exit::Failure;

@@ -406,7 +406,8 @@ struct ct_config {
 	__u8 filter_prefix;   /* resolved path must be in the prefixes trie */
 	__u8 argv;	      /* enum ct_argv */
 	__u8 library_calls;   /* probes on libraries may be attached */
-	__u8 reserved[2];
+	__u8 page_shift;      /* of the unit in which mappings count their offset */
+	__u8 reserved;
 	__u64 object_key[2];  /* what objects are numbered with */
 	__u32 lifecycle_wakeup_bytes; /* ring fill that wakes the reader */
 	__u32 events_wakeup_bytes;

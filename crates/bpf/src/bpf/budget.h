@@ -205,6 +205,8 @@ __noinline int over_budget(__u64 what, __u32 tgid, __u32 uid, __u64 start_ns)
 	__u32 zero = 0, *shift;
 	int reason = 0;
 
+	if (!process_rate && !user_rate)
+		return 0;
 	if (!uid)
 		id = GET(task, tgid) == tgid ? user_of(task) : CT_USER_IS_CGROUP;
 	shift = bpf_map_lookup_elem(&pressure, &zero);

@@ -71,7 +71,25 @@ static __noinline void open_syscall(struct pt_regs *regs, long ret, __u32 sys, _
 
 static __noinline void seen_mapped(__u32 fd, __u64 address, __u64 offset, __u32 seen)
 {
-	mapped(current_task(), fd, address, offset, CT_SEEN_COMPAT(seen), CT_SEEN_TIER(seen));
+	struct task_struct *task = current_task();
+
+	mapped(task, file_of_fd(task, fd), address, offset, CT_SEEN_COMPAT(seen), CT_SEEN_TIER(seen));
+}
+
+/* What was mapped otherwise before may be executed now. Programs that make code of their own ask for it often: of no file. */
+static __noinline void seen_protected(__u64 address, __u32 seen)
+{
+	struct task_struct *task = current_task();
+	struct ct_mapping mapping = {};
+
+	if (mapping_at(task, address, &mapping))
+		mapped(task, (struct file *)mapping.file, mapping.start, mapping.offset, CT_SEEN_COMPAT(seen), CT_SEEN_TIER(seen));
+}
+
+/* Whether memory that is mapped with this protection may be executed. */
+static __always_inline int is_executable(struct task_struct *task, __u64 protection)
+{
+	return protection & PROT_EXEC || (protection & PROT_READ && GET(task, personality) & READ_IMPLIES_EXEC);
 }
 
 /*
@@ -92,11 +110,21 @@ static __always_inline int call_ended(struct task_struct *task, struct pt_regs *
 		if (!(parts & CT_PART_LIBS))
 			return 0;
 		syscall_args(regs, compat, &args);
-		if (!(args.a[2] & PROT_EXEC) || args.a[3] & MAP_ANONYMOUS)
+		if (args.a[3] & MAP_ANONYMOUS || !is_executable(task, args.a[2]))
 			return 0;
 		if ((unsigned long)ret >= (unsigned long)-MAX_ERRNO || !process_may_be_wanted(GET(task, tgid)))
 			return 0;
 		seen_mapped(args.a[4], ret, sys == CT_SYS_MMAP2 ? (__u64)args.a[5] << 12 : args.a[5], CT_SEEN(tier, compat));
+		return 0;
+	}
+	if (sys == CT_SYS_MPROTECT) {
+		struct ct_args args;
+
+		if (!(parts & CT_PART_LIBS) || ret)
+			return 0;
+		syscall_args(regs, compat, &args);
+		if (is_executable(task, args.a[2]) && process_may_be_wanted(GET(task, tgid)))
+			seen_protected(args.a[0], CT_SEEN(tier, compat));
 		return 0;
 	}
 	if (!process_may_be_wanted(GET(task, tgid)))
@@ -183,6 +211,7 @@ int BPF_PROG(mmap_fexit, unsigned long address, unsigned long len, unsigned long
 		return function_ended(ret, part, CT_TIER_FENTRY);                                                      \
 	}
 
+CT_CALL_FEXIT(mprotect, CT_PART_LIBS)
 CT_CALL_FEXIT(socket, CT_PART_CRYPTO)
 CT_CALL_FEXIT(bind, CT_PART_CRYPTO)
 CT_CALL_FEXIT(setsockopt, CT_PART_CRYPTO)

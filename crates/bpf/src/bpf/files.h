@@ -331,8 +331,8 @@ static __always_inline void open_ended(struct task_struct *task, const struct ct
 	scratch_give(s);
 }
 
-/* A file was mapped executable. */
-static __always_inline void mapped(struct task_struct *task, __u32 fd, __u64 address, __u64 offset, __u16 compat,
+/* A file is mapped executable from now on. */
+static __always_inline void mapped(struct task_struct *task, struct file *file, __u64 address, __u64 offset, __u16 compat,
 				   __u16 tier)
 {
 	struct ct_lib_load *lib;
@@ -340,13 +340,11 @@ static __always_inline void mapped(struct task_struct *task, __u32 fd, __u64 add
 	struct ct_header *h;
 	struct dentry *dentry;
 	struct inode *inode;
-	struct file *file;
 	struct path path;
 	__u32 pos = sizeof(*h) + sizeof(*lib);
 	__u32 slot = 0;
 	__u16 flags = compat ? CT_F_COMPAT : 0;
 
-	file = file_of_fd(task, fd);
 	if (!file)
 		return;
 	dentry = READ(file, f_path.dentry);

@@ -70,7 +70,9 @@ enum {
 #define AT_SYMLINK_NOFOLLOW 0x100
 #define AT_REMOVEDIR 0x200
 #define AT_EMPTY_PATH 0x1000
+#define PROT_READ 0x1
 #define PROT_EXEC 0x4
+#define READ_IMPLIES_EXEC 0x0400000 /* include/uapi/linux/personality.h */
 #define MAP_ANONYMOUS 0x20
 #define CREAT_FLAGS (00000001 | 00000100 | 00001000) /* O_WRONLY|O_CREAT|O_TRUNC */
 
@@ -283,6 +285,8 @@ struct fs_struct {
 };
 
 struct vm_area_struct {
+	unsigned long vm_start;
+	unsigned long vm_pgoff;
 	struct file *vm_file;
 };
 
@@ -342,6 +346,7 @@ struct task_struct {
 	struct mm_struct *mm;
 	struct pid *thread_pid;
 	int exit_code;
+	unsigned int personality;
 };
 
 typedef struct {

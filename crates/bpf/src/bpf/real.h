@@ -66,6 +66,16 @@ static __always_inline __u64 inode_of_vma(struct vm_area_struct *vma)
 	return inode;
 }
 
+/* What is mapped at an address. */
+struct ct_mapping {
+	__u64 file; /* as a number; 0: of no file */
+	__u64 start;
+	__u64 offset;
+};
+
+/* Where nothing is known. Here so that both builds have the type. */
+const volatile struct ct_mapping no_mapping = {};
+
 #ifndef CT_OLD_KERNEL
 
 static long look_at_vma(struct task_struct *task, struct vm_area_struct *vma, __u64 *inode)
@@ -83,9 +93,29 @@ static __always_inline __u64 mapped_inode(struct task_struct *task, __u64 addres
 	return inode;
 }
 
+static long read_vma(struct task_struct *task, struct vm_area_struct *vma, struct ct_mapping *mapping)
+{
+	mapping->file = (__u64)READ(vma, vm_file);
+	mapping->start = READ(vma, vm_start);
+	mapping->offset = READ(vma, vm_pgoff) << (cfg.page_shift & 31);
+	return 0;
+}
+
+/* Whether a file is mapped at an address. */
+static __always_inline int mapping_at(struct task_struct *task, __u64 address, struct ct_mapping *mapping)
+{
+	return !bpf_find_vma(task, address, read_vma, mapping, 0) && mapping->file;
+}
+
 #else
 
 static __always_inline __u64 mapped_inode(struct task_struct *task, __u64 address)
+{
+	return 0;
+}
+
+/* These kernels do not tell. */
+static __always_inline int mapping_at(struct task_struct *task, __u64 address, struct ct_mapping *mapping)
 {
 	return 0;
 }

@@ -17,6 +17,7 @@ enum ct_sys {
 	CT_SYS_OPEN_BY_HANDLE_AT = CT_OPEN_BY_HANDLE_AT,
 	CT_SYS_MMAP = 6,
 	CT_SYS_MMAP2 = 7, /* 32 bit: offset in pages */
+	CT_SYS_MPROTECT = 31, /* and pkey_mprotect */
 
 	/* From here on for kernel_crypto.h. */
 	CT_SYS_SOCKET = 8,
@@ -130,6 +131,9 @@ static __always_inline enum ct_sys syscall_native(long nr)
 		return CT_SYS_OPEN;
 	case 9:
 		return CT_SYS_MMAP;
+	case 10:
+	case 329:
+		return CT_SYS_MPROTECT;
 	case 41:
 		return CT_SYS_SOCKET;
 	case 49:
@@ -202,6 +206,9 @@ static __always_inline enum ct_sys syscall_compat(long nr)
 		return CT_SYS_CREAT;
 	case 102:
 		return CT_SYS_SOCKETCALL;
+	case 125:
+	case 380:
+		return CT_SYS_MPROTECT;
 	case 192:
 		return CT_SYS_MMAP2;
 	case 286:
@@ -338,6 +345,9 @@ static __always_inline enum ct_sys syscall_native(long nr)
 		return CT_SYS_KEYCTL;
 	case 222:
 		return CT_SYS_MMAP;
+	case 226:
+	case 288:
+		return CT_SYS_MPROTECT;
 	case 265:
 		return CT_SYS_OPEN_BY_HANDLE_AT;
 	case 278:
@@ -377,6 +387,9 @@ static __always_inline enum ct_sys syscall_compat(long nr)
 		return CT_SYS_OPEN;
 	case 8:
 		return CT_SYS_CREAT;
+	case 125:
+	case 394:
+		return CT_SYS_MPROTECT;
 	case 192:
 		return CT_SYS_MMAP2;
 	case 281:

@@ -91,7 +91,7 @@ pub struct CaptureArgs {
     pub ring_size: u64,
 
     /// How many bytes of events one process may have recorded each second, over longer than 16 s; what is more is withheld and
-    /// counted, as is what would fill the ring buffer up; 0: any number
+    /// counted, as is what would fill the ring buffer up; 0: any number; both 0: no share of the ring buffer either
     #[arg(long, value_name = "SIZE", default_value = "4MiB", value_parser = parse_size)]
     pub process_rate: u64,
 
