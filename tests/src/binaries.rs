@@ -44,6 +44,11 @@ pub fn workload() -> PathBuf {
     directory().join("workload")
 }
 
+/// Path of the flood, see `src/bin/flood.rs`.
+pub fn flood() -> PathBuf {
+    directory().join("flood")
+}
+
 /// Puts a program somewhere else, to be run from there at once.
 ///
 /// Not by writing it from here: a process that another test forks meanwhile would hold it open for writing, and it could

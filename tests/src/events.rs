@@ -6,7 +6,7 @@ use crypto_trace_format::record::{
     ApiCall, ApiCallFixed, ClockFixed, FileChange, FileChangeFixed, FileOpen, FileOpenFixed, Header, LibLoad,
     LibLoadFixed, LibraryInfo, LibraryInfoFixed, Loss, LossFixed, ProbeStatus, ProbeStatusFixed, ProcessExec,
     ProcessExecFixed, ProcessExit, ProcessExitFixed, ProcessFork, ProcessForkFixed, ProcessInfo, ProcessInfoFixed,
-    Record, SelfStats, SelfStatsFixed, TlsHello, TlsHelloFixed, trim_comm,
+    Record, SelfStats, SelfStatsFixed, Suppressed, SuppressedFixed, TlsHello, TlsHelloFixed, trim_comm,
 };
 use crypto_trace_format::segment::{BlockBuffer, Fault, SegmentMeta, SegmentReader, StreamItem, StreamReader};
 
@@ -54,6 +54,7 @@ pub enum Body {
     Clock(ClockFixed),
     Probe(Probe),
     Stats(SelfStatsFixed),
+    Suppressed(SuppressedFixed),
 }
 
 /// `process_exec`.
@@ -251,6 +252,11 @@ impl Trace {
         self.select(|body| if let Body::Loss(loss) = body { Some(loss) } else { None })
     }
 
+    /// All `suppressed`.
+    pub fn suppressed(&self) -> Vec<(&Event, &SuppressedFixed)> {
+        self.select(|body| if let Body::Suppressed(suppressed) = body { Some(suppressed) } else { None })
+    }
+
     /// All `probe_status`.
     pub fn probes(&self) -> Vec<(&Event, &Probe)> {
         self.select(|body| if let Body::Probe(probe) = body { Some(probe) } else { None })
@@ -305,6 +311,7 @@ fn body(record: &Record<'_>) -> Body {
             let ApiCall { fixed, function, text: argument, .. } = ApiCall::decode(record).unwrap();
             Body::Call(Call { fixed, function: text(function), text: text(argument) })
         }
+        Suppressed::KIND => Body::Suppressed(Suppressed::decode(record).unwrap().fixed),
         LibraryInfo::KIND => {
             let library = LibraryInfo::decode(record).unwrap();
             Body::Library(Library {

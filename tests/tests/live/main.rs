@@ -11,6 +11,7 @@ mod changes;
 mod crowd;
 mod disks;
 mod files;
+mod floods;
 mod libraries;
 mod monitor;
 mod names;

@@ -181,14 +181,22 @@ static __always_inline void budget_at(struct ct_budget *budget, __u64 now, __u64
 	}
 }
 
-/* How full the ring may be for one more record of who wrote `lately` bytes; `share` is what one may write that counts as little. */
-static __always_inline __u64 fill_limit(__u64 lately, __u64 ring, __u64 share)
+/*
+ * How full the ring may be for one more record of a process that wrote `lately` bytes; and for one of a user. A user may fill more of
+ * it, and more still for a process that writes little: those that flood do not cost others of the same user their records.
+ */
+static __always_inline __u64 process_limit(__u64 lately, __u64 ring)
 {
-	if (lately > share * 4)
+	if (lately > ring / 2)
 		return ring / 2;
-	if (lately > share)
-		return ring / 4 * 3;
-	return ring;
+	return lately > ring / 8 ? ring / 8 * 5 : ring;
+}
+
+static __always_inline __u64 user_limit(__u64 lately, __u64 ring, int writes_little)
+{
+	if (lately > ring)
+		return ring / 8 * (writes_little ? 7 : 6);
+	return lately > ring / 4 && !writes_little ? ring / 8 * 7 : ring;
 }
 
 /*
@@ -203,6 +211,8 @@ __noinline int over_budget(__u64 what, __u32 tgid, __u32 uid, __u64 start_ns)
 	struct ct_budget *process, *user;
 	__u64 id = uid, len = what >> 32;
 	__u32 zero = 0, *shift;
+	__u64 user_burst;
+	int writes_little;
 	int reason = 0;
 
 	if (!process_rate && !user_rate)
@@ -222,15 +232,20 @@ __noinline int over_budget(__u64 what, __u32 tgid, __u32 uid, __u64 start_ns)
 	/* Never the 0 of a fresh row. */
 	budget_at(process, now, start_ns / CT_TICK_NS + 1, process_rate);
 	budget_at(user, now, 1, user_rate);
+	user_burst = user_rate * CT_BURST_SECONDS;
+	writes_little = process->lately < ring / 16 && process->level < user_burst / 64;
+	/* What is kept for those that write little; not without end, as one can be many. */
+	if (writes_little)
+		user_burst += user_burst / 2;
 	if (process->lately > ring / 8 || user->lately > ring / 4)
 		fill = bpf_ringbuf_query(&events_ring, BPF_RB_AVAIL_DATA) + len;
-	if (fill > fill_limit(process->lately, ring, ring / 8))
+	if (fill > process_limit(process->lately, ring))
 		reason = CT_PROCESS_SHARE;
-	else if (fill > fill_limit(user->lately, ring, ring / 4))
+	else if (fill > user_limit(user->lately, ring, writes_little))
 		reason = CT_USER_SHARE;
 	else if (cfg.process_rate && process->level + len > process_rate * CT_BURST_SECONDS)
 		reason = CT_PROCESS_RATE;
-	else if (cfg.user_rate && user->level + len > user_rate * CT_BURST_SECONDS)
+	else if (cfg.user_rate && user->level + len > user_burst)
 		reason = CT_USER_RATE;
 	if (reason) {
 		count_suppressed(what, tgid, uid, start_ns, reason);
