@@ -68,7 +68,7 @@ fn a_hundred_thousand_opens_are_recorded_or_counted() {
 fn what_a_ring_of_one_page_cannot_hold_is_counted_every_time() {
     let Some(_permit) = alone() else { return };
     for _ in 0..3 {
-        let lost = adds_up(&storm(&["--ring-size", "4096"]));
+        let lost = adds_up(&storm(&["--ring-size", "4096", "--process-rate", "0", "--user-rate", "0"]));
         assert!(lost > 0, "a ring of 4 KiB holds 20 records: this test tests nothing");
     }
 }
@@ -77,7 +77,7 @@ fn what_a_ring_of_one_page_cannot_hold_is_counted_every_time() {
 #[test]
 fn loss_is_told_between_the_events_around_it() {
     let Some(_permit) = alone() else { return };
-    let done = storm(&["--ring-size", "4096"]);
+    let done = storm(&["--ring-size", "4096", "--process-rate", "0", "--user-rate", "0"]);
     let trace = done.trace();
     let times = || trace.from_kernel().into_iter().map(|event| event.header.time_ns);
     let (first, last) = (times().min().unwrap(), times().max().unwrap());

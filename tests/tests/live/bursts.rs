@@ -1,5 +1,5 @@
 //! More than a ring, a pipe or a reader can take: what does not fit is counted, memory stays what it was, and afterwards
-//! everything is as before.
+//! everything is as before. Nobody has a share here: it is the ring that is full (`floods.rs` has the shares).
 
 use std::io::{Read as _, Write as _};
 use std::path::Path;
@@ -83,7 +83,10 @@ fn after_a_burst_that_the_ring_could_not_hold_recording_goes_on_and_ends_at_once
     let (_keep, dir) = directory();
     let [busy, after] = ["busy.pem", "after.pem"].map(|name| touch(&dir.join(name)));
     let burst = format!("\"$0\" quiet procs 4 repeat 15000 openat 0 0 '{}'", busy.display());
-    let mut running = Capture::new().options(["--ring-size", "4096"]).command(command(&burst, &after)).start();
+    let mut running = Capture::new()
+        .options(["--ring-size", "4096", "--process-rate", "0", "--user-rate", "0"])
+        .command(command(&burst, &after))
+        .start();
     running.process.wait_for("begun\n");
     go(&mut running.process);
     running.process.wait_for("burst over\n");
@@ -111,7 +114,8 @@ fn a_loss_from_before_the_first_reading_is_dated_from_before_attaching() {
     let steps = words!["quiet", "repeat", "1000000000", "openat", "0", "0", &busy];
     let load = Process::spawn(Command::new(workload()).args(steps).stdin(Stdio::piped()));
     let pid = load.pid().to_string();
-    let running = Capture::new().options(["--ring-size", "4096", "-p", &pid]).start();
+    let running =
+        Capture::new().options(["--ring-size", "4096", "--process-rate", "0", "--user-rate", "0", "-p", &pid]).start();
     running.wait_until("a loss is told", |trace| !trace.losses().is_empty());
     let trace = stop(running).trace();
     load.signal(Signal::KILL);
@@ -204,7 +208,8 @@ fn a_reader_slower_than_the_events_costs_counted_events_and_no_memory() {
     let (_keep, dir) = directory();
     let [busy, after] = ["busy.pem", "after.pem"].map(|name| touch(&dir.join(name)));
     let burst = format!("\"$0\" quiet procs 4 repeat 50000 openat 0 0 '{}'", busy.display());
-    let (mut process, mut out, read) = piped(&["--ring-size", "64KiB"], &command(&burst, &after));
+    let (mut process, mut out, read) =
+        piped(&["--ring-size", "64KiB", "--process-rate", "0", "--user-rate", "0"], &command(&burst, &after));
     let (before, read) = (peak_kib(&process), Arc::new(Mutex::new(read)));
     let slow = Arc::new(AtomicBool::new(true));
     let reader = std::thread::spawn({
@@ -269,7 +274,8 @@ fn a_disk_slower_than_the_events_costs_counted_events_and_no_memory() {
         }
         None
     });
-    let capture = Capture::new().options(["--ring-size", "64KiB"]).faults(slow);
+    let capture =
+        Capture::new().options(["--ring-size", "64KiB", "--process-rate", "0", "--user-rate", "0"]).faults(slow);
     let mut running = capture.command(command(&burst, &after)).start();
     running.process.wait_for("begun\n");
     let before = peak_kib(&running.process);
@@ -297,7 +303,7 @@ fn a_reader_that_never_reads_again_does_not_hold_up_the_end() {
     let [busy, after] = ["busy.pem", "after.pem"].map(|name| touch(&dir.join(name)));
     let burst = format!("\"$0\" quiet procs 4 repeat 10000 openat 0 0 '{}'", busy.display());
     // Of what is counted in the kernel there are as many records as there are seconds.
-    let options = ["--ring-size", "64KiB", "--kernel-crypto", "off"];
+    let options = ["--ring-size", "64KiB", "--process-rate", "0", "--user-rate", "0", "--kernel-crypto", "off"];
     let (mut process, mut out, mut read) = piped(&options, &command(&burst, &after));
     go(&mut process);
     process.wait_for("burst over\n");

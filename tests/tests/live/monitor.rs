@@ -322,7 +322,10 @@ fn a_reader_that_does_not_read_costs_events_and_they_are_counted() {
     let traced = opening(&file);
     let steps = words!["quiet", "repeat", "300000", "openat", "0", "0", file, "complain", "ready", "wait"];
     let mut command = monitor();
-    command.args(["--ring-size", "64KiB", "--type", "file_open,loss", "--"]).arg(workload()).args(steps);
+    command
+        .args(["--ring-size", "64KiB", "--process-rate", "0", "--user-rate", "0", "--type", "file_open,loss", "--"])
+        .arg(workload())
+        .args(steps);
     let (mut capture, out) = Process::spawn_with_output(command.stdin(Stdio::piped()));
     // Nobody reads, and what is traced goes on.
     capture.wait_for("ready\n");

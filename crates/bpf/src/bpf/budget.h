@@ -187,16 +187,16 @@ static __always_inline void budget_at(struct ct_budget *budget, __u64 now, __u64
  */
 static __always_inline __u64 process_limit(__u64 lately, __u64 ring)
 {
-	if (lately > ring / 2)
+	if (lately > ring * 2)
 		return ring / 2;
-	return lately > ring / 8 ? ring / 8 * 5 : ring;
+	return lately > ring / 4 ? ring / 4 * 3 : ring;
 }
 
 static __always_inline __u64 user_limit(__u64 lately, __u64 ring, int writes_little)
 {
-	if (lately > ring)
+	if (lately > ring * 2)
 		return ring / 8 * (writes_little ? 7 : 6);
-	return lately > ring / 4 && !writes_little ? ring / 8 * 7 : ring;
+	return lately > ring / 2 && !writes_little ? ring / 8 * 7 : ring;
 }
 
 /*
@@ -237,7 +237,7 @@ __noinline int over_budget(__u64 what, __u32 tgid, __u32 uid, __u64 start_ns)
 	/* What is kept for those that write little; not without end, as one can be many. */
 	if (writes_little)
 		user_burst += user_burst / 2;
-	if (process->lately > ring / 8 || user->lately > ring / 4)
+	if (process->lately > ring / 4 || user->lately > ring / 2)
 		fill = bpf_ringbuf_query(&events_ring, BPF_RB_AVAIL_DATA) + len;
 	if (fill > process_limit(process->lately, ring))
 		reason = CT_PROCESS_SHARE;
