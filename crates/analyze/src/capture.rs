@@ -258,7 +258,12 @@ impl Capture {
     }
 }
 
-/// Whether a self_stats record has its latest field.
+/// Whether a self_stats record has the field that tells of connections given up.
 pub fn tells_given_up(header: &Header) -> bool {
+    usize::from(header.fixed_len) >= SelfStatsFixed::SIZE - size_of::<u64>()
+}
+
+/// Whether a self_stats record has its latest field, which tells what was withheld.
+pub fn tells_suppressed(header: &Header) -> bool {
     usize::from(header.fixed_len) >= SelfStatsFixed::SIZE
 }

@@ -2,7 +2,7 @@
 
 use super::event::Event;
 use super::object::{Object, Redact};
-use crate::capture::{Capture, tells_given_up};
+use crate::capture::{Capture, tells_given_up, tells_suppressed};
 use crate::clock::WallNs;
 use crate::library;
 use crate::names::{errno_name, is_interrupted, signal_name, takes_mode};
@@ -420,6 +420,9 @@ pub fn self_stats(object: &mut Object<'_>, header: &Header, stats: &SelfStats<'_
     }
     if tells_given_up(header) {
         object.number(b",\"tls_given_up\":", f.tls_given_up);
+    }
+    if tells_suppressed(header) {
+        object.number(b",\"suppressed\":", f.suppressed);
     }
 }
 

@@ -124,6 +124,36 @@ fn retention_deletes_the_oldest_of_ours_and_nothing_else() {
     }
 }
 
+/// A flood pushed out in minutes what was recorded before it.
+#[test]
+fn how_near_young_segments_are_to_being_deleted_is_told() {
+    let protect = |bytes, age| StoreOptions {
+        retain_bytes: Some(bytes),
+        retain_min_age: Some(Duration::from_secs(age)),
+        segment_bytes: 10_000,
+        ..options()
+    };
+    let old = StoreOptions { retain_bytes: Some(1), ..options() };
+    // Of four segments of 10,000 bytes, and the one that is being written.
+    for (options, expected) in [
+        (protect(110_000, 1_000), Pressure::None),
+        (protect(100_000, 1_000), Pressure::Half),
+        (protect(60_000, 1_000), Pressure::High),
+        (protect(50_000, 1_000), Pressure::Over),
+        // Two of them are young.
+        (protect(60_000, 250), Pressure::Half),
+        (protect(61_000, 250), Pressure::None),
+        (old, Pressure::None),
+    ] {
+        let temp = tempfile::tempdir().unwrap();
+        for (number, age) in [(1, 400), (2, 300), (3, 200), (4, 100)] {
+            earlier(temp.path(), number, age, 10_000);
+        }
+        let keeping = SegmentStore::in_directory(temp.path(), meta(), options.clone()).unwrap();
+        assert_eq!(keeping.pressure(), expected, "{options:?}");
+    }
+}
+
 #[test]
 fn retention_does_not_follow_or_delete_symlinks_and_directories() {
     let temp = tempfile::tempdir().unwrap();
