@@ -146,11 +146,11 @@ fn events_say_what_happened() {
         (&12.into(), &"file_open".into(), &"lost".into())
     );
     assert_eq!(
-        (&shown[12]["exit_code"], &shown[12]["signal"], &shown[12]["core_dumped"]),
+        (&shown[13]["exit_code"], &shown[13]["signal"], &shown[13]["core_dumped"]),
         (&Value::Null, &"SIGKILL".into(), &true.into())
     );
     assert_eq!(
-        (&shown[13]["exit_code"], &shown[13]["signal"], &shown[13]["duration_ms"]),
+        (&shown[14]["exit_code"], &shown[14]["signal"], &shown[14]["duration_ms"]),
         (&3.into(), &Value::Null, &18.into())
     );
 
