@@ -13,7 +13,7 @@ use libbpf_rs::{ErrorKind, Link, ProgramMut};
 use crate::load::{LoadError, ProbeReport, plain_report, report};
 use crate::select::{FileSelection, LibrarySelection, Selection};
 use crate::skel::{CryptoTraceSkel, OpenCryptoTraceSkel};
-use crate::trial::{counts_missed_returns, fentry_is_refused, has_kprobes};
+use crate::trial::{counts_missed_returns, fentry_is_refused, has_kprobes, tells_io_uring};
 
 /// `enum ct_part` in abi.h.
 const PART_FILES: u8 = 1;
@@ -23,6 +23,7 @@ const PART_CHANGES: u8 = 8;
 
 /// The program of the system call tier.
 const SYS_EXIT: &str = "tp_btf:sys_exit";
+const IO_URING: &str = "tp_btf:io_uring_complete";
 
 const NO_FENTRY: &str = "programs on kernel functions, or refuses them by a policy: --tier auto takes what there is";
 /// Of a kretprobe, see [`counts_missed_returns`].
@@ -242,6 +243,8 @@ pub(crate) struct Plan {
     tiers: [Option<Tier>; 4],
     /// Functions that this kernel's BTF does not have.
     missing: Vec<&'static str>,
+    /// What io_uring opens is seen too.
+    io_uring: bool,
     choice: TierChoice,
     kprobes: bool,
     /// Whether `auto` may take kprobes: only where what they miss is counted.
@@ -280,7 +283,8 @@ impl Plan {
             let changes = &mut tiers[Part::Changes as usize];
             *changes = changes.map(|_| Tier::KPROBE);
         }
-        Ok(Self { tiers, missing: Vec::new(), choice: selection.tier, kprobes, accountable })
+        let io_uring = selection.files != FileSelection::None && tells_io_uring();
+        Ok(Self { tiers, missing: Vec::new(), io_uring, choice: selection.tier, kprobes, accountable })
     }
 
     fn tier(&self, part: Part) -> Option<Tier> {
@@ -351,6 +355,7 @@ impl Plan {
     pub fn choose(&self, open: &mut OpenCryptoTraceSkel<'_>) {
         let progs = &mut open.progs;
         progs.sys_exit.set_autoload(self.sys_exit_parts() != 0);
+        progs.io_uring_completed.set_autoload(self.io_uring);
         let files = self.tier(Part::Files);
         progs.open_kretprobe.set_autoload(files == Some(Tier::KPROBE) && self.kprobes);
         let others = [Part::Libraries, Part::Crypto, Part::Changes];
@@ -385,6 +390,10 @@ impl Plan {
                 _ => {}
             }
         }
+        if self.io_uring {
+            let attached = skel.progs.io_uring_completed.attach();
+            reports.push(report("file_open", Tier::RAW_TRACEPOINT, IO_URING, attached, links));
+        }
         let parts = self.sys_exit_parts();
         if parts != 0 {
             let attached = report("", Tier::RAW_TRACEPOINT, SYS_EXIT, skel.progs.sys_exit.attach(), links);
@@ -407,7 +416,7 @@ impl Plan {
 /// Descriptors of the programs that are loaded for what is seen at the end of system calls.
 pub(crate) fn loaded<'a>(skel: &'a CryptoTraceSkel<'_>) -> impl Iterator<Item = BorrowedFd<'a>> {
     let progs = &skel.progs;
-    let others = [&progs.sys_exit, &progs.open_kretprobe, &progs.call_kretprobe];
+    let others = [&progs.sys_exit, &progs.io_uring_completed, &progs.open_kretprobe, &progs.call_kretprobe];
     let fexits = functions().filter_map(|function| fexit(skel, function));
     others.into_iter().chain(fexits).filter(|program| program.autoload()).map(|program| program.as_fd())
 }

@@ -6,6 +6,7 @@ use std::path::Path;
 use std::ptr::null;
 
 use libbpf_rs::btf::Btf;
+use libbpf_rs::btf::types::{Struct, Typedef};
 use libbpf_rs::libbpf_sys::{
     BPF_ALU64, BPF_EXIT, BPF_FUNC_loop, BPF_JMP, BPF_K, BPF_MAP_TYPE_RINGBUF, BPF_MOV, BPF_PROG_TYPE_KPROBE,
     BPF_PROG_TYPE_TRACING, BPF_TRACE_FEXIT, bpf_insn, bpf_prog_load, bpf_prog_load_opts, libbpf_probe_bpf_helper,
@@ -85,6 +86,17 @@ fn is_older_than(major: u32, minor: u32) -> bool {
     let release = uname.release().to_string_lossy();
     let mut numbers = release.split(['.', '-']).map_while(|part| part.parse::<u32>().ok());
     (numbers.next(), numbers.next()) < (Some(major), Some(minor))
+}
+
+/// Whether the kernel tells of requests of io_uring when they are completed, with the request, and that has its result: from Linux
+/// 5.19 on, where io_uring is built in.
+pub(crate) fn tells_io_uring() -> bool {
+    if is_older_than(5, 19) {
+        return false;
+    }
+    let Ok(btf) = Btf::from_vmlinux() else { return false };
+    btf.type_by_name::<Typedef<'_>>("btf_trace_io_uring_complete").is_some()
+        && btf.type_by_name::<Struct<'_>>("io_open").is_some()
 }
 
 /// Whether kernel functions can be probed by traps.

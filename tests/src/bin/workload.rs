@@ -10,6 +10,9 @@ use std::ffi::{CString, OsString};
 use std::io::{BufRead as _, Write as _};
 use std::os::unix::ffi::OsStringExt as _;
 
+/// include/uapi/linux/personality.h.
+const READ_IMPLIES_EXEC: libc::c_ulong = 0x0040_0000;
+
 /// Steps still to do, and the directory that `open` is relative to.
 #[derive(Clone)]
 struct Workload {
@@ -111,6 +114,11 @@ impl Workload {
             }
             "badpath" => self.bad_path(),
             "dlopen" => self.dlopen(),
+            "uring" => self.uring(),
+            "map" => self.map(false),
+            "protect" => self.map(true),
+            // SAFETY: changes nothing but how memory is mapped from now on.
+            "reads-execute" => drop(must(unsafe { libc::personality(READ_IMPLIES_EXEC) }, "personality")),
             "exec" => self.exec(),
             "spawn" => self.spawn(),
             "child" => self.children(1),
@@ -282,6 +290,43 @@ impl Workload {
         // SAFETY: the libraries the tests name have no surprising constructors.
         let handle = unsafe { libc::dlopen(library.as_ptr(), libc::RTLD_NOW) };
         assert!(!handle.is_null(), "cannot dlopen {library:?}");
+    }
+
+    /// `uring openat|openat2|worker FLAGS PATH`: an open that io_uring does, by a worker of the kernel's where asked for.
+    fn uring(&mut self) {
+        use io_uring::{IoUring, opcode, squeue, types};
+        let (how, flags, path) = (self.next(), self.number(), self.next());
+        let mut ring = match IoUring::new(2) {
+            Ok(ring) => ring,
+            Err(error) => return say(&format!("no io_uring: {error}")),
+        };
+        let fd = types::Fd(self.dfd);
+        let open_how = types::OpenHow::new().flags(flags.unsigned_abs());
+        let flags = i32::try_from(flags).unwrap();
+        let entry = match how.to_str().unwrap() {
+            "openat2" => opcode::OpenAt2::new(fd, path.as_ptr(), &raw const open_how).build(),
+            "worker" => opcode::OpenAt::new(fd, path.as_ptr()).flags(flags).build().flags(squeue::Flags::ASYNC),
+            _ => opcode::OpenAt::new(fd, path.as_ptr()).flags(flags).build(),
+        };
+        // SAFETY: `path` and `open_how` live until the request is completed, which is waited for.
+        unsafe { ring.submission().push(&entry) }.unwrap();
+        ring.submit_and_wait(1).unwrap();
+        let result = ring.completion().next().unwrap().result();
+        say(&format!("uring {result}"));
+    }
+
+    /// `map FILE`: its first page, to be read; `protect FILE`: and to be executed afterwards.
+    fn map(&mut self, protect: bool) {
+        let file = std::fs::File::open(std::path::Path::new(self.next().to_str().unwrap())).unwrap();
+        let fd = std::os::fd::AsRawFd::as_raw_fd(&file);
+        // SAFETY: a new mapping of a file, which nobody reads or executes.
+        let page = unsafe { libc::mmap(std::ptr::null_mut(), 4096, libc::PROT_READ, libc::MAP_PRIVATE, fd, 0) };
+        assert_ne!(page, libc::MAP_FAILED);
+        if protect {
+            // SAFETY: the mapping is ours, and is not used.
+            must(unsafe { libc::mprotect(page, 4096, libc::PROT_READ | libc::PROT_EXEC) }, "mprotect");
+        }
+        say("mapped");
     }
 
     /// `exec PROGRAM ARGS…`: the rest is a program.

@@ -126,3 +126,25 @@ fn libraries_that_were_mapped_already_are_told_from_proc() {
     let json = shown(&done.output, &["--type", "lib_load"]);
     assert_eq!(json[0]["source"], "already mapped");
 }
+
+/// What was mapped to be read and made executable later was no load, nor was what a personality makes executable.
+#[test]
+fn libraries_that_become_executable_after_they_were_mapped_are_recorded() {
+    let Some(_permit) = live() else { return };
+    let (_keep, dir) = directory();
+    let [protected, implied, read] = ["libssl.so.71", "libssl.so.72", "libssl.so.73"].map(|name| dir.join(name));
+    for path in [&protected, &implied, &read] {
+        std::fs::write(path, vec![0; 8192]).unwrap();
+    }
+    let steps = words!["protect", protected, "map", read, "reads-execute", "map", implied];
+    let done = Capture::new().workload(steps).run();
+    assert_eq!(done.code(), 0, "{}", done.stderr);
+    let trace = done.trace();
+    // Kernels before 5.17 do not tell a program what is mapped.
+    let release = rustix::system::uname().release().to_string_lossy().into_owned();
+    if !release.starts_with("5.1") || release.starts_with("5.17") || release.starts_with("5.18") {
+        check(&trace, &protected);
+    }
+    check(&trace, &implied);
+    assert!(!names(&trace).contains(&"libssl.so.73".to_owned()), "it cannot be executed");
+}

@@ -223,3 +223,41 @@ fn only_the_command_is_recorded_and_from_its_first_instruction() {
         assert_eq!(event.process(), first.process(), "{event:?}");
     }
 }
+
+/// io_uring opens without a system call of its own: nothing of it was recorded.
+#[test]
+fn opens_by_io_uring_that_succeed_are_recorded_with_their_flags() {
+    let Some(_permit) = live() else { return };
+    let (_keep, dir) = directory();
+    let paths = ["a.pem", "b.pem", "c.pem"].map(|name| touch(&dir.join(name)));
+    let [a, b, c] = &paths;
+    let missing = dir.join("missing.pem");
+    let steps = words!["uring", "openat", "0", a, "uring", "openat2", "0o2000000", b, "uring", "worker", "0", c];
+    let more = words!["uring", "openat", "0", missing];
+    let done = Capture::new().workload(steps.into_iter().chain(more)).run();
+    assert_eq!(done.code(), 0, "{}", done.stderr);
+    let trace = done.trace();
+    let text = done.text();
+    let seen = trace.probes().iter().any(|(_, probe)| probe.target == "tp_btf:io_uring_complete");
+    if !seen || text.contains("no io_uring") {
+        // Before Linux 5.19 the kernel does not tell enough; and it may be switched off.
+        let uname = rustix::system::uname();
+        let release = uname.release().to_string_lossy().into_owned();
+        assert!(text.contains("no io_uring") || release.starts_with("5."), "{release}: {text}");
+        assert!(trace.opens_of(".pem").is_empty());
+        return;
+    }
+    let results: Vec<i32> = text.lines().filter_map(|line| line.strip_prefix("uring ")?.parse().ok()).collect();
+    assert_eq!(results.len(), 4, "{text}");
+    assert_eq!(results[3], -libc::ENOENT, "the path is gone when that is told");
+    let opens = trace.opens_of(".pem");
+    assert_eq!(opens.len(), 3, "{opens:?}");
+    for (((path, call), flags), result) in paths.iter().zip([16, 17, 16]).zip([0, CLOEXEC, 0]).zip(&results) {
+        let (event, open) = trace.open_of(path.file_name().unwrap().to_str().unwrap());
+        assert_eq!(open.path, path.as_os_str().as_bytes());
+        assert_eq!((open.fixed.call, open.fixed.result, open.fixed.tier), (call, *result, Tier::RAW_TRACEPOINT.0));
+        // The kernel adds O_LARGEFILE before it tells.
+        assert_eq!(open.fixed.flags & !libc::O_LARGEFILE.unsigned_abs() & !0o100_000, flags);
+        assert_eq!(event.header.tgid, opens[0].0.header.tgid, "also by a worker, which is a thread of the process");
+    }
+}

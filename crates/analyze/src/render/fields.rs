@@ -269,6 +269,8 @@ fn call_name(call: u16) -> &'static str {
         3 => "openat2",
         4 => "creat",
         5 => "open_by_handle_at",
+        16 => "io_uring openat",
+        17 => "io_uring openat2",
         _ => "unknown",
     }
 }

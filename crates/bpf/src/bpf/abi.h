@@ -71,6 +71,8 @@ enum ct_open_call {
 	CT_OPENAT2 = 3,
 	CT_CREAT = 4,
 	CT_OPEN_BY_HANDLE_AT = 5,
+	CT_IO_URING_OPENAT = 16,
+	CT_IO_URING_OPENAT2 = 17,
 };
 
 /* `call` of file_change: in the order of CT_SYS_RENAME to CT_SYS_FCHOWNAT in syscall.h. */

@@ -10,7 +10,7 @@
  * Entry is not traced in any of them: at exit the registers saved at entry still hold the arguments, and the file can be
  * reached through its descriptor. All of them end in call_ended(), so the same record comes out of each.
  *
- * What none of them can see: io_uring's opens and execve's own (no system call of theirs ends here). Another thread may
+ * What none of them can see: execve's own opens (no system call of theirs ends here), and of io_uring all but what it opened. Another thread may
  * close or replace the descriptor, or rewrite the path, before the call has ended. What the two function tiers do not
  * see: calls that are refused before the function is reached, by seccomp or because openat2's structure is malformed.
  */
@@ -152,6 +152,41 @@ SEC("tp_btf/sys_exit")
 int BPF_PROG(sys_exit, struct pt_regs *regs, long ret)
 {
 	return call_ended(current_task(), regs, ret, sys_exit_parts, CT_TIER_RAW_TRACEPOINT);
+}
+
+#define CT_IORING_OP_OPENAT 18 /* include/uapi/linux/io_uring.h */
+#define CT_IORING_OP_OPENAT2 28
+
+/*
+ * A request of io_uring was completed: by the process that made it, or a thread of it that the kernel keeps for that, which has its
+ * files. What it opened is told; where it failed the path is gone by now, and what has no descriptor of the process's (a direct one)
+ * cannot be reached.
+ */
+SEC("?tp_btf/io_uring_complete")
+int io_uring_completed(unsigned long long *arguments)
+{
+	/* The second in every kernel that has the result in the request (Linux 5.19); null when it is none of a request. */
+	struct io_kiocb *request = (struct io_kiocb *)arguments[1];
+	struct io_open *open = (struct io_open *)request;
+	struct task_struct *task = current_task();
+	struct ct_open o = { .tier = CT_TIER_RAW_TRACEPOINT };
+	__u8 operation;
+
+	if (!request)
+		return 0;
+	operation = BPF_CORE_READ(request, opcode);
+	if (operation != CT_IORING_OP_OPENAT && operation != CT_IORING_OP_OPENAT2)
+		return 0;
+	o.result = BPF_CORE_READ(request, cqe.res);
+	if (o.result < 0 || BPF_CORE_READ(open, file_slot) || !process_may_be_wanted(GET(task, tgid)))
+		return 0;
+	o.call = operation == CT_IORING_OP_OPENAT ? CT_IO_URING_OPENAT : CT_IO_URING_OPENAT2;
+	o.dfd = BPF_CORE_READ(open, dfd);
+	o.flags = BPF_CORE_READ(open, how.flags);
+	o.mode = BPF_CORE_READ(open, how.mode);
+	o.resolve = BPF_CORE_READ(open, how.resolve);
+	open_ended(task, &o);
+	return 0;
 }
 
 /* The same for the return of a function that a system call is in: its registers are those at the top of its stack. */

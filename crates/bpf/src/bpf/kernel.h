@@ -402,6 +402,21 @@ struct open_how {
 	__u64 resolve;
 };
 
+struct io_cqe {
+	__s32 res;
+};
+
+struct io_kiocb {
+	__u8 opcode;
+	struct io_cqe cqe;
+};
+
+struct io_open {
+	int dfd;
+	__u32 file_slot;
+	struct open_how how;
+};
+
 #if defined(__TARGET_ARCH_x86)
 struct pt_regs {
 	unsigned long r10;

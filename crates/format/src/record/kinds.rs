@@ -127,7 +127,8 @@ record! {
         ino: u64,
         /// `st_mode` of the file: type and permissions; 0 when the open failed.
         inode_mode: u32,
-        /// Which call: 1 open, 2 openat, 3 openat2, 4 creat, 5 open_by_handle_at.
+        /// Which call: 1 open, 2 openat, 3 openat2, 4 creat, 5 open_by_handle_at, 16 and 17 requests of io_uring that do as openat and
+        /// openat2.
         call: u16,
         /// Attach tier that saw it, see [`Tier`](super::Tier).
         tier: u16,
