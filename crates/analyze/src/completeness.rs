@@ -98,7 +98,17 @@ pub fn gaps(capture: &Capture, name_host: bool) -> Vec<String> {
 const KERNEL_PROBE: &str = "kernel_crypto";
 
 /// Options of the recording that select nothing, but say what is recorded of what is selected.
-const MANNERS: &[&str] = &["--api", "--tls ", "--library-calls ", "--kernel-crypto ", "--privacy ", "--argv "];
+const MANNERS: &[&str] = &[
+    "--api",
+    "--tls ",
+    "--library-calls ",
+    "--kernel-crypto ",
+    "--io-uring ",
+    "--process-rate ",
+    "--user-rate ",
+    "--privacy ",
+    "--argv ",
+];
 
 /// Whether an option was given to the recording.
 pub fn has_option(capture: &Capture, option: &str) -> bool {

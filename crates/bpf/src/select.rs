@@ -129,6 +129,8 @@ pub struct Selection {
     pub tls_cgroups: Vec<OwnedFd>,
     /// The kernel's own crypto: AF_ALG, kTLS, key rings, random bytes.
     pub kernel_crypto: bool,
+    /// What io_uring opens, where opens are recorded and the kernel tells.
+    pub io_uring: bool,
     /// Probes on libraries will be attached; a random number, by which objects are numbered instead of by their address.
     pub library_calls: Option<[u64; 2]>,
     /// Probes that count algorithms will be attached too.

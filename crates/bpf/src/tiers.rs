@@ -24,6 +24,8 @@ const PART_CHANGES: u8 = 8;
 /// The program of the system call tier.
 const SYS_EXIT: &str = "tp_btf:sys_exit";
 const IO_URING: &str = "tp_btf:io_uring_complete";
+const NO_IO_URING: &str =
+    "this kernel does not tell what io_uring opens: Linux 5.19 and newer do, where it is built in";
 
 const NO_FENTRY: &str = "programs on kernel functions, or refuses them by a policy: --tier auto takes what there is";
 /// Of a kretprobe, see [`counts_missed_returns`].
@@ -243,7 +245,8 @@ pub(crate) struct Plan {
     tiers: [Option<Tier>; 4],
     /// Functions that this kernel's BTF does not have.
     missing: Vec<&'static str>,
-    /// What io_uring opens is seen too.
+    /// What io_uring opens is to be seen too; and the kernel tells of it.
+    wants_io_uring: bool,
     io_uring: bool,
     choice: TierChoice,
     kprobes: bool,
@@ -283,8 +286,9 @@ impl Plan {
             let changes = &mut tiers[Part::Changes as usize];
             *changes = changes.map(|_| Tier::KPROBE);
         }
-        let io_uring = selection.files != FileSelection::None && tells_io_uring();
-        Ok(Self { tiers, missing: Vec::new(), io_uring, choice: selection.tier, kprobes, accountable })
+        let wants_io_uring = selection.io_uring && selection.files != FileSelection::None;
+        let io_uring = wants_io_uring && tells_io_uring();
+        Ok(Self { tiers, missing: Vec::new(), wants_io_uring, io_uring, choice: selection.tier, kprobes, accountable })
     }
 
     fn tier(&self, part: Part) -> Option<Tier> {
@@ -370,6 +374,18 @@ impl Plan {
         }
     }
 
+    /// That it cannot be seen is no reason not to record the rest.
+    fn attach_io_uring(&self, skel: &CryptoTraceSkel<'_>, links: &mut Vec<Link>) -> ProbeReport {
+        let skipped = |why: &str| plain_report("file_open", Tier::RAW_TRACEPOINT, IO_URING, ProbeState::SKIPPED, why);
+        if !self.io_uring {
+            return skipped(NO_IO_URING);
+        }
+        match skel.progs.io_uring_completed.attach() {
+            Err(error) => skipped(&format!("{error:#}")),
+            attached => report("file_open", Tier::RAW_TRACEPOINT, IO_URING, attached, links),
+        }
+    }
+
     /// Attaches what was loaded.
     pub fn attach(&self, skel: &CryptoTraceSkel<'_>, links: &mut Vec<Link>) -> Vec<ProbeReport> {
         let mut reports = Vec::new();
@@ -390,10 +406,7 @@ impl Plan {
                 _ => {}
             }
         }
-        if self.io_uring {
-            let attached = skel.progs.io_uring_completed.attach();
-            reports.push(report("file_open", Tier::RAW_TRACEPOINT, IO_URING, attached, links));
-        }
+        reports.extend(self.wants_io_uring.then(|| self.attach_io_uring(skel, links)));
         let parts = self.sys_exit_parts();
         if parts != 0 {
             let attached = report("", Tier::RAW_TRACEPOINT, SYS_EXIT, skel.progs.sys_exit.attach(), links);

@@ -38,6 +38,7 @@ pub(crate) fn selection(args: &CaptureArgs) -> Result<Selection, Failure> {
         argv: args.argv.selection(),
         tls_cgroups: Vec::new(),
         kernel_crypto: args.wants_kernel_crypto(),
+        io_uring: args.io_uring != When::Off,
         library_calls: None,
         algorithms: args.api,
         tier: args.tier.choice(),
@@ -225,6 +226,10 @@ pub(crate) fn load(
 /// A probe that failed would leave silence that looks like absence: then nothing is recorded at all, unless it is one that
 /// not every host can have and nobody asked for; that is told, and recorded.
 pub(crate) fn check_probes(args: &CaptureArgs, probes: &[ProbeReport]) -> Result<(), Failure> {
+    let io_uring = probes.iter().find(|probe| probe.target.ends_with("io_uring_complete"));
+    if let (When::On, Some(probe)) = (args.io_uring, io_uring.filter(|probe| probe.state != ProbeState::ATTACHED)) {
+        return Err(Failure::unsupported(format!("--io-uring on: {}", probe.message)));
+    }
     let failed = probes.iter().filter(|probe| probe.state == ProbeState::FAILED);
     let (optional, needed): (Vec<_>, Vec<_>) = failed.partition(|probe| args.may_lack(probe.probe));
     // Of others some calls are always seen so, those of 32-bit programs; this is of the tier that was asked for by name: `auto` does not take it where what it misses is not counted.

@@ -157,6 +157,22 @@ int BPF_PROG(sys_exit, struct pt_regs *regs, long ret)
 #define CT_IORING_OP_OPENAT 18 /* include/uapi/linux/io_uring.h */
 #define CT_IORING_OP_OPENAT2 28
 
+static __noinline void request_opened(struct io_kiocb *request, __u16 call)
+{
+	struct ct_open o = { .call = call, .tier = CT_TIER_RAW_TRACEPOINT };
+	struct io_open *open = (struct io_open *)request;
+	struct task_struct *task = current_task();
+
+	o.result = READ(request, cqe.res);
+	if (o.result < 0 || READ(open, file_slot) || !process_may_be_wanted(GET(task, tgid)))
+		return;
+	o.dfd = READ(open, dfd);
+	o.flags = READ(open, how.flags);
+	o.mode = READ(open, how.mode);
+	o.resolve = READ(open, how.resolve);
+	open_ended(task, &o);
+}
+
 /*
  * A request of io_uring was completed: by the process that made it, or a thread of it that the kernel keeps for that, which has its
  * files. What it opened is told; where it failed the path is gone by now, and what has no descriptor of the process's (a direct one)
@@ -167,25 +183,15 @@ int io_uring_completed(unsigned long long *arguments)
 {
 	/* The second in every kernel that has the result in the request (Linux 5.19); null when it is none of a request. */
 	struct io_kiocb *request = (struct io_kiocb *)arguments[1];
-	struct io_open *open = (struct io_open *)request;
-	struct task_struct *task = current_task();
-	struct ct_open o = { .tier = CT_TIER_RAW_TRACEPOINT };
 	__u8 operation;
 
 	if (!request)
 		return 0;
-	operation = BPF_CORE_READ(request, opcode);
+	/* Nearly all are others, and there may be a million each second. */
+	operation = READ(request, opcode);
 	if (operation != CT_IORING_OP_OPENAT && operation != CT_IORING_OP_OPENAT2)
 		return 0;
-	o.result = BPF_CORE_READ(request, cqe.res);
-	if (o.result < 0 || BPF_CORE_READ(open, file_slot) || !process_may_be_wanted(GET(task, tgid)))
-		return 0;
-	o.call = operation == CT_IORING_OP_OPENAT ? CT_IO_URING_OPENAT : CT_IO_URING_OPENAT2;
-	o.dfd = BPF_CORE_READ(open, dfd);
-	o.flags = BPF_CORE_READ(open, how.flags);
-	o.mode = BPF_CORE_READ(open, how.mode);
-	o.resolve = BPF_CORE_READ(open, how.resolve);
-	open_ended(task, &o);
+	request_opened(request, operation == CT_IORING_OP_OPENAT ? CT_IO_URING_OPENAT : CT_IO_URING_OPENAT2);
 	return 0;
 }
 

@@ -13,6 +13,10 @@ use crate::units::{parse_duration, parse_percent, parse_size, parse_uid};
 /// Size of the event ring when none is given: `--ring-size 2MiB`.
 pub const EVENT_RING_BYTES: u64 = 2 << 20;
 
+/// What `--process-rate` and `--user-rate` are when they are not given.
+const PROCESS_RATE: u64 = 4 << 20;
+const USER_RATE: u64 = 8 << 20;
+
 /// What to record, of whom, and how much to say of it: the same for every command that records.
 #[derive(Debug, Args)]
 pub struct CaptureArgs {
@@ -56,6 +60,11 @@ pub struct CaptureArgs {
     /// Record what is asked of the kernel's own crypto: AF_ALG, kTLS, key rings, random bytes; auto is on without -F and -l
     #[arg(long, value_name = "WHEN", default_value = "auto")]
     pub kernel_crypto: When,
+
+    /// Record what io_uring opens, which costs each of its completions, of whatever, some 0.15 us; auto is on where the kernel
+    /// tells of it
+    #[arg(long, value_name = "WHEN", default_value = "auto")]
+    pub io_uring: When,
 
     /// Record handshakes and their configuration from calls into TLS libraries: auto is on without -F and -l, where the host
     /// allows it
@@ -214,11 +223,22 @@ impl CaptureArgs {
         self.library.iter().for_each(|name| add("--library", name.clone()));
         self.uid.iter().for_each(|uid| add("--uid", uid.to_string()));
         self.cgroup.iter().for_each(|path| add("--cgroup", path.display().to_string()));
-        let parts =
-            [("--tls", self.tls), ("--library-calls", self.library_calls), ("--kernel-crypto", self.kernel_crypto)];
+        let parts = [
+            ("--tls", self.tls),
+            ("--library-calls", self.library_calls),
+            ("--kernel-crypto", self.kernel_crypto),
+            ("--io-uring", self.io_uring),
+        ];
         for (flag, when) in parts {
             if when != When::Auto {
                 filters.push(format!("{flag} {}", if when == When::On { "on" } else { "off" }));
+            }
+        }
+        for (flag, rate, default) in
+            [("--process-rate", self.process_rate, PROCESS_RATE), ("--user-rate", self.user_rate, USER_RATE)]
+        {
+            if rate != default {
+                filters.push(format!("{flag} {rate}"));
             }
         }
         if self.api {
