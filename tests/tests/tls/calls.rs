@@ -253,6 +253,45 @@ END
     assert_eq!(run.of(ApiMeaning::HANDSHAKE).len(), 2);
 }
 
+/// One exclusive-or with a key stood between the numbers of objects and their addresses, the same for all processes: who knew one
+/// address had all.
+#[test]
+fn numbers_of_objects_tell_no_addresses() {
+    let Some(_permit) = live() else { return };
+    let script = r#"
+cat > contexts.py <<'END'
+import ctypes, os, _ssl
+ssl = ctypes.CDLL(next(line.split()[-1] for line in open("/proc/self/maps") if "libssl" in line))
+ssl.TLS_method.restype = ssl.SSL_CTX_new.restype = ctypes.c_void_p
+for _ in range(8):
+    context = ctypes.c_void_p(ssl.SSL_CTX_new(ctypes.c_void_p(ssl.TLS_method())))
+    ssl.SSL_CTX_set_cipher_list(context, b"HIGH")
+    os.write(1, b"context %d %d\n" % (os.getpid(), context.value))
+END
+sleep 2
+setarch -R python3 contexts.py; setarch -R python3 contexts.py
+"#;
+    let run = run(&[], script);
+    // Each process in the order of its calls.
+    let told: Vec<(u32, u64)> =
+        run.of(ApiMeaning::CIPHERS).iter().map(|(event, call)| (event.header.tgid, call.fixed.object)).collect();
+    let said: Vec<(u32, u64)> =
+        run.said("context").iter().map(|words| (words[1].parse().unwrap(), words[2].parse().unwrap())).collect();
+    assert_eq!(said.len(), 16, "{}", run.text);
+    assert_eq!(told.len(), said.len(), "{told:x?}");
+    let (first, second) = said.split_at(8);
+    assert!(first.iter().zip(second).all(|(a, b)| a.1 == b.1 && a.0 != b.0), "this test tests nothing: {said:x?}");
+    let numbers: std::collections::BTreeSet<u64> = told.iter().map(|(_, number)| *number).collect();
+    assert_eq!(numbers.len(), 16, "the same address in two processes has two numbers: {told:x?}");
+    for ((tgid, number), (pid, address)) in told.iter().zip(&said) {
+        assert_eq!(tgid, pid);
+        for ((_, other), (_, elsewhere)) in told.iter().zip(&said).filter(|((_, other), _)| other != number) {
+            assert_ne!(number ^ other, address ^ elsewhere);
+            assert_ne!(number.wrapping_sub(*other), address.wrapping_sub(*elsewhere));
+        }
+    }
+}
+
 #[test]
 fn library_calls_can_be_left_out() {
     let Some(_permit) = live() else { return };
