@@ -99,7 +99,7 @@ impl Seen {
     }
 
     fn no_pid(&self, wanted: u32, redact: bool) -> String {
-        let mut rows: Vec<(&u32, &(Vec<u8>, Vec<u8>))> = self.pids.iter().collect();
+        let mut rows: Vec<_> = self.pids.iter().collect();
         rows.sort_by_key(|(pid, _)| (pid.abs_diff(wanted), **pid));
         let told = rows.iter().take(MAX_TOLD).map(|(pid, (name, hidden))| {
             let name = if redact { hidden } else { name };

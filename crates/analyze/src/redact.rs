@@ -202,11 +202,13 @@ mod tests {
     /// The file below a home directory that is none itself has its owner's name as its own.
     #[test]
     fn base_names_right_below_home_are_hidden_with_their_paths() {
-        let name = |path: &'static str, redact| String::from_utf8(file_name(path.as_bytes(), redact).into()).expect("text");
+        let name =
+            |path: &'static str, redact| String::from_utf8(file_name(path.as_bytes(), redact).into()).expect("text");
         assert_eq!((name("/home/alice.so.3", true), name("/home/alice.so.3", false)).0, "USER");
         assert_eq!((name("/home/alice", true), name("/home/alice/libx.so", true)), ("USER".into(), "libx.so".into()));
         assert_eq!((name("/usr/lib/libssl.so.3", true), name("/root", true)), ("libssl.so.3".into(), "ROOT".into()));
-        let of = |name: &'static str, exe: &str| String::from_utf8(comm(name.as_bytes(), Some(exe.as_bytes()), true).into());
+        let of =
+            |name: &'static str, exe: &str| String::from_utf8(comm(name.as_bytes(), Some(exe.as_bytes()), true).into());
         assert_eq!(of("alice", "/home/alice").expect("text"), "USER");
         assert_eq!(of("a-very-long-use", "/home/a-very-long-username").expect("text"), "USER");
         assert_eq!(of("alice", "/home/alice/bin/x").expect("text"), "alice", "as it called itself");

@@ -58,7 +58,12 @@ fn corpus() -> Vec<Vec<u8>> {
             cookie: 1,
             ..Default::default()
         };
-        records.push(api_call(header(500, "nginx", 8_000 + u64::from(meaning)), fixed, b"SSL_do_handshake", b"AES-256-GCM"));
+        records.push(api_call(
+            header(500, "nginx", 8_000 + u64::from(meaning)),
+            fixed,
+            b"SSL_do_handshake",
+            b"AES-256-GCM",
+        ));
     }
     let mut buffer = BlockBuffer::default();
     let testdata = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../testdata");
@@ -149,11 +154,13 @@ fn check(input: &Path, out: &Path, asked: (&str, &str, &[&str])) {
     assert!(!text.contains(bad), "{asked:?} shows something raw: {text}");
     match asked.1 {
         "json-stream" => text.lines().for_each(|line| {
-            serde_json::from_str::<serde_json::Value>(line).unwrap_or_else(|error| panic!("{asked:?}: {error}: {line}"));
+            serde_json::from_str::<serde_json::Value>(line)
+                .unwrap_or_else(|error| panic!("{asked:?}: {error}: {line}"));
         }),
         "text" | "summary" => {}
         _ => {
-            serde_json::from_str::<serde_json::Value>(text).unwrap_or_else(|error| panic!("{asked:?}: {error}: {text}"));
+            serde_json::from_str::<serde_json::Value>(text)
+                .unwrap_or_else(|error| panic!("{asked:?}: {error}: {text}"));
         }
     }
     let four = output(input, out, asked, "4");
@@ -233,11 +240,32 @@ fn fuzz_following() {
 #[test]
 fn fuzz_words() {
     const WORDS: &[&str] = &[
-        "2026-11-22T10:30:45Z", "10:30", "-10m", "2h", "now", "2026-11-22", "1.5s", "-9223372036854775808s", "+1d",
-        "2026-11-22T10:30:45.123456789+14:00", "99999999999999999999h", "*.pem", "/etc/**/x", "[a-z]*", "{a,b}?", "!x", "\\",
-        "[[:alpha:]]", "1x", "max", "0.1x", "1e400x", "",
+        "2026-11-22T10:30:45Z",
+        "10:30",
+        "-10m",
+        "2h",
+        "now",
+        "2026-11-22",
+        "1.5s",
+        "-9223372036854775808s",
+        "+1d",
+        "2026-11-22T10:30:45.123456789+14:00",
+        "99999999999999999999h",
+        "*.pem",
+        "/etc/**/x",
+        "[a-z]*",
+        "{a,b}?",
+        "!x",
+        "\\",
+        "[[:alpha:]]",
+        "1x",
+        "max",
+        "0.1x",
+        "1e400x",
+        "",
     ];
-    const OPTIONS: &[&str] = &["--since", "--until", "-F", "-l", "-n", "-p", "--uid", "--replay-speed", "--duration", "--host"];
+    const OPTIONS: &[&str] =
+        &["--since", "--until", "-F", "-l", "-n", "-p", "--uid", "--replay-speed", "--duration", "--host"];
     run(3_000, |rng| {
         let mut word = rng.pick(WORDS).as_bytes().to_vec();
         mutate(&mut word, rng);
@@ -256,7 +284,9 @@ fn inputs_that_were_found_are_read() {
     let inputs = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../testdata/fuzz");
     let Ok(inputs) = std::fs::read_dir(inputs) else { return };
     let (_directory, _, out) = place();
-    for input in inputs.flatten().map(|entry| entry.path()).filter(|path| path.extension().is_some_and(|e| e == "ctseg")) {
+    for input in
+        inputs.flatten().map(|entry| entry.path()).filter(|path| path.extension().is_some_and(|e| e == "ctseg"))
+    {
         RUNS.iter().for_each(|asked| check(&input, &out, *asked));
     }
 }

@@ -29,7 +29,13 @@ const COMMANDS: &[(&str, &[&str])] = &[
     ("verify", &["text"]),
 ];
 
-/// Of so many records with long names one is of a file: without optimisation it takes a millisecond to judge one by its name.
+/// Without optimisation everything takes some twenty times as long: a tenth of the records then, which is less than fits, and few
+/// names of files, which are judged letter by letter. `CRYPTO_TRACE_MEMORY_TENTHS=10` makes it as many as with it.
+fn tenths() -> usize {
+    let told = std::env::var("CRYPTO_TRACE_MEMORY_TENTHS").ok().and_then(|text| text.parse().ok());
+    told.unwrap_or(if cfg!(debug_assertions) { 1 } else { 10 })
+}
+
 const SHARE: usize = if cfg!(debug_assertions) { 20 } else { 2 };
 
 /// The most memory that any child took, MiB.
@@ -87,7 +93,7 @@ fn long(directory: &str, number: usize, suffix: &str) -> Vec<u8> {
 fn unique_names_take_no_more_memory_than_is_said() {
     let directory = tempfile::tempdir().unwrap();
     let processes = (0..3u32).map(|process| exec(header(100 + process, "x", 10), b"/usr/bin/x", b"x\0", 1));
-    let records = (0..110_000usize).map(|number| {
+    let records = (0..15_000 * tenths()).map(|number| {
         let header = header(100 + number as u32 % 3, "x", 1_000 + number as u64);
         match number % SHARE {
             0 => open(header, &long("/srv", number, ".pem"), 3),
@@ -101,7 +107,7 @@ fn unique_names_take_no_more_memory_than_is_said() {
 #[test]
 fn many_processes_take_no_more_memory_than_is_said() {
     let directory = tempfile::tempdir().unwrap();
-    let records = (0..150_000usize).map(|number| {
+    let records = (0..30_000 * tenths()).map(|number| {
         let header = header(100 + number as u32, "x", 1_000 + number as u64);
         match number % 4 {
             0 => load(header, b"/usr/lib/libssl.so.3"),
@@ -116,20 +122,18 @@ fn many_processes_take_no_more_memory_than_is_said() {
 fn invented_algorithms_take_no_more_memory_than_is_said() {
     let directory = tempfile::tempdir().unwrap();
     let programs = 50u32;
-    let execs = (0..programs).map(|process| {
-        exec(header(100 + process, "x", 10), &long("/opt", process as usize, ""), b"x\0", 1)
-    });
-    let calls = (0..60_000usize).map(|number| {
+    let execs = (0..programs)
+        .map(|process| exec(header(100 + process, "x", 10), &long("/opt", process as usize, ""), b"x\0", 1));
+    let calls = (0..15_000 * tenths()).map(|number| {
         let header = header(100 + number as u32 % programs, "x", 2_000 + number as u64);
         let name = format!("{}-{}", "ALGORITHM".repeat(20), number / programs as usize);
         call(header, b"EVP_CipherInit_ex", ApiMeaning::CIPHER, name.as_bytes(), 1, 0)
     });
-    let files = (0..20_000usize).map(|number| {
+    let files = (0..7_000 * tenths()).map(|number| {
         let header = header(100 + number as u32 % programs, "x", 500_000 + number as u64);
         call(header, b"SSL_CTX_use_PrivateKey_file", ApiMeaning::PRIVATE_KEY_FILE, &long("", number, ""), 1, 0)
     });
-    let probes = (0..4_000usize).map(|number| {
-        probe(100, format!("probe-{number}").as_bytes(), 2, 1, "no ".repeat(5_000).as_bytes())
-    });
+    let probes = (0..500 * tenths())
+        .map(|number| probe(100, format!("probe-{number}").as_bytes(), 2, 1, "no ".repeat(5_000).as_bytes()));
     check(directory.path(), "algorithms", execs.chain(probes).chain(calls).chain(files));
 }

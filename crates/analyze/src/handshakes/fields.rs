@@ -3,8 +3,8 @@
 use super::{Connection, Handshakes, View};
 use crate::escape;
 use crate::registry::{ExtensionType, Group};
-use crate::{redact, render};
 use crate::tls::{Certificate, ClientHello, KeyExchange, Resumption, ServerHello, Stream};
+use crate::{redact, render};
 use serde::Serialize;
 use std::fmt::Display;
 

@@ -1,7 +1,7 @@
 //! Files and libraries of all processes, by their path, and which programs used them.
 
-use super::uses::{FileUse, LibraryUse, changed_names};
 use super::Gather;
+use super::uses::{FileUse, LibraryUse, changed_names};
 use crate::api::{FileId, Known, better};
 use crate::budget::{Budget, first_sorted, hashed, heap, sorted};
 use crate::capture::Capture;
@@ -82,8 +82,7 @@ struct Chunk<U> {
 impl<U> Chunk<U> {
     /// Bytes that its rows take, but for texts.
     fn bytes(&self) -> usize {
-        self.rows.len() * Rows::<Vec<u8>, U>::ROW_BYTES
-            + self.users.len() * Rows::<User, (ProgramUse, Comm)>::ROW_BYTES
+        self.rows.len() * Rows::<Vec<u8>, U>::ROW_BYTES + self.users.len() * Rows::<User, (ProgramUse, Comm)>::ROW_BYTES
     }
 }
 

@@ -355,7 +355,10 @@ impl Survey {
         self.cut += u64::from(connection.cut);
         self.no_client_hello += u64::from(facts.no_client_hello);
         self.incomplete += u64::from(facts.incomplete);
-        let Some(row) = row(&mut self.programs, passed.program.clone(), (&mut self.budget, &mut self.overflowed)) else { return };
+        let Some(row) = row(&mut self.programs, passed.program.clone(), (&mut self.budget, &mut self.overflowed))
+        else {
+            return;
+        };
         let process = (passed.capture, connection.owner.tgid, connection.owner.start_ns);
         if connection.owner.is_known() && self.seen_processes.len() < MAX_PROCESSES {
             row.processes += u64::from(self.seen_processes.insert(process));
@@ -384,7 +387,9 @@ impl Survey {
         algorithms.sort();
         let version = facts.algorithms.iter().find(|(_, place)| *place == Place::Protocol).map(|(name, _)| name);
         for (name, place) in algorithms {
-            let Some(row) = row(&mut self.algorithms, name.clone(), (&mut self.budget, &mut self.overflowed)) else { continue };
+            let Some(row) = row(&mut self.algorithms, name.clone(), (&mut self.budget, &mut self.overflowed)) else {
+                continue;
+            };
             row.handshakes += u64::from(counts && before != Some(name));
             row.places.insert(*place);
             row.versions.extend(version.cloned());

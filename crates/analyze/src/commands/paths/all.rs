@@ -112,9 +112,7 @@ impl Told<'_> {
     /// already.
     fn place(&self) -> (bool, Reverse<(u64, u64, u64)>) {
         match self {
-            Self::File(shown) => {
-                (self.is_guess(), Reverse((shown.used.opens, shown.used.changes, shown.processes())))
-            }
+            Self::File(shown) => (self.is_guess(), Reverse((shown.used.opens, shown.used.changes, shown.processes()))),
             Self::Library(shown) => {
                 let loads = shown.used.loads.saturating_add(shown.used.already_mapped);
                 (false, Reverse((shown.processes(), loads, 0)))

@@ -185,9 +185,7 @@ impl Paths {
     ) -> Box<dyn Iterator<Item = Row> + 'a> {
         match self {
             Self::Files => Box::new(gathered.files().map(move |shown| Row::file(&shown, reveal))),
-            Self::Libraries => {
-                Box::new(gathered.libraries().map(move |shown| Row::library(&shown, captures, reveal)))
-            }
+            Self::Libraries => Box::new(gathered.libraries().map(move |shown| Row::library(&shown, captures, reveal))),
         }
     }
 
@@ -198,7 +196,6 @@ impl Paths {
             Self::Libraries => gathered.has_libraries(),
         }
     }
-
 
     /// Rows that may have changed: what a library tells of itself may come at any time, so all of them.
     fn changed<'a>(

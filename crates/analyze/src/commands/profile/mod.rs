@@ -456,7 +456,11 @@ impl ProcessPart {
             let image = timeline.images(relative).last()?;
             Some(Relative {
                 pid: timeline.tgid(relative)?,
-                name: reveal.text(&redact::comm(timeline.comm(image), timeline.exe(image), reveal.redact), "name", escaped),
+                name: reveal.text(
+                    &redact::comm(timeline.comm(image), timeline.exe(image), reveal.redact),
+                    "name",
+                    escaped,
+                ),
                 exe: timeline.exe(image).map(|exe| reveal.path(exe, "exe", escaped)),
             })
         };
