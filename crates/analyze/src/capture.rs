@@ -18,7 +18,7 @@ use std::collections::BTreeMap;
 const MAX_ROWS: usize = 4_096;
 
 /// Bytes that are kept of the name, the target and the message of a probe.
-const MAX_PROBE_TEXT: usize = 4_096;
+const MAX_PROBE_TEXT: usize = 1_024;
 
 /// Clock anchors that are kept; one every 10 s makes 100,000 in eleven days.
 const MAX_ANCHORS: usize = 1 << 20;

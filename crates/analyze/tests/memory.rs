@@ -133,7 +133,7 @@ fn invented_algorithms_take_no_more_memory_than_is_said() {
         let header = header(100 + number as u32 % programs, "x", 500_000 + number as u64);
         call(header, b"SSL_CTX_use_PrivateKey_file", ApiMeaning::PRIVATE_KEY_FILE, &long("", number, ""), 1, 0)
     });
-    let probes = (0..500 * tenths())
+    let probes = (0..50 * tenths())
         .map(|number| probe(100, format!("probe-{number}").as_bytes(), 2, 1, "no ".repeat(5_000).as_bytes()));
     check(directory.path(), "algorithms", execs.chain(probes).chain(calls).chain(files));
 }

@@ -375,3 +375,23 @@ fn hex(id: &[u8]) -> String {
         text
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What footers tell was added up as it was: two of them with the largest number of records there is were too much.
+    #[test]
+    fn sums_over_what_footers_tell_do_not_overflow() {
+        let most = Sums {
+            records: u64::MAX,
+            raw_bytes: u64::MAX,
+            file_bytes: u64::MAX,
+            by_kind: [(5, u64::MAX)].into(),
+            ..Sums::default()
+        };
+        let mut total = most.clone();
+        total.add(&most);
+        assert_eq!((total.records, total.raw_bytes, total.by_kind[&5]), (u64::MAX, u64::MAX, u64::MAX));
+    }
+}
