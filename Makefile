@@ -1,5 +1,5 @@
 # Thin: what a developer types. The work is in cargo and in scripts/.
-.PHONY: build demo test bench bench-peers kernel-matrix instructions goldens lint package clean
+.PHONY: build demo test fuzz bench bench-peers kernel-matrix instructions goldens lint package clean
 
 build:
 	scripts/setup
@@ -12,6 +12,10 @@ demo: build
 test:
 	scripts/setup --tests
 	scripts/test
+
+fuzz:
+	CRYPTO_TRACE_FUZZ_ROUNDS=3000000 cargo test --release --locked -p crypto-trace-format --test fuzz
+	CRYPTO_TRACE_FUZZ_ROUNDS=30000 cargo test --release --locked -p crypto-trace-analyze --test fuzz
 
 bench:
 	scripts/setup --tests

@@ -2,7 +2,7 @@
 //!
 //! A capture is all segments with the same capture id. It is filled record by record in capture order and then only read.
 
-use crate::api::{HandshakeCalls, Libraries, LoadedFiles};
+use crate::api::{self, HandshakeCalls, Libraries, LoadedFiles};
 use crate::clock::WallClock;
 use crate::handshakes::Handshakes;
 use crate::names::OpenFlags;
@@ -16,6 +16,9 @@ use std::collections::BTreeMap;
 
 /// Distinct probes and distinct kinds of loss that are kept; a real capture has some dozens.
 const MAX_ROWS: usize = 4_096;
+
+/// Bytes that are kept of the name, the target and the message of a probe.
+const MAX_PROBE_TEXT: usize = 1_024;
 
 /// Clock anchors that are kept; one every 10 s makes 100,000 in eleven days.
 const MAX_ANCHORS: usize = 1 << 20;
@@ -234,7 +237,8 @@ impl Capture {
     }
 
     fn add_probe(&mut self, header: &Header, status: &ProbeStatus<'_>) {
-        let key = (status.probe.to_vec(), status.target.to_vec(), status.fixed.tier);
+        let text = |text| api::short(text, MAX_PROBE_TEXT).to_vec();
+        let key = (text(status.probe), text(status.target), status.fixed.tier);
         if self.probes.len() < MAX_ROWS || self.probes.contains_key(&key) {
             let state = ProbeState(status.fixed.state);
             // Every segment tells it again.
@@ -243,7 +247,7 @@ impl Capture {
                 state,
                 since_ns: before.min(header.time_ns),
                 errno: status.fixed.errno,
-                message: status.message.to_vec(),
+                message: text(status.message),
             };
             self.probes.insert(key, row);
         }

@@ -75,14 +75,23 @@ impl Stop {
 
     /// Sleeps for a while, less when asked to end.
     pub fn sleep(&self, duration: Duration) {
-        let until = Instant::now() + duration;
+        // None: longer than the clock can tell.
+        let until = Instant::now().checked_add(duration);
         while !self.is_asked() {
-            let left = until.saturating_duration_since(Instant::now());
+            let left = until.map_or(POLL, |until| until.saturating_duration_since(Instant::now()));
             if left.is_zero() {
                 return;
             }
             std::thread::sleep(left.min(POLL));
         }
+    }
+}
+
+#[cfg(test)]
+impl Stop {
+    /// No signals, only time.
+    pub fn after(duration: Duration) -> Self {
+        Self { flag: Arc::default(), deadline: Instant::now().checked_add(duration) }
     }
 }
 

@@ -4,6 +4,7 @@
 
 pub mod api;
 pub mod args;
+pub mod budget;
 pub mod capture;
 pub mod catalog;
 pub mod clock;

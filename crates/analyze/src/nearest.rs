@@ -3,9 +3,10 @@
 use crate::capture::Capture;
 use crate::escape;
 use crate::filter::Filter;
-use crypto_trace_format::catalog::file_name;
+use crate::redact;
+use crypto_trace_format::catalog::{self, file_name};
 use memchr::memmem::find;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 /// How many names or process ids are told.
 const MAX_TOLD: usize = 5;
@@ -14,17 +15,17 @@ const MAX_TOLD: usize = 5;
 const MAX_COMPARED: usize = 64;
 
 /// A sentence for each `--pid` and `--name` of a filter that no process has. `shown`: whether anything passed.
-pub fn unmatched(filter: &Filter, captures: &[Capture], shown: bool) -> Vec<String> {
+pub fn unmatched(filter: &Filter, captures: &[Capture], shown: bool, redact: bool) -> Vec<String> {
     let asked = filter.pids.len() + filter.names.len();
     if asked == 0 || (shown && asked == 1) {
         return Vec::new();
     }
     let seen = Seen::new(captures);
-    let pids = filter.pids.iter().filter(|pid| !seen.pids.contains_key(pid)).map(|pid| seen.no_pid(*pid));
-    let is_known = |name: &str| seen.names.keys().any(|known| find(known, name.as_bytes()).is_some());
+    let pids = filter.pids.iter().filter(|pid| !seen.pids.contains_key(pid)).map(|pid| seen.no_pid(*pid, redact));
+    let is_known = |name: &str| seen.names.know(name);
     let unknown = filter.names.iter().filter(|name| !is_known(name));
     let names = unknown.map(|name| {
-        let mut text = seen.no_name(name);
+        let mut text = no_name("process", name, &seen.names, (NO_PROCESS, redact));
         if shown {
             // Threads may name themselves at any time.
             text.push_str(" (a thread may have had that name)");
@@ -35,19 +36,42 @@ pub fn unmatched(filter: &Filter, captures: &[Capture], shown: bool) -> Vec<Stri
 }
 
 /// A sentence for each `--library` of a filter that no library has. `loaded`: names of libraries, and how many loads there were.
-pub fn unmatched_libraries(filter: &Filter, loaded: &BTreeMap<Vec<u8>, u64>) -> Vec<String> {
-    let is_known = |name: &str| loaded.keys().any(|known| find(known, name.as_bytes()).is_some());
-    let unknown = filter.libraries.iter().filter(|name| !is_known(name));
-    unknown.map(|name| no_name("library", name, loaded, "no crypto library was seen at all")).collect()
+pub fn unmatched_libraries(filter: &Filter, loaded: &Names, redact: bool) -> Vec<String> {
+    let unknown = filter.libraries.iter().filter(|name| !loaded.know(name));
+    unknown.map(|name| no_name("library", name, loaded, ("no crypto library was seen at all", redact))).collect()
+}
+
+/// Names that are there, how often, and what they are called where home directories are hidden.
+#[derive(Debug, Default)]
+pub struct Names(BTreeMap<Vec<u8>, (u64, Vec<u8>)>);
+
+impl Names {
+    /// Counts a name: of a file, whose path is that, or of a thread.
+    pub fn add(&mut self, name: &[u8], path: Option<&[u8]>, count: u64) {
+        if let Some((known, _)) = self.0.get_mut(name) {
+            *known = known.saturating_add(count);
+            return;
+        }
+        let hidden = match path {
+            Some(path) if *catalog::file_name(path) == *name => redact::file_name(path, true),
+            _ => redact::comm(name, path, true),
+        };
+        self.0.insert(name.to_vec(), (count, hidden.into_owned()));
+    }
+
+    /// Whether one of them holds a text. Who asks for a name that is hidden knows it.
+    fn know(&self, text: &str) -> bool {
+        self.0.keys().any(|known| find(known, text.as_bytes()).is_some())
+    }
 }
 
 /// The processes of all captures.
 #[derive(Default)]
 struct Seen {
     /// Names, by comm and by the executable's file name, and how many processes have them.
-    names: BTreeMap<Vec<u8>, u64>,
-    /// Process ids, and some name of theirs.
-    pids: BTreeMap<u32, Vec<u8>>,
+    names: Names,
+    /// Process ids, and some name of theirs; the same hidden.
+    pids: BTreeMap<u32, (Vec<u8>, Vec<u8>)>,
 }
 
 impl Seen {
@@ -55,36 +79,32 @@ impl Seen {
         let mut seen = Self::default();
         for timeline in captures.iter().map(|capture| &capture.timeline) {
             for process in timeline.processes() {
-                let mut names = BTreeSet::new();
+                let mut names = BTreeMap::new();
                 for image in timeline.images(process) {
-                    names.extend([timeline.comm(image), file_name(timeline.exe(image).unwrap_or_default())]);
+                    let exe = timeline.exe(image);
+                    names.insert(timeline.comm(image), exe);
+                    names.insert(file_name(exe.unwrap_or_default()), exe);
                 }
                 names.remove(&b""[..]);
                 if let Some(tgid) = timeline.tgid(process).filter(|_| !names.is_empty()) {
-                    let last = timeline.images(process).last().map(|image| timeline.comm(image));
-                    seen.pids.insert(tgid, last.unwrap_or_default().to_vec());
+                    let last = timeline.images(process).last();
+                    let comm = last.map(|image| timeline.comm(image)).unwrap_or_default();
+                    let hidden = redact::comm(comm, last.and_then(|image| timeline.exe(image)), true);
+                    seen.pids.insert(tgid, (comm.to_vec(), hidden.into_owned()));
                 }
-                for name in names {
-                    match seen.names.get_mut(name) {
-                        Some(count) => *count += 1,
-                        None => {
-                            seen.names.insert(name.to_vec(), 1);
-                        }
-                    }
-                }
+                names.into_iter().for_each(|(name, exe)| seen.names.add(name, exe, 1));
             }
         }
         seen
     }
 
-    fn no_name(&self, wanted: &str) -> String {
-        no_name("process", wanted, &self.names, NO_PROCESS)
-    }
-
-    fn no_pid(&self, wanted: u32) -> String {
-        let mut rows: Vec<(&u32, &Vec<u8>)> = self.pids.iter().collect();
+    fn no_pid(&self, wanted: u32, redact: bool) -> String {
+        let mut rows: Vec<_> = self.pids.iter().collect();
         rows.sort_by_key(|(pid, _)| (pid.abs_diff(wanted), **pid));
-        let told = rows.iter().take(MAX_TOLD).map(|(pid, name)| format!("{pid} ({})", escape::for_people(name)));
+        let told = rows.iter().take(MAX_TOLD).map(|(pid, (name, hidden))| {
+            let name = if redact { hidden } else { name };
+            format!("{pid} ({})", escape::for_people(name))
+        });
         sentence(format!("no process {wanted}"), told.collect(), rows.len(), NO_PROCESS)
     }
 }
@@ -92,11 +112,17 @@ impl Seen {
 const NO_PROCESS: &str = "no process was seen at all";
 
 /// That nothing is named so, and what comes near.
-fn no_name(what: &str, wanted: &str, names: &BTreeMap<Vec<u8>, u64>, none: &str) -> String {
-    let mut rows: Vec<(usize, u64, &Vec<u8>)> =
-        names.iter().map(|(name, count)| (distance(wanted.as_bytes(), name), *count, name)).collect();
+fn no_name(what: &str, wanted: &str, names: &Names, (none, redact): (&str, bool)) -> String {
+    let mut rows: Vec<(usize, u64, &Vec<u8>, &Vec<u8>)> = names
+        .0
+        .iter()
+        .map(|(name, (count, hidden))| (distance(wanted.as_bytes(), name), *count, name, hidden))
+        .collect();
     rows.sort_by(|a, b| a.0.cmp(&b.0).then(b.1.cmp(&a.1)).then_with(|| a.2.cmp(b.2)));
-    let told = rows.iter().take(MAX_TOLD).map(|(_, count, name)| format!("{} ({count})", escape::for_people(name)));
+    let told = rows.iter().take(MAX_TOLD).map(|(_, count, name, hidden)| {
+        let name = if redact { hidden } else { name };
+        format!("{} ({count})", escape::for_people(name))
+    });
     sentence(format!("no {what} named \"{}\"", escape::for_people(wanted.as_bytes())), told.collect(), rows.len(), none)
 }
 
@@ -150,7 +176,7 @@ mod tests {
         let filter = Filter { pids: pids.to_vec(), names, ..Filter::default() };
         let host =
             [(10, "nginx"), (11, "nginx"), (12, "nginx"), (20, "openssl"), (30, "python3"), (31, "a"), (32, "b")];
-        unmatched(&filter, &[capture(&host)], shown)
+        unmatched(&filter, &[capture(&host)], shown, true)
     }
 
     #[test]
@@ -171,16 +197,18 @@ mod tests {
     #[test]
     fn a_library_that_nothing_is_named_by_is_told_with_what_comes_near() {
         let loaded = [("libssl.so.3", 4), ("OpenSSL", 4), ("libgnutls.so.30", 1)];
-        let loaded = loaded.map(|(name, count)| (name.as_bytes().to_vec(), count)).into();
-        let told = |names: &[&str], loaded: &BTreeMap<Vec<u8>, u64>| {
+        let mut all = Names::default();
+        loaded.into_iter().for_each(|(name, count)| all.add(name.as_bytes(), None, count));
+        let loaded = all;
+        let told = |names: &[&str], loaded: &Names| {
             let libraries = names.iter().map(|name| (*name).to_owned()).collect();
-            unmatched_libraries(&Filter { libraries, ..Filter::default() }, loaded)
+            unmatched_libraries(&Filter { libraries, ..Filter::default() }, loaded, true)
         };
         assert_eq!(
             told(&["libsll", "gnutls"], &loaded),
             ["no library named \"libsll\": seen were OpenSSL (4), libssl.so.3 (4), libgnutls.so.30 (1)"]
         );
-        assert_eq!(told(&["x"], &BTreeMap::new()), ["no library named \"x\": no crypto library was seen at all"]);
+        assert_eq!(told(&["x"], &Names::default()), ["no library named \"x\": no crypto library was seen at all"]);
     }
 
     #[test]
@@ -191,7 +219,7 @@ mod tests {
         let found = told(&[], &["nginx", "nobody"], true);
         assert_eq!(found.len(), 1);
         assert!(found[0].ends_with("(a thread may have had that name)"));
-        let nothing = unmatched(&Filter { pids: vec![1], ..Filter::default() }, &[], false);
+        let nothing = unmatched(&Filter { pids: vec![1], ..Filter::default() }, &[], false, true);
         assert_eq!(nothing, ["no process 1: no process was seen at all"]);
     }
 

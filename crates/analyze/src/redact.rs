@@ -4,10 +4,21 @@
 //! that `//home/./alice` and `/home/bob/../alice` do not slip through. Filters never see redacted text.
 
 use crate::{escape, secrets};
+use crypto_trace_format::catalog;
+use std::borrow::Cow;
 
 /// Appends the absolute path `path`, redacted.
 pub fn path(path: &[u8], out: &mut Vec<u8>) {
-    if may_need(path) { walk(path, 0, false, out) } else { out.extend_from_slice(path) }
+    if !may_need(path) {
+        out.extend_from_slice(path);
+    } else if path.first() == Some(&b'/') {
+        walk(path, 0, false, out);
+    } else {
+        // What should be a path and is none may be any text.
+        let mut walked = Vec::with_capacity(path.len());
+        walk(path, 0, false, &mut walked);
+        text(&walked, out);
+    }
 }
 
 /// Appends free text, such as an argument, in which paths may begin anywhere: redacted as [`path`], and beyond that every
@@ -39,6 +50,43 @@ pub fn for_people(given: &[u8], redact: bool) -> String {
     let mut out = Vec::new();
     text(&secrets::mask_words(given), &mut out);
     escape::for_people(&out)
+}
+
+/// The file name of a path; of a redacted path what it is called there.
+pub fn file_name(path: &[u8], redact: bool) -> Cow<'_, [u8]> {
+    if !redact || !may_need(path) {
+        return catalog::file_name(path).into();
+    }
+    let mut out = Vec::with_capacity(path.len());
+    self::path(path, &mut out);
+    catalog::file_name(&out).to_vec().into()
+}
+
+/// The name of a thread, which is that of its program where nothing else was set: also without that of a home directory's owner
+/// where the executable is called so.
+pub fn comm<'a>(comm: &'a [u8], exe: Option<&[u8]>, redact: bool) -> Cow<'a, [u8]> {
+    if !redact {
+        return comm.into();
+    }
+    if let Some(exe) = exe
+        && hidden_name(exe).is_some_and(|name| !comm.is_empty() && name.starts_with(comm))
+        && *file_name(exe, true) != *catalog::file_name(exe)
+    {
+        return b"USER".into();
+    }
+    let mut out = Vec::new();
+    text(comm, &mut out);
+    out.into()
+}
+
+/// A sentence that is safe to show and quotes text of the traced host: without home directories, if so asked.
+pub fn sentence(given: String, redact: bool) -> String {
+    if !redact || !may_need(given.as_bytes()) {
+        return given;
+    }
+    let mut out = Vec::with_capacity(given.len());
+    text(given.as_bytes(), &mut out);
+    String::from_utf8(out).unwrap_or(given)
 }
 
 /// Appends a relative path as it was given, without the names that redacting `real` took out.
@@ -129,6 +177,7 @@ mod tests {
         check("/home/../root/x", "/home/../home/ROOT/x");
         check("/srv/home/alice/x", "/srv/home/alice/x");
         check("/etc/ssl/home.pem", "/etc/ssl/home.pem");
+        check("no path: /home/alice/x", "no path: /home/USER/x");
         check("", "");
     }
 
@@ -148,6 +197,24 @@ mod tests {
         check("/mnt/home/alice/x", "/mnt/home/USER/x");
         check("lib/root/x", "lib/root/x");
         check("no path at home", "no path at home");
+    }
+
+    /// The file below a home directory that is none itself has its owner's name as its own.
+    #[test]
+    fn base_names_right_below_home_are_hidden_with_their_paths() {
+        let name =
+            |path: &'static str, redact| String::from_utf8(file_name(path.as_bytes(), redact).into()).expect("text");
+        assert_eq!((name("/home/alice.so.3", true), name("/home/alice.so.3", false)).0, "USER");
+        assert_eq!((name("/home/alice", true), name("/home/alice/libx.so", true)), ("USER".into(), "libx.so".into()));
+        assert_eq!((name("/usr/lib/libssl.so.3", true), name("/root", true)), ("libssl.so.3".into(), "ROOT".into()));
+        let of =
+            |name: &'static str, exe: &str| String::from_utf8(comm(name.as_bytes(), Some(exe.as_bytes()), true).into());
+        assert_eq!(of("alice", "/home/alice").expect("text"), "USER");
+        assert_eq!(of("a-very-long-use", "/home/a-very-long-username").expect("text"), "USER");
+        assert_eq!(of("alice", "/home/alice/bin/x").expect("text"), "alice", "as it called itself");
+        assert_eq!(of("/home/bob", "/usr/bin/x").expect("text"), "/home/USER");
+        assert_eq!(sentence("probe on /home/alice/x failed".to_owned(), true), "probe on /home/USER/x failed");
+        assert_eq!(sentence("probe on /home/alice/x failed".to_owned(), false), "probe on /home/alice/x failed");
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Rows by key in the order their keys came: what is kept of them, when there are too many, then does not depend on chance.
 
+use crate::budget;
 use foldhash::fast::RandomState;
 use std::borrow::Borrow;
 use std::collections::HashMap;
@@ -18,6 +19,11 @@ impl<K, V> Default for Rows<K, V> {
     }
 }
 
+impl<K, V> Rows<K, V> {
+    /// What a row takes, besides what its key and itself hold: also while all rows are looked at in their order.
+    pub const ROW_BYTES: usize = budget::hashed::<(K, usize)>() + budget::listed::<V>() + size_of::<(&K, &V)>();
+}
+
 impl<K: Hash + Eq, V> Rows<K, V> {
     /// The row of a key, made when it is new. The key is only copied then.
     #[inline]
@@ -33,6 +39,10 @@ impl<K: Hash + Eq, V> Rows<K, V> {
             Some(at) => *at,
             None => {
                 self.index.insert(key.to_owned(), self.rows.len());
+                if self.rows.is_empty() {
+                    // A vector begins with room for four.
+                    self.rows.reserve_exact(1);
+                }
                 self.rows.push(make());
                 self.rows.len() - 1
             }

@@ -84,7 +84,7 @@ fn from_file(file: &Path, given: &ArgMatches) -> Result<Vec<OsString>, Failure> 
     let mut words = Vec::new();
     for (key, value) in &table {
         let place = format!("{}:{}", file.display(), line_of(&text, key));
-        let wrong = |message: String| Failure::from(UsageError(format!("{place}: {key}: {message}")));
+        let wrong = |message: String| Failure::from(UsageError(safe(&format!("{place}: {key}: {message}"))));
         let Some(option) = options.iter().find(|option| option.get_long() == Some(key)) else {
             return Err(wrong(format!("is no option of record{}", nearest(key, &options))));
         };
@@ -138,7 +138,21 @@ fn first_line(error: &clap::Error) -> String {
 }
 
 fn usage(file: &Path, message: &str) -> Failure {
-    UsageError(format!("{}: {message}", file.display())).into()
+    UsageError(safe(&format!("{}: {message}", file.display()))).into()
+}
+
+/// Lines that quote the file, without what could change what a terminal shows of the rest: control characters, and those that turn
+/// the direction of text round.
+fn safe(message: &str) -> String {
+    let is_unsafe = |c: char| {
+        c.is_control()
+            || matches!(c, '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
+    };
+    let mut out = String::with_capacity(message.len());
+    for c in message.chars() {
+        if c != '\n' && is_unsafe(c) { out.extend(c.escape_unicode()) } else { out.push(c) }
+    }
+    out
 }
 
 /// Where a key is, counted from 1; the first line when it cannot be found.
@@ -176,6 +190,45 @@ mod tests {
                 let told = format!("{:#}", failure.error);
                 Ok(told.replace(&keep.path().display().to_string(), "FILE")).and_then(Err)
             }
+        }
+    }
+
+    /// A TOML error quotes the line with its control bytes, and a key is quoted as it is.
+    #[test]
+    fn quoted_lines_of_a_file_are_safe_to_show() {
+        let odd = "\u{1b}]0;x\u{7f}\u{9b}\u{202e}\u{2028}";
+        for file in [
+            format!("output = \"{odd}"),
+            format!("output = {odd}"),
+            format!("{odd} = 1\n"),
+            "\"a\\u001b\\u009b\\u202e\" = 1\n".to_owned(),
+            "segment-age = \"\\u001b[31m\\u007f\"\n".to_owned(),
+        ] {
+            let told = completed(&file, "").err().expect("wrong");
+            let shown = told.chars().filter(|c| *c != '\n');
+            assert!(shown.into_iter().all(|c| !c.is_control() && !odd.contains(c) || c.is_ascii_graphic()), "{told:?}");
+        }
+    }
+
+    /// Any bytes.
+    #[test]
+    fn mutated_files_are_refused_or_taken() {
+        let base = b"output = \"/var/log/x\"\nfile = [\"*.pem\"]\nring-size = 65536\nquiet = true\n".to_vec();
+        let mut state = 15u64;
+        for _ in 0..300 {
+            let mut bytes = base.clone();
+            for _ in 0..3 {
+                state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+                let at = usize::try_from(state >> 33).unwrap_or(0) % bytes.len();
+                if let Some(byte) = bytes.get_mut(at) {
+                    *byte = u8::try_from(state >> 24 & 0xff).unwrap_or(0);
+                }
+            }
+            let keep = tempfile::NamedTempFile::new().expect("a file");
+            std::fs::write(keep.path(), &bytes).expect("written");
+            let line = format!("crypto-trace-capture record -o x --config {}", keep.path().display());
+            let words = line.split_whitespace().map(Into::into).collect();
+            let _ = complete(words).map_err(|failure| format!("{:#}", failure.error));
         }
     }
 

@@ -6,9 +6,13 @@ use crypto_trace_format::record::{ApiCall, ApiMeaning, FileOpen, Header};
 use foldhash::fast::RandomState;
 use std::cell::RefCell;
 use std::collections::HashMap;
+use std::sync::Arc;
 
 /// Files that are kept; a real capture has some hundreds.
 const MAX_FILES: usize = 65_536;
+
+/// Bytes of their paths.
+const MAX_BYTES: usize = 64 << 20;
 
 /// A process: id, and start in boot time.
 type Process = (u32, u64);
@@ -16,7 +20,9 @@ type Process = (u32, u64);
 /// Files by their path as it was given to a library.
 #[derive(Debug, Default)]
 pub struct LoadedFiles {
-    by_path: HashMap<Box<[u8]>, Vec<(Process, FileType)>, RandomState>,
+    by_path: HashMap<Arc<[u8]>, Vec<(Process, FileType)>, RandomState>,
+    /// Bytes of paths.
+    bytes: usize,
     /// In the order in which they became known.
     known: Vec<Known>,
 }
@@ -25,7 +31,7 @@ pub struct LoadedFiles {
 #[derive(Debug)]
 pub struct Known {
     /// Path as it was given to the library.
-    pub path: Box<[u8]>,
+    pub path: Arc<[u8]>,
     /// Process id.
     pub tgid: u32,
     /// Start of the process, `CLOCK_BOOTTIME` ns.
@@ -88,12 +94,19 @@ impl LoadedFiles {
     pub fn add(&mut self, header: &Header, call: &ApiCall<'_>) {
         let Some(judged) = loaded_as(call) else { return };
         let path = short(call.text, MAX_PATH);
-        if self.known.len() >= MAX_FILES {
+        if self.known.len() >= MAX_FILES || self.bytes >= MAX_BYTES {
             return;
         }
-        let known = Known { path: path.into(), tgid: header.tgid, start_ns: header.start_ns, judged };
+        let path = match self.by_path.get_key_value(path) {
+            Some((known, _)) => Arc::clone(known),
+            None => {
+                self.bytes += path.len();
+                path.into()
+            }
+        };
+        let known = Known { path: Arc::clone(&path), tgid: header.tgid, start_ns: header.start_ns, judged };
         let process = (header.tgid, header.start_ns);
-        let rows = self.by_path.entry(path.into()).or_default();
+        let rows = self.by_path.entry(path).or_default();
         // A file may hold a key and its certificate.
         if !rows.contains(&(process, judged.file_type)) {
             rows.push((process, judged.file_type));

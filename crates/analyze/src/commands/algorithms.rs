@@ -5,7 +5,6 @@
 use super::rules::{self, Found};
 use super::survey::{Counted, head, json};
 use super::tls::few;
-use crate::escape;
 use crate::survey::{self, Finding};
 use crate::text::{Align, Table, grouped, plural};
 use crate::{catalog, completeness};
@@ -68,7 +67,7 @@ impl Report {
             .map(|(name, row)| {
                 let known = catalog::algorithm(name);
                 Algorithm {
-                    name: escape::for_people(name.as_bytes()),
+                    name: counted.shown(name.as_bytes()),
                     primitive: known.map(|known| known.primitive.name()),
                     classical_bits: known.and_then(|known| known.classical_bits),
                     nist_level: known.and_then(|known| known.nist_level),

@@ -7,11 +7,11 @@ use crate::completeness;
 use crate::escape;
 use crate::library;
 use crate::names::errno_name;
+use crate::redact;
 use crate::survey::{ProgramRow, in_short};
 use crate::text::{Align, Table, grouped, plural};
 use crate::timestamp::timestamp;
 use anyhow::Result;
-use crypto_trace_format::catalog::file_name;
 use crypto_trace_format::record::{ProbeState, Tier};
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -118,8 +118,8 @@ pub(super) fn render(counted: &Counted<'_>) -> Result<String> {
     if counted.task.json { json(&report) } else { Ok(report.text(counted)) }
 }
 
-fn some(text: &[u8]) -> Option<String> {
-    (!text.is_empty()).then(|| escape::for_people(text))
+fn some(counted: &Counted<'_>, text: &[u8]) -> Option<String> {
+    (!text.is_empty()).then(|| counted.shown(text))
 }
 
 fn error(errno: i32) -> Option<String> {
@@ -132,15 +132,15 @@ fn reason(error: Option<&String>, message: Option<&String>) -> String {
 }
 
 impl Probe {
-    fn new(capture: &Capture, (probe, target, tier): &ProbeKey, row: &ProbeRow) -> Self {
+    fn new(counted: &Counted<'_>, capture: &Capture, (probe, target, tier): &ProbeKey, row: &ProbeRow) -> Self {
         Self {
-            probe: escape::for_people(probe),
-            target: escape::for_people(target),
+            probe: counted.shown(probe),
+            target: counted.shown(target),
             tier: Tier(*tier).name(),
             state: row.state.name(),
             since: timestamp(capture.clock.wall(row.since_ns)),
             error: error(row.errno),
-            message: some(&row.message),
+            message: some(counted, &row.message),
         }
     }
 }
@@ -149,8 +149,8 @@ impl Library {
     fn new(counted: &Counted<'_>, capture: &Capture, row: &LibraryRow) -> Self {
         Self {
             library: counted.shown(&row.path),
-            family: some(&row.family),
-            version: some(&row.version),
+            family: some(counted, &row.family),
+            version: some(counted, &row.version),
             state: row.state.name(),
             functions: row.functions,
             since: timestamp(capture.clock.wall(row.since_ns)),
@@ -163,23 +163,24 @@ impl Library {
 impl CaptureReport {
     fn new(counted: &Counted<'_>, capture: &Capture) -> Self {
         let (lost, dropped) = capture.missing();
+        let told = |text| redact::sentence(text, counted.task.redact);
         let mut libraries: Vec<Library> =
             capture.libraries.iter().map(|(_, row)| Library::new(counted, capture, row)).collect();
         libraries.sort_by(|a, b| a.state.cmp(b.state).then_with(|| a.library.cmp(&b.library)));
         Self {
             host: escape::for_people(capture.meta.host.as_bytes()),
             filters: capture.meta.filters.iter().map(|filter| counted.shown(filter.as_bytes())).collect(),
-            wire: completeness::wire_state(capture),
-            library_calls: completeness::library_state(capture),
-            kernel_crypto: completeness::kernel_state(capture),
+            wire: told(completeness::wire_state(capture)),
+            library_calls: told(completeness::library_state(capture)),
+            kernel_crypto: told(completeness::kernel_state(capture)),
             connections_given_up: capture.tls_given_up.filter(|_| capture.watches_tls()),
             library_handshakes: capture.calls.seen(),
             library_handshakes_without_socket: capture.calls.without_socket(),
             library_handshakes_not_on_wire: completeness::off_wire(capture),
             lost,
             dropped,
-            missing: completeness::gaps(capture, false),
-            probes: capture.probes.iter().map(|(key, row)| Probe::new(capture, key, row)).collect(),
+            missing: completeness::gaps(capture, false).into_iter().map(told).collect(),
+            probes: capture.probes.iter().map(|(key, row)| Probe::new(counted, capture, key, row)).collect(),
             libraries,
         }
     }
@@ -286,7 +287,7 @@ impl Report {
             let _ = writeln!(out, "{}  {text}", counted.paint.heading(&format!("{name:<13}")));
         };
         if self.ends == 0 {
-            line("Handshakes", &completeness::why_no_handshakes(&counted.captures));
+            line("Handshakes", &counted.why_none().unwrap_or_default());
             return;
         }
         line("Handshakes", &in_short(&counted.totals.survey));
@@ -413,7 +414,7 @@ fn probed(counted: &Counted<'_>, capture: &Capture, row: &LibraryRow) -> String 
 }
 
 fn name_of(counted: &Counted<'_>, path: &[u8]) -> String {
-    counted.shown(file_name(path))
+    counted.shown(&redact::file_name(path, counted.task.redact))
 }
 
 /// `libssl.so.3 is not probed: EACCES: no uprobes here`, `chromium holds BoringSSL, which is not probed: …`

@@ -9,15 +9,16 @@ use crate::faults::FaultLog;
 use crate::filter::Filter;
 use crate::follow::{Follower, Stop};
 use crate::input::{self, Choice, Inputs};
+use crate::nearest::Names;
 use crate::pipeline::{
     LiveRun, LiveSink, OrderedOutput, Pace, Plan, Tally, Wanted, read_captures, read_handshakes, run_live,
     write_ordered,
 };
+use crate::redact;
 use crate::render::{EventFormat, JsonArray, JsonPretty, JsonStream, RenderOptions};
 use crate::summary::{self, SummaryContext, Totals};
 use crate::text::{Paint, grouped};
 use anyhow::{Context, Result, bail};
-use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -32,7 +33,9 @@ struct Ending<'a> {
     out_of_order: bool,
     since: Instant,
     /// Libraries that are there, when none was shown.
-    loaded: Option<BTreeMap<Vec<u8>, u64>>,
+    loaded: Option<Names>,
+    /// Home directories are hidden.
+    redact: bool,
 }
 
 pub(super) fn run(task: &EventsTask, console: Console) -> Result<Outcome> {
@@ -83,7 +86,8 @@ fn files(task: &EventsTask, paths: &[PathBuf], recursive: bool, console: Console
     };
     let (filter, captures) = (&task.filter, &captures[..]);
     let loaded = report::loaded(filter, &inputs, captures, tally.output);
-    finish(&Ending { filter, captures, names, faults, tally, out_of_order, since, loaded }, console)?;
+    let redact = task.redact;
+    finish(&Ending { filter, captures, names, faults, tally, out_of_order, since, loaded, redact }, console)?;
     leave(inputs);
     Ok(Outcome::Done)
 }
@@ -119,7 +123,9 @@ fn live(
     let names = vec![name.to_owned(); live.segments as usize];
     let captures = &live.captures[..];
     let loaded = report::looked_into(filter, captures, tally.output);
-    finish(&Ending { filter, captures, names, faults, tally, out_of_order: false, since, loaded }, console)?;
+    let redact = task.redact;
+    let out_of_order = false;
+    finish(&Ending { filter, captures, names, faults, tally, out_of_order, since, loaded, redact }, console)?;
     Ok(Outcome::Done)
 }
 
@@ -145,7 +151,10 @@ fn print_summary(
         segments,
         damaged_records: faults.records_lost(),
         damaged: faults.any_damage(),
-        why_none: completeness::why_no_events(captures, &task.filter, totals.tally.processed),
+        why_none: redact::sentence(
+            completeness::why_no_events(captures, &task.filter, totals.tally.processed),
+            task.redact,
+        ),
         redact: task.redact,
         ungrouped: task.ungrouped,
         paint: Paint { colour: out.colour, width: out.width },
@@ -156,7 +165,7 @@ fn print_summary(
 
 fn finish(ending: &Ending<'_>, console: Console) -> Result<()> {
     report::faults(&ending.faults, &ending.names, console);
-    report::completeness(ending.captures, console);
+    report::completeness(ending.captures, ending.redact, console);
     if ending.out_of_order {
         console.warn("too many blocks overlap in time: some events may be out of order");
     }
@@ -172,9 +181,16 @@ fn finish(ending: &Ending<'_>, console: Console) -> Result<()> {
     console.verbose(&format!("Events filtered: {}", tally.processed.saturating_sub(tally.output)));
     console.verbose(&format!("Events output: {}", tally.output));
     console.verbose(&format!("Rate: {rate:.0} events/s"));
-    report::unmatched(ending.filter, ending.captures, tally.output > 0, ending.loaded.as_ref(), console);
+    report::unmatched(
+        ending.filter,
+        ending.captures,
+        tally.output > 0,
+        ending.loaded.as_ref(),
+        (ending.redact, console),
+    );
     if tally.output == 0 {
-        console.note(&completeness::why_no_events(ending.captures, ending.filter, tally.processed));
+        let why = completeness::why_no_events(ending.captures, ending.filter, tally.processed);
+        console.note(&redact::sentence(why, ending.redact));
     }
     if tally.processed == 0 && ending.faults.any_damage() {
         bail!("nothing could be read: every block is damaged");

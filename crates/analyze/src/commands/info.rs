@@ -8,6 +8,7 @@ use crate::faults::{FaultLog, Problem};
 use crate::input::{self, Choice, Inputs};
 use crate::names::errno_name;
 use crate::pipeline::read_captures;
+use crate::render;
 use crate::text::{Paint, bytes, duration, grouped};
 use crate::timestamp::timestamp;
 use crate::{completeness, escape, redact};
@@ -59,7 +60,7 @@ pub(super) fn run(task: &ReportTask, console: Console) -> Result<Outcome> {
             .zip(&sums)
             .map(|(capture, sums)| Value::Object(report(capture, sums, task.redact)))
             .collect();
-        serde_json::to_string_pretty(&whole(&captures, &sums, reports, &faults))? + "\n"
+        render::pretty(&whole(&captures, &sums, reports, &faults))? + "\n"
     } else {
         let paint = Paint { colour: out.colour, width: out.width };
         let texts = captures.iter().zip(&sums).map(|(capture, sums)| text(capture, sums, task.redact, paint));
@@ -78,23 +79,29 @@ fn sums(inputs: &Inputs, faults: &mut FaultLog) -> Vec<Sums> {
         let reader = &segment.reader;
         sums.segments += 1;
         sums.unsealed += u64::from(!reader.is_sealed());
-        sums.file_bytes += reader.len_bytes();
+        sums.file_bytes = sums.file_bytes.saturating_add(reader.len_bytes());
         for block in reader.blocks() {
             sums.blocks += 1;
-            sums.records += u64::from(block.header.record_count);
-            sums.raw_bytes += u64::from(block.header.raw_len);
+            sums.records = sums.records.saturating_add(block.header.record_count.into());
+            sums.raw_bytes = sums.raw_bytes.saturating_add(block.header.raw_len.into());
             let (min, max) = sums.range_ns.unwrap_or((u64::MAX, 0));
             sums.range_ns = Some((min.min(block.header.min_time_ns), max.max(block.header.max_time_ns)));
         }
         match reader.totals() {
-            Some(totals) => {
-                totals.by_kind.iter().for_each(|(kind, count)| *sums.by_kind.entry(*kind).or_default() += count)
-            }
+            Some(totals) => add_kinds(&mut sums.by_kind, totals.by_kind.iter().copied()),
             // Without a footer the records must be counted.
             None => count_kinds(inputs, number, sums, faults),
         }
     }
     all
+}
+
+/// A footer may tell any number of records: sums do not overflow by it.
+fn add_kinds(sums: &mut BTreeMap<u16, u64>, counts: impl IntoIterator<Item = (u16, u64)>) {
+    for (kind, count) in counts {
+        let sum = sums.entry(kind).or_default();
+        *sum = sum.saturating_add(count);
+    }
 }
 
 fn count_kinds(inputs: &Inputs, number: u32, sums: &mut Sums, faults: &mut FaultLog) {
@@ -112,7 +119,7 @@ fn count_kinds(inputs: &Inputs, number: u32, sums: &mut Sums, faults: &mut Fault
         .collect();
     for result in counted {
         match result {
-            Ok(kinds) => kinds.into_iter().for_each(|(kind, count)| *sums.by_kind.entry(kind).or_default() += count),
+            Ok(kinds) => add_kinds(&mut sums.by_kind, kinds),
             Err(fault) => faults.add(number, Problem::Segment(fault)),
         }
     }
@@ -128,7 +135,8 @@ fn whole(captures: &[Capture], sums: &[Sums], reports: Vec<Value>, faults: &Faul
             for (capture, sums) in captures.iter().zip(sums) {
                 total.add(sums);
                 for (name, count) in lost_by_kind(capture) {
-                    *lost.entry(name).or_insert(0) += count;
+                    let sum: &mut u64 = lost.entry(name).or_default();
+                    *sum = sum.saturating_add(count);
                 }
             }
             let mut map = Map::new();
@@ -147,13 +155,18 @@ fn whole(captures: &[Capture], sums: &[Sums], reports: Vec<Value>, faults: &Faul
 
 impl Sums {
     fn add(&mut self, other: &Self) {
-        self.segments += other.segments;
-        self.unsealed += other.unsealed;
-        self.blocks += other.blocks;
-        self.records += other.records;
-        self.raw_bytes += other.raw_bytes;
-        self.file_bytes += other.file_bytes;
-        other.by_kind.iter().for_each(|(kind, count)| *self.by_kind.entry(*kind).or_default() += count);
+        let Self { segments, unsealed, blocks, records, raw_bytes, file_bytes, by_kind, range_ns: _ } = self;
+        for (sum, more) in [
+            (segments, other.segments),
+            (unsealed, other.unsealed),
+            (blocks, other.blocks),
+            (records, other.records),
+            (raw_bytes, other.raw_bytes),
+            (file_bytes, other.file_bytes),
+        ] {
+            *sum = sum.saturating_add(more);
+        }
+        add_kinds(by_kind, other.by_kind.clone());
     }
 
     fn ratio(&self) -> f64 {
@@ -237,7 +250,7 @@ fn report(capture: &Capture, sums: &Sums, redacted: bool) -> Map<String, Value> 
     });
     map.insert("suppressed".to_owned(), suppressed.collect());
     map.insert("complete".to_owned(), json!(completeness::gaps(capture, false).is_empty()));
-    map.insert("probes".to_owned(), json!(probes(capture)));
+    map.insert("probes".to_owned(), json!(probes(capture, redacted)));
     map.insert("self_stats".to_owned(), self_stats(capture));
     map
 }
@@ -255,7 +268,8 @@ fn lost_by_kind(capture: &Capture) -> BTreeMap<&'static str, u64> {
     }
     let beyond = capture.missing().0.saturating_sub(told);
     if beyond > 0 {
-        *lost.entry("unknown").or_default() += beyond;
+        let unknown = lost.entry("unknown").or_default();
+        *unknown = unknown.saturating_add(beyond);
     }
     lost
 }
@@ -269,17 +283,17 @@ fn lost_value(lost: &BTreeMap<&'static str, u64>) -> Value {
     Value::Object(map)
 }
 
-fn probes(capture: &Capture) -> Vec<ProbeReport> {
+fn probes(capture: &Capture, redacted: bool) -> Vec<ProbeReport> {
     let rows = capture.probes.iter().map(|((probe, target, tier), row)| ProbeReport {
-        probe: escape::for_people(probe),
-        target: escape::for_people(target),
+        probe: redact::for_people(probe, redacted),
+        target: redact::for_people(target, redacted),
         tier: Tier(*tier).name(),
         state: row.state.name(),
         error: (row.errno != 0).then(|| {
             let errno = row.errno.unsigned_abs();
             errno_name(errno).map_or_else(|| format!("errno {errno}"), str::to_owned)
         }),
-        message: escape::for_people(&row.message),
+        message: redact::for_people(&row.message, redacted),
     });
     rows.collect()
 }
@@ -337,11 +351,11 @@ fn text(capture: &Capture, sums: &Sums, redacted: bool, paint: Paint) -> String 
         let name = Kind(*kind).name().map_or_else(|| format!("kind {kind}"), str::to_owned);
         line("", format!("{name:<14} {:>14}", grouped(*count)));
     }
-    let gaps = completeness::gaps(capture, false);
+    let gaps = completeness::gaps(capture, false).into_iter().map(|gap| redact::sentence(gap, redacted));
     let (lost, dropped) = capture.missing();
     line("Lost", format!("{} lost, {} dropped", grouped(lost), grouped(dropped)));
-    gaps.iter().for_each(|gap| line("", paint.bad(gap)));
-    for (index, probe) in probes(capture).iter().enumerate() {
+    gaps.for_each(|gap| line("", paint.bad(&gap)));
+    for (index, probe) in probes(capture, redacted).iter().enumerate() {
         let error = probe.error.as_ref().map(|error| format!(": {error}")).unwrap_or_default();
         let message = if probe.message.is_empty() { String::new() } else { format!(" ({})", probe.message) };
         let text = format!("{:<16} {:<9} {} [{}]{error}{message}", probe.probe, probe.state, probe.target, probe.tier);
@@ -360,4 +374,24 @@ fn hex(id: &[u8]) -> String {
         let _ = write!(text, "{byte:02x}");
         text
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What footers tell was added up as it was: two of them with the largest number of records there is were too much.
+    #[test]
+    fn sums_over_what_footers_tell_do_not_overflow() {
+        let most = Sums {
+            records: u64::MAX,
+            raw_bytes: u64::MAX,
+            file_bytes: u64::MAX,
+            by_kind: [(5, u64::MAX)].into(),
+            ..Sums::default()
+        };
+        let mut total = most.clone();
+        total.add(&most);
+        assert_eq!((total.records, total.raw_bytes, total.by_kind[&5]), (u64::MAX, u64::MAX, u64::MAX));
+    }
 }

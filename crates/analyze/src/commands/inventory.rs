@@ -12,16 +12,20 @@ use crate::filter::Filter;
 use crate::follow::Follower;
 use crate::input::{self, Choice};
 use crate::inventory::{ByPath, Gather, Gathered};
+use crate::nearest::Names;
 use crate::pipeline::{LiveRun, LiveSink, Plan, Tally, Wanted, read_captures, read_handshakes, run_live, time_ranges};
+use crate::redact;
 use crate::render::{self, Reveal};
 use crate::text::{Paint, grouped, plural};
 use crate::timestamp::timestamp;
 use anyhow::{Context, Result, bail};
 use crypto_trace_format::record::{FileOpen, TlsHello};
 use serde::Serialize;
-use std::collections::BTreeMap;
-use std::io::Write;
+use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
+
+/// Bytes that are written at a time.
+pub(super) const OUT_BYTES: usize = 64 << 10;
 
 /// What was read, and how to tell it.
 pub(super) struct Read<'a> {
@@ -38,7 +42,7 @@ pub(super) struct Read<'a> {
     tally: Tally,
     refused: u64,
     /// Libraries that are there, when none of those that were asked for is.
-    loaded: Option<BTreeMap<Vec<u8>, u64>>,
+    loaded: Option<Names>,
 }
 
 impl Read<'_> {
@@ -74,6 +78,7 @@ impl Read<'_> {
         let captures = (0u32..).zip(&self.captures).filter(|(number, _)| of(*number)).map(|(_, capture)| capture);
         let name_host = only.is_none() && self.captures.len() > 1;
         let gaps = captures.flat_map(|capture| completeness::gaps(capture, name_host));
+        let gaps = gaps.map(|gap| redact::sentence(gap, self.task.redact));
         let damage = self.faults.any_damage().then(|| {
             let lost = grouped(self.faults.records_lost());
             format!("files are damaged: {lost} records known to be lost (see verify)")
@@ -96,7 +101,8 @@ impl Read<'_> {
             let (from, to) = (timestamp(from), timestamp(to));
             return format!("no {what}: the time asked for is outside of the capture, which covers {from} to {to}");
         }
-        completeness::why_nothing(what, &self.captures, &self.task.filter, self.tally.processed)
+        let why = completeness::why_nothing(what, &self.captures, &self.task.filter, self.tally.processed);
+        redact::sentence(why, self.task.redact)
     }
 
     /// Until when was asked for; exclusive.
@@ -143,8 +149,11 @@ fn by_path(task: &InventoryTask, table: Paths, console: Console) -> Result<Outco
     let mut gathered = ByPath::default();
     let read = read(task, &mut gathered, console)?;
     let mut out = Output::open(task.output.as_deref())?;
-    let text = paths::render(&read, &gathered, table, read.paint(&out))?;
-    out.write_all(text.as_bytes())?;
+    let paint = read.paint(&out);
+    let mut buffered = BufWriter::with_capacity(OUT_BYTES, &mut out);
+    paths::write(&read, &gathered, table, paint, &mut buffered)?;
+    buffered.flush()?;
+    drop(buffered);
     finish(&read, console)
 }
 
@@ -229,7 +238,7 @@ pub(super) fn finish(read: &Read<'_>, console: Console) -> Result<Outcome> {
     report::faults(&read.faults, &read.names, console);
     // What is missing of a snapshot stands in it: `-q` is for cron, which sends a mail for each line.
     if read.task.report != InventoryReport::Snapshot || !console.is_quiet() {
-        report::completeness(&read.captures, console);
+        report::completeness(&read.captures, read.task.redact, console);
     }
     if read.refused > 0 {
         console.warn(&format!("too many rows: {} did not fit in memory and are left out", grouped(read.refused)));
@@ -238,7 +247,13 @@ pub(super) fn finish(read: &Read<'_>, console: Console) -> Result<Outcome> {
         let count = plural(read.tally.unknown, "record");
         console.warn(&format!("{count} of kinds that this version does not know were left out"));
     }
-    report::unmatched(&read.task.filter, &read.captures, read.tally.output > 0, read.loaded.as_ref(), console);
+    report::unmatched(
+        &read.task.filter,
+        &read.captures,
+        read.tally.output > 0,
+        read.loaded.as_ref(),
+        (read.task.redact, console),
+    );
     console.verbose(&format!("Events processed: {}", read.tally.processed));
     console.verbose(&format!("Events counted: {}", read.tally.output));
     if read.tally.processed == 0 && read.faults.any_damage() {
@@ -247,14 +262,26 @@ pub(super) fn finish(read: &Read<'_>, console: Console) -> Result<Outcome> {
     Ok(Outcome::Done)
 }
 
-/// Documents in the style that was asked for: one of them, or all.
-pub(super) fn documents<T: Serialize>(documents: &[T], style: Style) -> Result<String> {
-    let lines = || documents.iter().map(render::line).collect::<Result<Vec<_>, _>>();
-    Ok(match (style, documents) {
-        (Style::JsonPretty, [one]) => render::pretty(one)? + "\n",
-        (Style::JsonPretty, several) => render::pretty(&several)? + "\n",
-        (Style::JsonArray, []) => "[]\n".to_owned(),
-        (Style::JsonArray, _) => format!("[\n{}\n]\n", lines()?.join(",\n")),
-        (Style::JsonStream | Style::Text, _) => lines()?.into_iter().map(|line| line + "\n").collect(),
-    })
+/// Writes documents in JSON as it was asked for: one of them, or all. Each is made when it is written.
+pub(super) fn write_documents<T: Serialize>(
+    mut documents: impl Iterator<Item = T>,
+    style: Style,
+    out: &mut impl Write,
+) -> Result<()> {
+    match style {
+        Style::JsonPretty => match (documents.next(), documents.next()) {
+            (Some(one), None) => render::write_pretty(&one, out)?,
+            (first, second) => {
+                let all = first.into_iter().chain(second).chain(documents);
+                render::write_pretty(&render::Each::new(all), out)?;
+            }
+        },
+        Style::JsonArray => render::write_array(documents, out)?,
+        Style::JsonStream | Style::Text => {
+            for document in documents {
+                render::write_line(&document, out)?;
+            }
+        }
+    }
+    Ok(())
 }

@@ -4,9 +4,10 @@ use crate::api::FileId;
 use crate::capture::Capture;
 use crate::library;
 use crate::names::errno_name;
+use crate::redact;
 use crate::render::{Escaped, Reveal};
 use crate::text::hex;
-use crypto_trace_format::catalog::{self, file_name};
+use crypto_trace_format::catalog;
 use serde::Serialize;
 
 /// What a library is.
@@ -32,10 +33,11 @@ pub(super) struct LibraryPart {
 
 impl LibraryPart {
     pub fn new(capture: Option<&Capture>, id: FileId, path: &[u8], reveal: Reveal, escaped: &mut Escaped) -> Self {
-        let file = file_name(path);
+        let file = redact::file_name(path, reveal.redact);
+        let file = &*file;
         let stem = file.split(|byte| *byte == b'.').next().unwrap_or(file);
         let looked_into = capture.and_then(|capture| capture.libraries.get(id));
-        let mut some = |text: &[u8], name| (!text.is_empty()).then(|| reveal.plain(text, name, escaped));
+        let mut some = |text: &[u8], name| (!text.is_empty()).then(|| reveal.text(text, name, escaped));
         let by_name = catalog::library(path);
         let product = || looked_into.and_then(|row| library::product(&row.family));
         let library_name = by_name.or_else(product).map(str::to_owned);
@@ -52,7 +54,7 @@ impl LibraryPart {
             version: looked_into.and_then(|row| some(&row.version, "version")),
             library_version: looked_into.and_then(|row| some(&row.version, "library_version")),
             build_id: looked_into.map(|row| hex(&row.build_id)).filter(|id| !id.is_empty()),
-            name: reveal.plain(stem, "name", escaped),
+            name: reveal.text(stem, "name", escaped),
             path: reveal.path(path, "path", escaped),
         }
     }

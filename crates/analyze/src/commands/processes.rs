@@ -3,6 +3,8 @@
 use crate::capture::Capture;
 use crate::clock::WallNs;
 use crate::inventory::{Doings, Ids, Inventory, Who};
+use crate::redact;
+use crate::render::Reveal;
 use crate::timeline::{ImageId, ProcessId};
 use crypto_trace_format::record::trim_comm;
 use std::collections::BTreeMap;
@@ -97,11 +99,14 @@ impl<'a> Process<'a> {
     }
 
     /// Its name: as it began its image, else as its latest record has it.
-    pub fn comm(&self, image: ImageId) -> Vec<u8> {
-        match self.capture.timeline.comm(image) {
-            [] => self.ids().map(|ids| trim_comm(&ids.comm).to_vec()).unwrap_or_default(),
-            comm => comm.to_vec(),
-        }
+    pub fn comm(&self, image: ImageId, reveal: Reveal) -> Vec<u8> {
+        let timeline = &self.capture.timeline;
+        let latest = self.ids().map(|ids| ids.comm).unwrap_or_default();
+        let comm = match timeline.comm(image) {
+            [] => trim_comm(&latest),
+            comm => comm,
+        };
+        redact::comm(comm, timeline.exe(image), reveal.redact).into_owned()
     }
 }
 

@@ -7,12 +7,12 @@ use crate::faults::FaultLog;
 use crate::filter::Filter;
 use crate::input::Inputs;
 use crate::inventory::{ByPath, Gather as _, library_of};
-use crate::nearest;
+use crate::nearest::{self, Names};
 use crate::pipeline::Plan;
+use crate::redact;
 use crate::text::{counted, grouped};
 use crypto_trace_format::catalog::{self, file_name};
 use crypto_trace_format::record::LibLoad;
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 /// Lines of one sort that are printed.
@@ -60,11 +60,11 @@ pub(super) fn faults(faults: &FaultLog, names: &[PathBuf], console: Console) {
 }
 
 /// What the captures themselves say is missing.
-pub(super) fn completeness(captures: &[Capture], console: Console) {
+pub(super) fn completeness(captures: &[Capture], redact: bool, console: Console) {
     for capture in captures {
-        for (index, gap) in completeness::gaps(capture, captures.len() > 1).iter().enumerate() {
+        for (index, gap) in completeness::gaps(capture, captures.len() > 1).into_iter().enumerate() {
             if index < MAX_LINES {
-                console.warn(gap);
+                console.warn(&redact::sentence(gap, redact));
             } else if index == MAX_LINES {
                 console.warn("and more is missing; see info");
             }
@@ -78,12 +78,7 @@ pub(super) fn completeness(captures: &[Capture], console: Console) {
 
 /// Libraries that were loaded, by file name and by name in the catalog, with how many loads: looked up again without
 /// `--library`, when that left nothing. None when it did not.
-pub(super) fn loaded(
-    filter: &Filter,
-    inputs: &Inputs,
-    captures: &[Capture],
-    output: u64,
-) -> Option<BTreeMap<Vec<u8>, u64>> {
+pub(super) fn loaded(filter: &Filter, inputs: &Inputs, captures: &[Capture], output: u64) -> Option<Names> {
     if filter.libraries.is_empty() || output > 0 {
         return None;
     }
@@ -92,24 +87,24 @@ pub(super) fn loaded(
     let mut by_path = ByPath::default();
     // What is wrong with the files is told once already.
     by_path.read(&Plan::new(inputs, captures, &filter), &mut FaultLog::default());
-    let mut names: BTreeMap<Vec<u8>, u64> = BTreeMap::new();
+    let mut names = Names::default();
     for shown in by_path.libraries() {
         let (_, path) = library_of(shown.key);
         let loads = shown.used.loads + shown.used.already_mapped;
-        let named = [Some(file_name(path)), catalog::library(path).map(str::as_bytes)];
-        named.into_iter().flatten().for_each(|name| *names.entry(name.to_vec()).or_default() += loads);
+        names.add(file_name(path), Some(path), loads);
+        catalog::library(path).into_iter().for_each(|name| names.add(name.as_bytes(), None, loads));
     }
     Some(names)
 }
 
 /// The same of a stream, which cannot be read again: libraries that the capture looked into.
-pub(super) fn looked_into(filter: &Filter, captures: &[Capture], output: u64) -> Option<BTreeMap<Vec<u8>, u64>> {
+pub(super) fn looked_into(filter: &Filter, captures: &[Capture], output: u64) -> Option<Names> {
     let rows = || captures.iter().flat_map(|capture| capture.libraries.iter());
     if filter.libraries.is_empty() || output > 0 || rows().next().is_none() {
         return None;
     }
-    let mut names: BTreeMap<Vec<u8>, u64> = BTreeMap::new();
-    rows().for_each(|(_, row)| *names.entry(file_name(&row.path).to_vec()).or_default() += 1);
+    let mut names = Names::default();
+    rows().for_each(|(_, row)| names.add(file_name(&row.path), Some(&row.path), 1));
     Some(names)
 }
 
@@ -118,10 +113,10 @@ pub(super) fn unmatched(
     filter: &Filter,
     captures: &[Capture],
     shown: bool,
-    loaded: Option<&BTreeMap<Vec<u8>, u64>>,
-    console: Console,
+    loaded: Option<&Names>,
+    (redact, console): (bool, Console),
 ) {
-    let libraries = loaded.map(|loaded| nearest::unmatched_libraries(filter, loaded)).unwrap_or_default();
-    let told = [nearest::unmatched(filter, captures, shown), libraries].concat();
+    let libraries = loaded.map(|loaded| nearest::unmatched_libraries(filter, loaded, redact)).unwrap_or_default();
+    let told = [nearest::unmatched(filter, captures, shown, redact), libraries].concat();
     told.iter().take(MAX_LINES).for_each(|line| console.note(line));
 }

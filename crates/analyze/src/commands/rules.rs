@@ -5,7 +5,6 @@
 use super::survey::Counted;
 use super::tls::few;
 use crate::catalog::Rules;
-use crate::escape;
 use crate::survey::{self, Finding};
 use crate::text::{grouped, plural};
 use clap::ValueEnum;
@@ -36,7 +35,7 @@ pub(super) fn found(counted: &Counted<'_>) -> Vec<Found> {
     for (name, row) in &counted.totals.survey.algorithms {
         for finding in survey::findings(name, row, counted.as_of.date, &counted.task.rules) {
             found.push(Found {
-                algorithm: escape::for_people(name.as_bytes()),
+                algorithm: counted.shown(name.as_bytes()),
                 seen_in: row.places.iter().map(|place| place.name()).collect(),
                 handshakes: row.handshakes,
                 calls: row.calls,

@@ -1,14 +1,14 @@
 //! `snapshot`: which processes had crypto libraries mapped and crypto files open at a moment.
 
 use super::Outcome;
-use super::inventory::{Read, documents, finish};
+use super::inventory::{OUT_BYTES, Read, finish, write_documents};
 use super::processes::{Key, Process, processes, user};
 use crate::args::Style;
 use crate::clock::WallNs;
 use crate::console::{Console, Output};
 use crate::inventory::{Gathered, Who, mapped_at};
 use crate::redact;
-use crate::render::{Escaped, Reveal};
+use crate::render::{Each, Escaped, Reveal};
 use crate::text::{Align, Paint, Table, counted};
 use crate::timeline::ImageId;
 use crate::timestamp::timestamp;
@@ -17,7 +17,7 @@ use crypto_trace_format::catalog::file_name;
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
-use std::io::Write as _;
+use std::io::{BufWriter, Write as _};
 
 /// Version of the document: what the reference tool's 1.0 has is in it.
 const VERSION: &str = "1.0";
@@ -26,18 +26,37 @@ const VERSION: &str = "1.0";
 const TOP: usize = 200;
 
 #[derive(Serialize)]
-struct Snapshot {
+struct Snapshot<'a> {
     snapshot_version: &'static str,
     /// The moment.
     generated_at: String,
     hostname: String,
     kernel: String,
-    processes: Vec<Row>,
+    processes: Rows<'a>,
     summary: Summary,
     /// Why there are none.
     #[serde(skip_serializing_if = "Option::is_none")]
     why_none: Option<String>,
     missing: Vec<String>,
+}
+
+/// Processes by their ids, and what they have: rows are made one by one.
+struct Rows<'a> {
+    found: Vec<(&'a Process<'a>, Found<'a>)>,
+    at: WallNs,
+    reveal: Reveal,
+}
+
+impl Rows<'_> {
+    fn iter(&self) -> impl Iterator<Item = Row> {
+        self.found.iter().map(|(process, found)| Row::new(process, found, self.at, self.reveal))
+    }
+}
+
+impl Serialize for Rows<'_> {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        Each::new(self.iter()).serialize(serializer)
+    }
 }
 
 #[derive(Serialize)]
@@ -81,7 +100,7 @@ pub(super) fn run(read: &Read<'_>, gathered: &Gathered, console: Console) -> Res
         }
         by_capture
     };
-    let snapshots: Vec<Snapshot> = chosen(read)
+    let snapshots: Vec<Snapshot<'_>> = chosen(read)
         .into_iter()
         .map(|number| {
             let processes = by_capture.get(&number).map(Vec::as_slice).unwrap_or_default();
@@ -89,11 +108,14 @@ pub(super) fn run(read: &Read<'_>, gathered: &Gathered, console: Console) -> Res
         })
         .collect();
     let mut out = Output::open(read.task.output.as_deref())?;
-    let text = match read.task.style {
-        Style::Text => text(&snapshots, read, read.paint(&out)),
-        style => documents(&snapshots, style)?,
-    };
-    out.write_all(text.as_bytes())?;
+    match read.task.style {
+        Style::Text => out.write_all(text(&snapshots, read, read.paint(&out)).as_bytes())?,
+        style => {
+            let mut buffered = BufWriter::with_capacity(OUT_BYTES, &mut out);
+            write_documents(snapshots.iter(), style, &mut buffered)?;
+            buffered.flush()?;
+        }
+    }
     if snapshots.is_empty() {
         console.note(&read.why_none("processes"));
     }
@@ -119,8 +141,8 @@ fn chosen(read: &Read<'_>) -> Vec<u32> {
     latest.into_values().map(|(_, number)| number).collect()
 }
 
-impl Snapshot {
-    fn new(read: &Read<'_>, gathered: &Gathered, number: u32, processes: &[Process<'_>]) -> Self {
+impl<'a> Snapshot<'a> {
+    fn new(read: &'a Read<'_>, gathered: &'a Gathered, number: u32, processes: &'a [Process<'a>]) -> Self {
         let at = read.window(number).1;
         let mut rows = Vec::new();
         let (mut libraries, mut files, mut opened) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
@@ -131,14 +153,14 @@ impl Snapshot {
                 ended += 1;
                 continue;
             }
-            let row = Row::new(process, &found, at, read.reveal());
-            *by_user.entry(row.running_as.clone().unwrap_or_else(|| "?".to_owned())).or_default() += 1;
-            libraries.extend(found.libraries);
-            files.extend(found.open);
-            opened.extend(found.opened);
-            rows.push(row);
+            let running_as = process.ids().map(|ids| user(ids.uid));
+            *by_user.entry(running_as.unwrap_or_else(|| "?".to_owned())).or_default() += 1;
+            libraries.extend(found.libraries.iter().copied());
+            files.extend(found.open.iter().copied());
+            opened.extend(found.opened.iter().copied());
+            rows.push((process, found));
         }
-        rows.sort_by_key(|row| row.pid);
+        rows.sort_by_key(|(process, _)| process.pid());
         let summary = Summary {
             total_processes: rows.len(),
             total_libraries: libraries.len(),
@@ -162,7 +184,7 @@ impl Snapshot {
             generated_at: timestamp(at),
             hostname: meta.map(|meta| meta.host.clone()).unwrap_or_default(),
             kernel: meta.map(|meta| meta.kernel.clone()).unwrap_or_default(),
-            processes: rows,
+            processes: Rows { found: rows, at, reveal: read.reveal() },
             summary,
             why_none,
             missing: read.gaps(Some(number)),
@@ -171,23 +193,23 @@ impl Snapshot {
 }
 
 /// What a process has at a moment.
-struct Found {
+struct Found<'a> {
     image: ImageId,
-    libraries: BTreeSet<Vec<u8>>,
-    open: BTreeSet<Vec<u8>>,
-    opened: BTreeSet<Vec<u8>>,
+    libraries: BTreeSet<&'a [u8]>,
+    open: BTreeSet<&'a [u8]>,
+    opened: BTreeSet<&'a [u8]>,
 }
 
-impl Found {
+impl<'a> Found<'a> {
     /// None: nothing of crypto, or the process was not there yet.
-    fn new(process: &Process<'_>, gathered: &Gathered, at: WallNs) -> Option<Self> {
+    fn new(process: &'a Process<'_>, gathered: &'a Gathered, at: WallNs) -> Option<Self> {
         if process.start().is_some_and(|start| start > at) {
             return None;
         }
         let image = process.image(at);
         let place = (process.number, process.capture);
         let mapped = mapped_at(&gathered.all, process.of(image), place, image, at);
-        let libraries: BTreeSet<Vec<u8>> = mapped.into_keys().map(|(path, _)| path).collect();
+        let libraries: BTreeSet<&[u8]> = mapped.into_keys().map(|(path, _)| path).collect();
         let (mut open, mut opened) = (BTreeSet::new(), BTreeSet::new());
         let now = |who: &Who| who.image == image || matches!(process.key, Key::Unknown(..));
         for (who, doings) in &process.doings {
@@ -198,7 +220,7 @@ impl Found {
                     continue;
                 }
                 let to = if file.already_open > 0 { &mut open } else { &mut opened };
-                to.insert(path.clone());
+                to.insert(&path[..]);
             }
         }
         let none = libraries.is_empty() && open.is_empty() && opened.is_empty();
@@ -207,10 +229,10 @@ impl Found {
 }
 
 impl Row {
-    fn new(process: &Process<'_>, found: &Found, at: WallNs, reveal: Reveal) -> Self {
+    fn new(process: &Process<'_>, found: &Found<'_>, at: WallNs, reveal: Reveal) -> Self {
         let mut escaped = Escaped::new();
         let identity = process.capture.timeline.identity(found.image);
-        let mut paths = |paths: &BTreeSet<Vec<u8>>, name| -> Vec<String> {
+        let mut paths = |paths: &BTreeSet<&[u8]>, name| -> Vec<String> {
             paths.iter().map(|path| reveal.path(path, name, &mut escaped)).collect()
         };
         let libraries = paths(&found.libraries, "libraries");
@@ -219,7 +241,7 @@ impl Row {
         let ids = process.ids();
         Self {
             pid: process.pid(),
-            name: reveal.plain(&process.comm(found.image), "name", &mut escaped),
+            name: reveal.text(&process.comm(found.image, reveal), "name", &mut escaped),
             exe: identity.exe.map(|exe| reveal.path(exe, "exe", &mut escaped)),
             cmdline: identity.argv.map(|argv| reveal.cmdline(argv, "cmdline", &mut escaped)),
             libraries,
@@ -228,14 +250,14 @@ impl Row {
             running_as: ids.map(|ids| user(ids.uid)),
             uid: ids.map(|ids| ids.uid),
             start_time: process.start().filter(|start| *start <= at).map(timestamp),
-            container: identity.container.map(|id| reveal.plain(id, "container", &mut escaped)),
+            container: identity.container.map(|id| reveal.text(id, "container", &mut escaped)),
             escaped,
         }
     }
 }
 
 /// All of them, for people.
-fn text(snapshots: &[Snapshot], read: &Read<'_>, paint: Paint) -> String {
+fn text(snapshots: &[Snapshot<'_>], read: &Read<'_>, paint: Paint) -> String {
     let shown = |text: &str| redact::for_people(text.as_bytes(), read.task.redact);
     let mut out = String::new();
     for (index, snapshot) in snapshots.iter().enumerate() {
@@ -288,7 +310,7 @@ fn text(snapshots: &[Snapshot], read: &Read<'_>, paint: Paint) -> String {
             ]);
         }
         table.write(paint, &mut out);
-        let more = snapshot.processes.len().saturating_sub(TOP);
+        let more = snapshot.processes.found.len().saturating_sub(TOP);
         if more > 0 {
             let _ = writeln!(out, "  and {more} more; all are in JSON");
         }

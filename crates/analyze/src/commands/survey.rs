@@ -11,6 +11,7 @@ use crate::faults::FaultLog;
 use crate::input::{self, Choice};
 use crate::pipeline::{Plan, Wanted, read_captures, read_handshakes, run_live};
 use crate::redact;
+use crate::render;
 use crate::summary::{self, Totals};
 use crate::survey::{in_short, post_quantum, told_by_libraries};
 use crate::text::Paint;
@@ -79,7 +80,8 @@ impl Counted<'_> {
 
     /// Why there are no handshakes, when there are none.
     pub fn why_none(&self) -> Option<String> {
-        (self.totals.survey.ends == 0).then(|| completeness::why_no_handshakes(&self.captures))
+        let why = || redact::sentence(completeness::why_no_handshakes(&self.captures), self.task.redact);
+        (self.totals.survey.ends == 0).then(why)
     }
 
     /// Everything that is missing, a sentence each.
@@ -92,6 +94,7 @@ impl Counted<'_> {
         });
         let full = self.totals.survey.overflowed;
         let full = full.then(|| "too many distinct names: some rows are missing".to_owned());
+        let gaps = gaps.map(|gap| redact::sentence(gap, self.task.redact));
         gaps.chain(report::unread(self.unread)).chain(damage).chain(full).collect()
     }
 }
@@ -112,8 +115,8 @@ pub(super) fn run(task: &SurveyTask, console: Console) -> Result<Outcome> {
     };
     out.write_all(text.as_bytes())?;
     report::faults(&counted.faults, &counted.names, console);
-    report::completeness(&counted.captures, console);
-    report::unmatched(&task.filter, &counted.captures, counted.totals.tally.output > 0, None, console);
+    report::completeness(&counted.captures, task.redact, console);
+    report::unmatched(&task.filter, &counted.captures, counted.totals.tally.output > 0, None, (task.redact, console));
     if counted.totals.tally.processed == 0 && counted.faults.any_damage() {
         bail!("nothing could be read: every block is damaged");
     }
@@ -201,5 +204,5 @@ pub(super) fn head(counted: &Counted<'_>, out: &mut String) {
 
 /// JSON for programs, indented, as `info` writes it.
 pub(super) fn json(report: &impl Serialize) -> Result<String> {
-    Ok(serde_json::to_string_pretty(report)? + "\n")
+    Ok(render::pretty(report)? + "\n")
 }

@@ -7,6 +7,7 @@ use crate::escape;
 use crate::faults::{FaultLog, Problem};
 use crate::input::{self, Choice, Inputs};
 use crate::progress;
+use crate::render;
 use crate::text::grouped;
 use anyhow::{Result, bail};
 use crypto_trace_format::record::{
@@ -58,7 +59,7 @@ pub(super) fn run(task: &ReportTask, console: Console) -> Result<Outcome> {
     let counts = check(&inputs, &mut faults);
     let report = report(&inputs, &faults, &counts);
     let mut out = Output::open(None)?;
-    let text = if task.json { serde_json::to_string_pretty(&report)? + "\n" } else { text(&report) };
+    let text = if task.json { render::pretty(&report)? + "\n" } else { text(&report) };
     out.write_all(text.as_bytes())?;
     Ok(if report.damaged { Outcome::Damaged } else { Outcome::Done })
 }

@@ -4,6 +4,7 @@ use super::{Connection, Handshakes, View};
 use crate::escape;
 use crate::registry::{ExtensionType, Group};
 use crate::tls::{Certificate, ClientHello, KeyExchange, Resumption, ServerHello, Stream};
+use crate::{redact, render};
 use serde::Serialize;
 use std::fmt::Display;
 
@@ -247,18 +248,17 @@ fn texts<T: Display>(codes: &[T]) -> Vec<String> {
 
 impl Connection {
     /// Appends the members of this connection's event, each after a comma.
-    pub fn write_members(&self, all: &Handshakes, out: &mut Vec<u8>) {
+    pub fn write_members(&self, all: &Handshakes, redact: bool, out: &mut Vec<u8>) {
         let view = self.view();
-        let fields = self.fields(&view, all.peer(self));
-        let mut json = Vec::new();
+        let fields = self.fields(&view, all.peer(self), redact);
         // Strings and numbers into memory: this does not fail.
-        if serde_json::to_writer(&mut json, &fields).is_ok() {
+        if let Ok(json) = render::line(&fields) {
             out.push(b',');
-            out.extend_from_slice(json.get(1..json.len() - 1).unwrap_or_default());
+            out.extend_from_slice(json.as_bytes().get(1..json.len() - 1).unwrap_or_default());
         }
     }
 
-    fn fields(&self, view: &View, peer: Option<&Connection>) -> Fields {
+    fn fields(&self, view: &View, peer: Option<&Connection>, redact: bool) -> Fields {
         let negotiated = view.negotiated.as_ref();
         let hello = view.hello();
         let server_hello = view.server.as_ref().and_then(|server| server.server_hello());
@@ -291,7 +291,7 @@ impl Connection {
             remote_port: self.remote().port(),
             exchange_ns: view.exchange_ns,
             process_known_by: self.owner.source.name(),
-            peer: peer.map(Connection::as_peer),
+            peer: peer.map(|peer| peer.as_peer(redact)),
             offered: hello.map(Offered::new),
             retry: retry.map(|request| Retry::new(request, hello, view.second_hello())),
             ja3: hello.and_then(ClientHello::ja3),
@@ -307,11 +307,11 @@ impl Connection {
         }
     }
 
-    fn as_peer(&self) -> Peer {
+    fn as_peer(&self, redact: bool) -> Peer {
         let known = self.owner.source.name().is_some();
         Peer {
             pid: known.then_some(self.owner.tgid),
-            process: known.then(|| escape::for_people(self.owner.comm())),
+            process: known.then(|| redact::for_people(self.owner.comm(), redact)),
             socket_cookie: self.cookie(),
         }
     }

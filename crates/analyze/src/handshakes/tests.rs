@@ -296,7 +296,7 @@ fn absurd_offsets_times_and_families_do_no_harm() {
     for connection in all.connections() {
         let _ = connection.view();
         let mut json = vec![b'{', b'"', b'a', b'"', b':', b'1'];
-        connection.write_members(&all, &mut json);
+        connection.write_members(&all, false, &mut json);
         json.push(b'}');
         serde_json::from_slice::<serde_json::Value>(&json).expect("valid JSON");
     }

@@ -1,8 +1,9 @@
 //! Files and libraries of all processes, by their path, and which programs used them.
 
+use super::Gather;
 use super::uses::{FileUse, LibraryUse, changed_names};
-use super::{Budget, Gather};
 use crate::api::{FileId, Known, better};
+use crate::budget::{Budget, first_sorted, hashed, heap, sorted};
 use crate::capture::Capture;
 use crate::faults::{FaultLog, Problem};
 use crate::filter::{Filter, ResolvedFilter, Selection};
@@ -32,17 +33,28 @@ pub struct ProgramUse {
 
 /// What is told of one path.
 pub trait PathUse: Clone + Send {
+    /// Bytes that it holds besides itself.
+    fn held_bytes(&self) -> usize;
+
     /// Adds more of the same path.
     fn merge(&mut self, other: &Self);
 }
 
 impl PathUse for FileUse {
+    fn held_bytes(&self) -> usize {
+        FileUse::held_bytes(self)
+    }
+
     fn merge(&mut self, other: &Self) {
         self.add(other);
     }
 }
 
 impl PathUse for LibraryUse {
+    fn held_bytes(&self) -> usize {
+        0
+    }
+
     fn merge(&mut self, other: &Self) {
         self.add(other);
     }
@@ -65,6 +77,13 @@ type User = (usize, ImageId, u32, u64);
 struct Chunk<U> {
     rows: Rows<Vec<u8>, U>,
     users: Rows<User, (ProgramUse, Comm)>,
+}
+
+impl<U> Chunk<U> {
+    /// Bytes that its rows take, but for texts.
+    fn bytes(&self) -> usize {
+        self.rows.len() * Rows::<Vec<u8>, U>::ROW_BYTES + self.users.len() * Rows::<User, (ProgramUse, Comm)>::ROW_BYTES
+    }
 }
 
 impl<U> Default for Chunk<U> {
@@ -102,6 +121,8 @@ pub struct PathCounter {
     libraries: Chunk<LibraryUse>,
     /// Reused for keys.
     key: Vec<u8>,
+    /// Bytes of blocks: all texts are from there.
+    raw_bytes: usize,
     problems: Vec<Problem>,
 }
 
@@ -118,6 +139,7 @@ impl Count for PathCounter {
     type Counted = Counted;
 
     fn count(&mut self, source: BlockSource<'_>, filter: &ResolvedFilter<'_>, selection: &Selection<'_>) {
+        self.raw_bytes += source.raw.len();
         let (mut problems, mut bodies, mut output) = (Vec::new(), Vec::new(), 0);
         let tally =
             source.for_each_match(filter, selection, &mut problems, |found| match self.add(source.capture, found) {
@@ -127,6 +149,10 @@ impl Count for PathCounter {
         self.tally += Tally { output, ..tally };
         self.problems.append(&mut problems);
         self.problems.append(&mut bodies);
+    }
+
+    fn bytes(&self) -> usize {
+        self.raw_bytes + self.files.bytes() + self.libraries.bytes()
     }
 
     fn finish(self, origin: Origin) -> Counted {
@@ -194,18 +220,25 @@ pub fn library_of(key: &[u8]) -> (FileId, &[u8]) {
 /// Which processes of which program used which row: row, program, capture, process id, start in ticks.
 type Seen = HashSet<(usize, usize, u32, u32, u64), RandomState>;
 
+/// What one of them takes.
+const SEEN_BYTES: usize = hashed::<(usize, usize, u32, u32, u64)>();
+
+/// What was said last of a row that is shown as it changes, besides its path.
+const FOLLOWED_BYTES: usize = 1_024;
+
 /// Rows of one host.
 #[derive(Debug)]
 pub(super) struct PathTable<U> {
     pub(super) rows: Rows<Vec<u8>, PathRow<U>>,
     pub(super) seen: Seen,
-    /// Keys of rows that are new or have changed.
-    changed: Vec<Vec<u8>>,
+    /// Keys of rows that are new or have changed, where rows are shown as they change.
+    changed: Option<Vec<Vec<u8>>>,
 }
 
-impl<U> Default for PathTable<U> {
-    fn default() -> Self {
-        Self { rows: Rows::default(), seen: Seen::default(), changed: Vec::new() }
+impl<U> PathTable<U> {
+    /// Of files that are read in one go nobody asks what has changed.
+    fn new(follows: bool) -> Self {
+        Self { rows: Rows::default(), seen: Seen::default(), changed: follows.then(Vec::new) }
     }
 }
 
@@ -227,7 +260,7 @@ pub struct Shown<'a, U: Clone> {
 impl<U: Clone> Shown<'_, U> {
     /// Processes; one that ran two programs counts for both.
     pub fn processes(&self) -> u64 {
-        self.programs.iter().map(|(_, used)| used.processes).sum()
+        self.programs.iter().map(|(_, used)| used.processes).fold(0, u64::saturating_add)
     }
 }
 
@@ -244,7 +277,8 @@ impl Programs {
         if let Some(number) = self.numbers.number(name) {
             return Some(number);
         }
-        if !budget.take(2 * name.len()) {
+        let both = Rows::<Vec<u8>, ()>::ROW_BYTES + 2 * size_of::<Vec<u8>>() + 2 * heap(name.len());
+        if !budget.take(both) {
             return None;
         }
         self.numbers.row(name, || ());
@@ -273,14 +307,22 @@ impl<U: PathUse> PathTable<U> {
             let name = capture.timeline.exe(image).unwrap_or(trim_comm(&comm));
             let Some(program) = programs.number(name, budget) else { continue };
             let Some(row) = self.rows.get_mut(at) else { continue };
-            if !row.programs.contains_key(&program) && !budget.take(0) {
-                continue;
+            if !row.programs.contains_key(&program) {
+                // And what it is shown by.
+                let shown = 2 * size_of::<(&[u8], ProgramUse)>();
+                let entry = match row.programs.is_empty() {
+                    true => first_sorted::<(usize, ProgramUse)>(),
+                    false => sorted::<(usize, ProgramUse)>(),
+                };
+                if !budget.take(entry + shown) {
+                    continue;
+                }
             }
             let total = row.programs.entry(program).or_default();
             total.uses += used.uses;
             total.failed += used.failed;
             let process = (at, program, number, tgid, start);
-            if !self.seen.contains(&process) && budget.take(0) {
+            if !self.seen.contains(&process) && budget.take(SEEN_BYTES) {
                 self.seen.insert(process);
                 total.processes += 1;
             }
@@ -290,8 +332,14 @@ impl<U: PathUse> PathTable<U> {
     /// Adds to a row. Returns its number; none when there is no room for it.
     fn add_row(&mut self, key: Vec<u8>, used: &U, budget: &mut Budget) -> Option<usize> {
         let known = self.rows.number(&key[..]);
-        if known.is_none() && !budget.take(2 * key.len()) {
-            return None;
+        if known.is_none() {
+            let row = Rows::<Vec<u8>, PathRow<U>>::ROW_BYTES + heap(key.len()) + used.held_bytes();
+            let shown = 3 * size_of::<Shown<'_, U>>() / 2;
+            // Who follows keeps what has changed, and what was said of it last.
+            let followed = if self.changed.is_some() { heap(key.len()) + FOLLOWED_BYTES + 2 * key.len() } else { 0 };
+            if !budget.take(row + shown + followed) {
+                return None;
+            }
         }
         let row =
             self.rows.row(&key[..], || PathRow { used: used.clone(), programs: BTreeMap::new(), changed: false })?;
@@ -300,8 +348,8 @@ impl<U: PathUse> PathTable<U> {
         }
         let changed = std::mem::replace(&mut row.changed, true);
         let number = self.rows.number(&key[..]);
-        if !changed {
-            self.changed.push(key);
+        if let Some(list) = self.changed.as_mut().filter(|_| !changed) {
+            list.push(key);
         }
         number
     }
@@ -316,13 +364,13 @@ impl<U: PathUse> PathTable<U> {
 
     /// Rows that are new or have changed, by key.
     fn changed<'a>(&'a self, host: &'a str, programs: &'a Programs) -> impl Iterator<Item = Shown<'a, U>> {
-        let mut keys: Vec<&Vec<u8>> = self.changed.iter().collect();
+        let mut keys: Vec<&Vec<u8>> = self.changed.iter().flatten().collect();
         keys.sort_unstable();
         keys.into_iter().filter_map(move |key| Some(Self::show(host, key, self.rows.get(&key[..])?, programs)))
     }
 
     fn forget_changes(&mut self) {
-        for key in self.changed.drain(..) {
+        for key in self.changed.iter_mut().flat_map(|list| list.drain(..)) {
             if let Some(row) = self.rows.number(&key[..]).and_then(|number| self.rows.get_mut(number)) {
                 row.changed = false;
             }
@@ -337,7 +385,7 @@ impl PathTable<FileUse> {
             known.path.to_vec()
         } else {
             let rows = self.rows.sorted();
-            let Some((key, _)) = rows.into_iter().find(|(_, row)| row.used.given == known.path) else { return };
+            let Some((key, _)) = rows.into_iter().find(|(_, row)| *row.used.given == *known.path) else { return };
             key.clone()
         };
         let Some(at) = self.rows.number(&key[..]) else { return };
@@ -350,14 +398,16 @@ impl PathTable<FileUse> {
             return;
         }
         (row.used.judged, row.used.uses) = (judged, uses);
-        if !std::mem::replace(&mut row.changed, true) {
-            self.changed.push(key);
+        if !std::mem::replace(&mut row.changed, true)
+            && let Some(list) = &mut self.changed
+        {
+            list.push(key);
         }
     }
 }
 
 /// Files and libraries of one host.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Host {
     name: String,
     files: PathTable<FileUse>,
@@ -371,6 +421,8 @@ pub struct ByPath {
     programs: Programs,
     tally: Tally,
     budget: Budget,
+    /// What has changed is asked for as it comes.
+    follows: bool,
     /// How much of what became known by use was taken in, by capture.
     known: Vec<usize>,
 }
@@ -381,6 +433,11 @@ impl ByPath {
         Self { budget, ..Self::default() }
     }
 
+    /// Knows what has changed, [`Self::changed_files`].
+    pub fn following() -> Self {
+        Self { follows: true, ..Self::default() }
+    }
+
     fn add(&mut self, counted: Counted, capture: &Capture, faults: &mut FaultLog) {
         self.tally += counted.tally;
         let origin = counted.origin;
@@ -388,12 +445,23 @@ impl ByPath {
         let name = &capture.meta.host;
         let at = self.hosts.iter().position(|host| host.name == *name).unwrap_or(self.hosts.len());
         if at == self.hosts.len() {
-            self.hosts.push(Host { name: name.clone(), ..Host::default() });
+            let (files, libraries) = (PathTable::new(self.follows), PathTable::new(self.follows));
+            self.hosts.push(Host { name: name.clone(), files, libraries });
         }
         let Self { hosts, programs, budget, .. } = self;
         let Some(host) = hosts.get_mut(at) else { return };
         host.files.add(counted.files, origin.capture, capture, programs, budget);
         host.libraries.add(counted.libraries, origin.capture, capture, programs, budget);
+    }
+
+    /// Whether there is any file.
+    pub fn has_files(&self) -> bool {
+        self.hosts.iter().any(|host| !host.files.rows.is_empty())
+    }
+
+    /// Whether there is any library.
+    pub fn has_libraries(&self) -> bool {
+        self.hosts.iter().any(|host| !host.libraries.rows.is_empty())
     }
 
     /// Files, by host and path.

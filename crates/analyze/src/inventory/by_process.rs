@@ -3,9 +3,9 @@
 //! An image and not a process is what is counted by, because libraries are gone after an exec: only so can it be told what
 //! was mapped at a moment.
 
-use super::Budget;
 use super::uses::{CallKey, CallUse, FileUse, HandshakeKey, LibraryUse, Span, changed_names};
 use crate::api::{self, FileId, better, state};
+use crate::budget::{Budget, first_sorted, heap, sorted};
 use crate::capture::Capture;
 use crate::faults::{FaultLog, Problem};
 use crate::filter::{ResolvedFilter, Selection};
@@ -50,6 +50,22 @@ impl Who {
     }
 }
 
+/// What one process that did something takes, without rows: what it did is kept in a box, and a few sets have a node.
+const DOINGS_BYTES: usize = heap(size_of::<Doings>())
+    + sorted::<((u32, Who), Box<Doings>)>()
+    + first_sorted::<u32>()
+    + first_sorted::<(Kind, u64)>()
+    + SHOWN_PROCESS_BYTES;
+
+/// What a process takes that is shown with others.
+const SHOWN_PROCESS_BYTES: usize = 256;
+
+/// What the first row of a table takes besides itself: tables begin with room for some.
+const FIRST_ROW_BYTES: usize = 192;
+
+/// What a row takes while its process is shown: in a list of its own, and once more where two images have it.
+const SHOWN_ROW_BYTES: usize = 192;
+
 /// Who a process was at its latest record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Ids {
@@ -93,6 +109,8 @@ pub struct Doings {
 pub struct ProcessCounter {
     tally: Tally,
     doings: Rows<Who, Doings>,
+    /// Bytes of blocks: all texts are from there.
+    raw_bytes: usize,
     problems: Vec<Problem>,
 }
 
@@ -108,6 +126,7 @@ impl Count for ProcessCounter {
     type Counted = Counted;
 
     fn count(&mut self, source: BlockSource<'_>, filter: &ResolvedFilter<'_>, selection: &Selection<'_>) {
+        self.raw_bytes += source.raw.len();
         let (mut problems, mut bodies) = (Vec::new(), Vec::new());
         let mut output = 0;
         let tally = source.for_each_match(filter, selection, &mut problems, |found| {
@@ -119,6 +138,13 @@ impl Count for ProcessCounter {
         self.tally += Tally { output, ..tally };
         self.problems.append(&mut problems);
         self.problems.append(&mut bodies);
+    }
+
+    fn bytes(&self) -> usize {
+        // Hardly any record makes more than one row.
+        let rows = usize::try_from(self.tally.output).unwrap_or(usize::MAX);
+        let rows = rows.saturating_mul(size_of::<FileUse>() + size_of::<Vec<u8>>());
+        rows.saturating_add(self.doings.len() * DOINGS_BYTES).saturating_add(self.raw_bytes)
     }
 
     fn finish(self, origin: Origin) -> Counted {
@@ -242,21 +268,30 @@ impl Doings {
         for (kind, count) in other.events {
             *self.events.entry(kind).or_default() += count;
         }
-        merge(&mut self.files, other.files, budget, |path| path.len(), |file, more| file.add(&more));
+        let file_bytes = |path: &Vec<u8>, file: &FileUse| heap(path.len()) + file.held_bytes();
+        merge(&mut self.files, other.files, budget, file_bytes, |file, more| file.add(&more));
         other.loaded.iter().for_each(|(path, judged)| self.know(path, *judged));
-        merge(&mut self.libraries, other.libraries, budget, |key| key.1.len(), |library, more| library.add(&more));
-        let len = |key: &CallKey| key.function.len() + key.text.len();
-        merge(&mut self.calls, other.calls, budget, len, |row, more| row.add(more));
+        let library_bytes = |key: &(FileId, Vec<u8>), _: &LibraryUse| heap(key.1.len());
+        merge(&mut self.libraries, other.libraries, budget, library_bytes, |library, more| library.add(&more));
+        // Twice: calls are shown by copies.
+        let call_bytes = |key: &CallKey, _: &CallUse| {
+            2 * (heap(key.function.len()) + heap(key.text.len())) + 2 * sorted::<(CallKey, CallUse)>()
+        };
+        merge(&mut self.calls, other.calls, budget, call_bytes, |row, more| row.add(more));
         for (key, (count, span)) in other.handshakes {
             match self.handshakes.get_mut(&key) {
                 Some(row) => {
                     row.0 += count;
                     row.1.add(span);
                 }
-                None if budget.take(key.server_name.as_ref().map_or(0, |name| name.len())) => {
-                    self.handshakes.insert(key, (count, span));
+                None => {
+                    // Twice: handshakes are shown by copies.
+                    let entry = 2 * (sorted::<(HandshakeKey, (u64, Span))>() + key.held_bytes()) + SHOWN_ROW_BYTES;
+                    let first = first_sorted::<(HandshakeKey, (u64, Span))>();
+                    if budget.take(entry + if self.handshakes.is_empty() { first } else { 0 }) {
+                        self.handshakes.insert(key, (count, span));
+                    }
                 }
-                None => {}
             }
         }
     }
@@ -267,16 +302,18 @@ fn merge<K: std::hash::Hash + Eq + Clone, V>(
     into: &mut Rows<K, V>,
     from: Rows<K, V>,
     budget: &mut Budget,
-    len: impl Fn(&K) -> usize,
+    held_bytes: impl Fn(&K, &V) -> usize,
     add: impl Fn(&mut V, V),
 ) {
     for (key, value) in from.into_rows() {
         match into.number(&key).and_then(|number| into.get_mut(number)) {
             Some(row) => add(row, value),
-            None if budget.take(len(&key)) => {
-                into.row(&key, || value);
+            None => {
+                let first = if into.is_empty() { FIRST_ROW_BYTES } else { 0 };
+                if budget.take(Rows::<K, V>::ROW_BYTES + SHOWN_ROW_BYTES + first + held_bytes(&key, &value)) {
+                    into.row(&key, || value);
+                }
             }
-            None => {}
         }
     }
 }
@@ -285,7 +322,7 @@ fn merge<K: std::hash::Hash + Eq + Clone, V>(
 #[derive(Debug, Default)]
 pub struct Inventory {
     /// What was done, by capture and who.
-    pub doings: BTreeMap<(u32, Who), Doings>,
+    pub doings: BTreeMap<(u32, Who), Box<Doings>>,
     /// Records.
     pub tally: Tally,
     /// Room for rows.
@@ -301,11 +338,10 @@ impl Inventory {
         for (who, doings) in counted.doings {
             let key = (origin.capture, who);
             if !self.doings.contains_key(&key) {
-                // An empty row is much larger than one of a table.
-                if !self.budget.take(2 * super::ROW_BYTES) {
+                if !self.budget.take(DOINGS_BYTES) {
                     continue;
                 }
-                self.doings.insert(key, Doings::default());
+                self.doings.insert(key, Box::default());
             }
             if let Some(row) = self.doings.get_mut(&key) {
                 row.add(doings, &mut self.budget);
@@ -315,6 +351,6 @@ impl Inventory {
 
     /// What an image did.
     pub fn of(&self, capture: u32, who: Who) -> Option<&Doings> {
-        self.doings.get(&(capture, who))
+        self.doings.get(&(capture, who)).map(|doings| &**doings)
     }
 }

@@ -7,6 +7,7 @@ use super::Gather;
 use super::by_process::{Doings, Inventory, ProcessCounter, Who};
 use super::uses::LibraryUse;
 use crate::api::FileId;
+use crate::budget::{Budget, MAX_BYTES};
 use crate::capture::Capture;
 use crate::clock::WallNs;
 use crate::faults::FaultLog;
@@ -37,7 +38,11 @@ pub struct Gathered {
 impl Gathered {
     /// Nothing yet. `kinds`: what is read of all processes besides libraries.
     pub fn new(kinds: &[Kind]) -> Self {
-        Self { kinds: [&[LibLoad::KIND], kinds].concat(), ..Self::default() }
+        let mut gathered = Self { kinds: [&[LibLoad::KIND], kinds].concat(), ..Self::default() };
+        // Both together take no more than one would. What of its own is left over is for all: see `read`.
+        gathered.own.budget = Budget::new(MAX_BYTES / 3 * 2);
+        gathered.all.budget = Budget::new(MAX_BYTES / 3);
+        gathered
     }
 
     /// What is read of all processes, within the same time.
@@ -65,7 +70,7 @@ impl Gathered {
 
 impl Gather for Gathered {
     fn read(&mut self, plan: &Plan<'_>, faults: &mut FaultLog) {
-        let Self { own, .. } = self;
+        let own = &mut self.own;
         own.tally.processed += plan.skipped_records;
         count_blocks::<ProcessCounter>(plan, faults, |counted, _, faults| own.add(counted, faults));
         // Whoever is asked for by name or id has few ancestors: only theirs is read then.
@@ -77,6 +82,7 @@ impl Gather for Gathered {
         let filter = self.of_all(plan.filter.filter(), if everybody { Vec::new() } else { ancestors });
         let plan = Plan::new(plan.inputs, plan.captures, &filter);
         let all = &mut self.all;
+        all.budget = Budget::new(all.budget.left() + self.own.budget.left());
         count_blocks::<ProcessCounter>(&plan, faults, |counted, _, faults| all.add(counted, faults));
     }
 
@@ -121,19 +127,19 @@ pub struct Mapped {
 }
 
 /// Libraries that an image had mapped at a time, by path and file: its own, and those that were there when it was forked.
-pub fn mapped_at(
-    all: &Inventory,
-    own: Option<&Doings>,
+pub fn mapped_at<'a>(
+    all: &'a Inventory,
+    own: Option<&'a Doings>,
     (number, capture): (u32, &Capture),
     image: ImageId,
     at: WallNs,
-) -> BTreeMap<(Vec<u8>, FileId), Mapped> {
+) -> BTreeMap<(&'a [u8], FileId), Mapped> {
     let mut mapped = BTreeMap::new();
-    let mut take = |doings: &Doings, until: WallNs, inherited: bool| {
+    let mut take = |doings: &'a Doings, until: WallNs, inherited: bool| {
         for ((id, path), used) in doings.libraries.sorted() {
             if used.span.first <= until {
                 let new = || Mapped { used: used.clone(), inherited };
-                mapped.entry((path.clone(), *id)).or_insert_with(new);
+                mapped.entry((&path[..], *id)).or_insert_with(new);
             }
         }
     };

@@ -1,6 +1,7 @@
 //! What is counted of a file, a library, a call and a handshake: the parts that every report is made of.
 
 use crate::api::{FileId, LoadedFiles, Uses, better, judge_path};
+use crate::budget::heap;
 use crate::clock::WallNs;
 use crate::handshakes::{Outcome, Role};
 use crate::names::{access, closes_on_exec};
@@ -124,6 +125,11 @@ impl FileUse {
             survives_exec: false,
             span: Span::at(time),
         }
+    }
+
+    /// Bytes that it holds besides itself. Lists of failures grow, so room for a few is counted at once.
+    pub fn held_bytes(&self) -> usize {
+        heap(self.given.len()) + heap(self.failures.len().max(4) * size_of::<(u32, u64)>())
     }
 
     /// Counts one open.
@@ -318,6 +324,15 @@ pub struct HandshakeKey {
 }
 
 impl HandshakeKey {
+    /// Bytes that it holds besides itself.
+    pub fn held_bytes(&self) -> usize {
+        let exchange = match &self.exchange {
+            Exchange::Known(name, _) => name.len(),
+            Exchange::Earlier | Exchange::NotSeen => 0,
+        };
+        heap(self.server_name.as_ref().map_or(0, |name| name.len())) + heap(exchange)
+    }
+
     /// Of what a connection tells.
     pub fn new(facts: Facts, remote: std::net::SocketAddr, told: Option<Option<bool>>) -> Self {
         Self {

@@ -15,8 +15,11 @@ use std::sync::Mutex;
 /// Bytes of records that one thread counts together: sixteen full blocks.
 const CHUNK_BYTES: u64 = 4 << 20;
 
-/// Chunks that are counted before they are added up.
+/// Chunks that are counted before they are added up: two for each thread, and no more than this.
 const BATCH_CHUNKS: usize = 16;
+
+/// Bytes that the counts of one chunk may take before they are added up. Those of a real one take less.
+const PARTIAL_BYTES: usize = 16 << 20;
 
 /// Counts some blocks of one segment.
 pub trait Count: Default {
@@ -25,6 +28,9 @@ pub trait Count: Default {
 
     /// Counts one block.
     fn count(&mut self, source: BlockSource<'_>, filter: &ResolvedFilter<'_>, selection: &Selection<'_>);
+
+    /// Bytes that what was counted takes, about.
+    fn bytes(&self) -> usize;
 
     /// Ends counting.
     fn finish(self, origin: Origin) -> Self::Counted;
@@ -63,16 +69,31 @@ pub fn count_blocks<C: Count>(
     let chunks = chunks(plan, &tasks);
     progress::begin(tasks.len());
     let buffers = Mutex::new(Vec::new());
-    for batch in chunks.chunks(BATCH_CHUNKS) {
+    let batch = (2 * rayon::current_num_threads()).min(BATCH_CHUNKS);
+    for batch in chunks.chunks(batch) {
         let counted: Vec<_> = batch.par_iter().map(|tasks| count_tasks::<C>(plan, tasks, &buffers)).collect();
-        for (counted, origin, damaged) in counted.into_iter().flatten() {
-            damaged.into_iter().for_each(|fault| faults.add(origin.segment, Problem::Segment(fault)));
-            if let Some(capture) = plan.captures.get(origin.capture as usize) {
-                add(counted, capture, faults);
+        for mut part in counted.into_iter().flatten() {
+            loop {
+                let Part { counted, origin, damaged, rest } = part;
+                damaged.into_iter().for_each(|fault| faults.add(origin.segment, Problem::Segment(fault)));
+                if let Some(capture) = plan.captures.get(origin.capture as usize) {
+                    add(counted, capture, faults);
+                }
+                let Some(next) = count_tasks::<C>(plan, rest, &buffers) else { break };
+                part = next;
             }
         }
     }
     progress::end();
+}
+
+/// What was counted of a chunk, and what was not yet.
+struct Part<'t, C> {
+    counted: C,
+    origin: Origin,
+    damaged: Vec<Fault>,
+    /// Blocks that are left: their counts would take too much room before they are added up.
+    rest: &'t [Task],
 }
 
 /// Counts what a stream flushed together, in its order.
@@ -110,19 +131,21 @@ fn chunks<'t>(plan: &Plan<'_>, tasks: &'t [Task]) -> Vec<&'t [Task]> {
     tasks.chunk_by(together).collect()
 }
 
-/// Counts blocks of one segment.
-fn count_tasks<C: Count>(
+/// Counts blocks of one segment, as many as there is room for; none of no blocks.
+fn count_tasks<'t, C: Count>(
     plan: &Plan<'_>,
-    tasks: &[Task],
+    tasks: &'t [Task],
     buffers: &Mutex<Vec<BlockBuffer>>,
-) -> Option<(C::Counted, Origin, Vec<Fault>)> {
+) -> Option<Part<'t, C::Counted>> {
     let number = tasks.first()?.segment;
     let segment = plan.inputs.segments.get(number as usize)?;
     let capture = plan.captures.get(segment.capture as usize)?;
     let selection = plan.selections.get(segment.capture as usize)?;
     let mut buffer = buffers.lock().ok().and_then(|mut buffers| buffers.pop()).unwrap_or_default();
     let (mut counter, mut damaged) = (C::default(), Vec::new());
-    for task in tasks {
+    let mut rest = tasks;
+    while let Some((task, more)) = rest.split_first().filter(|_| counter.bytes() < PARTIAL_BYTES) {
+        rest = more;
         let Some(entry) = segment.reader.blocks().get(task.block as usize) else { continue };
         progress::advance();
         match segment.reader.read_block(task.block as usize, &mut buffer) {
@@ -137,5 +160,5 @@ fn count_tasks<C: Count>(
         buffers.push(buffer);
     }
     let origin = Origin { segment: number, capture: segment.capture };
-    Some((counter.finish(origin), origin, damaged))
+    Some(Part { counted: counter.finish(origin), origin, damaged, rest })
 }

@@ -37,3 +37,18 @@ impl Pace {
         WallNs(first.0.saturating_add(ns))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// `--replay-speed 1e-300` panicked: the wait was longer than the clock can tell.
+    #[test]
+    fn a_wait_without_an_end_ends_when_asked_to() {
+        let stop = Stop::after(Duration::from_millis(20));
+        let mut pace = Pace::new(1e-300, stop.clone());
+        pace.wait_for(WallNs(0));
+        assert!(!pace.wait_for(WallNs(i64::MAX)));
+        assert_eq!(Pace::new(1e300, stop).due(), WallNs(i64::MIN));
+    }
+}

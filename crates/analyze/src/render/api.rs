@@ -14,7 +14,7 @@ use std::io::Write;
 pub fn api_call(object: &mut Object<'_>, capture: &Capture, call: &ApiCall<'_>) {
     let fixed = &call.fixed;
     let known = |bit| fixed.state & bit != 0;
-    object.text(b",\"function_name\":", "function_name", call.function, Redact::No);
+    object.text(b",\"function_name\":", "function_name", call.function, Redact::Text);
     object.plain(b",\"level\":", ApiLevel(fixed.level).name());
     object.plain(b",\"meaning\":", ApiMeaning(fixed.meaning).name());
     library_of(object, capture, (fixed.dev, fixed.ino));
@@ -25,7 +25,7 @@ pub fn api_call(object: &mut Object<'_>, capture: &Capture, call: &ApiCall<'_>) 
     if api::uses_algorithm(ApiMeaning(fixed.meaning)) {
         let family = capture.libraries.get((fixed.dev, fixed.ino)).map_or(&[][..], |row| &row.family);
         match api::algorithm(call, family) {
-            Some(name) => object.text(b",\"algorithm\":", "argument", name.as_bytes(), Redact::No),
+            Some(name) => object.text(b",\"algorithm\":", "argument", name.as_bytes(), Redact::Secret),
             None => object.raw(b",\"algorithm\":null"),
         }
     }
@@ -104,7 +104,7 @@ fn name(object: &mut Object<'_>, path: &[u8], family: &[u8]) {
     match catalog::library(path).or_else(|| library::product(family)) {
         Some(name) => object.plain(b",\"library_name\":", name),
         None if family.is_empty() => object.raw(b",\"library_name\":null"),
-        None => object.text(b",\"library_name\":", "family", family, Redact::No),
+        None => object.text(b",\"library_name\":", "family", family, Redact::Text),
     }
 }
 
@@ -116,7 +116,7 @@ pub fn loaded(object: &mut Object<'_>, capture: &Capture, id: FileId, is_unnamed
         name(object, b"", row.map(|row| &row.family[..]).unwrap_or_default());
     }
     match row.filter(|row| !row.version.is_empty()) {
-        Some(row) => object.text(b",\"version\":", "version", &row.version, Redact::No),
+        Some(row) => object.text(b",\"version\":", "version", &row.version, Redact::Text),
         None => object.raw(b",\"version\":null"),
     }
     library_version(object, capture, id);
@@ -126,7 +126,7 @@ pub fn loaded(object: &mut Object<'_>, capture: &Capture, id: FileId, is_unnamed
 fn library_version(object: &mut Object<'_>, capture: &Capture, id: FileId) {
     let Some(row) = capture.libraries.get(id) else { return };
     if !row.version.is_empty() {
-        object.text(b",\"library_version\":", "library_version", &row.version, Redact::No);
+        object.text(b",\"library_version\":", "library_version", &row.version, Redact::Text);
     }
     build_id(object, &row.build_id);
 }
@@ -147,7 +147,7 @@ fn build_id(object: &mut Object<'_>, id: &[u8]) {
 pub fn handshake(object: &mut Object<'_>, capture: &Capture, cookie: u64) {
     let Some(call) = capture.calls.of(cookie) else { return };
     library_of(object, capture, call.library);
-    object.text(b",\"api_function\":", "function_name", &call.function, Redact::No);
+    object.text(b",\"api_function\":", "function_name", &call.function, Redact::Text);
     let result = call.succeeded.map(|succeeded| if succeeded { "ok" } else { "failed" });
     match result {
         Some(result) => object.plain(b",\"api_result\":", result),
@@ -164,13 +164,13 @@ pub fn library_info(object: &mut Object<'_>, info: &LibraryInfo<'_>) {
     if info.family.is_empty() {
         object.raw(b",\"family\":null");
     } else {
-        object.text(b",\"family\":", "family", info.family, Redact::No);
+        object.text(b",\"family\":", "family", info.family, Redact::Text);
     }
     if info.version.is_empty() {
         object.raw(b",\"library_version\":null");
     } else {
         let version = library::version_number(info.version);
-        object.text(b",\"library_version\":", "library_version", version, Redact::No);
+        object.text(b",\"library_version\":", "library_version", version, Redact::Text);
     }
     build_id(object, info.build_id);
     fields::device(object, fixed.dev);

@@ -94,7 +94,8 @@ pub struct EventWriter {
     identities: Cache<(u32, ImageId)>,
     files: Cache<Vec<u8>>,
     libraries: Cache<Vec<u8>>,
-    comm: (Comm, Fragment),
+    /// The latest name of a thread, as it is shown of a program.
+    comm: ((Comm, u32, ImageId), Fragment),
     scratch: Vec<u8>,
 }
 
@@ -110,7 +111,7 @@ impl EventWriter {
             identities: Cache::default(),
             files: Cache::default(),
             libraries: Cache::default(),
-            comm: ([0; 16], empty_comm),
+            comm: (([0; 16], u32::MAX, ImageId::UNKNOWN), empty_comm),
             scratch: Vec::new(),
         }
     }
@@ -186,7 +187,7 @@ impl EventWriter {
                 };
                 let handshakes = &event.capture.handshakes;
                 self.rest(event, escaped, out, |object| {
-                    connection.write_members(handshakes, object.out);
+                    connection.write_members(handshakes, object.redact, object.out);
                     api::handshake(object, event.capture, connection.cookie());
                 });
             }
@@ -276,13 +277,18 @@ impl EventWriter {
     #[inline]
     fn ids(&mut self, event: &Event<'_>, out: &mut Vec<u8>) -> u32 {
         let header = &event.record.header;
-        if header.comm != self.comm.0 {
+        let redact = self.options.redact;
+        // What a home directory's owner is called may be the name of a program, too.
+        let (capture, image) = if redact { (event.capture_index, event.image) } else { (0, ImageId::UNKNOWN) };
+        let key = (header.comm, capture, image);
+        if key != self.comm.0 {
             let Fragment { json, escaped, .. } = &mut self.comm.1;
             json.clear();
-            let mut object = Object { out: json, escaped: 0, redact: false, scratch: &mut self.scratch };
-            object.value("process", event.record.comm(), Redact::No);
+            let shown = crate::redact::comm(event.record.comm(), event.capture.timeline.exe(event.image), redact);
+            let mut object = Object { out: json, escaped: 0, redact, scratch: &mut self.scratch };
+            object.value("process", &shown, Redact::Text);
             *escaped = object.escaped;
-            self.comm.0 = header.comm;
+            self.comm.0 = key;
         }
         let mut object = Object { out, escaped: 0, redact: false, scratch: &mut self.scratch };
         object.number(b",\"pid\":", header.tgid);

@@ -9,7 +9,7 @@ use crate::names::{errno_name, is_interrupted, signal_name, takes_mode};
 use crate::redact;
 use crate::secrets;
 use crate::timeline::Identity;
-use crypto_trace_format::catalog::{self, FileType, Judged, file_name};
+use crypto_trace_format::catalog::{self, FileType, Judged};
 use crypto_trace_format::record::{
     Clock, FileOpen, Header, Inventory, Kind, LibLoad, Loss, LossCause, ProbeState, ProbeStatus, ProcessExec,
     ProcessExit, ProcessFork, ProcessInfo, SelfStats, Suppressed, SuppressionReason, Tier, flags,
@@ -39,8 +39,10 @@ pub fn identity(object: &mut Object<'_>, identity: &Identity<'_>) {
     let cmdline = identity.argv.map(|argv| if redact { cmdline(&secrets::mask(argv)) } else { cmdline(argv) });
     object.text_or_null(b",\"cmdline\":", "cmdline", cmdline.as_deref(), Redact::Text);
     object.number_or_null(b",\"ppid\":", identity.ppid);
-    object.text_or_null(b",\"parent\":", "parent", identity.parent.filter(|comm| !comm.is_empty()), Redact::No);
-    object.text_or_null(b",\"container\":", "container", identity.container, Redact::No);
+    let parent = identity.parent.filter(|comm| !comm.is_empty());
+    let parent = parent.map(|comm| redact::comm(comm, identity.parent_exe, redact));
+    object.text_or_null(b",\"parent\":", "parent", parent.as_deref(), Redact::Text);
+    object.text_or_null(b",\"container\":", "container", identity.container, Redact::Text);
 }
 
 /// Arguments joined by spaces.
@@ -78,6 +80,7 @@ fn own_identity<'a>(
         container: crate::timeline::container_id(cgroup),
         ppid: Some(ppid),
         parent: known.parent,
+        parent_exe: known.parent_exe,
     }
 }
 
@@ -131,7 +134,7 @@ fn place(object: &mut Object<'_>, cwd: &[u8], cgroup: &[u8], cgroup_id: u64) {
         object.text(b",\"cwd\":", "cwd", cwd, Redact::Path);
     }
     if !cgroup.is_empty() {
-        object.text(b",\"cgroup\":", "cgroup", cgroup, Redact::No);
+        object.text(b",\"cgroup\":", "cgroup", cgroup, Redact::Text);
     }
     if cgroup_id != 0 {
         object.number(b",\"cgroup_id\":", cgroup_id);
@@ -249,7 +252,7 @@ pub(super) fn as_passed(object: &mut Object<'_>, key: &[u8], name: &str, passed:
     if object.redact && passed.first() != Some(&b'/') {
         let mut relative = Vec::with_capacity(passed.len());
         redact::relative(passed, real, &mut relative);
-        object.text(key, name, &relative, Redact::No);
+        object.text(key, name, &relative, Redact::Text);
     } else {
         object.text(key, name, passed, Redact::Path);
     }
@@ -305,9 +308,10 @@ pub(super) fn octal(object: &mut Object<'_>, key: &[u8], number: u32) {
 /// Members of a lib_load that its path tells.
 pub fn library(object: &mut Object<'_>, path: &[u8]) {
     object.text(b",\"library\":", "library", path, Redact::Path);
-    let name = file_name(path);
-    object.text(b",\"library_file\":", "library_file", name, Redact::No);
-    object.text_or_null(b",\"soname_version\":", "soname_version", library::soname_version(name), Redact::No);
+    let name = redact::file_name(path, object.redact);
+    let name = &*name;
+    object.text(b",\"library_file\":", "library_file", name, Redact::Text);
+    object.text_or_null(b",\"soname_version\":", "soname_version", library::soname_version(name), Redact::Text);
     match catalog::library(path) {
         Some(name) => object.plain(b",\"library_name\":", name),
         None => object.escaped |= UNNAMED,
@@ -377,7 +381,7 @@ pub fn clock(object: &mut Object<'_>, clock: &Clock<'_>) {
 
 /// Members of a probe_status.
 pub fn probe_status(object: &mut Object<'_>, status: &ProbeStatus<'_>) {
-    object.text(b",\"probe\":", "probe", status.probe, Redact::No);
+    object.text(b",\"probe\":", "probe", status.probe, Redact::Text);
     object.text(b",\"target\":", "target", status.target, Redact::Path);
     object.plain(b",\"state\":", ProbeState(status.fixed.state).name());
     object.plain(b",\"tier\":", Tier(status.fixed.tier).name());

@@ -21,7 +21,7 @@ pub(crate) use fields::cmdline;
 pub use json_array::JsonArray;
 pub use json_pretty::JsonPretty;
 pub use json_stream::JsonStream;
-pub use report::{Escaped, Reveal, line, pretty};
+pub use report::{Each, Escaped, Reveal, line, pretty, write_array, write_line, write_pretty};
 
 use crypto_trace_format::record::RecordError;
 

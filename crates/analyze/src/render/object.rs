@@ -37,8 +37,6 @@ pub const ESCAPABLE: [&str; 26] = [
 /// How text is treated before it is escaped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Redact {
-    /// Shown as it is.
-    No,
     /// An absolute path.
     Path,
     /// Text with paths in it.
@@ -137,16 +135,16 @@ impl Object<'_> {
     pub fn value(&mut self, name: &str, text: &[u8], redact: Redact) {
         self.out.push(b'"');
         let escaped = match redact {
-            Redact::Path | Redact::Text | Redact::Secret if self.redact => {
+            _ if !self.redact => escape::write_json(text, self.out),
+            redact => {
                 self.scratch.clear();
                 match redact {
                     Redact::Path => redact::path(text, self.scratch),
                     Redact::Secret => redact::text(&secrets::mask_words(text), self.scratch),
-                    _ => redact::text(text, self.scratch),
+                    Redact::Text => redact::text(text, self.scratch),
                 }
                 escape::write_json(self.scratch, self.out)
             }
-            _ => escape::write_json(text, self.out),
         };
         self.out.push(b'"');
         self.mark(name, escaped);

@@ -5,6 +5,7 @@ use crate::{escape, redact, secrets};
 use serde::Serialize;
 use serde_json::Serializer;
 use serde_json::ser::{CompactFormatter, Formatter, PrettyFormatter};
+use std::cell::Cell;
 use std::io::{self, Write};
 
 /// Names of members whose text holds `\xHH` escapes.
@@ -28,8 +29,18 @@ impl Reveal {
         self.plain(&out, name, escaped)
     }
 
+    /// Text in which there may be paths, such as a name that a program gave itself.
+    pub fn text(self, text: &[u8], name: &'static str, escaped: &mut Escaped) -> String {
+        if !self.redact {
+            return self.plain(text, name, escaped);
+        }
+        let mut out = Vec::with_capacity(text.len());
+        redact::text(text, &mut out);
+        self.plain(&out, name, escaped)
+    }
+
     /// Text that is not redacted.
-    pub fn plain(self, text: &[u8], name: &'static str, escaped: &mut Escaped) -> String {
+    fn plain(self, text: &[u8], name: &'static str, escaped: &mut Escaped) -> String {
         let (text, is_escaped) = escape::reversible(text);
         if is_escaped && !escaped.contains(&name) {
             escaped.push(name);
@@ -48,6 +59,54 @@ impl Reveal {
     }
 }
 
+/// Rows that are made one by one as they are written, once: together they may be large.
+pub struct Each<I>(Cell<Option<I>>);
+
+impl<I> Each<I> {
+    /// Writes what `rows` gives.
+    pub fn new(rows: I) -> Self {
+        Self(Cell::new(Some(rows)))
+    }
+}
+
+impl<I: Iterator<Item: Serialize>> Serialize for Each<I> {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.0.take().into_iter().flatten())
+    }
+}
+
+/// Writes a line of JSON, and its end.
+///
+/// # Errors
+/// When it cannot be written.
+pub fn write_line(value: &impl Serialize, out: &mut impl Write) -> io::Result<()> {
+    write_to(value, CompactFormatter, out)?;
+    out.write_all(b"\n")
+}
+
+/// Writes a JSON array, an element a line.
+///
+/// # Errors
+/// When it cannot be written.
+pub fn write_array(rows: impl Iterator<Item: Serialize>, out: &mut impl Write) -> io::Result<()> {
+    let mut any = false;
+    for row in rows {
+        out.write_all(if any { b",\n" } else { b"[\n" })?;
+        write_to(&row, CompactFormatter, out)?;
+        any = true;
+    }
+    out.write_all(if any { b"\n]\n" } else { b"[]\n" })
+}
+
+/// Writes indented JSON, and the end of its line.
+///
+/// # Errors
+/// When it cannot be written.
+pub fn write_pretty(value: &impl Serialize, out: &mut impl Write) -> io::Result<()> {
+    write_to(value, PrettyFormatter::new(), out)?;
+    out.write_all(b"\n")
+}
+
 /// One line of JSON, without its end.
 pub fn line(value: &impl Serialize) -> serde_json::Result<String> {
     write(value, CompactFormatter)
@@ -60,8 +119,12 @@ pub fn pretty(value: &impl Serialize) -> serde_json::Result<String> {
 
 fn write(value: &impl Serialize, formatter: impl Formatter) -> serde_json::Result<String> {
     let mut out = Vec::new();
-    value.serialize(&mut Serializer::with_formatter(&mut out, Safe(formatter)))?;
+    write_to(value, formatter, &mut out).map_err(serde_json::Error::io)?;
     String::from_utf8(out).map_err(serde::ser::Error::custom)
+}
+
+fn write_to(value: &impl Serialize, formatter: impl Formatter, out: &mut impl Write) -> io::Result<()> {
+    Ok(value.serialize(&mut Serializer::with_formatter(out, Safe(formatter)))?)
 }
 
 /// A formatter that lets no character through that could change what a terminal shows.

@@ -2,10 +2,10 @@
 
 use super::print::{SummaryContext, TOP, others, tabulate};
 use super::totals::Totals;
-use crate::escape;
+use crate::redact;
 use crate::survey::CallKey;
 use crate::text::{Align, Table, grouped};
-use crypto_trace_format::catalog::{self, file_name};
+use crypto_trace_format::catalog;
 use std::collections::BTreeMap;
 
 /// Appends the section; nothing when there were no calls.
@@ -18,7 +18,7 @@ pub(super) fn print(totals: &Totals, context: &SummaryContext<'_>, out: &mut Str
         if own == 0 {
             continue;
         }
-        let what = (library_name(context, key), key.meaning.name(), escape::for_people(&key.function));
+        let what = (library_name(context, key), key.meaning.name(), redact::for_people(&key.function, context.redact));
         let counts = rows.entry(what).or_default();
         counts.0 = counts.0.saturating_add(own);
         counts.1 = counts.1.saturating_add(row.failed);
@@ -50,7 +50,7 @@ fn library_name(context: &SummaryContext<'_>, key: &CallKey) -> String {
     match capture.and_then(|capture| capture.libraries.get(key.library)) {
         Some(row) => match catalog::library(&row.path) {
             Some(name) => name.to_owned(),
-            None => escape::for_people(file_name(&row.path)),
+            None => redact::for_people(&redact::file_name(&row.path, context.redact), context.redact),
         },
         None => "unknown".to_owned(),
     }

@@ -3,6 +3,7 @@
 use super::print::{SummaryContext, section};
 use crate::completeness;
 use crate::escape;
+use crate::redact;
 use std::fmt::Write;
 
 /// Appends the section.
@@ -15,9 +16,15 @@ pub(super) fn print(context: &SummaryContext<'_>, out: &mut String) {
         if context.captures.len() > 1 {
             let _ = writeln!(out, "  {}", escape::for_people(capture.meta.host.as_bytes()));
         }
-        let _ = writeln!(out, "  on the wire    {}", completeness::wire_state(capture));
-        let _ = writeln!(out, "  in libraries   {}", completeness::library_state(capture));
-        let _ = writeln!(out, "  in the kernel  {}", completeness::kernel_state(capture));
+        let _ =
+            writeln!(out, "  on the wire    {}", redact::sentence(completeness::wire_state(capture), context.redact));
+        let _ = writeln!(
+            out,
+            "  in libraries   {}",
+            redact::sentence(completeness::library_state(capture), context.redact)
+        );
+        let _ =
+            writeln!(out, "  in the kernel  {}", redact::sentence(completeness::kernel_state(capture), context.redact));
     }
     let _ = writeln!(out, "  what cannot be seen: `crypto-trace-analyze coverage`");
 }

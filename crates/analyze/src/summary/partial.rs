@@ -2,6 +2,7 @@
 
 use super::histogram::Histogram;
 use crate::api::{self, FileId, LoadedFiles, better, judge_path, state};
+use crate::budget::hashed;
 use crate::capture::Capture;
 use crate::clock::WallNs;
 use crate::faults::Problem;
@@ -129,6 +130,8 @@ pub struct Counter {
     range: Option<(WallNs, WallNs)>,
     connections: Vec<(u32, Option<(ImageId, Comm)>)>,
     calls: Rows<ApiKey, ApiUse>,
+    /// Bytes of blocks: all texts are from there.
+    raw_bytes: usize,
     problems: Vec<Problem>,
 }
 
@@ -137,6 +140,7 @@ impl Count for Counter {
 
     fn count(&mut self, source: BlockSource<'_>, filter: &ResolvedFilter<'_>, selection: &Selection<'_>) {
         self.kinds.resize(64, 0);
+        self.raw_bytes += source.raw.len();
         let mut problems = Vec::new();
         let mut bodies = Vec::new();
         let tally = source.for_each_match(filter, selection, &mut problems, |found| {
@@ -148,6 +152,15 @@ impl Count for Counter {
         self.problems.append(&mut problems);
         self.problems.append(&mut bodies);
         self.flush_millisecond();
+    }
+
+    fn bytes(&self) -> usize {
+        self.raw_bytes
+            + self.images.len() * Rows::<ImageKey, ImageUse>::ROW_BYTES
+            + self.files.len() * Rows::<Vec<u8>, FileUse>::ROW_BYTES
+            + self.libraries.len() * Rows::<Vec<u8>, LibraryUse>::ROW_BYTES
+            + self.loaders.len() * hashed::<(usize, ImageKey, ImageKey)>()
+            + self.calls.len() * Rows::<ApiKey, ApiUse>::ROW_BYTES
     }
 
     fn finish(mut self, origin: Origin) -> Partial {

@@ -54,7 +54,7 @@ pub fn print(totals: &Totals, context: &SummaryContext<'_>) -> String {
     programs(totals, context, &mut out);
     file_types(totals, context.paint, &mut out);
     files(totals, context, &mut out);
-    libraries(totals, context.paint, &mut out);
+    libraries(totals, (context.paint, context.redact), &mut out);
     tls::print(totals, context, &mut out);
     calls::print(totals, context, &mut out);
     coverage::print(context, &mut out);
@@ -91,6 +91,7 @@ fn head(totals: &Totals, context: &SummaryContext<'_>, out: &mut String) {
         .captures
         .iter()
         .flat_map(|capture| completeness::gaps(capture, context.captures.len() > 1))
+        .map(|gap| redact::sentence(gap, context.redact))
         .chain(context.damaged.then(|| {
             format!("files are damaged: {} records known to be lost (see verify)", grouped(context.damaged_records))
         }))
@@ -268,7 +269,7 @@ fn file_rows(totals: &Totals, ungrouped: bool) -> Vec<(&[u8], u64, Cow<'_, File>
     rows
 }
 
-fn libraries(totals: &Totals, paint: Paint, out: &mut String) {
+fn libraries(totals: &Totals, (paint, redact): (Paint, bool), out: &mut String) {
     let mut rows: Vec<_> = totals.libraries.iter().collect();
     rows.sort_by(|(key_a, a), (key_b, b)| {
         b.processes.cmp(&a.processes).then_with(|| b.loads.cmp(&a.loads)).then_with(|| key_a.cmp(key_b))
@@ -283,8 +284,8 @@ fn libraries(totals: &Totals, paint: Paint, out: &mut String) {
     for ((name, file, version), library) in rows.iter().take(2 * TOP) {
         table.row(vec![
             (*name).to_owned(),
-            if version.is_empty() { "-".to_owned() } else { escape::for_people(version) },
-            escape::for_people(file),
+            if version.is_empty() { "-".to_owned() } else { redact::for_people(version, redact) },
+            redact::for_people(&redact::file_name(file, redact), redact),
             grouped(library.processes),
             grouped(library.loads),
         ]);

@@ -5,11 +5,13 @@
 use super::histogram::Histogram;
 use super::partial::{FileUse, ImageUse, LibraryUse, Partial, count_errno};
 use crate::api::{self, FileId, LibraryRow, better};
+use crate::budget::{Budget, first_sorted, hashed, heap, sorted};
 use crate::capture::Capture;
 use crate::clock::WallNs;
 use crate::faults::FaultLog;
 use crate::library;
 use crate::pipeline::Tally;
+use crate::redact;
 use crate::survey::{CallKey, CallRow, Passed, Survey};
 use crate::timeline::ImageId;
 use crypto_trace_format::catalog::{self, FileType, Judged, file_name};
@@ -76,7 +78,7 @@ pub struct Library {
     pub processes: u64,
 }
 
-/// A library: name in the catalog, file name, version.
+/// A library: name in the catalog, file name or where that is somebody's name the path, version.
 pub type LibraryKey = (&'static str, Vec<u8>, Vec<u8>);
 
 /// Everything the summary shows of events.
@@ -102,6 +104,8 @@ pub struct Totals {
     pub tls_files: BTreeMap<(u32, FileId), (Vec<u8>, u64)>,
     /// TLS handshakes.
     pub survey: Survey,
+    /// Room for rows, but those of the survey.
+    budget: Budget,
     /// A table was full: some rows are missing, some counts of distinct things are too low.
     pub overflowed: bool,
     /// Connections that are not in the survey yet.
@@ -191,7 +195,10 @@ impl Totals {
 
     fn program(&mut self, name: &[u8]) -> Option<&mut Program> {
         if !self.programs.contains_key(name) {
-            if self.programs.len() >= MAX_ROWS {
+            // And its sets of types, libraries and their files, which have limits of their own.
+            let sets = 4 * first_sorted::<(u32, FileId)>();
+            let row = hashed::<(Vec<u8>, Program)>() + heap(name.len()) + sets;
+            if self.programs.len() >= MAX_ROWS || !self.budget.take(row) {
                 self.overflowed = true;
                 return None;
             }
@@ -204,9 +211,13 @@ impl Totals {
         let total = self.types.entry((used.is_guess(), used.file_type())).or_default();
         total.opens += used.opens;
         used.failures.iter().for_each(|(errno, count)| count_errno(&mut total.failures, *errno, *count));
-        if self.files.len() >= MAX_ROWS && !self.files.contains_key(&path) {
-            self.overflowed = true;
-            return;
+        if !self.files.contains_key(&path) {
+            // Errors of which there is more than a few have little room left elsewhere.
+            let row = hashed::<(Vec<u8>, File)>() + heap(path.len()) + heap(4 * size_of::<(u32, u64)>());
+            if self.files.len() >= MAX_ROWS || !self.budget.take(row) {
+                self.overflowed = true;
+                return;
+            }
         }
         let file = self.files.entry(path).or_insert_with(|| {
             total.files += 1;
@@ -223,10 +234,17 @@ impl Totals {
         let product = || looked_into.and_then(|row| library::product(&row.family));
         let name = catalog::library(path).or_else(product).unwrap_or("other");
         let version = looked_into.map(|row| row.version.clone()).unwrap_or_default();
-        let key = (name, file.to_vec(), version);
-        if self.libraries.len() >= MAX_ROWS && !self.libraries.contains_key(&key) {
-            self.overflowed = true;
-            return;
+        // Right below a home directory its name is that of somebody, which is told from its path.
+        let is_told = *redact::file_name(path, true) == *file;
+        let key = (name, if is_told { file } else { path }.to_vec(), version);
+        if !self.libraries.contains_key(&key) {
+            // It has a number, too; and a file where it speaks TLS.
+            let texts = 2 * (heap(key.1.len()) + heap(key.2.len())) + heap(path.len());
+            let row = sorted::<(LibraryKey, Library)>() + hashed::<(LibraryKey, u32)>() + texts;
+            if self.libraries.len() >= MAX_ROWS || !self.budget.take(row) {
+                self.overflowed = true;
+                return;
+            }
         }
         let next = u32::try_from(self.library_numbers.len()).unwrap_or(u32::MAX);
         let library_number = *self.library_numbers.entry(key.clone()).or_insert(next);
@@ -234,7 +252,9 @@ impl Totals {
         library.loads += used.loads;
         let speaks_tls = library::speaks_tls(file) || looked_into.is_some_and(LibraryRow::speaks_tls);
         let file_key = (number, used.file);
-        if speaks_tls && (self.tls_files.len() < MAX_ROWS || self.tls_files.contains_key(&file_key)) {
+        let tls_file = || sorted::<((u32, FileId), (Vec<u8>, u64))>() + heap(path.len());
+        let known = self.tls_files.contains_key(&file_key);
+        if speaks_tls && (known || self.tls_files.len() < MAX_ROWS && self.budget.take(tls_file())) {
             self.tls_files.entry(file_key).or_insert_with(|| (path.to_vec(), 0)).1 += used.loads;
         }
         for (image, tgid) in &used.images {

@@ -38,7 +38,7 @@ impl Survey {
     pub fn calls_without_algorithm(&self) -> u64 {
         let silent = |key: &CallKey| key.algorithm.is_none() && uses_algorithm(key.meaning);
         let uses = |row: &CallRow| row.calls.saturating_sub(row.internal).saturating_sub(row.failed);
-        self.calls.iter().filter(|(key, _)| silent(key)).map(|(_, row)| uses(row)).sum()
+        self.calls.iter().filter(|(key, _)| silent(key)).fold(0, |sum, (_, row)| sum.saturating_add(uses(row)))
     }
 
     /// Adds calls of one program.
@@ -48,19 +48,19 @@ impl Survey {
         let own = calls.calls.saturating_sub(calls.internal).saturating_sub(calls.failed);
         if let Some(name) = &key.algorithm
             && own > 0
-            && let Some(row) = row(&mut self.algorithms, name.clone(), &mut self.overflowed)
+            && let Some(row) = row(&mut self.algorithms, name.clone(), (&mut self.budget, &mut self.overflowed))
         {
-            row.calls += own;
+            row.calls = row.calls.saturating_add(own);
             let kernel = key.library == (0, 0);
             row.places.insert(if kernel { Place::KernelCall } else { Place::LibraryCall });
             row.hosts.insert(key.capture);
-            name_program(&mut row.programs, program);
+            name_program(&mut row.programs, program, &mut self.budget);
         }
-        let Some(row) = row(&mut self.calls, key, &mut self.overflowed) else { return };
-        row.calls += calls.calls;
-        row.failed += calls.failed;
-        row.internal += calls.internal;
-        name_program(&mut row.programs, program);
+        let Some(row) = row(&mut self.calls, key, (&mut self.budget, &mut self.overflowed)) else { return };
+        row.calls = row.calls.saturating_add(calls.calls);
+        row.failed = row.failed.saturating_add(calls.failed);
+        row.internal = row.internal.saturating_add(calls.internal);
+        name_program(&mut row.programs, program, &mut self.budget);
     }
 }
 

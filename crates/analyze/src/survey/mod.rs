@@ -14,6 +14,7 @@ pub use findings::{Finding, findings};
 pub use words::{in_short, peer_name, percent, post_quantum, ranked, told_by_libraries};
 
 use crate::api::{FileId, HandshakeCall};
+use crate::budget::{Budget, first_sorted, heap, sorted};
 use crate::capture::Capture;
 use crate::handshakes::{Connection, Outcome, Role};
 use crate::registry::{AlertDescription, CipherSuite, Version};
@@ -24,6 +25,9 @@ use std::net::IpAddr;
 
 /// Rows of a table.
 const MAX_ROWS: usize = 50_000;
+
+/// Bytes that the rows of all tables may take, with what they name.
+const MAX_BYTES: usize = 128 << 20;
 
 /// Processes that are told apart.
 const MAX_PROCESSES: usize = 1 << 20;
@@ -227,6 +231,16 @@ pub struct CertificateRow {
     pub hosts: BTreeSet<u32>,
 }
 
+/// Room for rows of all tables.
+#[derive(Debug)]
+struct Room(Budget);
+
+impl Default for Room {
+    fn default() -> Self {
+        Self(Budget::new(MAX_BYTES))
+    }
+}
+
 /// Everything that is counted.
 #[derive(Debug, Default)]
 pub struct Survey {
@@ -274,6 +288,8 @@ pub struct Survey {
     pub incomplete: u64,
     /// A table was full.
     pub overflowed: bool,
+    /// Room for rows of all tables.
+    budget: Room,
     /// Processes that were counted: capture, id, start.
     seen_processes: HashSet<(u32, u32, u64)>,
 }
@@ -339,7 +355,10 @@ impl Survey {
         self.cut += u64::from(connection.cut);
         self.no_client_hello += u64::from(facts.no_client_hello);
         self.incomplete += u64::from(facts.incomplete);
-        let Some(row) = row(&mut self.programs, passed.program.clone(), &mut self.overflowed) else { return };
+        let Some(row) = row(&mut self.programs, passed.program.clone(), (&mut self.budget, &mut self.overflowed))
+        else {
+            return;
+        };
         let process = (passed.capture, connection.owner.tgid, connection.owner.start_ns);
         if connection.owner.is_known() && self.seen_processes.len() < MAX_PROCESSES {
             row.processes += u64::from(self.seen_processes.insert(process));
@@ -363,26 +382,31 @@ impl Survey {
 
     /// Algorithms and certificates: of both ends who used them, of one how often.
     fn add_names(&mut self, program: Option<&[u8]>, host: u32, facts: &Facts, counts: bool) {
-        let name_in = |programs: &mut BTreeSet<Vec<u8>>| name_program(programs, program);
         let mut before: Option<&str> = None;
         let mut algorithms: Vec<&(String, Place)> = facts.algorithms.iter().collect();
         algorithms.sort();
         let version = facts.algorithms.iter().find(|(_, place)| *place == Place::Protocol).map(|(name, _)| name);
         for (name, place) in algorithms {
-            let Some(row) = row(&mut self.algorithms, name.clone(), &mut self.overflowed) else { continue };
+            let Some(row) = row(&mut self.algorithms, name.clone(), (&mut self.budget, &mut self.overflowed)) else {
+                continue;
+            };
             row.handshakes += u64::from(counts && before != Some(name));
             row.places.insert(*place);
             row.versions.extend(version.cloned());
             row.hosts.insert(host);
-            name_in(&mut row.programs);
+            name_program(&mut row.programs, program, &mut self.budget);
             before = Some(name);
         }
         for (role, certificate) in &facts.certificates {
             // One of which not all is there is told in its event, and is no row: which one it was is not known.
             let Some(sha256) = &certificate.sha256 else { continue };
-            if self.certificates.len() >= MAX_ROWS && !self.certificates.contains_key(sha256) {
-                self.overflowed = true;
-                continue;
+            if !self.certificates.contains_key(sha256) {
+                // What it says is in it several times, in words.
+                let bytes = 2 * sorted::<(String, CertificateRow)>() + CERTIFICATE_BYTES + certificate.held_bytes();
+                if self.certificates.len() >= MAX_ROWS || !self.budget.0.take(bytes) {
+                    self.overflowed = true;
+                    continue;
+                }
             }
             let row = self.certificates.entry(sha256.clone()).or_insert_with(|| CertificateRow {
                 certificate: certificate.clone(),
@@ -394,7 +418,7 @@ impl Survey {
             row.hosts.insert(host);
             row.shown_by.insert(*role);
             row.handshakes += u64::from(counts);
-            name_in(&mut row.programs);
+            name_program(&mut row.programs, program, &mut self.budget);
         }
     }
 
@@ -412,7 +436,7 @@ impl Survey {
             *self.suites.entry(suite).or_default() += 1;
         }
         if let Some(name) = &facts.server_name
-            && let Some(row) = row(&mut self.server_names, name.clone(), &mut self.overflowed)
+            && let Some(row) = row(&mut self.server_names, name.clone(), (&mut self.budget, &mut self.overflowed))
         {
             row.add(&facts);
             row.hosts.insert(host);
@@ -425,7 +449,7 @@ impl Survey {
             port: (facts.role != Some(Role::Server)).then_some(remote.port()),
             server_name: facts.server_name.clone(),
         };
-        if let Some(row) = row(&mut self.peers, key, &mut self.overflowed) {
+        if let Some(row) = row(&mut self.peers, key, (&mut self.budget, &mut self.overflowed)) {
             row.add(&facts);
             row.hosts.insert(host);
         }
@@ -434,10 +458,10 @@ impl Survey {
             return;
         }
         let agreed = (facts.version, facts.suite, facts.exchange.clone());
-        if let Some(count) = row(&mut self.agreed, agreed, &mut self.overflowed) {
+        if let Some(count) = row(&mut self.agreed, agreed, (&mut self.budget, &mut self.overflowed)) {
             *count += 1;
         }
-        if let Some(count) = row(&mut self.exchanges, facts.exchange, &mut self.overflowed) {
+        if let Some(count) = row(&mut self.exchanges, facts.exchange, (&mut self.budget, &mut self.overflowed)) {
             *count += 1;
         }
     }
@@ -449,10 +473,14 @@ fn host_numbers(captures: &[Capture]) -> Vec<u32> {
     (0u32..).zip(captures).map(|(number, capture)| *first.entry(&capture.meta.host).or_insert(number)).collect()
 }
 
-fn name_program(programs: &mut BTreeSet<Vec<u8>>, program: Option<&[u8]>) {
-    if let Some(program) = program
-        && programs.len() < MAX_PROGRAMS
-    {
+/// Names a program, as long as there is room: those beyond the first few are not told.
+fn name_program(programs: &mut BTreeSet<Vec<u8>>, program: Option<&[u8]>, room: &mut Room) {
+    let Some(program) = program.filter(|program| programs.len() < MAX_PROGRAMS && !programs.contains(*program)) else {
+        return;
+    };
+    // It is shown, too.
+    let entry = if programs.is_empty() { first_sorted::<Vec<u8>>() } else { sorted::<Vec<u8>>() };
+    if room.0.take(entry + 2 * heap(program.len()) + size_of::<String>()) {
         programs.insert(program.to_vec());
     }
 }
@@ -466,11 +494,75 @@ fn counts_for_both(own: &Connection, role: Option<Role>, peer: &Connection) -> b
     }
 }
 
-/// The row of a key, as long as there is room.
-fn row<'a, K: Ord, V: Default>(rows: &'a mut BTreeMap<K, V>, key: K, overflowed: &mut bool) -> Option<&'a mut V> {
-    if rows.len() >= MAX_ROWS && !rows.contains_key(&key) {
-        *overflowed = true;
-        return None;
+/// What is a key of a table.
+trait Key: Ord {
+    /// Bytes that it holds besides itself.
+    fn held_bytes(&self) -> usize;
+}
+
+impl Key for Option<Vec<u8>> {
+    fn held_bytes(&self) -> usize {
+        heap(self.as_ref().map_or(0, Vec::len))
+    }
+}
+
+impl Key for String {
+    fn held_bytes(&self) -> usize {
+        heap(self.len())
+    }
+}
+
+impl Key for Box<[u8]> {
+    fn held_bytes(&self) -> usize {
+        heap(self.len())
+    }
+}
+
+impl Key for PeerKey {
+    fn held_bytes(&self) -> usize {
+        heap(self.server_name.as_ref().map_or(0, |name| name.len()))
+    }
+}
+
+impl Key for Exchange {
+    fn held_bytes(&self) -> usize {
+        match self {
+            Self::Known(name, _) => heap(name.len()),
+            Self::Earlier | Self::NotSeen => 0,
+        }
+    }
+}
+
+impl Key for (Option<Version>, Option<CipherSuite>, Exchange) {
+    fn held_bytes(&self) -> usize {
+        self.2.held_bytes()
+    }
+}
+
+impl Key for CallKey {
+    fn held_bytes(&self) -> usize {
+        heap(self.function.len()) + heap(self.algorithm.as_ref().map_or(0, String::len))
+    }
+}
+
+/// The row of a key, as long as there is room. Twice what it takes: it is shown, too.
+fn row<'a, K: Key, V: Default>(
+    rows: &'a mut BTreeMap<K, V>,
+    key: K,
+    (room, overflowed): (&mut Room, &mut bool),
+) -> Option<&'a mut V> {
+    if !rows.contains_key(&key) {
+        let bytes = 2 * (sorted::<(K, V)>() + key.held_bytes()) + ROW_SETS_BYTES;
+        if rows.len() >= MAX_ROWS || !room.0.take(bytes) {
+            *overflowed = true;
+            return None;
+        }
     }
     Some(rows.entry(key).or_default())
 }
+
+/// Sets of versions, hosts and places in a row: a node each.
+const ROW_SETS_BYTES: usize = 256;
+
+/// What a certificate says besides its names, in words.
+const CERTIFICATE_BYTES: usize = 512;

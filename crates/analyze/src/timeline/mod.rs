@@ -119,6 +119,8 @@ pub struct Identity<'a> {
     pub ppid: Option<u32>,
     /// comm of the parent: what it was when it forked this process.
     pub parent: Option<&'a [u8]>,
+    /// Absolute path of what it ran then.
+    pub parent_exe: Option<&'a [u8]>,
 }
 
 /// Processes of one capture.
@@ -200,9 +202,10 @@ impl Timeline {
         let Some(image) = self.images.get(index(id.0)) else { return Identity::default() };
         let source = self.source(image);
         let parent = self.parent_process(image).map(ProcessId);
+        let parent_image = parent.map(|parent| self.image_at(parent, self.parted_ns(image, parent)));
         let as_forked = || {
-            let of_image = |parent| self.image_at(parent, self.parted_ns(image, parent));
-            self.name_at_fork(image).or_else(|| self.images.get(index(of_image(parent?).0)).map(|parent| &parent.comm))
+            let of_image = || self.images.get(index(parent_image?.0)).map(|parent| &parent.comm);
+            self.name_at_fork(image).or_else(of_image)
         };
         Identity {
             exe: self.strings.get(source.exe),
@@ -212,6 +215,7 @@ impl Timeline {
             container: self.strings.get(image.container.or(source.container)),
             ppid: image.ppid,
             parent: as_forked().map(trim_comm),
+            parent_exe: parent_image.and_then(|image| self.exe(image)),
         }
     }
 

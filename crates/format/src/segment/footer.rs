@@ -109,7 +109,9 @@ impl Totals {
 
     pub(crate) fn add_kind(&mut self, kind: u16, count: u64) {
         match self.by_kind.binary_search_by_key(&kind, |(known, _)| *known) {
-            Ok(place) => self.by_kind.iter_mut().skip(place).take(1).for_each(|(_, sum)| *sum += count),
+            Ok(place) => {
+                self.by_kind.iter_mut().skip(place).take(1).for_each(|(_, sum)| *sum = sum.saturating_add(count))
+            }
             Err(place) => self.by_kind.insert(place, (kind, count)),
         }
     }

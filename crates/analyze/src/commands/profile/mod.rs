@@ -4,7 +4,7 @@ mod text;
 
 use self::text::text;
 use super::Outcome;
-use super::inventory::{Read, documents, finish};
+use super::inventory::{OUT_BYTES, Read, finish, write_documents};
 use super::parts::{Failures, LibraryPart, failures};
 use super::processes::{Key, Process, processes, user};
 use crate::api;
@@ -14,15 +14,18 @@ use crate::clock::WallNs;
 use crate::console::{Console, Output};
 use crate::inventory::{CallKey, CallUse, FileUse, Gathered, HandshakeKey, Mapped, Span, mapped_at};
 use crate::names::{event_type, signal_name};
-use crate::render::{Escaped, Reveal};
+use crate::redact;
+use crate::render::{Each, Escaped, Reveal};
 use crate::timeline::{ImageId, ProcessId};
 use crate::timestamp::timestamp;
 use anyhow::Result;
 use crypto_trace_format::catalog::{Confidence, JudgedBy};
 use crypto_trace_format::record::{ApiCall, ApiCallFixed, ApiMeaning};
 use serde::Serialize;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
-use std::io::Write as _;
+use std::io::{BufWriter, Write as _};
+use std::rc::Rc;
 
 /// Version of the document: what the reference tool's 1.0 has is in it.
 const VERSION: &str = "1.0";
@@ -30,8 +33,11 @@ const VERSION: &str = "1.0";
 /// Children that are named.
 const MAX_CHILDREN: usize = 1_000;
 
+/// Programs that one process ran one after the other, and that are named.
+const MAX_PROGRAMS: usize = 1_000;
+
 #[derive(Serialize)]
-struct Profile {
+struct Profile<'a> {
     profile_version: &'static str,
     /// The moment it is of: the end of what was looked at, so that a replay tells the same for ever.
     generated_at: String,
@@ -40,14 +46,97 @@ struct Profile {
     to: String,
     host: String,
     process: ProcessPart,
-    libraries: Vec<Library>,
-    files_accessed: Vec<File>,
+    libraries: Libraries<'a>,
+    files_accessed: Files<'a>,
     api_calls: Vec<Call>,
     tls_handshakes: Vec<Handshake>,
     statistics: Statistics,
     missing: Vec<String>,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    escaped: Escaped,
+    /// Comes last: rows add to it as they are written.
+    #[serde(skip_serializing_if = "Shared::is_empty")]
+    escaped: Shared,
+}
+
+/// What needed escapes, known when all rows are made.
+#[derive(Clone, Default)]
+struct Shared(Rc<RefCell<Escaped>>);
+
+impl Shared {
+    fn is_empty(&self) -> bool {
+        self.0.borrow().is_empty()
+    }
+}
+
+impl Serialize for Shared {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.0.borrow().serialize(serializer)
+    }
+}
+
+/// Files that a process accessed, by path: rows are made one by one.
+struct Files<'a> {
+    of: BTreeMap<&'a [u8], Merged<'a>>,
+    reveal: Reveal,
+    escaped: Shared,
+}
+
+impl Files<'_> {
+    /// Those whose type is a guess, or all others.
+    fn iter(&self, guesses: bool) -> impl Iterator<Item = File> {
+        let rows = self.of.iter().filter(move |(_, file)| file.get().is_guess() == guesses);
+        rows.map(|(path, file)| self.row(path, file))
+    }
+
+    fn row(&self, path: &[u8], file: &Merged<'_>) -> File {
+        File::new(path, file.get(), self.reveal, &mut self.escaped.0.borrow_mut())
+    }
+}
+
+impl Serialize for Files<'_> {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        Each::new(self.of.iter().map(|(path, file)| self.row(path, file))).serialize(serializer)
+    }
+}
+
+/// What images of one process did with a file.
+enum Merged<'a> {
+    One(&'a FileUse),
+    Several(Box<FileUse>),
+}
+
+impl Merged<'_> {
+    fn get(&self) -> &FileUse {
+        match self {
+            Self::One(file) => file,
+            Self::Several(file) => file,
+        }
+    }
+}
+
+/// Libraries that a process had mapped, by path and file: rows are made one by one.
+struct Libraries<'a> {
+    of: BTreeMap<(&'a [u8], api::FileId), Mapped>,
+    capture: &'a Capture,
+    reveal: Reveal,
+    escaped: Shared,
+}
+
+impl Libraries<'_> {
+    fn iter(&self) -> impl Iterator<Item = Library> {
+        self.of.iter().map(|((path, id), mapped)| Library {
+            library: LibraryPart::new(Some(self.capture), *id, path, self.reveal, &mut self.escaped.0.borrow_mut()),
+            load_time: timestamp(mapped.used.span.first),
+            loads: mapped.used.loads,
+            already_mapped: mapped.used.already_mapped > 0,
+            inherited: mapped.inherited,
+        })
+    }
+}
+
+impl Serialize for Libraries<'_> {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        Each::new(self.iter()).serialize(serializer)
+    }
 }
 
 #[derive(Serialize)]
@@ -174,22 +263,25 @@ pub(super) fn run(read: &Read<'_>, gathered: &Gathered, console: Console) -> Res
     }
     let none = BTreeMap::new();
     let selected = read.selects_processes();
-    let (mut profiles, mut without) = (Vec::new(), 0u64);
-    for process in processes(&gathered.own, &read.captures) {
-        let profile = Profile::new(&process, read, gathered, children.get(&process.number).unwrap_or(&none));
-        if selected || profile.uses_crypto() {
-            profiles.push(profile);
-        } else {
-            without += 1;
-        }
-    }
+    let (shown, without) = (Cell::new(0u64), Cell::new(0u64));
+    let processes = processes(&gathered.own, &read.captures);
+    // One at a time: what many of them used, twice, may be more than there is room for.
+    let profiles = processes.iter().filter_map(|process| {
+        let profile = Profile::new(process, read, gathered, children.get(&process.number).unwrap_or(&none));
+        let counter = if selected || profile.uses_crypto() { &shown } else { &without };
+        counter.set(counter.get() + 1);
+        (selected || profile.uses_crypto()).then_some(profile)
+    });
     let mut out = Output::open(read.task.output.as_deref())?;
-    let text = match read.task.style {
-        Style::Text => text(&profiles, read, without, read.paint(&out)),
-        style => documents(&profiles, style)?,
-    };
-    out.write_all(text.as_bytes())?;
-    if profiles.is_empty() && read.task.style != Style::Text {
+    let paint = read.paint(&out);
+    let mut buffered = BufWriter::with_capacity(OUT_BYTES, &mut out);
+    match read.task.style {
+        Style::Text => text(profiles, read, &without, paint, &mut buffered)?,
+        style => write_documents(profiles, style, &mut buffered)?,
+    }
+    buffered.flush()?;
+    drop(buffered);
+    if shown.get() == 0 && read.task.style != Style::Text {
         console.note(&read.why_none("processes that used crypto"));
     }
     finish(read, console)
@@ -210,11 +302,11 @@ fn children_of(capture: &Capture) -> BTreeMap<ProcessId, Vec<ProcessId>> {
     children
 }
 
-impl Profile {
+impl<'a> Profile<'a> {
     fn new(
-        process: &Process<'_>,
+        process: &'a Process<'a>,
         read: &Read<'_>,
-        gathered: &Gathered,
+        gathered: &'a Gathered,
         children: &BTreeMap<ProcessId, Vec<ProcessId>>,
     ) -> Self {
         let (capture, reveal) = (process.capture, read.reveal());
@@ -238,8 +330,6 @@ impl Profile {
             }
         }
         let libraries = libraries(process, gathered, to);
-        let files_accessed: Vec<File> =
-            used.files.iter().map(|(path, file)| File::new(path, file, reveal, &mut escaped)).collect();
         let api_calls: Vec<Call> =
             used.calls.iter().map(|(key, calls)| Call::new(key, *calls, capture, reveal, &mut escaped)).collect();
         let handshakes = used.handshakes.iter();
@@ -248,23 +338,19 @@ impl Profile {
         let statistics = Statistics {
             total_events: used.events.values().sum(),
             libraries_loaded: libraries.len() as u64,
-            files_accessed: files_accessed.len() as u64,
+            files_accessed: used.files.len() as u64,
             api_calls_made: api_calls.iter().fold(0, |sum, call| sum.saturating_add(call.count)),
-            file_opens: used.files.values().map(|file| file.opens).sum(),
-            file_opens_failed: used.files.values().map(FileUse::failed).sum(),
+            file_opens: used.files.values().map(|file| file.get().opens).sum(),
+            file_opens_failed: used.files.values().map(|file| file.get().failed()).sum(),
             tls_handshakes: tls_handshakes.iter().map(|row| row.count).sum(),
             events: used.events,
         };
-        let mut library = |((path, id), mapped): (&(Vec<u8>, api::FileId), &Mapped)| Library {
-            library: LibraryPart::new(Some(capture), *id, path, reveal, &mut escaped),
-            load_time: timestamp(mapped.used.span.first),
-            loads: mapped.used.loads,
-            already_mapped: mapped.used.already_mapped > 0,
-            inherited: mapped.inherited,
-        };
-        let libraries = libraries.iter().map(&mut library).collect();
         #[allow(clippy::cast_precision_loss, reason = "a duration for people")]
         let seconds = to.0.saturating_sub(from.0) as f64 / 1e9;
+        let process_part = ProcessPart::new(process, to, children, reveal, &mut escaped);
+        let escaped = Shared(Rc::new(RefCell::new(escaped)));
+        let libraries = Libraries { of: libraries, capture, reveal, escaped: escaped.clone() };
+        let files_accessed = Files { of: used.files, reveal, escaped: escaped.clone() };
         Self {
             profile_version: VERSION,
             generated_at: timestamp(to),
@@ -272,7 +358,7 @@ impl Profile {
             from: timestamp(from),
             to: timestamp(to),
             host: capture.meta.host.clone(),
-            process: ProcessPart::new(process, to, children, reveal, &mut escaped),
+            process: process_part,
             libraries,
             files_accessed,
             api_calls,
@@ -286,8 +372,8 @@ impl Profile {
     /// Random bytes do not count: nearly every process asks the kernel for some.
     fn uses_crypto(&self) -> bool {
         let is_random = |call: &Call| call.meaning == ApiMeaning::RANDOM.name();
-        !self.libraries.is_empty()
-            || !self.files_accessed.is_empty()
+        !self.libraries.of.is_empty()
+            || !self.files_accessed.of.is_empty()
             || !self.tls_handshakes.is_empty()
             || self.api_calls.iter().any(|call| !is_random(call))
     }
@@ -296,30 +382,39 @@ impl Profile {
 /// What a process used, whatever it ran.
 #[derive(Default)]
 struct Used<'a> {
-    files: BTreeMap<&'a [u8], FileUse>,
+    files: BTreeMap<&'a [u8], Merged<'a>>,
     calls: BTreeMap<CallKey, CallUse>,
     handshakes: BTreeMap<HandshakeKey, (u64, Span)>,
     events: BTreeMap<&'static str, u64>,
 }
 
 impl<'a> Used<'a> {
-    fn file(&mut self, path: &'a [u8], file: &FileUse) {
+    fn file(&mut self, path: &'a [u8], file: &'a FileUse) {
         match self.files.get_mut(path) {
-            Some(known) => known.add(file),
+            Some(Merged::Several(known)) => known.add(file),
+            Some(known) => {
+                let mut both = Box::new(known.get().clone());
+                both.add(file);
+                *known = Merged::Several(both);
+            }
             None => {
-                self.files.insert(path, file.clone());
+                self.files.insert(path, Merged::One(file));
             }
         }
     }
 }
 
 /// All libraries that a process had mapped until `to`, by path and file.
-fn libraries(process: &Process<'_>, gathered: &Gathered, to: WallNs) -> BTreeMap<(Vec<u8>, api::FileId), Mapped> {
+fn libraries<'a>(
+    process: &'a Process<'_>,
+    gathered: &'a Gathered,
+    to: WallNs,
+) -> BTreeMap<(&'a [u8], api::FileId), Mapped> {
     let mut images = process.images(to);
     if images.is_empty() {
         images.push(ImageId::UNKNOWN);
     }
-    let mut all: BTreeMap<(Vec<u8>, api::FileId), Mapped> = BTreeMap::new();
+    let mut all: BTreeMap<(&[u8], api::FileId), Mapped> = BTreeMap::new();
     for image in images {
         let mapped = mapped_at(&gathered.all, process.of(image), (process.number, process.capture), image, to);
         for (key, more) in mapped {
@@ -361,7 +456,11 @@ impl ProcessPart {
             let image = timeline.images(relative).last()?;
             Some(Relative {
                 pid: timeline.tgid(relative)?,
-                name: reveal.plain(timeline.comm(image), "name", escaped),
+                name: reveal.text(
+                    &redact::comm(timeline.comm(image), timeline.exe(image), reveal.redact),
+                    "name",
+                    escaped,
+                ),
                 exe: timeline.exe(image).map(|exe| reveal.path(exe, "exe", escaped)),
             })
         };
@@ -372,7 +471,7 @@ impl ProcessPart {
             let from = timeline.image_from_ns(image).filter(|from| *from != 0);
             Program { exe, cmdline, from: from.map(|from| timestamp(process.capture.clock.wall(from))) }
         };
-        let programs: Vec<Program> = images.map(|image| program(image, escaped)).collect();
+        let programs: Vec<Program> = images.take(MAX_PROGRAMS).map(|image| program(image, escaped)).collect();
         let several =
             programs.windows(2).any(|pair| matches!(pair, [a, b] if (&a.exe, &a.cmdline) != (&b.exe, &b.cmdline)));
         let status = process.exit().map(|(_, status)| status);
@@ -384,7 +483,7 @@ impl ProcessPart {
         let (exe, cmdline) = of_image(image, escaped);
         Self {
             pid: process.pid(),
-            name: reveal.plain(&process.comm(image), "name", escaped),
+            name: reveal.text(&process.comm(image, reveal), "name", escaped),
             exe,
             cmdline,
             uid: ids.map(|ids| ids.uid),
@@ -401,7 +500,7 @@ impl ProcessPart {
                 .and_then(|known| children.get(&known))
                 .map(|children| children.iter().filter_map(|child| relative(*child, escaped)).collect())
                 .unwrap_or_default(),
-            container: identity.container.map(|container| reveal.plain(container, "container", escaped)),
+            container: identity.container.map(|container| reveal.text(container, "container", escaped)),
             programs: if several { programs } else { Vec::new() },
         }
     }
@@ -442,12 +541,13 @@ impl Call {
         let fixed = ApiCallFixed { meaning: key.meaning, number: key.number, ..ApiCallFixed::default() };
         let call = ApiCall { fixed, function: &key.function, text: &key.text, ..ApiCall::default() };
         Self {
-            function_name: reveal.plain(&key.function, "function_name", escaped),
+            function_name: reveal.text(&key.function, "function_name", escaped),
             count: calls.calls,
             failed: calls.failed,
             by_library: calls.internal,
             meaning: ApiMeaning(key.meaning).name(),
-            algorithm: api::algorithm(&call, library.map(|row| &row.family[..]).unwrap_or_default()),
+            algorithm: api::algorithm(&call, library.map(|row| &row.family[..]).unwrap_or_default())
+                .map(|name| redact::for_people(name.as_bytes(), reveal.redact)),
             library: library.map(|row| reveal.path(&row.path, "library", escaped)),
         }
     }
@@ -464,7 +564,7 @@ impl Handshake {
             role: key.role.map(crate::handshakes::Role::name),
             remote_address: key.address.to_string(),
             remote_port: key.port,
-            server_name: key.server_name.as_ref().map(|name| reveal.plain(name, "server_name", escaped)),
+            server_name: key.server_name.as_ref().map(|name| reveal.text(name, "server_name", escaped)),
             outcome: key.outcome.name(),
             alert: key.alert.map(|(alert, from)| format!("{alert} from the {}", from.name())),
             tls_version: key.version.map(|version| version.to_string()),

@@ -5,30 +5,37 @@ use super::super::parts::{failures_in_short, second};
 use super::{Call, File, Handshake, Library, Profile, Relative};
 use crate::redact;
 use crate::text::{Align, Paint, Table, counted, duration, grouped, plural};
+use std::cell::Cell;
 use std::fmt::Write as _;
 
 /// Rows of a table that are shown to people.
 const TOP: usize = 50;
 
 /// All profiles, for people.
-pub(super) fn text(profiles: &[Profile], read: &Read<'_>, without: u64, paint: Paint) -> String {
-    let mut out = String::new();
-    for (index, profile) in profiles.iter().enumerate() {
-        if index > 0 {
-            out.push('\n');
-        }
-        profile.text(read, paint, &mut out);
+pub(super) fn text<'a>(
+    profiles: impl Iterator<Item = Profile<'a>>,
+    read: &Read<'_>,
+    without: &Cell<u64>,
+    paint: Paint,
+    out: &mut impl std::io::Write,
+) -> std::io::Result<()> {
+    let mut any = false;
+    for profile in profiles {
+        let mut text = if any { "\n".to_owned() } else { String::new() };
+        profile.text(read, paint, &mut text);
+        out.write_all(text.as_bytes())?;
+        any = true;
     }
-    if profiles.is_empty() {
-        let _ = writeln!(out, "{}", read.why_none("processes that used crypto"));
+    if !any {
+        writeln!(out, "{}", read.why_none("processes that used crypto"))?;
     }
-    if without > 0 {
-        let _ = writeln!(out, "\n{} that used no crypto not shown", counted(without, "process", "processes"));
+    if without.get() > 0 {
+        writeln!(out, "\n{} that used no crypto not shown", counted(without.get(), "process", "processes"))?;
     }
-    out
+    Ok(())
 }
 
-impl Profile {
+impl Profile<'_> {
     fn text(&self, read: &Read<'_>, paint: Paint, out: &mut String) {
         let shown = |text: &str| redact::for_people(text.as_bytes(), read.task.redact);
         let optional = |text: &Option<String>| text.as_deref().map_or("?".to_owned(), shown);
@@ -90,19 +97,19 @@ impl Profile {
     fn tables(&self, read: &Read<'_>, paint: Paint, out: &mut String) {
         use Align::{Left, Right};
         let shown = |text: &str| redact::for_people(text.as_bytes(), read.task.redact);
-        let mut write = |heading: &str, columns: &[(&str, Align)], rows: Vec<Vec<String>>| {
-            if rows.is_empty() {
+        let mut write = |heading: &str, columns: &[(&str, Align)], rows: &mut dyn Iterator<Item = Vec<String>>, all| {
+            if all == 0 {
                 return;
             }
             let _ = writeln!(out, "\n{}", paint.heading(heading));
-            let (mut table, all) = (Table::new(columns), rows.len());
-            rows.into_iter().take(TOP).for_each(|row| table.row(row));
+            let mut table = Table::new(columns);
+            rows.take(TOP).for_each(|row| table.row(row));
             table.write(paint, out);
             if all > TOP {
                 let _ = writeln!(out, "  and {} more; all are in JSON", grouped((all - TOP) as u64));
             }
         };
-        let library = |row: &Library| {
+        let library = |row: Library| {
             let how = match (row.inherited, row.already_mapped) {
                 (true, _) => "inherited by a fork",
                 (false, true) => "mapped already",
@@ -118,8 +125,8 @@ impl Profile {
             ]
         };
         let columns = [("library", Left), ("version", Left), ("loaded (UTC)", Left), ("file", Left), ("", Left)];
-        write("Libraries", &columns, self.libraries.iter().map(library).collect());
-        let file = |row: &File| {
+        write("Libraries", &columns, &mut self.libraries.iter().map(library), self.libraries.of.len());
+        let file = |row: File| {
             vec![
                 grouped(row.access_count),
                 grouped(row.failed),
@@ -141,8 +148,8 @@ impl Profile {
             ("file", Left),
             ("why", Left),
         ];
-        let (guesses, sure): (Vec<&File>, Vec<&File>) = self.files_accessed.iter().partition(|row| row.is_guess());
-        write("Files", &columns, sure.into_iter().chain(guesses).map(file).collect());
+        let files = &self.files_accessed;
+        write("Files", &columns, &mut files.iter(false).chain(files.iter(true)).map(file), files.of.len());
         let handshake = |row: &Handshake| {
             let port = row.remote_port.map_or(String::new(), |port| format!(":{port}"));
             let outcome = row.alert.as_deref().or(row.api_result).unwrap_or(row.outcome);
@@ -167,7 +174,7 @@ impl Profile {
             ("key exchange", Left),
             ("outcome", Left),
         ];
-        write("TLS handshakes", &columns, self.tls_handshakes.iter().map(handshake).collect());
+        write("TLS handshakes", &columns, &mut self.tls_handshakes.iter().map(handshake), self.tls_handshakes.len());
         let call = |row: &Call| {
             vec![
                 grouped(row.count),
@@ -180,6 +187,6 @@ impl Profile {
         };
         let columns =
             [("calls", Right), ("failed", Right), ("function", Left), ("for", Left), ("algorithm", Left), ("of", Left)];
-        write("Calls", &columns, self.api_calls.iter().map(call).collect());
+        write("Calls", &columns, &mut self.api_calls.iter().map(call), self.api_calls.len());
     }
 }

@@ -14,6 +14,7 @@ mod time;
 
 pub use chain::CertificateChain;
 
+use crate::budget::heap;
 use crate::escape::for_people;
 use crate::text::hex;
 use der::{BIT_STRING, BOOLEAN, DerError, Element, Elements, INTEGER, Integer, OCTET_STRING, SEQUENCE, context};
@@ -73,6 +74,13 @@ pub struct Certificate {
 }
 
 impl Certificate {
+    /// Bytes that it holds besides itself, at most about.
+    pub fn held_bytes(&self) -> usize {
+        let texts = [&self.subject, &self.issuer, &self.serial, &self.key_type, &self.curve, &self.signature_algorithm];
+        let texts = texts.into_iter().flatten().chain(&self.alternative_names).chain(&self.not_read);
+        texts.map(|text| heap(text.capacity()) + size_of::<String>()).sum::<usize>() + 512
+    }
+
     /// Reads one certificate in DER. Bytes that are none are a certificate with nothing but its SHA-256 and the reason.
     pub fn parse(der: &[u8]) -> Self {
         let mut certificate = Self { sha256: Some(hex(&Sha256::digest(der))), ..Self::default() };

@@ -1,6 +1,9 @@
 //! `files` and `libs`: one row for each path, with the programs that used it.
 
-use super::inventory::Read;
+mod all;
+
+pub(super) use self::all::write;
+
 use super::parts::{Failures, LibraryPart, failures, failures_in_short, second};
 use crate::args::{InventoryTask, Style};
 use crate::capture::Capture;
@@ -10,19 +13,14 @@ use crate::filter::Filter;
 use crate::inventory::{ByPath, FileUse, Gather, LibraryUse, ProgramUse, Shown, library_of};
 use crate::pipeline::{LiveBlock, LiveSink, Plan, Tally};
 use crate::redact;
-use crate::render::{self, Escaped, Reveal};
+use crate::render::{self, Each, Escaped, Reveal};
 use crate::text::{Align, Paint, Table, grouped};
 use crate::timestamp::timestamp;
 use anyhow::Result;
 use crypto_trace_format::catalog::{Confidence, FileType, JudgedBy};
 use serde::Serialize;
-use std::cmp::Reverse;
 use std::collections::HashMap;
-use std::fmt::Write as _;
 use std::io::{self, Write};
-
-/// Rows that are shown to people.
-const TOP: usize = 200;
 
 /// Programs that are named in a row for people.
 const TOP_PROGRAMS: usize = 3;
@@ -36,19 +34,20 @@ pub(super) enum Paths {
 
 /// Everything that was gathered.
 #[derive(Serialize)]
-struct Report<'a> {
+#[serde(bound = "")]
+struct Report<I: Iterator<Item = Row>> {
     from: Option<String>,
     to: Option<String>,
     /// Why there are none.
     #[serde(skip_serializing_if = "Option::is_none")]
     why_none: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    files: Option<&'a [Row]>,
+    files: Option<Each<I>>,
     /// Directories of which many files were opened: each file is in `files`, too.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     directories: Vec<DirectoryRow>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    libraries: Option<&'a [Row]>,
+    libraries: Option<Each<I>>,
     missing: Vec<String>,
 }
 
@@ -177,23 +176,36 @@ impl Paths {
         }
     }
 
-    fn rows(self, gathered: &ByPath, captures: &[Capture], reveal: Reveal) -> Vec<Row> {
+    /// Rows, made one by one.
+    fn rows<'a>(
+        self,
+        gathered: &'a ByPath,
+        captures: &'a [Capture],
+        reveal: Reveal,
+    ) -> Box<dyn Iterator<Item = Row> + 'a> {
         match self {
-            Self::Files => gathered.files().map(|shown| Row::file(&shown, reveal)).collect(),
-            Self::Libraries => gathered.libraries().map(|shown| Row::library(&shown, captures, reveal)).collect(),
+            Self::Files => Box::new(gathered.files().map(move |shown| Row::file(&shown, reveal))),
+            Self::Libraries => Box::new(gathered.libraries().map(move |shown| Row::library(&shown, captures, reveal))),
         }
     }
 
-    /// What is shown to people: directories of which many files were opened are one row each, unless asked not to.
-    fn grouped(self, gathered: &ByPath, read: &Read<'_>) -> Option<Vec<Row>> {
-        let grouped = self == Self::Files && !read.task.ungrouped;
-        grouped.then(|| gathered.grouped_files().map(|shown| Row::file(&shown, read.reveal())).collect())
+    /// Whether there are any.
+    fn any(self, gathered: &ByPath) -> bool {
+        match self {
+            Self::Files => gathered.has_files(),
+            Self::Libraries => gathered.has_libraries(),
+        }
     }
 
     /// Rows that may have changed: what a library tells of itself may come at any time, so all of them.
-    fn changed(self, gathered: &ByPath, captures: &[Capture], reveal: Reveal) -> Vec<Row> {
+    fn changed<'a>(
+        self,
+        gathered: &'a ByPath,
+        captures: &'a [Capture],
+        reveal: Reveal,
+    ) -> Box<dyn Iterator<Item = Row> + 'a> {
         match self {
-            Self::Files => gathered.changed_files().map(|shown| Row::file(&shown, reveal)).collect(),
+            Self::Files => Box::new(gathered.changed_files().map(move |shown| Row::file(&shown, reveal))),
             Self::Libraries => self.rows(gathered, captures, reveal),
         }
     }
@@ -257,14 +269,6 @@ impl Row {
         }))
     }
 
-    /// When it was used first and last.
-    fn span(&self) -> [&str; 2] {
-        match self {
-            Self::File(row) => [&row.first, &row.last],
-            Self::Library(row) => [&row.first, &row.last],
-        }
-    }
-
     /// For people, below [`columns`]. `day`: the one that all rows are of, and that need not be told in each.
     fn cells(&self, reveal: Reveal, day: Option<&str>) -> Vec<String> {
         let shown = |text: &str| redact::for_people(text.as_bytes(), reveal.redact);
@@ -297,13 +301,6 @@ impl Row {
             }
         }
     }
-
-    fn host(&self) -> &str {
-        match self {
-            Self::File(row) => &row.host,
-            Self::Library(row) => &row.host,
-        }
-    }
 }
 
 /// Date and time; only the time when it is of `day`.
@@ -311,12 +308,6 @@ fn moment(time: &str, day: Option<&str>) -> String {
     let text = second(time);
     let of_day = day.and_then(|day| text.strip_prefix(day)).map(|time| time.trim_start().to_owned());
     of_day.unwrap_or(text)
-}
-
-/// The day of all times, if it is one.
-fn one_day<'a>(mut times: impl Iterator<Item = &'a str>) -> Option<&'a str> {
-    let day = times.next()?.get(..10)?;
-    times.all(|time| time.starts_with(day)).then_some(day)
 }
 
 fn few(programs: &[Program], reveal: Reveal) -> String {
@@ -375,106 +366,6 @@ fn columns(paths: Paths, width: usize) -> Vec<(&'static str, Align)> {
     fold(paths, width, all)
 }
 
-/// All rows, in the style that was asked for.
-pub(super) fn render(read: &Read<'_>, gathered: &ByPath, paths: Paths, paint: Paint) -> Result<String> {
-    let reveal = read.reveal();
-    let rows = paths.rows(gathered, &read.captures, reveal);
-    let why_none = rows.is_empty().then(|| read.why_none(paths.what()));
-    let lines = || rows.iter().map(render::line).collect::<Result<Vec<_>, _>>();
-    Ok(match read.task.style {
-        Style::Text => {
-            let rows = paths.grouped(gathered, read).unwrap_or(rows);
-            text(read, rows, why_none, paths, paint)
-        }
-        Style::JsonStream => lines()?.into_iter().map(|line| line + "\n").collect(),
-        Style::JsonArray if rows.is_empty() => "[]\n".to_owned(),
-        Style::JsonArray => format!("[\n{}\n]\n", lines()?.join(",\n")),
-        Style::JsonPretty => {
-            let covered = (!read.captures.is_empty()).then(|| read.whole_window());
-            let report = Report {
-                from: covered.map(|(from, _)| timestamp(from)),
-                to: covered.map(|(_, to)| timestamp(to)),
-                why_none,
-                files: (paths == Paths::Files).then_some(&rows[..]),
-                directories: directories(gathered, paths, read),
-                libraries: (paths == Paths::Libraries).then_some(&rows[..]),
-                missing: read.gaps(None),
-            };
-            render::pretty(&report)? + "\n"
-        }
-    })
-}
-
-/// Directories that are one row each for people.
-fn directories(gathered: &ByPath, paths: Paths, read: &Read<'_>) -> Vec<DirectoryRow> {
-    if paths != Paths::Files || read.task.ungrouped {
-        return Vec::new();
-    }
-    let reveal = read.reveal();
-    let row = |shown: Shown<'_, FileUse>| {
-        let mut escaped = Escaped::new();
-        let used = &shown.used;
-        DirectoryRow {
-            host: shown.host.to_owned(),
-            directory: reveal.path(shown.key, "directory", &mut escaped),
-            files: shown.files,
-            file_type: used.file_type().name(),
-            opens: used.opens,
-            failed: used.failed(),
-            failures: failures(&used.failures),
-            already_open: used.already_open,
-            changes: used.changes,
-            failed_changes: used.failed_changes,
-            processes: shown.processes(),
-            programs: programs(&shown.programs, reveal, &mut escaped),
-            first: timestamp(used.span.first),
-            last: timestamp(used.span.last),
-            escaped,
-        }
-    };
-    gathered.grouped_files().filter(|shown| shown.files > 1).map(row).collect()
-}
-
-fn text(read: &Read<'_>, mut rows: Vec<Row>, why_none: Option<String>, paths: Paths, paint: Paint) -> String {
-    let mut out = String::new();
-    if let Some(why) = why_none {
-        let _ = writeln!(out, "{why}");
-        return out;
-    }
-    // Those that were used most come first, those that may be something else last; among equals by path, which is their order
-    // already.
-    rows.sort_by_key(|row| match row {
-        Row::File(row) => (row.is_guess(), Reverse((row.opens, row.changes, row.processes))),
-        Row::Library(row) => (false, Reverse((row.processes, row.loads + row.already_mapped, 0))),
-    });
-    let day = one_day(rows.iter().flat_map(Row::span));
-    let any_guess = rows.iter().any(|row| matches!(row, Row::File(row) if row.is_guess()));
-    let mut hosts: Vec<&str> = rows.iter().map(Row::host).collect();
-    hosts.sort_unstable();
-    hosts.dedup();
-    for host in &hosts {
-        if hosts.len() > 1 {
-            let _ = writeln!(out, "{}", paint.heading(&redact::for_people(host.as_bytes(), false)));
-        }
-        let of_host = || rows.iter().filter(|row| row.host() == *host);
-        let mut table = Table::new(&columns(paths, paint.width));
-        let cells = |row: &Row| fold(paths, paint.width, row.cells(read.reveal(), day));
-        of_host().take(TOP).for_each(|row| table.row(cells(row)));
-        table.without_idle(&["failed", "changes"]).write(paint, &mut out);
-        let more = of_host().count().saturating_sub(TOP);
-        if more > 0 {
-            let _ = writeln!(out, "  and {} more; all are in --format json", grouped(more as u64));
-        }
-    }
-    if let Some(day) = day {
-        let _ = writeln!(out, "times of {day}, UTC");
-    }
-    if any_guess {
-        out.push_str("? a guess: other programs use such names, too\n");
-    }
-    out
-}
-
 /// Columns of rows that are shown one by one, as they come: as wide as what most rows hold, so that they stand below each other.
 fn followed(paths: Paths, width: usize) -> Vec<(&'static str, Align)> {
     let wide = |(name, align): (&'static str, Align)| {
@@ -503,8 +394,7 @@ pub(super) struct Following {
     reveal: Reveal,
     json: bool,
     out: Output,
-    /// Lines of libraries, by host, path, device and inode.
-    shown: HashMap<(String, String, String, u64), String>,
+    shown: Lines,
 }
 
 impl Following {
@@ -518,22 +408,25 @@ impl Following {
             out.write_all(text.as_bytes())?;
         }
         let reveal = Reveal { redact: task.redact };
-        Ok(Self { gathered: ByPath::default(), paths, reveal, json, out, shown: HashMap::new() })
+        Ok(Self { gathered: ByPath::following(), paths, reveal, json, out, shown: HashMap::new() })
     }
+}
 
-    /// Whether a line says what was said last of the same library.
-    fn is_known(&mut self, row: &Row, line: &str) -> bool {
-        let Row::Library(row) = row else { return false };
-        let key = (row.host.clone(), row.library.path.clone(), row.device.clone(), row.inode);
-        match self.shown.get_mut(&key) {
-            Some(known) if known == line => return true,
-            Some(known) => line.clone_into(known),
-            None => {
-                self.shown.insert(key, line.to_owned());
-            }
+/// Lines of libraries, by host, path, device and inode.
+type Lines = HashMap<(String, String, String, u64), String>;
+
+/// Whether a line says what was said last of the same library.
+fn is_known(shown: &mut Lines, row: &Row, line: &str) -> bool {
+    let Row::Library(row) = row else { return false };
+    let key = (row.host.clone(), row.library.path.clone(), row.device.clone(), row.inode);
+    match shown.get_mut(&key) {
+        Some(known) if known == line => return true,
+        Some(known) => line.clone_into(known),
+        None => {
+            shown.insert(key, line.to_owned());
         }
-        false
     }
+    false
 }
 
 impl LiveSink for Following {
@@ -555,7 +448,7 @@ impl LiveSink for Following {
                 table.row(fold(self.paths, self.out.width, row.cells(self.reveal, None)));
                 table.write_rows(paint(&self.out), &mut line);
             }
-            if !self.is_known(&row, &line) {
+            if !is_known(&mut self.shown, &row, &line) {
                 text.push_str(&line);
             }
         }

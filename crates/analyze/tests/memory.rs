@@ -1,0 +1,139 @@
+//! How much memory the analyzer takes of what a hostile segment of a few MB holds: less than docs/reports.md says, whatever the
+//! command and the format.
+#![allow(clippy::unwrap_used, clippy::cast_possible_truncation, clippy::print_stderr)]
+
+mod common;
+
+use common::*;
+use crypto_trace_format::record::{ApiMeaning, Kind, Record};
+use crypto_trace_format::segment::{BlockBuilder, BlockType, SegmentWriter};
+use nix::sys::resource::{UsageWho, getrusage};
+use std::fs::File;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+/// MiB, as docs/reports.md has it: rows, and what is counted at a time by two threads.
+const BOUND_MIB: i64 = 640;
+
+/// Each command, and its formats.
+const COMMANDS: &[(&str, &[&str])] = &[
+    ("files", &["text", "json"]),
+    ("libs", &["text", "json-stream"]),
+    ("profile", &["text", "json"]),
+    ("snapshot", &["text", "json"]),
+    ("tls", &["json"]),
+    ("algorithms", &["text"]),
+    ("coverage", &["json"]),
+    ("events", &["json-stream", "json-pretty", "summary"]),
+    ("info", &["json"]),
+    ("verify", &["text"]),
+];
+
+/// Without optimisation everything takes some twenty times as long: a tenth of the records then, which is less than fits, and few
+/// names of files, which are judged letter by letter. `CRYPTO_TRACE_MEMORY_TENTHS=10` makes it as many as with it.
+fn tenths() -> usize {
+    let told = std::env::var("CRYPTO_TRACE_MEMORY_TENTHS").ok().and_then(|text| text.parse().ok());
+    told.unwrap_or(if cfg!(debug_assertions) { 1 } else { 10 })
+}
+
+const SHARE: usize = if cfg!(debug_assertions) { 20 } else { 2 };
+
+/// The most memory that any child took, MiB.
+fn peak_mib() -> i64 {
+    getrusage(UsageWho::RUSAGE_CHILDREN).unwrap().max_rss() / 1_024
+}
+
+/// Runs every command on a segment, and holds what they take against the bound.
+#[track_caller]
+fn check(directory: &Path, name: &str, records: impl Iterator<Item = Vec<u8>>) {
+    let path = directory.join(format!("{name}.ctseg"));
+    let mut writer = SegmentWriter::create(File::create(&path).unwrap(), &meta("hostile", 1, 0), 1).unwrap();
+    let new = |sort| BlockBuilder::new(sort, 1 << 20);
+    let mut builders = [new(BlockType::Lifecycle), new(BlockType::Events)];
+    for bytes in records {
+        let header = Record::parse(&bytes).unwrap().header;
+        let builder = &mut builders[usize::from(!Kind(header.kind).is_lifecycle())];
+        builder.push(&header, &bytes);
+        if builder.len_bytes() > 1_000_000 {
+            writer.write_block(builder, 0, 0, false).unwrap();
+            builder.clear();
+        }
+    }
+    let [lifecycle, events] = &builders;
+    writer.write_block(lifecycle, 0, 0, events.is_empty()).unwrap();
+    writer.write_block(events, 0, 0, true).unwrap();
+    writer.finish().unwrap();
+    for (command, formats) in COMMANDS {
+        for format in *formats {
+            let status = Command::new(env!("CARGO_BIN_EXE_crypto-trace-analyze"))
+                .args([command, path.to_str().unwrap(), "-f", format, "--threads", "2"])
+                .stdin(Stdio::null())
+                .stdout(Stdio::null())
+                .stderr(Stdio::null())
+                .status()
+                .unwrap();
+            assert!(status.success(), "{name}: {command} -f {format}: {status}");
+            let peak = peak_mib();
+            eprintln!("{name}: {command} -f {format}: at most {peak} MiB until now");
+            assert!(peak < BOUND_MIB, "{name}: {command} -f {format} took {peak} MiB, and {BOUND_MIB} are stated");
+        }
+    }
+    std::fs::remove_file(path).unwrap();
+}
+
+/// A name of 4 KB that is no other's.
+fn long(directory: &str, number: usize, suffix: &str) -> Vec<u8> {
+    // Most of it digits, which are no words: what names say is not what this is about.
+    format!("{directory}/{number}/{}/n{suffix}", "0123456789/".repeat(363)).into_bytes()
+}
+
+/// 150,000 records with names of 4 KB, 2.5 MB on disk, took `profile` to 2 GB, `libs` to 1.2 and `files` to 0.8. These are more
+/// than fit, too.
+#[test]
+fn unique_names_take_no_more_memory_than_is_said() {
+    let directory = tempfile::tempdir().unwrap();
+    let processes = (0..3u32).map(|process| exec(header(100 + process, "x", 10), b"/usr/bin/x", b"x\0", 1));
+    let records = (0..15_000 * tenths()).map(|number| {
+        let header = header(100 + number as u32 % 3, "x", 1_000 + number as u64);
+        match number % SHARE {
+            0 => open(header, &long("/srv", number, ".pem"), 3),
+            _ => load(header, &long("/opt", number, "/libssl.so.3")),
+        }
+    });
+    check(directory.path(), "names", processes.chain(records));
+}
+
+/// Of each process little is recorded, but there are very many.
+#[test]
+fn many_processes_take_no_more_memory_than_is_said() {
+    let directory = tempfile::tempdir().unwrap();
+    let records = (0..30_000 * tenths()).map(|number| {
+        let header = header(100 + number as u32, "x", 1_000 + number as u64);
+        match number % 4 {
+            0 => load(header, b"/usr/lib/libssl.so.3"),
+            _ => open(header, format!("/srv/{number}.pem").as_bytes(), -13),
+        }
+    });
+    check(directory.path(), "processes", records);
+}
+
+/// Algorithms of invented names, used by programs of long ones; messages and paths of libraries and probes without an end.
+#[test]
+fn invented_algorithms_take_no_more_memory_than_is_said() {
+    let directory = tempfile::tempdir().unwrap();
+    let programs = 50u32;
+    let execs = (0..programs)
+        .map(|process| exec(header(100 + process, "x", 10), &long("/opt", process as usize, ""), b"x\0", 1));
+    let calls = (0..15_000 * tenths()).map(|number| {
+        let header = header(100 + number as u32 % programs, "x", 2_000 + number as u64);
+        let name = format!("{}-{}", "ALGORITHM".repeat(20), number / programs as usize);
+        call(header, b"EVP_CipherInit_ex", ApiMeaning::CIPHER, name.as_bytes(), 1, 0)
+    });
+    let files = (0..7_000 * tenths()).map(|number| {
+        let header = header(100 + number as u32 % programs, "x", 500_000 + number as u64);
+        call(header, b"SSL_CTX_use_PrivateKey_file", ApiMeaning::PRIVATE_KEY_FILE, &long("", number, ""), 1, 0)
+    });
+    let probes = (0..50 * tenths())
+        .map(|number| probe(100, format!("probe-{number}").as_bytes(), 2, 1, "no ".repeat(5_000).as_bytes()));
+    check(directory.path(), "algorithms", execs.chain(probes).chain(calls).chain(files));
+}
