@@ -253,8 +253,8 @@ mod tests {
         assert!((0..many).all(|ino| queue.push(file(1_000, 10, ino))));
         assert!(!queue.push(file(1_000, 11, 0)));
         assert!(queue.push(file(1_001, 12, 0)));
-        let others = (FILES.all as u64).div_ceil(many);
-        let taken = (0..others).flat_map(|user| (0..many).map(move |ino| file(user as u32, 1, ino)));
+        let others = u32::try_from(FILES.all.div_ceil(FILES.user)).expect("few");
+        let taken = (0..others).flat_map(|user| (0..many).map(move |ino| file(user, 1, ino)));
         let refused = taken.map(|file| u64::from(!queue.push(file))).sum::<u64>();
         assert!(refused > 0);
         assert_eq!(queue.take_refused(), refused + 1);
