@@ -28,6 +28,8 @@ pub use library::{
 };
 pub use load::{CounterKind, Counters, ListenerOwner, LoadError, ProbeReport, Programs, RingSizes, Rings, Targets};
 pub use random::{RandomCount, RandomCounts};
+pub use real::Mapped;
+pub use release::Releasing;
 pub use select::{ArgvSelection, Budgets, CommFilter, CommTooLong, FileSelection, LibrarySelection, Selection};
 pub use suppressed::{Suppressed, SuppressedTally};
 pub use tiers::TierChoice;

@@ -105,7 +105,7 @@ impl FunctionRow {
 }
 
 /// How to come from an object to a number in it: pointers at all offsets but the last are followed.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub struct Accessor {
     /// At most [`Accessor::MAX_STEPS`].
     pub offsets: Vec<u16>,
@@ -121,7 +121,7 @@ impl Accessor {
 }
 
 /// A condition on an object.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Guard {
     /// Where.
     pub offset: u16,
@@ -132,7 +132,7 @@ pub struct Guard {
 }
 
 /// What is known of one library.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub struct LibraryRow {
     /// Device in the kernel's form.
     pub dev: u64,
@@ -160,7 +160,7 @@ impl LibraryRow {
 }
 
 /// A probe on a place in a file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct ProbeSite {
     /// Offset in the file.
     pub offset: u64,
@@ -175,7 +175,7 @@ pub struct ProbeSite {
 }
 
 /// Everything that is attached to one file.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub struct LibraryProbes {
     /// Where functions whose result is recorded begin. Their return is probed by uretprobes.
     pub returning: Vec<ProbeSite>,
@@ -239,6 +239,12 @@ impl Programs {
         known.update(&key, &[1], MapFlags::ANY).map_err(|e| LoadError::new("tell a known library", e))
     }
 
+    /// That a library is looked at no more: its next load is urgent again.
+    pub fn forget_file(&self, dev: u64, ino: u64) {
+        // It may have been pushed out by others.
+        let _ = self.skel.maps.known_files.delete(&[dev.to_ne_bytes(), ino.to_ne_bytes()].concat());
+    }
+
     /// Attaches probes to the file behind `file`, which is library number `slot`; of one process only when `pid` is given.
     /// Either all are attached or none.
     ///
@@ -275,23 +281,25 @@ impl Programs {
             .and_then(|()| attach(&progs.library_enter, &probes.entries, false, false))
             .map_err(attach_error)?;
         let mut counters = Vec::new();
-        for site in &probes.counted {
-            let Ok(hits) = u16::try_from(self.counters.len() + counters.len()) else { break };
-            if usize::from(hits) >= Self::MAX_COUNTED {
-                break;
-            }
-            let cookie = u64::from(hits) << 33 | u64::from(site.jumps) << 45 | u64::from(site.jumped_to) << 46;
+        // Places of libraries that are gone come first.
+        let free = (0..).zip(&self.counters).filter(|(_, probe)| probe.free).map(|(place, _)| place);
+        let places = free.chain(self.counters.len()..Self::MAX_COUNTED);
+        for (site, place) in probes.counted.iter().zip(places) {
+            let hits = u64::try_from(place).unwrap_or(u64::MAX);
+            let cookie = hits << 33 | u64::from(site.jumps) << 45 | u64::from(site.jumped_to) << 46;
             let mut link =
                 attach_sites(&progs.library_count, &path, &[*site], slot, cookie, false, pid).map_err(attach_error)?;
-            counters.extend(link.pop().map(|link| CountingProbe {
-                slot,
-                function: site.function,
-                link: Some(link),
-                hits: 0,
-            }));
+            counters.extend(link.pop().map(|link| (place, site.function, link)));
         }
-        self.library_links.append(&mut links);
-        self.counters.append(&mut counters);
+        self.library_links.extend(links.into_iter().map(|link| LibraryLink { slot, link }));
+        for (place, function, link) in counters {
+            let new = CountingProbe { slot, function, link: Some(link), hits: 0, free: false };
+            match self.counters.get_mut(place) {
+                // The kernel's count goes on where it was.
+                Some(before) => *before = CountingProbe { hits: before.hits, ..new },
+                None => self.counters.push(new),
+            }
+        }
         Ok(())
     }
 
@@ -322,7 +330,7 @@ impl Programs {
             && let Ok(held) = link.as_fd().try_clone_to_owned()
         {
             drop(link);
-            crate::release::later(held);
+            crate::release::later(vec![held]);
         }
     }
 
@@ -347,12 +355,20 @@ impl Programs {
     }
 }
 
+/// What holds probes on a library.
+pub(crate) struct LibraryLink {
+    pub(crate) slot: u16,
+    pub(crate) link: Link,
+}
+
 /// A probe that counts, and how often it was hit when that was asked last.
 pub(crate) struct CountingProbe {
-    slot: u16,
+    pub(crate) slot: u16,
     function: u16,
     pub(crate) link: Option<Link>,
     hits: u64,
+    /// Its library is gone: the place may be another's.
+    pub(crate) free: bool,
 }
 
 /// How often a probe was hit.

@@ -8,7 +8,7 @@ use libbpf_rs::skel::{OpenSkel as _, SkelBuilder as _};
 use libbpf_rs::{ErrorKind, Link, MapCore as _, MapFlags, MapHandle, OpenObject};
 use rustix::thread::{MembarrierCommand, membarrier};
 
-use crate::library::CountingProbe;
+use crate::library::{CountingProbe, LibraryLink};
 use crate::log::Log;
 use crate::missed::{missed_returns, missed_runs};
 use crate::object::is_old;
@@ -184,7 +184,7 @@ pub struct Programs {
     links: Vec<Link>,
     /// What became of the probes that were attached when the programs were loaded.
     reports: Vec<ProbeReport>,
-    pub(crate) library_links: Vec<Link>,
+    pub(crate) library_links: Vec<LibraryLink>,
     pub(crate) counters: Vec<CountingProbe>,
     pub(crate) skel: CryptoTraceSkel<'static>,
     /// Whether the programs for TLS are loaded.
@@ -417,6 +417,7 @@ impl Programs {
         let held: Vec<OwnedFd> = self
             .library_links
             .iter()
+            .map(|held| &held.link)
             .chain(counting)
             .filter_map(|link| link.as_fd().try_clone_to_owned().ok())
             .collect();

@@ -43,4 +43,27 @@ impl Programs {
         }
         None
     }
+
+    /// Whether anybody has a file mapped, and how many names it has: of an inode that [`Programs::real_inode`] told and that a probe
+    /// holds since. `None` when that cannot be known.
+    pub fn mapped(&self, inode: u64) -> Option<Mapped> {
+        let mut question = [0; size_of::<ct_asked>()];
+        question.get_mut(offset_of!(ct_asked, inode)..)?.get_mut(..8)?.copy_from_slice(&inode.to_ne_bytes());
+        let place = [0; 4];
+        self.skel.maps.asked.update(&place, &question, MapFlags::ANY).ok()?;
+        self.skel.progs.what_is_mapped.test_run(ProgramInput::default()).ok()?;
+        let answer = self.skel.maps.asked.lookup(&place, MapFlags::ANY).ok()??;
+        let word = |at: usize| Some(u32::from_ne_bytes(*answer.get(at..)?.first_chunk()?));
+        let anywhere = word(offset_of!(ct_asked, unmapped))? == 0;
+        Some(Mapped { anywhere, has_name: word(offset_of!(ct_asked, links))? > 0 })
+    }
+}
+
+/// What the kernel says of a file that is probed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Mapped {
+    /// Somebody has it mapped, or that cannot be told.
+    pub anywhere: bool,
+    /// It has a name still; only told of what nobody has mapped.
+    pub has_name: bool,
 }

@@ -84,3 +84,32 @@ fn what_is_mapped_is_told_while_other_threads_map() {
         assert_eq!(told, 200);
     });
 }
+
+/// Probes on a file are let go of when nobody has it mapped: whoever has is told by the kernel, however it is mapped.
+#[test]
+fn whether_anybody_has_a_file_mapped_is_told_of_the_file_itself() {
+    let Some(programs) = programs() else { return };
+    let path = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("mapped-{}", std::process::id()));
+    std::fs::write(&path, "text").unwrap();
+    // As a probe would, this holds the inode.
+    let file = File::open(&path).unwrap();
+    let inode = programs.real_inode(file.as_fd()).unwrap();
+    let told = || programs.mapped(inode).map(|mapped| (mapped.anywhere, mapped.has_name));
+    assert_eq!(told(), Some((false, true)), "open is not mapped");
+    let child = std::process::Command::new("python3")
+        .arg("-c")
+        .arg("import mmap, sys; m = mmap.mmap(open(sys.argv[1]).fileno(), 0, mmap.MAP_PRIVATE, mmap.PROT_READ); print(1, flush=True); sys.stdin.read()")
+        .arg(&path)
+        .stdin(std::process::Stdio::piped())
+        .stdout(std::process::Stdio::piped())
+        .spawn();
+    let mut child = child.unwrap();
+    let mut line = [0; 1];
+    std::io::Read::read_exact(child.stdout.as_mut().unwrap(), &mut line).unwrap();
+    assert_eq!(told().map(|told| told.0), Some(true), "by another process");
+    drop(child.stdin.take());
+    child.wait().unwrap();
+    assert_eq!(told(), Some((false, true)));
+    std::fs::remove_file(&path).unwrap();
+    assert_eq!(told(), Some((false, false)));
+}

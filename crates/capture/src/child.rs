@@ -16,14 +16,17 @@ use rustix::process::{
     waitpid,
 };
 
-use crate::exit;
 use crate::signals::Signals;
+use crate::{exit, limits};
 
 /// Name of the hidden command that is the gate.
 pub const GATE_COMMAND: &str = "__gate";
 
-/// Runs as the gate: stops, and when continued becomes the command. Returns the exit code when it cannot.
+/// Runs as the gate: stops, and when continued becomes the command, behind the limit of descriptors that it is to have. Returns the
+/// exit code when it cannot.
 pub fn run_gate(command: &[OsString]) -> u8 {
+    let Some((descriptors, command)) = command.split_first() else { return exit::COMMAND_NOT_FOUND };
+    limits::give_back(&descriptors.to_string_lossy());
     let Some((program, args)) = command.split_first() else { return exit::COMMAND_NOT_FOUND };
     // Nobody would continue it if the capture died now; once it is the command, it outlives the capture.
     let stopped = set_parent_process_death_signal(Some(Signal::KILL))
@@ -63,7 +66,7 @@ impl Child {
     pub fn start(command: &[OsString], output: CommandOutput) -> io::Result<Self> {
         // Not current_exe(): that path may be gone or replaced since we started.
         let mut gate = Command::new("/proc/self/exe");
-        gate.arg0("crypto-trace-capture").arg(GATE_COMMAND).args(command);
+        gate.arg0("crypto-trace-capture").arg(GATE_COMMAND).arg(limits::before()).args(command);
         if output == CommandOutput::Stderr {
             gate.stdout(Stdio::from(io::stderr().as_fd().try_clone_to_owned()?));
         }

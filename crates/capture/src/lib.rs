@@ -20,6 +20,7 @@ mod host;
 pub mod hot_loops;
 mod kernel_crypto;
 mod libraries;
+mod limits;
 mod listeners;
 mod maps;
 pub mod monitor;

@@ -54,15 +54,15 @@ impl<'a> Mapping<'a> {
         })
     }
 
+    /// The same without its path.
+    pub fn numbers(&self) -> Mapping<'static> {
+        Mapping { path: &[], ..*self }
+    }
+
     /// Whether it is of another library than the executable mapping told before it, by device, inode and offset, or of the same one
     /// mapped once more: the parts of one that was mapped once follow each other, at growing offsets.
     fn begins_another(&self, before: Option<(u64, u64, u64)>) -> bool {
         before.is_none_or(|(dev, ino, offset)| (dev, ino) != (self.dev, self.ino) || self.offset <= offset)
-    }
-
-    /// Where the mapped file is, whatever became of its path: proc_pid_map_files(5).
-    pub fn file(&self, tgid: u32) -> PathBuf {
-        PathBuf::from(format!("/proc/{tgid}/map_files/{:x}-{:x}", self.address, self.end))
     }
 }
 

@@ -36,7 +36,7 @@ use crate::stats::Accounting;
 use crate::wait::wait;
 use crate::watched::Watched;
 use crate::writer::{Message, Opening, Shared, Writer, Written};
-use crate::{allocator, check, kernel_crypto, privileges, say, stream};
+use crate::{allocator, check, kernel_crypto, limits, privileges, say, stream};
 
 /// Blocks that may wait for the writer.
 const QUEUE_BLOCKS: usize = 6;
@@ -99,6 +99,7 @@ pub fn capture(args: &CaptureArgs, destination: &Destination<'_>) -> Result<u8, 
         ));
     }
     allocator::keep_little();
+    limits::raise_descriptors();
     let signals = Signals::install().context("cannot install signal handlers")?;
     // Before anything is attached: what cannot be shown need not be recorded.
     let renderer = match destination {
@@ -307,6 +308,10 @@ impl Session {
         loop {
             let deadline = args.duration.map(|duration| started + duration);
             let drained = drain(&mut rings, blocks, &queue);
+            // What was mapped may make its calls at once: it is looked at while this waits.
+            if let (Some(libraries), Some(notices)) = (&self.libraries, &mut blocks.borrow_mut().notices) {
+                libraries.look_at(notices);
+            }
             let next_report = self.reporter.as_ref().map(Reporter::next);
             let next_notice = self.notifier.as_ref().map(Notifier::next);
             let wake = [Some(next_flush), Some(next_check), deadline, next_report, next_notice]
@@ -373,11 +378,8 @@ impl Session {
         }
     }
 
-    /// What was noticed is looked for; what was found is attached.
+    /// What was found is attached.
     fn attach_libraries(libraries: &mut Libraries, programs: &mut Programs, blocks: &RefCell<Blocks>) {
-        if let Some(notices) = &mut blocks.borrow_mut().notices {
-            libraries.look_at(notices);
-        }
         let (records, loads) = libraries.attach_found(programs);
         blocks.borrow_mut().push_own(&records);
         blocks.borrow_mut().push_found(&loads);
@@ -486,7 +488,11 @@ impl Session {
     ) -> Result<(), Failure> {
         if let Some(libraries) = libraries {
             let records = libraries.take_counts(programs, counts)?;
-            blocks.borrow_mut().push_counts(&records);
+            let mut blocks = blocks.borrow_mut();
+            blocks.push_counts(&records);
+            if let (Counts::Take, Some(notices)) = (counts, &mut blocks.notices) {
+                libraries.let_go(programs, notices);
+            }
         }
         Ok(())
     }

@@ -12,6 +12,7 @@ mod listeners;
 mod mutual;
 mod peers;
 mod privacy;
+mod room;
 mod shapes;
 mod support;
 mod tail_calls;

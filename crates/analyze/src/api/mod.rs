@@ -106,7 +106,11 @@ impl Libraries {
             return;
         }
         let state = ProbeState(info.fixed.state);
-        let before = self.rows.get(&id);
+        // Its number may be another file's later, when it is gone.
+        let is_same = |row: &&LibraryRow| {
+            row.build_id.is_empty() || info.build_id.is_empty() || row.build_id == short(info.build_id, MAX_TEXT)
+        };
+        let before = self.rows.get(&id).filter(is_same);
         // Every segment tells it again.
         let since_ns = before.filter(|row| row.state == state).map_or(u64::MAX, |row| row.since_ns);
         let path = before.map_or(short(info.path, MAX_PATH), |row| &row.path).to_vec();
@@ -330,5 +334,20 @@ mod tests {
         assert_eq!(libraries.get((1, 2)).map(|row| (row.since_ns, row.is_probed())), Some((30, false)));
         libraries.add(&at(1), &info(ProbeState::FAILED, b""));
         assert!(libraries.get((0, 0)).is_none());
+    }
+
+    /// Probes of a file that is gone do not hold its number any more.
+    #[test]
+    fn another_file_with_the_number_of_one_that_is_gone_is_another_library() {
+        let fixed = LibraryInfoFixed { dev: 1, ino: 2, state: ProbeState::ATTACHED.0, ..LibraryInfoFixed::default() };
+        let info = |path, build_id| LibraryInfo { fixed, path, build_id, ..LibraryInfo::default() };
+        let mut libraries = Libraries::default();
+        libraries.add(&at(10), &info(b"/old/libssl.so.3", b"1"));
+        libraries.add(&at(20), &info(b"/elsewhere/libssl.so.3", b"1"));
+        let row = libraries.get((1, 2)).expect("there");
+        assert_eq!((row.since_ns, &*row.path), (10, &b"/old/libssl.so.3"[..]));
+        libraries.add(&at(30), &info(b"/new/libgnutls.so.30", b"2"));
+        let row = libraries.get((1, 2)).expect("there");
+        assert_eq!((row.since_ns, &*row.path), (30, &b"/new/libgnutls.so.30"[..]));
     }
 }

@@ -233,11 +233,29 @@ struct super_block {
 	__u32 s_dev;
 };
 
+struct rb_node {
+	struct rb_node *rb_left;
+};
+
+struct rb_root {
+	struct rb_node *rb_node;
+};
+
+struct rb_root_cached {
+	struct rb_root rb_root;
+};
+
+struct address_space {
+	struct rb_root_cached i_mmap;
+};
+
 struct inode {
 	unsigned short i_mode;
 	__u32 i_rdev;
 	struct super_block *i_sb;
+	struct address_space *i_mapping;
 	unsigned long i_ino;
+	const unsigned int i_nlink;
 	long long i_size;
 	__u32 i_generation;
 };

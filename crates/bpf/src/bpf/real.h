@@ -130,10 +130,15 @@ static __always_inline __u32 file_number(__u64 inode)
 	return inode ? object_number(inode, generation) >> 32 | 1 : 0;
 }
 
-/* For user space, which runs the program itself: the inode that is mapped at `address` in the process that asks. */
+/*
+ * For user space, which runs the program itself: the inode that is mapped at `address` in the process that asks; or, with address 0,
+ * of an inode that is held by a probe, whether anybody has it mapped, and how many names it has.
+ */
 struct ct_asked {
 	__u64 address;
 	__u64 inode;
+	__u32 unmapped; /* 1: nobody has; 0 also where that cannot be told */
+	__u32 links;
 };
 
 struct {
@@ -143,14 +148,36 @@ struct {
 	__type(value, struct ct_asked);
 } asked SEC(".maps");
 
+/* All mappings of a file, of whatever process, are in one tree (mm/interval_tree.c). */
+static __always_inline void look_at_inode(struct ct_asked *question)
+{
+	struct inode *inode = (struct inode *)question->inode;
+	struct address_space *mapping = NULL;
+	struct rb_node *root = NULL;
+	__u32 links = 0;
+
+	question->unmapped = 0;
+	if (bpf_core_read(&mapping, sizeof(mapping), &inode->i_mapping) || !mapping)
+		return;
+	if (bpf_core_read(&root, sizeof(root), &mapping->i_mmap.rb_root.rb_node) ||
+	    bpf_core_read(&links, sizeof(links), &inode->i_nlink))
+		return;
+	question->links = links;
+	question->unmapped = !root;
+}
+
 SEC("raw_tp")
 int what_is_mapped(void *context)
 {
 	__u32 zero = 0;
 	struct ct_asked *question = bpf_map_lookup_elem(&asked, &zero);
 
-	if (question)
+	if (!question)
+		return 0;
+	if (question->address)
 		question->inode = mapped_inode(bpf_get_current_task_btf(), question->address);
+	else if (question->inode)
+		look_at_inode(question);
 	return 0;
 }
 

@@ -123,12 +123,13 @@ pub(super) fn surroundings() -> Vec<Finding> {
             PRIVILEGES,
         ),
     });
-    let descriptors = getrlimit(Resource::Nofile).current;
+    // The soft limit is raised to the hard one.
+    let descriptors = getrlimit(Resource::Nofile).maximum;
     findings.push(match descriptors {
         Some(limit) if limit < DESCRIPTORS => Finding::degraded(
             "open files",
             format!("at most {limit}"),
-            format!("raise it (ulimit -n {DESCRIPTORS}, LimitNOFILE=): each probe on a library takes one"),
+            format!("raise it (ulimit -Hn {DESCRIPTORS}, LimitNOFILE=): each library that is probed takes some"),
         ),
         Some(limit) => Finding::ok("open files", format!("at most {limit}")),
         None => Finding::ok("open files", "unlimited"),

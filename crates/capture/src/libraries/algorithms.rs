@@ -49,6 +49,7 @@ struct Taken {
     count: u64,
     last_ns: u64,
     idle: u32,
+    slot: u16,
 }
 
 impl Algorithms {
@@ -62,6 +63,14 @@ impl Algorithms {
     /// Which file has this number.
     pub fn add_library(&mut self, slot: u16, id: FileId, path: &[u8]) {
         self.libraries.insert(slot, (id, path.to_vec()));
+    }
+
+    /// The file with this number is gone, and what was counted of it has been taken over.
+    pub fn remove_library(&mut self, programs: &Programs, slot: u16) {
+        self.libraries.remove(&slot);
+        for (key, _) in self.taken.extract_if(|_, taken| taken.slot == slot) {
+            programs.forget_use(&key);
+        }
     }
 
     /// Records of what is new.
@@ -90,7 +99,7 @@ impl Algorithms {
                 continue;
             }
             let first_ns = if taken.count == 0 { use_.first_ns } else { taken.last_ns };
-            *taken = Taken { count: use_.count, last_ns: use_.last_ns, idle: 0 };
+            *taken = Taken { count: use_.count, last_ns: use_.last_ns, idle: 0, slot: use_.slot };
             self.encode(&use_, new, first_ns, functions, &mut out);
         }
         Ok(out)

@@ -7,22 +7,23 @@
 //! Programs are looked at as they start, when there is nothing else to do: one that holds a library is told as one that loaded it, for
 //! nothing else would tell of it.
 
-use std::collections::{HashMap, HashSet, VecDeque};
-use std::fs::{File, OpenOptions};
+use std::collections::{HashMap, HashSet};
 use std::io;
 use std::os::fd::OwnedFd;
-use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt as _};
-use std::path::{Path, PathBuf};
-use std::sync::mpsc::{Receiver, Sender, TryRecvError};
+use std::os::unix::ffi::OsStringExt as _;
+use std::path::Path;
+use std::sync::Arc;
 
 use crypto_trace_bpf::Does;
 use crypto_trace_format::catalog::{self, file_name};
 use crypto_trace_format::record::{Header, LibLoad, LibLoadFixed, Tier, flags};
-use rustix::fs::{OFlags, major, minor};
 
 use super::cache;
+use super::elf::Bytes;
+use super::open::{self, Opened, Stamp};
+use super::patience::{self, Patience, Work};
 use super::plan::{Plan, ReturnProbes, features, plan, version_of};
+use super::queue::Queue;
 use super::table::ProbeTable;
 use crate::maps::{self, Mapping};
 use crate::process_table::file_number;
@@ -33,16 +34,11 @@ const MAX_FILES: usize = 512;
 /// Files, loads and programs that are remembered; then everything is looked at anew.
 const MAX_REMEMBERED: usize = 65_536;
 
-/// File systems whose files have other device numbers in stat(2) than in the kernel (include/uapi/linux/magic.h).
-const OVERLAYFS: i64 = 0x794c_7630;
-const BTRFS: i64 = 0x9123_683e;
+/// Contents of what has one device and inode number: layers, subvolumes, what was written since.
+const MAX_CONTENTS: usize = 64;
 
 /// Device, in the kernel's form, and inode number.
 pub type FileId = (u64, u64);
-
-/// A file as it was read: as its mapping tells it, the device that stat(2) tells, which subvolumes do not share, its size and when it
-/// was written: what has another number of the same kind later, or is another's layer, is read anew.
-type Content = (FileId, u64, u64, (i64, i64));
 
 /// What to look for.
 #[derive(Debug)]
@@ -59,6 +55,13 @@ pub enum Request {
         id: FileId,
         /// Where it is mapped.
         address: u64,
+        /// It was looked at before, and only matters if it was written to since.
+        again: bool,
+    },
+    /// Its probes are gone, or there was no room for any: to be looked at anew when it is mapped again.
+    Forget {
+        /// Which file it is.
+        id: FileId,
     },
     /// Everything that a process has mapped: it does TLS, and nobody knows by what.
     Process {
@@ -128,133 +131,190 @@ impl From<io::Error> for Refusal {
     }
 }
 
-/// The thread's state.
-pub struct Finder {
-    table: std::sync::Arc<ProbeTable>,
+/// What files are read for.
+#[derive(Debug)]
+struct Wanted {
+    table: Arc<ProbeTable>,
     returns: ReturnProbes,
     algorithms: bool,
+}
+
+/// The thread's state.
+pub struct Finder {
+    wanted: Arc<Wanted>,
     /// Whether to tell who has mapped what holds a library.
     loads: bool,
-    /// Files that were read, and what is in them.
-    looked_at: HashMap<Content, Known>,
-    /// The same by what mappings tell, which is enough where a device has one file for each number.
-    by_id: HashMap<FileId, Known>,
-    /// Programs that hold no library, by what stat(2) tells of them.
-    others: HashSet<(u64, u64, u64, (i64, i64))>,
-    /// Who is known to have what mapped.
+    /// Files that were read, by what mappings tell of them, and what is in them. Of one number there may be several: subvolumes and
+    /// layers share them, and a file may be written to.
+    looked_at: HashMap<FileId, Vec<(Stamp, Known)>>,
+    /// Programs without a library.
+    others: HashSet<(u64, Stamp)>,
     told_loads: HashSet<(u32, u64, FileId)>,
-    answers: Sender<Answer>,
+    /// Files that could not be looked at, and why: told once.
+    refused: HashSet<(FileId, String)>,
+    patience: Patience,
+    answer: Box<dyn Fn(Answer)>,
 }
 
 impl Finder {
-    /// Answers into `answers`; plans probes that count algorithms when `algorithms`, tells loads of what holds a library when `loads`.
+    /// Finds libraries that have what the table knows, with probes on returns as they are possible, and those that count
+    /// algorithms when they are wanted; with `loads` it is told who has mapped what holds a library. What is found is given to `answer`.
     pub fn new(
-        table: std::sync::Arc<ProbeTable>,
+        table: Arc<ProbeTable>,
         returns: ReturnProbes,
         algorithms: bool,
         loads: bool,
-        answers: Sender<Answer>,
+        answer: Box<dyn Fn(Answer)>,
     ) -> Self {
         Self {
-            table,
-            returns,
-            algorithms,
+            wanted: Arc::new(Wanted { table, returns, algorithms }),
             loads,
             looked_at: HashMap::new(),
-            by_id: HashMap::new(),
             others: HashSet::new(),
             told_loads: HashSet::new(),
-            answers,
+            refused: HashSet::new(),
+            patience: Patience::new(),
+            answer,
         }
     }
 
-    /// Runs until the other end of `requests` is dropped; `wake` is called after each request that was answered.
-    pub fn run(mut self, requests: &Receiver<Request>, wake: impl Fn()) {
-        let mut programs = VecDeque::new();
-        loop {
-            let request = match requests.try_recv() {
-                Ok(Request::Program { header }) => {
-                    programs.push_back(header);
-                    continue;
-                }
-                Ok(request) => request,
-                Err(TryRecvError::Disconnected) => break,
-                Err(TryRecvError::Empty) => match programs.pop_front() {
-                    Some(header) => Request::Program { header },
-                    None => match requests.recv() {
-                        Ok(request) => request,
-                        Err(_) => break,
-                    },
-                },
-            };
+    /// Works until the queue is closed. Programs come last: nothing of them is missed meanwhile.
+    pub fn run(mut self, requests: &Queue) {
+        while let Some(request) = requests.pop() {
             match request {
                 Request::Cache => self.look_at_cache(),
-                Request::Library { header, path, id, address } => self.look_at_library(header, path, id, address),
+                Request::Library { header, path, id, address, again } => {
+                    self.look_at_library(header, path, id, address, again);
+                }
+                Request::Forget { id } => {
+                    self.looked_at.remove(&id);
+                }
                 Request::Process { header } => self.look_at_process(header, true),
                 Request::Program { header } => self.look_at_program(header),
-                Request::Mark => {
-                    programs.drain(..).for_each(|header| self.look_at_program(header));
-                    self.answer(Answer::Mark);
-                }
+                Request::Mark => self.answer(Answer::Mark),
             }
-            wake();
         }
     }
 
     fn answer(&self, answer: Answer) {
-        // Nobody listens any more when the capture ends.
-        let _ = self.answers.send(answer);
+        (self.answer)(answer);
     }
 
     fn look_at_cache(&mut self) {
-        let table = std::sync::Arc::clone(&self.table);
+        let wanted = Arc::clone(&self.wanted);
+        let table = &wanted.table;
         // What has nothing to probe can wait until it is loaded.
         let functions = |rows: &[(u16, Option<String>)]| {
             let rows = rows.iter().filter_map(|(row, _)| table.functions.get(usize::from(*row)));
-            rows.filter(|row| self.algorithms || row.does != Does::Count).count()
+            rows.filter(|row| wanted.algorithms || row.does != Does::Count).count()
         };
         let families = table.families.iter().filter(|family| functions(&family.functions) > 0);
         let prefixes: Vec<&str> = families.flat_map(|family| &family.cache).map(String::as_str).collect();
         for path in cache::libraries(&prefixes) {
-            let Ok((file, id)) = open(&path) else { continue };
+            let asked = path.clone();
+            let Ok(Ok(opened)) = self.patience.ask(patience::unknown(0), move |_| open::of_cache(&asked)) else {
+                continue;
+            };
             let header = Header { time_ns: crate::clock::boottime_ns(), ..Header::default() };
-            self.look_at(header, path.into_os_string().into_vec(), file, id);
+            let id = opened.id;
+            self.look_at(header, path.into_os_string().into_vec(), opened, id);
         }
     }
 
-    fn look_at_library(&mut self, header: Header, path: Vec<u8>, id: FileId, address: u64) {
-        let all = maps::text(header.tgid).unwrap_or_default();
-        let mut lines = all.split(|byte| *byte == b'\n').filter_map(Mapping::parse);
-        let mapping = lines.find(|map| map.address == address);
-        match open_mapped(header.tgid, &path, id, mapping.as_ref()) {
-            Ok(file) => self.look_at(header, path, file, id),
-            // It is not looked at yet: another process may have it where it can be opened.
-            Err(refusal) => {
-                let found = Found { header, path, id, size: 0, outcome: Err(refusal) };
-                self.answer(Answer::File(Box::new(found)));
-            }
+    fn look_at_library(&mut self, header: Header, path: Vec<u8>, id: FileId, address: u64, again: bool) {
+        if again && self.is_unchanged(&header, &path, id) {
+            return;
         }
+        let all = maps::text(header.tgid).unwrap_or_default();
+        let mappings = || all.split(|byte| *byte == b'\n').filter_map(Mapping::parse);
+        // It may have been mapped elsewhere since.
+        let is_it = |map: &Mapping<'_>| map.executable && (map.dev, map.ino) == id;
+        let mapping = mappings().find(|map| map.address == address).or_else(|| mappings().find(is_it));
+        match self.open_mapped(header.tgid, &path, id, mapping.as_ref()) {
+            Ok(file) => self.look_at(header, path, file, id),
+            // It may be gone by now; what is known of it stays true.
+            Err(_) if again && self.looked_at.contains_key(&id) => {}
+            // It is not looked at yet: another process may have it where it can be opened.
+            Err(refusal) => self.refuse(header, path, id, refusal),
+        }
+    }
+
+    /// Whether a file is as it was when it was looked at, as far as its path tells that.
+    fn is_unchanged(&mut self, header: &Header, path: &[u8], id: FileId) -> bool {
+        if !self.looked_at.contains_key(&id) {
+            return false;
+        }
+        let (tgid, path) = (header.tgid, path.to_vec());
+        let found = self.patience.ask(id.0, move |_| open::stamp(tgid, &path));
+        let Ok(Ok((found, stamp))) = found else { return false };
+        found == id && self.known(id, &stamp).is_some()
+    }
+
+    fn known(&self, id: FileId, stamp: &Stamp) -> Option<Known> {
+        self.looked_at.get(&id)?.iter().find(|(known, _)| known == stamp).map(|(_, known)| *known)
+    }
+
+    /// Tells that a file could not be looked at; once for each reason.
+    fn refuse(&mut self, header: Header, path: Vec<u8>, id: FileId, refusal: Refusal) {
+        if self.refused.len() >= MAX_REMEMBERED / 16 {
+            self.refused.clear();
+        }
+        // That it does not answer is one reason, however that is found.
+        let is_silent = refusal.errno == rustix::io::Errno::TIMEDOUT.raw_os_error();
+        let why = if is_silent { String::new() } else { refusal.message.clone() };
+        if self.refused.insert((id, why)) {
+            self.answer(Answer::File(Box::new(Found { header, path, id, size: 0, outcome: Err(refusal) })));
+        }
+    }
+
+    /// The file that a process has mapped.
+    fn open_mapped(
+        &mut self,
+        tgid: u32,
+        path: &[u8],
+        id: FileId,
+        mapping: Option<&Mapping<'_>>,
+    ) -> Result<Opened, Refusal> {
+        let (path, range) = (path.to_vec(), mapping.map(|map| (map.address, map.end)));
+        self.patience.ask(id.0, move |_| open::mapped(tgid, &path, id, range))?
+    }
+
+    /// The name in a path of a mapping: see [`maps::name`].
+    fn name(&mut self, tgid: u32, map: &Mapping<'_>) -> Vec<u8> {
+        let (path, ino) = (map.path.to_vec(), map.ino);
+        if !path.ends_with(b")") {
+            return path;
+        }
+        let asked = path.clone();
+        let name = self.patience.ask(map.dev, move |_| maps::name(tgid, &asked, || Some(ino)).0.to_vec());
+        name.unwrap_or(path)
     }
 
     /// What a process runs, if it holds a library.
     fn look_at_program(&mut self, header: Header) {
-        let Ok((file, _)) = open(Path::new(&format!("/proc/{}/exe", header.tgid))) else { return };
-        let Ok(metadata) = file.metadata() else { return };
-        let content = (metadata.dev(), metadata.ino(), metadata.size(), (metadata.mtime(), metadata.mtime_nsec()));
+        let tgid = header.tgid;
+        let exe = move |_: &Work| open::linked(Path::new(&format!("/proc/{tgid}/exe")));
+        // Of most programs this is all that is looked at, so its device is found out only when that matters.
+        let device = match self.patience.is_troubled() {
+            true => program(tgid, &maps::text(tgid).unwrap_or_default()).map(|map| map.dev),
+            false => Some(patience::unknown(tgid)),
+        };
+        let Some(Ok(Ok(opened))) = device.map(|device| self.patience.ask(device, exe)) else { return };
+        let content = (opened.id.1, opened.stamp);
         if self.others.contains(&content) {
             return;
         }
-        let Ok(all) = maps::text(header.tgid) else { return };
+        let Ok(all) = maps::text(tgid) else { return };
         let mut maps = all.split(|byte| *byte == b'\n').filter_map(Mapping::parse);
         // Where it is not found by its number, stat(2) tells another one of this file system: it is found when it does TLS.
-        let Some(map) = maps.find(|map| map.executable && map.ino == metadata.ino()) else { return };
-        let (path, _) = maps::name(header.tgid, map.path, || Some(map.ino));
-        let (known, found) = self.read(header, path.to_vec(), file, (map.dev, map.ino));
+        let Some(map) = maps.find(|map| map.executable && map.ino == opened.id.1) else { return };
+        let path = self.name(tgid, &map);
+        let (known, found) = self.read(header, path.clone(), opened, (map.dev, map.ino));
         if known.holds {
             if let Some(found) = found {
                 self.tell(found);
             }
-            self.tell_load(header, &map, path);
+            self.tell_load(header, &map, &path);
         } else {
             // What makes TLS of its own is told at once: it may be gone when it is seen on the wire.
             if let Some(found) = found.filter(|_| known.runtime.is_some()) {
@@ -270,46 +330,59 @@ impl Finder {
     /// All that a process has mapped, whatever the names of its files; of one that `does_tls` it is told when there is no library.
     pub fn look_at_process(&mut self, header: Header, does_tls: bool) {
         let Ok(all) = maps::text(header.tgid) else { return };
-        let exe = std::fs::metadata(format!("/proc/{}/exe", header.tgid)).map(|exe| exe.ino()).ok();
-        let mut seen = HashSet::new();
-        let (mut program, mut speaks_tls, mut runtime) = (None, false, None);
-        for map in all.split(|byte| *byte == b'\n').filter_map(Mapping::parse) {
-            let id = (map.dev, map.ino);
-            if !map.executable || !seen.insert((id, map.path)) || seen.len() > MAX_FILES {
-                continue;
+        let exe = program(header.tgid, &all).map(|map| (map.dev, map.ino));
+        let (mut without, mut speaks_tls, mut runtime) = (None, false, None);
+        // What does TLS has it from something: what was none may have become one.
+        for again in [false, true] {
+            if again && (speaks_tls || !does_tls) {
+                break;
             }
-            let (path, _) = maps::name(header.tgid, map.path, || Some(map.ino));
-            // Devices without a number of their own have subvolumes and layers.
-            let known = match self.by_id.get(&id).filter(|_| map.dev >> 20 != 0) {
-                Some(known) => *known,
-                None => {
-                    let Ok(file) = open_mapped(header.tgid, path, id, Some(&map)) else { continue };
-                    let (known, found) = self.read(header, path.to_vec(), file, id);
-                    if let Some(found) = found.filter(|_| known.holds) {
-                        self.tell(found);
-                    }
-                    known
+            let mut seen = HashSet::new();
+            for map in all.split(|byte| *byte == b'\n').filter_map(Mapping::parse) {
+                let id = (map.dev, map.ino);
+                if !map.executable || !seen.insert((id, map.path)) || seen.len() > MAX_FILES {
+                    continue;
                 }
-            };
-            speaks_tls |= known.speaks_tls;
-            runtime = runtime.or(known.runtime);
-            if known.holds {
-                self.tell_load(header, &map, path);
-            } else if exe == Some(map.ino) && !known.told {
-                program = Some((map, path));
+                let path = self.name(header.tgid, &map);
+                let Some(known) = self.look_at_mapping(header, &map, &path, again) else { continue };
+                speaks_tls |= known.speaks_tls;
+                runtime = runtime.or(known.runtime);
+                if known.holds {
+                    self.tell_load(header, &map, &path);
+                } else if exe == Some(id) && !known.told {
+                    without = Some((map, path));
+                }
             }
         }
         // A program without any is told: that is why its calls are not seen.
-        if let Some((map, path)) = program.filter(|_| does_tls && !speaks_tls) {
-            self.tell_program(header, &map, path, runtime);
+        if let Some((map, path)) = without.filter(|_| does_tls && !speaks_tls) {
+            self.tell_program(header, &map, &path, runtime);
         }
+    }
+
+    /// What is in a file that is mapped; known already, unless it is to be looked at `again`.
+    fn look_at_mapping(&mut self, header: Header, map: &Mapping<'_>, path: &[u8], again: bool) -> Option<Known> {
+        let id = (map.dev, map.ino);
+        // Devices without a number of their own have subvolumes and layers.
+        let latest = self.looked_at.get(&id).filter(|_| map.dev >> 20 != 0).and_then(|known| known.last());
+        if let Some(known) = latest.map(|(_, known)| *known)
+            && (known.holds || !again || self.is_unchanged(&header, path, id))
+        {
+            return Some(known);
+        }
+        let file = self.open_mapped(header.tgid, path, id, Some(map)).ok()?;
+        let (known, found) = self.read(header, path.to_vec(), file, id);
+        if let Some(found) = found.filter(|_| known.holds) {
+            self.tell(found);
+        }
+        Some(known)
     }
 
     fn tell_program(&mut self, header: Header, map: &Mapping<'_>, path: &[u8], runtime: Option<usize>) {
         let id = (map.dev, map.ino);
-        let Ok(file) = open_mapped(header.tgid, path, id, Some(map)) else { return };
-        let mut found = self.plan(header, path.to_vec(), file, id);
-        let runtime = runtime.and_then(|at| self.table.runtimes.get(at));
+        let Ok(opened) = self.open_mapped(header.tgid, path, id, Some(map)) else { return };
+        let mut found = self.plan(header, path.to_vec(), opened, id);
+        let runtime = runtime.and_then(|at| self.wanted.table.runtimes.get(at));
         if let (Ok((_, plan)), Some(runtime)) = (&mut found.outcome, runtime) {
             plan.message.clone_from(&runtime.message);
         }
@@ -317,7 +390,7 @@ impl Finder {
     }
 
     fn tell(&mut self, found: Found) {
-        if let Some(known) = self.by_id.get_mut(&found.id) {
+        for (_, known) in self.looked_at.get_mut(&found.id).into_iter().flatten() {
             known.told = true;
         }
         self.answer(Answer::File(Box::new(found)));
@@ -335,13 +408,16 @@ impl Finder {
         if !self.told_loads.insert((header.tgid, header.start_ns, id)) {
             return;
         }
+        let (tgid, numbers) = (header.tgid, map.numbers());
+        let place = map.path.to_vec();
+        let file = self.patience.ask(map.dev, move |_| file_number(tgid, &Mapping { path: &place, ..numbers }));
         let fixed = LibLoadFixed {
             dev: map.dev,
             ino: map.ino,
             address: map.address,
             offset: map.offset,
             tier: Tier::PROC.0,
-            file: file_number(header.tgid, map),
+            file: file.unwrap_or(0),
             ..LibLoadFixed::default()
         };
         let flags = header.flags & flags::START_IS_TICK | flags::FROM_PROC;
@@ -351,23 +427,27 @@ impl Finder {
         self.answer(Answer::Load(record));
     }
 
-    fn look_at(&mut self, header: Header, path: Vec<u8>, file: File, id: FileId) {
-        if let (_, Some(found)) = self.read(header, path, file, id) {
+    fn look_at(&mut self, header: Header, path: Vec<u8>, opened: Opened, id: FileId) {
+        if let (_, Some(found)) = self.read(header, path, opened, id) {
             self.tell(found);
         }
     }
 
-    /// Reads a file, if it was not looked at before; what is in it.
-    fn read(&mut self, header: Header, path: Vec<u8>, file: File, id: FileId) -> (Known, Option<Found>) {
-        let metadata = file.metadata().ok();
-        let size = metadata.as_ref().map_or(0, MetadataExt::size);
-        let content =
-            metadata.map_or((id, 0, 0, (0, 0)), |file| (id, file.dev(), size, (file.mtime(), file.mtime_nsec())));
-        if let Some(known) = self.looked_at.get(&content) {
-            return (*known, None);
+    /// Reads a file, if it was not looked at before as it is now; what is in it.
+    fn read(&mut self, header: Header, path: Vec<u8>, opened: Opened, id: FileId) -> (Known, Option<Found>) {
+        let stamp = opened.stamp;
+        if let Some(known) = self.known(id, &stamp) {
+            return (known, None);
         }
-        let found = self.plan(header, path, file, id);
+        let found = self.plan(header, path, opened, id);
         let known = match &found.outcome {
+            // It may be read another time.
+            Err(refusal) if refusal.errno != 0 => {
+                if let Found { header, path, id, outcome: Err(refusal), .. } = found {
+                    self.refuse(header, path, id, refusal);
+                }
+                return (Known::default(), None);
+            }
             Ok((_, plan)) => {
                 Known { holds: plan.holds_library(), speaks_tls: plan.speaks_tls(), runtime: plan.runtime, told: false }
             }
@@ -375,47 +455,58 @@ impl Finder {
         };
         if self.looked_at.len() >= MAX_REMEMBERED {
             self.looked_at.clear();
-            self.by_id.clear();
         }
-        self.looked_at.insert(content, known);
-        self.by_id.insert(id, known);
+        let contents = self.looked_at.entry(id).or_default();
+        if contents.len() >= MAX_CONTENTS {
+            contents.clear();
+        }
+        contents.push((stamp, known));
         (known, Some(found))
     }
 
     /// What is to be attached to a file.
-    fn plan(&self, header: Header, path: Vec<u8>, file: File, id: FileId) -> Found {
-        let size = file.metadata().map_or(0, |file| file.size());
-        let outcome = file.try_clone().map_err(Refusal::from).and_then(|copy| {
-            let mut plan = plan(copy, &self.table, self.returns, self.algorithms)
-                .map_err(|error| Refusal { errno: 0, message: error.to_string() })?;
-            if let Some(name) = plan.version_from.take() {
-                plan.version = self.version_beside(&header, &path, name.as_bytes()).unwrap_or_default();
-            }
-            if let Some(runtime) = plan.runtime.and_then(|at| self.table.runtimes.get(at)) {
-                plan.message.clone_from(&runtime.message);
-            }
-            Ok((file.into(), plan))
-        });
+    fn plan(&mut self, header: Header, path: Vec<u8>, opened: Opened, id: FileId) -> Found {
+        let size = opened.stamp.size;
+        let (wanted, place) = (Arc::clone(&self.wanted), path.clone());
+        let job = move |work: &Work| wanted.read(&header, &place, opened, work);
+        let outcome = self.patience.ask(id.0, job).and_then(|outcome| outcome);
         Found { header, path, id, size, outcome }
+    }
+}
+
+impl Wanted {
+    /// Reads a file; with the file itself.
+    fn read(&self, header: &Header, path: &[u8], opened: Opened, work: &Work) -> Result<(OwnedFd, Plan), Refusal> {
+        let bytes = Bytes::new(opened.file.try_clone()?, work);
+        let mut plan = plan(bytes, &self.table, self.returns, self.algorithms)
+            .map_err(|error| Refusal { errno: 0, message: error.to_string() })?;
+        if let Some(name) = plan.version_from.take() {
+            plan.version = self.version_beside(header, path, name.as_bytes(), work).unwrap_or_default();
+        }
+        if let Some(runtime) = plan.runtime.and_then(|at| self.table.runtimes.get(at)) {
+            plan.message.clone_from(&runtime.message);
+        }
+        Ok((opened.file.into(), plan))
     }
 
     /// The version that another library of the same process tells, or without a process the one in the same directory.
-    fn version_beside(&self, header: &Header, path: &[u8], name: &[u8]) -> Option<String> {
+    fn version_beside(&self, header: &Header, path: &[u8], name: &[u8], work: &Work) -> Option<String> {
         let all = if header.tgid == 0 { Vec::new() } else { maps::text(header.tgid).unwrap_or_default() };
         let mut mapped = all.split(|byte| *byte == b'\n').filter_map(Mapping::parse).filter(|map| map.executable);
-        let file = match mapped.find(|map| file_name(map.path) == name) {
-            Some(map) => open_mapped(header.tgid, map.path, (map.dev, map.ino), Some(&map)).ok()?,
-            None => {
-                let beside = [path.get(..path.len() - file_name(path).len())?, name].concat();
-                let here = match header.tgid {
-                    0 => PathBuf::from(std::ffi::OsStr::from_bytes(&beside)),
-                    tgid => maps::from_here(tgid, &beside),
-                };
-                open(&here).ok()?.0
-            }
+        let opened = match mapped.find(|map| file_name(map.path) == name) {
+            Some(map) => open::mapped(header.tgid, map.path, (map.dev, map.ino), Some((map.address, map.end))).ok()?,
+            None => open::beside(header.tgid, path.get(..path.len() - file_name(path).len())?, name).ok()?,
         };
-        version_of(file, &self.table)
+        version_of(Bytes::new(opened.file, work), &self.table)
     }
+}
+
+/// Where a process has its program mapped. Its file is not asked for that.
+fn program(tgid: u32, maps: &[u8]) -> Option<Mapping<'_>> {
+    let exe = std::fs::read_link(format!("/proc/{tgid}/exe")).ok()?.into_os_string().into_vec();
+    // As the kernel writes it there.
+    let exe = exe.split(|byte| *byte == b'\n').collect::<Vec<_>>().join(&b"\\012"[..]);
+    maps.split(|byte| *byte == b'\n').filter_map(Mapping::parse).find(|map| map.executable && map.path == exe)
 }
 
 /// What is said of a plan that attaches nothing.
@@ -431,59 +522,4 @@ pub fn why_nothing(plan: &Plan) -> &str {
     } else {
         "none of its functions is probed at this level"
     }
-}
-
-fn open(path: &Path) -> io::Result<(File, FileId)> {
-    // Looked at first: to open a device may do something, and a FIFO's writer would go on.
-    if !std::fs::metadata(path)?.is_file() {
-        return Err(io::Error::other("not a regular file"));
-    }
-    let flags = (OFlags::NONBLOCK | OFlags::NOCTTY).bits();
-    let file = OpenOptions::new().read(true).custom_flags(flags.cast_signed()).open(path)?;
-    let metadata = file.metadata()?;
-    if !metadata.is_file() {
-        return Err(io::Error::other("not a regular file"));
-    }
-    let dev = metadata.dev();
-    Ok((file, (u64::from(major(dev)) << 20 | u64::from(minor(dev)), metadata.ino())))
-}
-
-/// Opens the file that a process has mapped, `mapping` if that is there still, else what is under this path.
-fn open_mapped(tgid: u32, path: &[u8], id: FileId, mapping: Option<&Mapping<'_>>) -> Result<File, Refusal> {
-    let is_it = |file: &File, found: FileId| found == id || (found.1 == id.1 && has_own_device_numbers(file));
-    let mut refusal = None;
-    let mut denied = None;
-    if let Some(mapping) = mapping {
-        match open(&mapping.file(tgid)) {
-            // An overlay's number may be another one in stat(2), but what is mapped is what is mapped.
-            Ok((file, found)) if is_it(&file, found) || has_own_device_numbers(&file) => return Ok(file),
-            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => denied = error.raw_os_error(),
-            _ => {}
-        }
-    }
-    let here = PathBuf::from(std::ffi::OsStr::from_bytes(path));
-    // The process may have ended; then the same file may be there for us as well.
-    for path in [maps::from_here(tgid, path), here] {
-        match open(&path) {
-            Ok((file, found)) if is_it(&file, found) => return Ok(file),
-            Ok(_) => {
-                let message = "the file at its path is not the one that is mapped: it was replaced".to_owned();
-                refusal.get_or_insert(Refusal { errno: 0, message });
-            }
-            Err(error) => {
-                refusal.get_or_insert(error.into());
-            }
-        }
-    }
-    let mut refusal = refusal.unwrap_or(Refusal { errno: 0, message: "it has no path".to_owned() });
-    if denied.is_some() {
-        refusal.message.push_str(
-            "; and to open it as it is mapped is not allowed (needs CAP_CHECKPOINT_RESTORE or CAP_SYS_ADMIN)",
-        );
-    }
-    Err(refusal)
-}
-
-fn has_own_device_numbers(file: &File) -> bool {
-    rustix::fs::fstatfs(file).is_ok_and(|system| [OVERLAYFS, BTRFS].contains(&system.f_type))
 }

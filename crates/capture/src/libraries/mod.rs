@@ -3,7 +3,8 @@
 //! Libraries come to light in three ways: from the dynamic linker's cache before anything runs; from `lib_load` records, of
 //! those that are there and those that come; and by looking through the files that a process has mapped which does TLS with
 //! none of the known ones. The finder thread reads them; the drain thread attaches. What became of each is told by a
-//! `library_info` record.
+//! `library_info` record. What nobody has mapped any more is let go of and forgotten, so that its number, its file system and the room
+//! that was taken for it are free again.
 
 mod accessor;
 mod algorithms;
@@ -11,111 +12,55 @@ mod cache;
 mod elf;
 mod evidence;
 mod finder;
+mod notices;
+mod open;
+mod patience;
 mod plan;
+mod queue;
+mod rows;
 mod site;
+mod slots;
 mod table;
 mod told;
 mod uretprobe;
 
-use std::collections::HashSet;
+use std::collections::{HashSet, VecDeque};
+use std::hash::{BuildHasher as _, RandomState};
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
-use std::sync::mpsc::{Receiver, Sender, channel};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, channel, sync_channel};
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use crypto_trace_bpf::{FunctionRow, LibraryRow, LoadError, Programs};
-use crypto_trace_format::record::{
-    ApiCall, ApiMeaning, Header, LibLoad, LibLoadFixed, ProcessExec, ProcessInfo, Record, Records, TlsHello,
-};
+use crypto_trace_format::record::{ProcessInfo, Record, Records};
 use rustix::event::{EventfdFlags, eventfd};
+use rustix::io::Errno;
 
-use crate::privileges;
+use crate::{limits, privileges, say};
 
 use self::algorithms::Algorithms;
 pub use self::algorithms::Counts;
-use self::finder::{Answer, Finder, Found, Request};
+use self::finder::{Answer, FileId, Finder, Found, Request};
+pub use self::notices::Notices;
 use self::plan::{Plan, ReturnProbes};
+use self::queue::Queue;
+pub use self::rows::LibraryRecords;
+use self::slots::{Known, Slot, Slots};
 use self::table::ProbeTable;
 use self::told::Became;
-
-/// Processes whose files were looked through, at most.
-const MAX_PROCESSES: usize = 65_536;
 
 /// How long the end of a capture waits for what is looked at just then.
 const LAST_PATIENCE: Duration = Duration::from_millis(300);
 
-/// Records of all libraries found so far, for the begin of each segment.
-#[derive(Debug, Clone, Default)]
-pub struct LibraryRecords(Arc<Mutex<Vec<u8>>>);
+/// What was found and waits to be attached; each holds a descriptor.
+const MAX_FOUND: usize = 16;
 
-impl LibraryRecords {
-    /// As they are now.
-    pub fn bytes(&self) -> Vec<u8> {
-        self.0.lock().map(|bytes| bytes.clone()).unwrap_or_default()
-    }
+/// Files that wait for a number or for descriptors.
+const MAX_WAITING: usize = 64;
 
-    fn add(&self, bytes: &[u8]) {
-        if let Ok(mut all) = self.0.lock() {
-            all.extend_from_slice(bytes);
-        }
-    }
-}
-
-/// Notes, from records that pass by, what is to be looked at. Costs a comparison for any other record.
-#[derive(Debug, Default)]
-pub struct Notices {
-    requests: Vec<Request>,
-    /// Device, inode, and the number of what is really mapped.
-    files: HashSet<(u64, u64, u32)>,
-    processes: HashSet<(u32, u64)>,
-}
-
-impl Notices {
-    /// Looks at one record.
-    pub fn see(&mut self, record: &Record<'_>) {
-        match record.kind() {
-            LibLoad::KIND => self.see_library(record),
-            TlsHello::KIND => self.see_process(&record.header),
-            ApiCall::KIND => {
-                let is_handshake = |call: ApiCall<'_>| call.fixed.meaning == ApiMeaning::HANDSHAKE.0;
-                if ApiCall::decode(record).is_ok_and(is_handshake) {
-                    // Its library is known, but maybe not that it is this process's.
-                    self.see_process(&record.header);
-                }
-            }
-            ProcessExec::KIND => self.requests.push(Request::Program { header: record.header }),
-            // Of a kernel thread there is none.
-            ProcessInfo::KIND if ProcessInfo::decode(record).is_ok_and(|info| !info.exe.is_empty()) => {
-                self.requests.push(Request::Program { header: record.header });
-            }
-            _ => {}
-        }
-    }
-
-    fn see_library(&mut self, record: &Record<'_>) {
-        let Ok(library) = LibLoad::decode(record) else { return };
-        let LibLoadFixed { dev, ino, file, address, .. } = library.fixed;
-        if self.files.insert((dev, ino, file)) {
-            let path = library.path.to_vec();
-            self.requests.push(Request::Library { header: record.header, path, id: (dev, ino), address });
-        }
-    }
-
-    fn see_process(&mut self, header: &Header) {
-        if self.add_process(header) {
-            self.requests.push(Request::Process { header: *header });
-        }
-    }
-
-    /// Whether it is new.
-    fn add_process(&mut self, header: &Header) -> bool {
-        if self.processes.len() >= MAX_PROCESSES {
-            self.processes.clear();
-        }
-        header.tgid != 0 && self.processes.insert((header.tgid, header.start_ns))
-    }
-}
+/// Files of which it was told that there is no room for them.
+const MAX_TOLD: usize = 4_096;
 
 /// What processes have mapped that holds libraries, told once and without probes: records of the libraries, and of who has those whose
 /// names do not tell. `processes` are records of processes.
@@ -125,6 +70,8 @@ impl Notices {
 pub fn look_once(processes: &[u8], verbose: bool) -> anyhow::Result<(Vec<u8>, Vec<u8>)> {
     let table = Arc::new(ProbeTable::load().context("the table of probes")?);
     let (answer, answers) = channel();
+    // Nobody listens any more when that is over.
+    let answer = Box::new(move |found| drop(answer.send(found)));
     let mut finder = Finder::new(table, ReturnProbes::Instructions, false, true, answer);
     let has_program = |record: &Record<'_>| ProcessInfo::decode(record).is_ok_and(|info| !info.exe.is_empty());
     let with_programs = Records::new(processes).flatten().filter(|record| record.kind() == ProcessInfo::KIND);
@@ -148,19 +95,34 @@ pub struct Libraries {
     /// Shared with the writer thread.
     pub records: LibraryRecords,
     table: Arc<ProbeTable>,
-    requests: Sender<Request>,
+    requests: Arc<Queue>,
     answers: Receiver<Answer>,
     wake: Arc<OwnedFd>,
     algorithms: Option<Algorithms>,
-    next_slot: u16,
+    slots: Slots,
+    /// Makes numbers of what is attached.
+    hash: RandomState,
     only_pid: Option<u32>,
     verbose: bool,
-    /// Files that have probes. An inode may be another file's when its probes are gone, so the content has its say.
-    probed: HashSet<Content>,
+    waiting: VecDeque<Request>,
+    told_full: HashSet<FileId>,
+    /// What was said once.
+    said: Said,
 }
 
-/// A file as the kernel has it, its size and its build id.
-type Content = (u64, u64, Vec<u8>);
+/// What is said once, and counted from then on.
+#[derive(Debug, Default)]
+struct Said {
+    refused: u64,
+    left_out: u64,
+    descriptors: bool,
+}
+
+impl Drop for Libraries {
+    fn drop(&mut self) {
+        self.requests.close();
+    }
+}
 
 impl Libraries {
     /// Starts the finder thread; `everywhere` says that processes may come that are not there yet, so that libraries are looked
@@ -179,19 +141,23 @@ impl Libraries {
         let table = Arc::new(ProbeTable::load().context("the table of probes")?);
         let wake =
             Arc::new(eventfd(0, EventfdFlags::NONBLOCK | EventfdFlags::CLOEXEC).context("cannot create an eventfd")?);
-        let (requests, requested) = channel();
-        let (answer, answers) = channel();
-        let (waker, rows, algorithms) = (Arc::clone(&wake), Arc::clone(&table), budget.is_some());
+        let requests = Arc::new(Queue::new());
+        let (answer, answers) = sync_channel(MAX_FOUND);
+        let (waker, rows, algorithms, requested) =
+            (Arc::clone(&wake), Arc::clone(&table), budget.is_some(), Arc::clone(&requests));
         std::thread::Builder::new()
             .name("ct-finder".to_owned())
             .spawn(move || {
+                let answer = Box::new(move |found| {
+                    // Nobody listens any more when the capture ends.
+                    let _ = answer.send(found);
+                    let _ = rustix::io::write(&waker, &1u64.to_ne_bytes());
+                });
                 // Here, because it waits for children, and the programs are being loaded meanwhile.
                 let finder = Finder::new(rows, uretprobe::how(), algorithms, loads, answer);
                 // It reads what may be anything.
                 let _ = privileges::keep_reading_only();
-                finder.run(&requested, || {
-                    let _ = rustix::io::write(&waker, &1u64.to_ne_bytes());
-                });
+                finder.run(&requested);
             })
             .context("cannot start the finder thread")?;
         let libraries = Self {
@@ -201,21 +167,19 @@ impl Libraries {
             answers,
             wake,
             algorithms: budget.map(Algorithms::new),
-            next_slot: 0,
+            slots: Slots::default(),
+            hash: RandomState::new(),
             only_pid,
             verbose,
-            probed: HashSet::new(),
+            waiting: VecDeque::new(),
+            told_full: HashSet::new(),
+            said: Said::default(),
         };
         if everywhere {
-            libraries.request(Request::Cache);
+            libraries.requests.push(Request::Cache);
         }
-        libraries.request(Request::Mark);
+        libraries.requests.push(Request::Mark);
         Ok(libraries)
-    }
-
-    fn request(&self, request: Request) {
-        // The thread ends only with us.
-        let _ = self.requests.send(request);
     }
 
     /// The functions that may be probed.
@@ -232,16 +196,18 @@ impl Libraries {
     pub fn attach_first(&mut self, programs: &mut Programs) {
         while let Ok(answer @ (Answer::File(_) | Answer::Load(_))) = self.answers.recv() {
             if let Answer::File(found) = answer {
-                let record = self.attach(programs, *found);
-                self.records.add(&record);
+                self.attach(programs, *found);
             }
         }
     }
 
     /// Sends what was noticed to the finder.
     pub fn look_at(&self, notices: &mut Notices) {
-        for request in notices.requests.drain(..) {
-            self.request(request);
+        for request in notices.take() {
+            if let Err(Request::Library { id, .. }) = self.requests.push_or_give_back(request) {
+                // There was no room: looked at when it is mapped again.
+                notices.forget(id);
+            }
         }
     }
 
@@ -263,7 +229,6 @@ impl Libraries {
                 Answer::Mark => {}
             }
         }
-        self.records.add(&records);
         (records, loads)
     }
 
@@ -271,7 +236,7 @@ impl Libraries {
     /// records. Waits a little.
     pub fn find_rest(&mut self, notices: &mut Notices) -> (Vec<u8>, Vec<u8>) {
         self.look_at(notices);
-        self.request(Request::Mark);
+        self.requests.push(Request::Mark);
         let deadline = Instant::now() + LAST_PATIENCE;
         let (mut records, mut loads) = (Vec::new(), Vec::new());
         while let Ok(answer) = self.answers.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
@@ -283,7 +248,68 @@ impl Libraries {
                 Answer::Mark => break,
             }
         }
+        self.say_last();
         (records, loads)
+    }
+
+    /// Lets go of what nobody has mapped any more. To be called about once a second, after [`Libraries::take_counts`]: what was counted
+    /// of it must have been taken over.
+    pub fn let_go(&mut self, programs: &mut Programs, notices: &mut Notices) {
+        let free = self.slots.released();
+        for number in &free {
+            if let Some(algorithms) = &mut self.algorithms {
+                algorithms.remove_library(programs, *number);
+            }
+        }
+        if !self.slots.is_releasing() {
+            let over = self.slots.over(Instant::now(), |inode| programs.mapped(inode));
+            if !over.is_empty() {
+                for slot in self.slots.release(programs, over) {
+                    self.forget(programs, notices, &slot);
+                }
+            }
+        }
+        let again = self.waiting.len().min(free.len());
+        for request in self.waiting.drain(..again) {
+            self.requests.push(request);
+        }
+        notices.again();
+        self.look_at(notices);
+        self.say_refused();
+    }
+
+    fn forget(&self, programs: &Programs, notices: &mut Notices, slot: &Slot) {
+        for id in &slot.ids {
+            programs.forget_file(id.0, id.1);
+            self.records.forget(*id);
+            // Before the finder can be asked anew.
+            self.requests.push(Request::Forget { id: *id });
+            notices.forget(*id);
+        }
+        if self.verbose {
+            let path = String::from_utf8_lossy(&slot.path);
+            say::info(&format!("library {path}: nobody has it mapped any more, so its probes are gone"));
+        }
+    }
+
+    /// Says, once, that more was mapped than is looked at.
+    fn say_refused(&mut self) {
+        let refused = self.requests.take_refused();
+        if refused > 0 && self.said.refused == 0 {
+            say::warning(&format!(
+                "{refused} files were mapped faster than they are looked at, and were not: their library calls are not recorded until \
+                 they are mapped again"
+            ));
+        }
+        self.said.refused += refused;
+    }
+
+    /// Says, at the end, how much that was.
+    fn say_last(&mut self) {
+        self.say_refused();
+        if self.said.refused > 1 {
+            say::warning(&format!("{} files in all were mapped faster than they are looked at", self.said.refused));
+        }
     }
 
     /// What was counted since this was called last, as records; keeps the probes within their budget. `over` says that the
@@ -300,38 +326,93 @@ impl Libraries {
 
     /// Attaches to one file; returns the record that tells what became of it.
     fn attach(&mut self, programs: &mut Programs, found: Found) -> Vec<u8> {
-        // Known, whatever becomes of it.
-        let _ = programs.know_file(found.id.0, found.id.1);
         let became = match &found.outcome {
             Err(refusal) => Became::refused(refusal),
             Ok((_, plan)) if plan.probes.is_empty() => Became::skipped(finder::why_nothing(plan)),
             Ok((file, plan)) => self.attach_plan(programs, &found, file, plan),
         };
-        told::record(&found, &became, self.verbose)
+        if became.is_for_want_of_room() {
+            self.keep_waiting(&found);
+            if self.told_full.len() >= MAX_TOLD {
+                self.told_full.clear();
+            }
+            if !self.told_full.insert(found.id) {
+                return Vec::new();
+            }
+        } else {
+            // Known, whatever becomes of it.
+            let _ = programs.know_file(found.id.0, found.id.1);
+        }
+        if became.errno() == Errno::MFILE.raw_os_error() && !self.said.descriptors {
+            self.said.descriptors = true;
+            say::warning(
+                "there are no descriptors left for probes on libraries (ulimit -n, LimitNOFILE=): what is not probed is told as failed",
+            );
+        }
+        let record = told::record(&found, &became, self.verbose);
+        let left_out = self.records.add(found.id, &record, became.is_probed());
+        if left_out > 0 && self.said.left_out == 0 {
+            say::warning(
+                "so many files without probes were mapped that the oldest are not told again in the next segments",
+            );
+        }
+        self.said.left_out += left_out;
+        record
+    }
+
+    /// It is tried again when others are let go of, or it is mapped by somebody else.
+    fn keep_waiting(&mut self, found: &Found) {
+        let Found { header, path, id, .. } = found;
+        self.requests.push(Request::Forget { id: *id });
+        if self.waiting.len() < MAX_WAITING {
+            let request = Request::Library { header: *header, path: path.clone(), id: *id, address: 0, again: false };
+            self.waiting.push_back(request);
+        }
     }
 
     fn attach_plan(&mut self, programs: &mut Programs, found: &Found, file: &OwnedFd, plan: &Plan) -> Became {
         let (dev, ino) = found.id;
         let inode = programs.real_inode(file.as_fd());
-        let content = inode.map(|inode| (inode, found.size, plan.build_id.clone()));
-        if content.as_ref().is_some_and(|content| self.probed.contains(content)) {
+        let what = self.hash.hash_one((&plan.probes, &plan.row));
+        match self.slots.known(inode, what) {
             // The same file in another container: its probes are there, once for all.
-            return Became::attached(&plan.message);
+            Known::Same(number) => {
+                let is_first = self.slots.add_id(number, found.id);
+                return if is_first { Became::attached(&plan.message) } else { Became::shared(&plan.message) };
+            }
+            // It was written to since: what was probed is not there any more.
+            Known::Other(number) => drop(self.slots.release(programs, vec![number])),
+            Known::No => {}
         }
-        if usize::from(self.next_slot) >= Programs::MAX_LIBRARIES {
-            return Became::failed(0, format!("{} libraries are probed already", Programs::MAX_LIBRARIES));
+        let is_system = found.header.tgid == 0;
+        let user = if is_system { 0 } else { found.header.uid };
+        let number = match self.slots.number(user) {
+            Ok(number) => number,
+            Err(why) => return Became::no_room(Errno::NOSPC, why),
+        };
+        let no_descriptors = |limit: u64| {
+            Became::no_room(Errno::MFILE, format!("too many descriptors are open (at most {limit}): not probed"))
+        };
+        if let Err(limit) = limits::descriptors_are_left(file.as_fd()) {
+            return no_descriptors(limit);
         }
         let row = LibraryRow { dev, ino, inode: inode.unwrap_or(0), ..plan.row.clone() };
-        match programs.attach_library(self.next_slot, file.as_fd(), &row, &plan.probes, self.only_pid) {
-            Ok(()) => {
-                if let Some(algorithms) = &mut self.algorithms {
-                    algorithms.add_library(self.next_slot, found.id, &found.path);
-                }
-                self.next_slot += 1;
-                self.probed.extend(content);
-                Became::attached(&plan.message)
-            }
-            Err(error) => Became::failed(error.errno, error.message),
+        if let Err(error) = programs.attach_library(number, file.as_fd(), &row, &plan.probes, self.only_pid) {
+            return match Errno::from_raw_os_error(error.errno) {
+                errno @ (Errno::MFILE | Errno::NFILE) => Became::no_room(errno, error.message),
+                _ => Became::failed(error.errno, error.message),
+            };
         }
+        let ids = vec![found.id];
+        self.slots.fill(number, Slot { inode, what, ids, path: found.path.clone(), user, is_system, idle: None });
+        if let Err(limit) = limits::descriptors_are_left(file.as_fd()) {
+            // It took what others need.
+            self.slots.release(programs, vec![number]);
+            return no_descriptors(limit);
+        }
+        if let Some(algorithms) = &mut self.algorithms {
+            algorithms.add_library(number, found.id, &found.path);
+        }
+        Became::attached(&plan.message)
     }
 }

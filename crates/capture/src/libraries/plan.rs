@@ -2,12 +2,11 @@
 //! objects.
 
 use std::collections::HashMap;
-use std::fs::File;
 
 use crypto_trace_bpf::{Accessor, Does, LibraryProbes, LibraryRow, ProbeSite, Returns};
 
 use super::accessor;
-use super::elf::{Elf, ElfError, Function};
+use super::elf::{Bytes, Elf, ElfError, Function};
 use super::evidence;
 use super::site::{self, Needs};
 use super::table::{Brand, Chain, Family, ProbeTable};
@@ -81,8 +80,8 @@ pub enum ReturnProbes {
 ///
 /// # Errors
 /// [`ElfError`] when it cannot be read or is no ELF file of this machine.
-pub fn plan(file: File, table: &ProbeTable, returns: ReturnProbes, algorithms: bool) -> Result<Plan, ElfError> {
-    let elf = Elf::read(file, &table.names)?;
+pub fn plan(bytes: Bytes, table: &ProbeTable, returns: ReturnProbes, algorithms: bool) -> Result<Plan, ElfError> {
+    let elf = Elf::read(bytes, &table.names)?;
     let mut plan = Plan { build_id: elf.build_id(), ..Plan::default() };
     if elf.is_executable {
         plan.features |= features::EXECUTABLE;
@@ -145,8 +144,8 @@ pub fn plan(file: File, table: &ProbeTable, returns: ReturnProbes, algorithms: b
 }
 
 /// The version that the first library in a file tells.
-pub fn version_of(file: File, table: &ProbeTable) -> Option<String> {
-    let elf = Elf::read(file, &table.names).ok()?;
+pub fn version_of(bytes: Bytes, table: &ProbeTable) -> Option<String> {
+    let elf = Elf::read(bytes, &table.names).ok()?;
     let is_it = |family: &&Family| family.identify.iter().all(|name| elf.function(name).is_some());
     table.families.iter().filter(is_it).find_map(|family| {
         let brand = family.brands.iter().find(|brand| elf.function(&brand.defines).is_some());

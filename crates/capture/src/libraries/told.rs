@@ -2,6 +2,8 @@
 
 use crypto_trace_format::record::{Header, LibraryInfo, LibraryInfoFixed, ProbeState};
 
+use rustix::io::Errno;
+
 use super::finder::{Found, Refusal, why_nothing};
 use crate::clock::boottime_ns;
 use crate::say;
@@ -11,6 +13,9 @@ pub struct Became {
     state: ProbeState,
     errno: i32,
     message: String,
+    /// There is something of its own to be let go of.
+    is_probed: bool,
+    no_room: bool,
 }
 
 impl Became {
@@ -21,17 +26,42 @@ impl Became {
 
     /// There was something to probe, and it could not be.
     pub fn failed(errno: i32, message: String) -> Self {
-        Self { state: ProbeState::FAILED, errno, message }
+        Self { state: ProbeState::FAILED, errno, message, is_probed: false, no_room: false }
+    }
+
+    /// The same, because others have what it takes; later they may not.
+    pub fn no_room(errno: Errno, message: String) -> Self {
+        Self { no_room: true, ..Self::failed(errno.raw_os_error(), message) }
     }
 
     /// There was nothing to probe.
     pub fn skipped(message: &str) -> Self {
-        Self { state: ProbeState::SKIPPED, errno: 0, message: message.to_owned() }
+        Self { state: ProbeState::SKIPPED, ..Self::failed(0, message.to_owned()) }
     }
 
     /// Its probes are there; what is missing of them is in the message.
     pub fn attached(message: &str) -> Self {
-        Self { state: ProbeState::ATTACHED, errno: 0, message: message.to_owned() }
+        Self { is_probed: true, ..Self::shared(message) }
+    }
+
+    /// Its probes are those of another file, which is the same one below.
+    pub fn shared(message: &str) -> Self {
+        Self { state: ProbeState::ATTACHED, ..Self::failed(0, message.to_owned()) }
+    }
+
+    /// Whether it has probes of its own.
+    pub fn is_probed(&self) -> bool {
+        self.is_probed
+    }
+
+    /// Whether it may be probed later.
+    pub fn is_for_want_of_room(&self) -> bool {
+        self.no_room
+    }
+
+    /// errno of a failure, 0 when there is none.
+    pub fn errno(&self) -> i32 {
+        self.errno
     }
 }
 

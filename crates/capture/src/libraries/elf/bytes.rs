@@ -8,6 +8,7 @@ use std::io;
 use std::os::unix::fs::FileExt as _;
 
 use super::ElfError;
+use crate::libraries::patience::Work;
 
 /// Bytes that are read of one file, at most. The largest programs that were looked at need a quarter of it.
 const SHARE: u64 = 256 << 20;
@@ -19,12 +20,19 @@ pub const MAX_RANGE: usize = 1 << 20;
 pub struct Bytes {
     file: File,
     left: Cell<u64>,
+    work: Work,
+}
+
+impl From<File> for Bytes {
+    fn from(file: File) -> Self {
+        Self::new(file, &Work::default())
+    }
 }
 
 impl Bytes {
     /// Nothing is read yet.
-    pub fn new(file: File) -> Self {
-        Self { file, left: Cell::new(SHARE) }
+    pub fn new(file: File, work: &Work) -> Self {
+        Self { file, left: Cell::new(SHARE), work: work.clone() }
     }
 
     /// At most `len` bytes, and no more than [`MAX_RANGE`]: less at the end of the file.
@@ -40,6 +48,9 @@ impl Bytes {
         let wanted = buffer.len() as u64;
         let left = self.left.get().checked_sub(wanted).ok_or(ElfError::Share("it would take too much reading"))?;
         self.left.set(left);
+        if !self.work.step() {
+            return Err(ElfError::Share("it takes more than 2 s of a processor"));
+        }
         let mut filled = 0;
         while let Some(rest) = buffer.get_mut(filled..).filter(|rest| !rest.is_empty()) {
             let Some(from) = at.checked_add(filled as u64) else { break };

@@ -9,10 +9,9 @@ mod symbols;
 pub mod tests;
 
 use std::collections::{HashMap, HashSet};
-use std::fs::File;
 use std::io;
 
-use self::bytes::Bytes;
+pub use self::bytes::Bytes;
 use self::symbols::Dynamic;
 
 /// Program headers that a file may have. Real ones have a dozen.
@@ -137,8 +136,7 @@ impl Elf {
     ///
     /// # Errors
     /// [`ElfError`].
-    pub fn read(file: File, wanted: &HashSet<String>) -> Result<Self, ElfError> {
-        let bytes = Bytes::new(file);
+    pub fn read(bytes: Bytes, wanted: &HashSet<String>) -> Result<Self, ElfError> {
         let head = bytes.up_to(0, 64)?;
         let head = Fields(&head);
         if head.0.get(..4) != Some(b"\x7fELF") || head.0.len() < 64 {

@@ -177,12 +177,12 @@ fn head(segments: u16, sections_at: u64, sections: usize, names: usize) -> [u8; 
 }
 
 fn read(file: File, wanted: &[&str]) -> Result<Elf, ElfError> {
-    Elf::read(file, &wanted.iter().map(|name| (*name).to_owned()).collect())
+    Elf::read(file.into(), &wanted.iter().map(|name| (*name).to_owned()).collect())
 }
 
 fn plan_of(builder: Builder) -> Plan {
     let table = ProbeTable::load().expect("the table");
-    plan(file_of(&builder.build()), &table, ReturnProbes::Kernel, false).expect("well-formed")
+    plan(file_of(&builder.build()).into(), &table, ReturnProbes::Kernel, false).expect("well-formed")
 }
 
 #[test]
@@ -212,7 +212,7 @@ fn functions_are_found_as_by_another_reader() {
         let all = theirs.dynamic_symbols().chain(theirs.symbols()).filter(is_function).filter_map(of);
         let some: Vec<(String, u64)> = all.filter(|(name, _)| name.len() < 64).step_by(7).take(2_000).collect();
         let wanted: HashSet<String> = some.iter().map(|(name, _)| name.clone()).collect();
-        let elf = Elf::read(File::open(path).expect("opens"), &wanted).expect("ELF");
+        let elf = Elf::read(File::open(path).expect("opens").into(), &wanted).expect("ELF");
         assert!(some.len() > 100, "{path}: {}", some.len());
         let found = some.iter().filter(|(name, _)| elf.function(name).is_some()).count();
         // Of indirect functions the address is another's business.
@@ -266,7 +266,7 @@ fn cut_anywhere_or_with_any_bit_flipped() {
     let try_it = |bytes: &[u8]| {
         file.set_len(0).expect("cut");
         file.write_all_at(bytes, 0).expect("written");
-        let _ = plan(file.try_clone().expect("cloned"), &table, ReturnProbes::Kernel, true);
+        let _ = plan(file.try_clone().expect("cloned").into(), &table, ReturnProbes::Kernel, true);
     };
     (0..bytes.len()).step_by(3).for_each(|len| try_it(&bytes[..len]));
     let headers = (0..256).chain(1024..bytes.len());
@@ -291,7 +291,7 @@ fn tables_that_are_not_really_there_are_left() {
         let file = file_of(&builder.build());
         file.set_len(2 * HUGE).expect("sparse");
         let table = ProbeTable::load().expect("the table");
-        let plan = plan(file, &table, ReturnProbes::Kernel, false).expect("the rest of it is well-formed");
+        let plan = plan(file.into(), &table, ReturnProbes::Kernel, false).expect("the rest of it is well-formed");
         assert_eq!(plan.families, vec!["openssl"; usize::from(is_dynamic)]);
         let is_left = plan.message.contains("not all of it was read: its table of symbols is larger than is read");
         assert_eq!(is_left, symbols_len == HUGE, "{}", plan.message);
@@ -388,7 +388,8 @@ fn notes_and_data_of_any_size() {
     builder.section_at(".rodata", 1, 0x2000, HUGE, 0);
     let file = file_of(&builder.build());
     file.set_len(2 * HUGE).expect("sparse");
-    let plan = plan(file, &ProbeTable::load().expect("the table"), ReturnProbes::Kernel, false).expect("well-formed");
+    let plan =
+        plan(file.into(), &ProbeTable::load().expect("the table"), ReturnProbes::Kernel, false).expect("well-formed");
     assert_eq!(plan.message, "it was left: it has more read-only data than is searched");
     assert!(!plan.holds_library());
 }
