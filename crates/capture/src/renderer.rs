@@ -190,7 +190,7 @@ pub(crate) fn find_analyzer() -> Result<PathBuf, Failure> {
 }
 
 /// User and group that sudo says it was called by.
-fn user_behind_sudo() -> Option<(u32, u32)> {
+pub(crate) fn user_behind_sudo() -> Option<(u32, u32)> {
     let id = |name: &str| std::env::var_os(name).as_deref().and_then(OsStr::to_str)?.parse().ok();
     Some((id("SUDO_UID")?, id("SUDO_GID")?)).filter(|(uid, _)| *uid != 0)
 }

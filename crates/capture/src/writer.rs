@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use crypto_trace_bpf::ProbeReport;
 use crypto_trace_format::record::{Header, ProbeStatus, ProbeStatusFixed, Records};
-use crypto_trace_format::segment::{BlockBuilder, BlockType, Pressure, SegmentStore, SegmentWriter, Totals};
+use crypto_trace_format::segment::{BlockBuilder, BlockType, Pressure, SegmentStore, SegmentWriter, Totals, Swapped};
 
 use crate::clock::{self, Reason, boottime_ns, read_anchor};
 use crate::libraries::LibraryRecords;
@@ -113,6 +113,8 @@ pub struct Writer {
     rotation_failed: Option<RotationFailed>,
     /// Segments that have their opening.
     opened: u64,
+    /// That not everything was looked at of the processes that were there was said.
+    cut_said: bool,
     /// Why nothing can be written to the stream any more.
     stream_error: Option<io::Error>,
     lost: u64,
@@ -150,6 +152,7 @@ impl Writer {
             rotation_due: false,
             rotation_failed: None,
             opened: 0,
+            cut_said: false,
             stream_error: None,
             lost: 0,
             pressure: Pressure::None,
@@ -193,6 +196,7 @@ impl Writer {
             return;
         };
         let rotated = store.rotate(read_anchor().0);
+        store.take_swapped().iter().for_each(tell_swapped);
         let goes_on = store.current_path().is_some();
         match rotated {
             Ok(()) => {
@@ -277,7 +281,10 @@ impl Writer {
         self.opening.table.encode(&mut table);
         table.complete(std::mem::take(&mut self.opening.before));
         lifecycle.append(&mut table.lifecycle);
-        if table.tally.is_denied() {
+        if table.tally.is_partial() {
+            if let (Some(message), false) = (table.tally.cut_message(), std::mem::replace(&mut self.cut_said, true)) {
+                say::warning(&message);
+            }
             table.tally.encode(began_ns, &mut lifecycle);
         }
         lifecycle.append(&mut self.opening.libraries.bytes());
@@ -392,10 +399,15 @@ impl Writer {
         let file_bytes = self.shared.stats.written_bytes.load(Ordering::Relaxed);
         let unsealed = Written { totals: Totals { file_bytes, ..Totals::default() }, segments, seal_error: None };
         match self.sink {
-            Sink::Store(store) => match store.seal() {
-                Ok((totals, segments)) => Written { totals, segments, seal_error: None },
-                Err(error) => Written { seal_error: Some(error), ..unsealed },
-            },
+            Sink::Store(store) => {
+                let mut swapped = Vec::new();
+                let sealed = store.seal_and_tell(&mut swapped);
+                swapped.iter().for_each(tell_swapped);
+                match sealed {
+                    Ok((totals, segments)) => Written { totals, segments, seal_error: None },
+                    Err(error) => Written { seal_error: Some(error), ..unsealed },
+                }
+            }
             Sink::Stream(_) if self.stream_error.is_some() => {
                 Written { seal_error: self.stream_error.take(), ..unsealed }
             }
@@ -406,6 +418,20 @@ impl Writer {
             },
         }
     }
+}
+
+fn tell_swapped(swapped: &Swapped) {
+    let path = swapped.path.display().to_string();
+    let path = path.escape_debug();
+    say::error(&match &swapped.sealed {
+        Some(sealed) => format!(
+            "{path} is not the segment that was written there: somebody put another file in its place, which is left as it is; the segment is sealed as {}",
+            sealed.display().to_string().escape_debug()
+        ),
+        None => format!(
+            "{path} is not the segment that was written there: somebody put another file in its place and removed the segment, which is lost; the other file is left as it is, and not sealed"
+        ),
+    });
 }
 
 /// Records as blocks; none when there are none.
