@@ -35,6 +35,7 @@ pub mod record;
 mod renderer;
 mod report;
 pub mod say;
+mod seccomp;
 mod service;
 mod signals;
 pub mod snapshot;

@@ -11,9 +11,9 @@ use crate::child::ChildExit;
 use crate::exit::Failure;
 use crate::proc_entry::{self, Entry};
 use crate::process_table::{self, contains};
-use crate::say;
 use crate::units::show_size;
 use crate::writer::Written;
+use crate::{say, seccomp};
 
 /// How many names are told that come near one that was asked for.
 const NEAREST: usize = 5;
@@ -87,6 +87,7 @@ pub(crate) fn tell_unmapped(args: &CaptureArgs, table: &[u8]) -> u64 {
 
 /// Tells what there is at the end.
 pub(crate) fn tell_outcome(args: &CaptureArgs, outcome: &Outcome, stop: Stop) {
+    seccomp::tell_refused();
     if outcome.lost > 0 {
         say::warning(&format!("Ring buffer backpressure detected, {} events lost", outcome.lost));
     }

@@ -25,6 +25,7 @@ use crate::filter::RecordFilter;
 use crate::maps::{self, Loads, Mapping};
 use crate::proc_entry::{self, Entry, Extent, Missing};
 use crate::say;
+use crate::service::Heartbeat;
 use crate::tally::Tally;
 
 /// Bit of a process's flags, include/linux/sched.h.
@@ -99,6 +100,8 @@ pub struct Table {
     pub tally: Tally,
     /// What the processes of each user took.
     users: HashMap<u32, Share>,
+    /// Of the thread that looks.
+    heartbeat: Heartbeat,
 }
 
 /// What was taken of a user's share.
@@ -115,6 +118,11 @@ impl Share {
 }
 
 impl Table {
+    /// An empty one, filled by a thread with this heartbeat.
+    pub fn new(heartbeat: Heartbeat) -> Self {
+        Self { heartbeat, ..Self::default() }
+    }
+
     /// Adds what another look found.
     fn append(&mut self, mut other: Self) {
         self.lifecycle.append(&mut other.lifecycle);
@@ -206,6 +214,7 @@ impl TableFilter {
 
     fn look_at(&self, pid: u32, table: &mut Table) {
         let began = Instant::now();
+        table.heartbeat.beat();
         let entry = Entry::open(pid);
         let read = match &entry {
             Ok(entry) => self.read(entry).map_err(|error| entry.missing(&error)),

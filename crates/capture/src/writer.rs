@@ -11,12 +11,13 @@ use std::time::{Duration, Instant};
 
 use crypto_trace_bpf::ProbeReport;
 use crypto_trace_format::record::{Header, ProbeStatus, ProbeStatusFixed, Records};
-use crypto_trace_format::segment::{BlockBuilder, BlockType, Pressure, SegmentStore, SegmentWriter, Totals, Swapped};
+use crypto_trace_format::segment::{BlockBuilder, BlockType, Pressure, SegmentStore, SegmentWriter, Swapped, Totals};
 
 use crate::clock::{self, Reason, boottime_ns, read_anchor};
 use crate::libraries::LibraryRecords;
 use crate::process_table::{Table, TableFilter};
 use crate::say;
+use crate::service::Heartbeat;
 use crate::stats::{WriterStats, from_rings};
 use crate::stream::StreamOutput;
 
@@ -78,6 +79,8 @@ pub struct Shared {
     pub stopping: AtomicBool,
     /// The reader of the stream is gone.
     pub pipe_closed: AtomicBool,
+    /// Whether the writer gets on.
+    pub heartbeat: Heartbeat,
     /// Numbers.
     pub stats: WriterStats,
     /// By how many bits the rates are to be shifted down, so that the past is not pushed out.
@@ -163,7 +166,9 @@ impl Writer {
     /// Runs until the other end of `messages` is dropped, then seals.
     pub fn run(mut self, messages: &Receiver<Message>) -> Written {
         self.write_opening();
+        self.shared.heartbeat.rest();
         for message in messages {
+            self.shared.heartbeat.beat();
             match message {
                 Message::Rotate => {
                     self.rotation_due = true;
@@ -181,6 +186,7 @@ impl Writer {
                     let _ = self.recycled.send(block);
                 }
             }
+            self.shared.heartbeat.rest();
         }
         self.seal()
     }
@@ -277,7 +283,7 @@ impl Writer {
         for probe in &self.opening.probes {
             encode_probe(probe, &mut lifecycle);
         }
-        let (mut table, began_ns) = (Table::default(), boottime_ns());
+        let (mut table, began_ns) = (Table::new(self.shared.heartbeat.clone()), boottime_ns());
         self.opening.table.encode(&mut table);
         table.complete(std::mem::take(&mut self.opening.before));
         lifecycle.append(&mut table.lifecycle);
@@ -310,6 +316,7 @@ impl Writer {
     /// Writes a block, however often it takes; drops it, counted, only when stopping.
     fn write_with_patience(&mut self, block: &BlockBuilder, flush_end: bool) {
         loop {
+            self.shared.heartbeat.beat();
             // Once and for all: nothing can be written any more.
             if self.shared.pipe_closed.load(Ordering::Relaxed) || self.stream_error.is_some() {
                 self.shared.stats.dropped.fetch_add(from_rings(block), Ordering::Relaxed);

@@ -38,10 +38,9 @@ fn a_process_of_any_size_costs_a_recording_little_and_nothing_of_others() {
     steps.push("wait".into());
     let mut victim = Process::spawn(Command::new(workload()).args(steps).stdin(Stdio::piped()));
     victim.wait_for("ready");
-    let pid = victim.pid();
     let options = ["-p".to_owned(), large.pid().to_string(), "-p".to_owned(), victim.pid().to_string()];
     let running = Capture::new().options(options).start();
-    let opens = |trace: &Trace| trace.opens().iter().filter(|(event, _)| event.header.tgid == pid).count();
+    let opens = |trace: &Trace| trace.opens_of("victim.key").len();
     let tables = |trace: &Trace| trace.infos().iter().filter(|(event, _)| event.header.tgid == large.pid()).count();
     victim.child().stdin.as_mut().unwrap().write_all(b"\n").unwrap();
     running.wait_until("10,000 opens", |trace| opens(trace) >= 10_000);

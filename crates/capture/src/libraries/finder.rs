@@ -26,6 +26,7 @@ use super::plan::{Plan, ReturnProbes, features, plan, version_of};
 use super::table::ProbeTable;
 use crate::maps::{self, Mapping};
 use crate::process_table::file_number;
+use crate::service::Heartbeat;
 
 /// Files of one process that are looked at.
 const MAX_FILES: usize = 512;
@@ -169,7 +170,7 @@ impl Finder {
     }
 
     /// Runs until the other end of `requests` is dropped; `wake` is called after each request that was answered.
-    pub fn run(mut self, requests: &Receiver<Request>, wake: impl Fn()) {
+    pub fn run(mut self, requests: &Receiver<Request>, heartbeat: &Heartbeat, wake: impl Fn()) {
         let mut programs = VecDeque::new();
         loop {
             let request = match requests.try_recv() {
@@ -187,16 +188,21 @@ impl Finder {
                     },
                 },
             };
+            heartbeat.beat();
             match request {
                 Request::Cache => self.look_at_cache(),
                 Request::Library { header, path, id, address } => self.look_at_library(header, path, id, address),
                 Request::Process { header } => self.look_at_process(header, true),
                 Request::Program { header } => self.look_at_program(header),
                 Request::Mark => {
-                    programs.drain(..).for_each(|header| self.look_at_program(header));
+                    programs.drain(..).for_each(|header| {
+                        heartbeat.beat();
+                        self.look_at_program(header);
+                    });
                     self.answer(Answer::Mark);
                 }
             }
+            heartbeat.rest();
             wake();
         }
     }

@@ -31,6 +31,7 @@ use crypto_trace_format::record::{
 use rustix::event::{EventfdFlags, eventfd};
 
 use crate::privileges;
+use crate::service::Heartbeat;
 
 use self::algorithms::Algorithms;
 pub use self::algorithms::Counts;
@@ -145,6 +146,8 @@ pub fn look_once(processes: &[u8], verbose: bool) -> anyhow::Result<(Vec<u8>, Ve
 
 /// The finder thread and what was attached.
 pub struct Libraries {
+    /// Whether the finder gets on.
+    pub heartbeat: Heartbeat,
     /// Shared with the writer thread.
     pub records: LibraryRecords,
     table: Arc<ProbeTable>,
@@ -181,6 +184,8 @@ impl Libraries {
             Arc::new(eventfd(0, EventfdFlags::NONBLOCK | EventfdFlags::CLOEXEC).context("cannot create an eventfd")?);
         let (requests, requested) = channel();
         let (answer, answers) = channel();
+        let heartbeat = Heartbeat::default();
+        let beat = heartbeat.clone();
         let (waker, rows, algorithms) = (Arc::clone(&wake), Arc::clone(&table), budget.is_some());
         std::thread::Builder::new()
             .name("ct-finder".to_owned())
@@ -189,13 +194,14 @@ impl Libraries {
                 let finder = Finder::new(rows, uretprobe::how(), algorithms, loads, answer);
                 // It reads what may be anything.
                 let _ = privileges::keep_reading_only();
-                finder.run(&requested, || {
+                finder.run(&requested, &beat, || {
                     let _ = rustix::io::write(&waker, &1u64.to_ne_bytes());
                 });
             })
             .context("cannot start the finder thread")?;
         let libraries = Self {
             records: LibraryRecords::default(),
+            heartbeat,
             table,
             requests,
             answers,
