@@ -114,7 +114,13 @@ fn the_analyzer_is_somebody_who_may_do_nothing() {
         pids
     };
     let status = |pid: &String| std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
-    let analyzer = children().into_iter().find(|pid| status(pid).starts_with("Name:\tcrypto-trace-an")).unwrap();
+    // The kernel's list of children may lack some while one ends (proc_tid_children(5)).
+    let mut analyzer = None;
+    until("the analyzer", || {
+        analyzer = children().into_iter().find(|pid| status(pid).starts_with("Name:\tcrypto-trace-an"));
+        analyzer.is_some()
+    });
+    let analyzer = analyzer.unwrap();
     let status = status(&analyzer);
     let field = |name: &str| status.lines().find_map(|line| line.strip_prefix(name)).unwrap().trim().to_owned();
     assert_eq!((field("Seccomp:").as_str(), field("NoNewPrivs:").as_str()), ("2", "1"), "{status}");
