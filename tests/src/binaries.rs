@@ -49,6 +49,11 @@ pub fn flood() -> PathBuf {
     directory().join("flood")
 }
 
+/// Path of the process that takes much room in /proc, see `src/bin/large.rs`.
+pub fn large() -> PathBuf {
+    directory().join("large")
+}
+
 /// Puts a program somewhere else, to be run from there at once.
 ///
 /// Not by writing it from here: a process that another test forks meanwhile would hold it open for writing, and it could

@@ -3,10 +3,11 @@
 use std::path::PathBuf;
 
 use crypto_trace_format::record::{
-    ApiCall, ApiCallFixed, ClockFixed, FileChange, FileChangeFixed, FileOpen, FileOpenFixed, Header, LibLoad,
-    LibLoadFixed, LibraryInfo, LibraryInfoFixed, Loss, LossFixed, ProbeStatus, ProbeStatusFixed, ProcessExec,
-    ProcessExecFixed, ProcessExit, ProcessExitFixed, ProcessFork, ProcessForkFixed, ProcessInfo, ProcessInfoFixed,
-    Record, SelfStats, SelfStatsFixed, Suppressed, SuppressedFixed, TlsHello, TlsHelloFixed, trim_comm,
+    ApiCall, ApiCallFixed, ClockFixed, FileChange, FileChangeFixed, FileOpen, FileOpenFixed, Header, Inventory,
+    InventoryFixed, LibLoad, LibLoadFixed, LibraryInfo, LibraryInfoFixed, Loss, LossFixed, ProbeStatus,
+    ProbeStatusFixed, ProcessExec, ProcessExecFixed, ProcessExit, ProcessExitFixed, ProcessFork, ProcessForkFixed,
+    ProcessInfo, ProcessInfoFixed, Record, SelfStats, SelfStatsFixed, Suppressed, SuppressedFixed, TlsHello,
+    TlsHelloFixed, trim_comm,
 };
 use crypto_trace_format::segment::{BlockBuffer, Fault, SegmentMeta, SegmentReader, StreamItem, StreamReader};
 
@@ -55,6 +56,7 @@ pub enum Body {
     Probe(Probe),
     Stats(SelfStatsFixed),
     Suppressed(SuppressedFixed),
+    Look(InventoryFixed),
 }
 
 /// `process_exec`.
@@ -355,6 +357,7 @@ fn body(record: &Record<'_>) -> Body {
             Body::Probe(Probe { fixed, probe: text(probe), target: text(target), message: text(message) })
         }
         SelfStats::KIND => Body::Stats(SelfStats::decode(record).unwrap().fixed),
+        Inventory::KIND => Body::Look(Inventory::decode(record).unwrap().fixed),
         crypto_trace_format::record::Clock::KIND => {
             Body::Clock(crypto_trace_format::record::Clock::decode(record).unwrap().fixed)
         }

@@ -9,13 +9,14 @@ mod binaries;
 mod capture;
 mod events;
 mod faults;
+mod limits;
 mod live;
 mod own_libraries;
 mod place;
 mod process;
 pub mod software;
 
-pub use binaries::{analyze_binary, capture_binary, flood, put_program, workload};
+pub use binaries::{analyze_binary, capture_binary, flood, large, put_program, workload};
 pub use capture::{ATTACHED, Capture, Done, Running};
 pub use events::{Body, Call, Change, Event, Exec, Info, Lib, Library, Open, Probe, Trace};
 pub use faults::{Call as SystemCall, Faults};

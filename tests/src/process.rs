@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open};
 
-use crate::own_libraries;
+use crate::{limits, own_libraries};
 
 /// Nothing a test starts takes longer; what does hangs.
 const LIMIT: Duration = Duration::from_secs(60);
@@ -80,6 +80,7 @@ impl Process {
     /// The same, with its standard output left to the caller.
     pub fn spawn_with_output(command: &mut Command) -> (Self, ChildStdout) {
         own_libraries::give_to(command);
+        limits::give_to(command);
         let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
         let mut child = child.unwrap_or_else(|error| panic!("cannot start {command:?}: {error}"));
         let lines = Arc::new(Lines::default());

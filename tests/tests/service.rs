@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use crypto_trace_tests::{Finished, Process, capture_binary, live, run, skip, workload};
+use crypto_trace_tests::{Faults, Finished, Process, capture_binary, live, run, skip, workload};
 use rustix::process::Signal;
 use serde_json::Value;
 
@@ -135,6 +135,47 @@ fn a_service_manager_is_told_of_begin_life_and_end() {
     let done = capture.finish();
     assert_eq!(done.code(), 0, "{}", done.stderr);
     assert_eq!(std::fs::read_dir(directory.path().join("rec")).unwrap().count(), 2, "one more by SIGHUP");
+    drop(traced);
+}
+
+/// Only the thread that drains the rings was watched: with a disk that hangs a service went on as "recording".
+#[test]
+fn a_writer_that_does_not_get_on_stops_the_signs_of_life_and_is_told() {
+    let Some(_permit) = live() else { return };
+    let directory = directory();
+    let path = directory.path().join("notify");
+    let socket = UnixDatagram::bind(&path).unwrap();
+    socket.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+    let receive = || {
+        let mut bytes = [0; 4096];
+        let length = socket.recv(&mut bytes).expect("a message within 10 s");
+        String::from_utf8(bytes[..length].to_vec()).unwrap()
+    };
+    let traced = Process::spawn(Command::new(workload()).arg("wait").stdin(Stdio::piped()));
+    let mut command = Command::new(capture_binary());
+    command.args(["record", "-q", "-p", &traced.pid().to_string(), "-o"]).arg(directory.path().join("rec"));
+    command.env("NOTIFY_SOCKET", &path).env("WATCHDOG_USEC", "1000000").env_remove("WATCHDOG_PID");
+    // Sealing a segment takes three seconds, once.
+    let mut patience = Some(Duration::from_secs(3));
+    Faults::new([libc::SYS_renameat2], move |_| {
+        patience.take().map(std::thread::sleep);
+        None
+    })
+    .give_to(&mut command);
+    let capture = Process::spawn(&mut command);
+    assert!(receive().contains("READY=1"));
+    capture.signal(Signal::HUP);
+    let told = std::iter::repeat_with(receive).find(|message| message.contains("STATUS=the writer")).unwrap();
+    assert!(told.contains("has not got on for"), "{told}");
+    let begun = Instant::now();
+    while !receive().contains("WATCHDOG=1") {}
+    assert!(begun.elapsed() > Duration::from_millis(1_200), "silent for {:?} only", begun.elapsed());
+    capture.signal(Signal::TERM);
+    let done = capture.finish();
+    assert_eq!(done.code(), 0, "{}", done.stderr);
+    for told in ["the writer has not got on for", "the writer gets on again"] {
+        assert!(done.stderr.contains(told), "{told}: {}", done.stderr);
+    }
     drop(traced);
 }
 

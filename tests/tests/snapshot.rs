@@ -1,10 +1,14 @@
 //! `crypto-trace-capture snapshot`: what is found in /proc is what is there, and what may not be seen is said.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use crypto_trace_tests::{Finished, Process, analyze_binary, capture_binary, libssl, put_program, run, skip, workload};
+use crypto_trace_tests::{
+    Finished, Process, Trace, analyze_binary, capture_binary, large, libssl, put_program, run, skip, workload,
+};
 use serde_json::Value;
 
 /// Nobody on every Linux distribution.
@@ -243,6 +247,147 @@ fn users_are_selected_by_name_too() {
     let unknown = scene.snapshot(&["--uid", "surely-no-such-user"]);
     assert_eq!(unknown.code(), 2, "{}", unknown.stderr);
     assert!(unknown.stderr.contains("there is no user `surely-no-such-user` on this host"), "{}", unknown.stderr);
+}
+
+/// A process that takes much room in /proc, and what a snapshot of it and of one beside it tells and takes.
+struct Beside {
+    /// The rows of the two.
+    large: Value,
+    victim: Value,
+    inventory: Value,
+    stderr: String,
+    /// Most memory that the snapshot took.
+    rss_bytes: u64,
+    pid: u32,
+}
+
+/// Bytes that a snapshot may take whatever there is: docs/operations.md.
+const SNAPSHOT_BYTES: u64 = 48 << 20;
+
+fn beside(scene: &Scene, steps: &[&OsStr]) -> Beside {
+    let large = Process::spawn(Command::new(large()).args(steps).arg("ready").stdin(Stdio::piped()));
+    large.wait_for("ready");
+    let pids = [large.pid(), scene.process.pid()];
+    let recording = scene.directory.path().join("beside.ctseg");
+    // What its children took at most: in KiB, getrusage(2).
+    let script = "import resource, subprocess, sys\ncode = subprocess.call(sys.argv[1:])\n\
+        print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)\nsys.exit(code)";
+    let mut command = Command::new("python3");
+    command.args(["-c", script]).arg(capture_binary()).args(["snapshot", "--force", "-o"]).arg(&recording);
+    pids.iter().for_each(|pid| _ = command.args(["-p", &pid.to_string()]));
+    let done = run(&mut command);
+    assert_eq!(done.code(), 0, "{}", done.stderr);
+    let analyze = |args: &[&str]| run(Command::new(analyze_binary()).args(args).arg("--no-redact").arg(&recording));
+    let lines = analyze(&["events", "--type", "inventory,process_info,lib_load,file_open"]);
+    let events: Vec<Value> = lines.text().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let of = |pid: u32| -> Value { events.iter().filter(|event| event["pid"] == pid).cloned().collect() };
+    let inventory = events.iter().find(|event| event["event_type"] == "inventory").unwrap().clone();
+    Beside {
+        large: of(pids[0]),
+        victim: of(pids[1]),
+        inventory,
+        stderr: done.stderr.clone(),
+        rss_bytes: done.text().trim().parse::<u64>().unwrap() << 10,
+        pid: pids[0],
+    }
+}
+
+fn of_type<'a>(rows: &'a Value, kind: &str) -> Vec<&'a Value> {
+    rows.as_array().unwrap().iter().filter(|row| row["event_type"] == kind).collect()
+}
+
+/// Checks that the process beside is told as it is, whatever the other one does, and that all of it costs little.
+fn check_victim(scene: &Scene, found: &Beside) {
+    let open = of_type(&found.victim, "file_open");
+    assert_eq!(open.len(), 1, "{open:#?}");
+    assert_eq!(open[0]["file"], scene.key.to_str().unwrap());
+    let libraries = of_type(&found.victim, "lib_load");
+    assert!(libraries.iter().any(|row| row["library"] == scene.library.to_str().unwrap()), "{libraries:#?}");
+    assert_eq!(of_type(&found.victim, "process_info").len(), 1);
+    assert_eq!(of_type(&found.large, "process_info").len(), 1, "it is there, and is no one that ended");
+    assert_eq!((&found.inventory["processes"], &found.inventory["vanished"]), (&2.into(), &0.into()));
+    assert!(found.rss_bytes < SNAPSHOT_BYTES, "{} bytes", found.rss_bytes);
+}
+
+/// That not all of the large one was told is told.
+fn check_cut(found: &Beside, cut: bool) {
+    let expected = if cut { (1.into(), found.pid.into()) } else { (0.into(), Value::Null) };
+    assert_eq!((found.inventory["cut"].clone(), found.inventory["cut_pid"].clone()), expected);
+    let said = format!("1 of 2 processes, such as {}, have more arguments, libraries or open files", found.pid);
+    assert_eq!(found.stderr.contains(&said), cut, "{}", found.stderr);
+}
+
+/// A process that claimed a gigabyte of arguments, of memory that it never touched, made a snapshot take a gigabyte.
+#[test]
+fn arguments_of_any_length_cost_four_kilobytes() {
+    let Some(scene) = Scene::new() else { return };
+    let claimed = 1_u64 << 30;
+    let found = beside(&scene, &["claim", &claimed.to_string()].map(OsStr::new));
+    check_victim(&scene, &found);
+    check_cut(&found, false);
+    let info = of_type(&found.large, "process_info")[0];
+    assert_eq!(info["notes"], serde_json::json!(["truncated", "cmdline_truncated"]));
+    assert_eq!(info["argv"].as_array().unwrap().len(), 4096, "each of them is empty");
+    let trace = Trace::read(&[scene.directory.path().join("beside.ctseg")]);
+    let infos = trace.infos();
+    let (_, info) = infos.iter().find(|(event, _)| event.header.tgid == found.pid).unwrap();
+    assert_eq!(u64::from(info.fixed.argv_full_len), claimed);
+}
+
+/// 65,000 mappings of a file with a long path took 228 MiB; of those that are libraries, each was told.
+#[test]
+fn mappings_of_any_number_cost_what_is_stated() {
+    let Some(scene) = Scene::new() else { return };
+    let directory = scene.directory.path();
+    let steps = |bytes: &str, name: &str| {
+        ["map-deep".into(), "65000".into(), bytes.into(), directory.as_os_str().to_owned(), name.into()]
+    };
+    for (bytes, name, rows) in [("3500", "neutral.dat", 0), ("3500", "libssl.so.3", 140), ("300", "libssl.so.3", 1024)]
+    {
+        let steps: [OsString; 5] = steps(bytes, name);
+        let found = beside(&scene, &steps.each_ref().map(OsString::as_os_str));
+        check_victim(&scene, &found);
+        // 32 MiB of text are looked at, and 512 KiB of records are kept, or 1,024 of them.
+        check_cut(&found, true);
+        let loads = of_type(&found.large, "lib_load")
+            .into_iter()
+            .filter(|load| load["library"].as_str().unwrap().contains("/ddd"));
+        let count = loads.count();
+        assert!((rows..=1024).contains(&count) && (rows > 0 || count == 0), "{name}: {count}");
+    }
+}
+
+/// More open keys than anybody needs.
+#[test]
+fn descriptors_of_any_number_cost_what_is_stated() {
+    let Some(scene) = Scene::new() else { return };
+    let found = beside(&scene, &[OsStr::new("open"), OsStr::new("2000"), scene.key.as_os_str()]);
+    check_victim(&scene, &found);
+    check_cut(&found, true);
+    assert_eq!(of_type(&found.large, "file_open").len(), 1024);
+}
+
+/// A name that is no text made a process one that had ended, and a file whose name is none hid the libraries of its process.
+#[test]
+fn names_that_are_no_text_hide_nothing() {
+    let Some(scene) = Scene::new() else { return };
+    let odd = scene.directory.path().join(OsString::from_vec(b"\xff\xfe.dat".to_vec()));
+    std::fs::write(&odd, vec![0; 4096]).unwrap();
+    let name = OsStr::from_bytes(b"x\xffy");
+    let steps = [
+        OsStr::new("name"),
+        name,
+        OsStr::new("map"),
+        OsStr::new("1"),
+        odd.as_os_str(),
+        OsStr::new("map"),
+        OsStr::new("1"),
+    ];
+    let found = beside(&scene, &[&steps[..], &[scene.library.as_os_str()]].concat());
+    check_victim(&scene, &found);
+    check_cut(&found, false);
+    let libraries = of_type(&found.large, "lib_load");
+    assert!(libraries.iter().any(|row| row["library"] == scene.library.to_str().unwrap()), "{libraries:#?}");
 }
 
 #[test]

@@ -76,6 +76,17 @@ pub fn gaps(capture: &Capture, name_host: bool) -> Vec<String> {
             grouped(look.processes.into())
         ));
     }
+    if let Some(look) = capture.inventory.filter(|look| look.cut != 0) {
+        let such_as = match look.cut_tgid {
+            0 => String::new(),
+            tgid => format!("; process {tgid} is one of them"),
+        };
+        gaps.push(format!(
+            "not all was looked at of what {} had when the look began: more than its share, or it could not be read (of {} in /proc{such_as})",
+            counted(look.cut.into(), "process", "processes"),
+            grouped(look.processes.into())
+        ));
+    }
     for ((probe, target, _), row) in capture.broken_probes() {
         let text = |bytes: &[u8]| escape::for_people(bytes);
         let mut gap = format!("probe {} on {} {}", text(probe), text(target), row.state.name());

@@ -19,6 +19,9 @@ const ENDS_WITH_INPUT: &str = "CRYPTO_TRACE_ENDS_WITH_INPUT";
 
 fn main() -> ExitCode {
     if std::env::var_os(ENDS_WITH_INPUT).is_some() {
+        // What is in our memory was recorded as root: another process of the same user does not look into it.
+        #[cfg(target_os = "linux")]
+        let _ = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable);
         for signal in [SIGHUP, SIGINT, SIGTERM] {
             // A handler that only notes it. Where there can be none, a signal is what it is elsewhere.
             let _ = signal_hook::flag::register(signal, Arc::new(AtomicBool::new(false)));

@@ -1,37 +1,64 @@
 //! cgroup v2 directories: where they are mounted, and descriptors of them for the BPF programs.
 
+use std::ops::ControlFlow;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::Context as _;
-use procfs::ProcessCGroup;
 use rustix::fs::{Mode, OFlags};
 use rustix::mount::{FsMountFlags, FsOpenFlags, MountAttrFlags, fsconfig_create, fsmount, fsopen};
 
 use crate::exit::Failure;
+use crate::proc_entry::{Limits, each_line};
+
+/// How much is looked at of the mounts.
+const MOUNTS: Limits = Limits { line: 20 << 10, total: 64 << 20, time: Duration::from_secs(10) };
+
+/// Bytes of a process's cgroup file that are looked at: a path in each of up to 13 hierarchies.
+pub const MAX_TEXT: u64 = 64 << 10;
+
+/// A line of a process's cgroup file, cgroups(7).
+#[derive(Debug, Clone, Copy)]
+pub struct Group<'a> {
+    /// 0: cgroup v2.
+    hierarchy: u32,
+    controllers: &'a [u8],
+    path: &'a [u8],
+}
+
+/// The lines of a process's cgroup file.
+pub fn groups<'a>(text: &'a [u8]) -> Vec<Group<'a>> {
+    let group = |line: &'a [u8]| {
+        let mut fields = line.splitn(3, |byte| *byte == b':');
+        let hierarchy = std::str::from_utf8(fields.next()?).ok()?.parse().ok()?;
+        Some(Group { hierarchy, controllers: fields.next()?, path: fields.next()? })
+    };
+    text.split(|byte| *byte == b'\n').filter_map(group).collect()
+}
 
 /// The path of a process in cgroup v2; empty where there is none.
-pub fn unified(groups: &[ProcessCGroup]) -> &str {
-    groups.iter().find(|group| group.hierarchy == 0).map(|group| group.pathname.as_str()).unwrap_or_default()
+pub fn unified<'a>(groups: &[Group<'a>]) -> &'a [u8] {
+    groups.iter().find(|group| group.hierarchy == 0).map_or(&b""[..], |group| group.path)
 }
 
 /// The path that tells most of where a process is. On hosts with cgroup v1 runtimes put containers into the hierarchies of the
 /// controllers; where v2 is mounted beside them (hybrid hosts), a container's processes stay in the service of the runtime there.
 /// So it is a path with a container's id, else that of cgroup v2, else that in systemd's own hierarchy, else the longest.
-pub fn telling(groups: &[ProcessCGroup]) -> &str {
-    let rank = |group: &ProcessCGroup| {
-        let path = group.pathname.as_str();
+pub fn telling<'a>(groups: &[Group<'a>]) -> &'a [u8] {
+    let rank = |group: &Group<'_>| {
+        let path = group.path;
         let is_v2 = group.hierarchy == 0;
-        let is_systemds = group.controllers.iter().any(|name| name == "name=systemd");
+        let is_systemds = group.controllers.split(|byte| *byte == b',').any(|name| name == b"name=systemd");
         (holds_id(path), path.len() > 1, is_v2, is_systemds, path.len())
     };
-    groups.iter().max_by_key(|group| rank(group)).map_or("", |group| group.pathname.as_str())
+    groups.iter().max_by_key(|group| rank(group)).map_or(&b""[..], |group| group.path)
 }
 
 /// Whether a path holds the id of a container, as all common runtimes make them: 64 hexadecimal digits.
-fn holds_id(path: &str) -> bool {
-    path.split(|c: char| !c.is_ascii_alphanumeric())
-        .any(|word| word.len() == 64 && word.bytes().all(|byte| byte.is_ascii_hexdigit()))
+fn holds_id(path: &[u8]) -> bool {
+    path.split(|byte| !byte.is_ascii_alphanumeric())
+        .any(|word| word.len() == 64 && word.iter().all(u8::is_ascii_hexdigit))
 }
 
 /// Where cgroup v2 is mounted, for example /sys/fs/cgroup or /sys/fs/cgroup/unified.
@@ -39,12 +66,24 @@ fn holds_id(path: &str) -> bool {
 /// # Errors
 /// When it is not.
 pub fn root() -> Result<PathBuf, Failure> {
-    let mounts = procfs::process::Process::myself().and_then(|me| me.mountinfo()).context("cannot read the mounts")?;
-    mounts
-        .into_iter()
-        .find(|mount| mount.fs_type == "cgroup2" && mount.root == "/")
-        .map(|mount| mount.mount_point)
-        .ok_or_else(|| Failure::unsupported("--cgroup needs cgroup v2, which is not mounted here".into()))
+    let mut root = None;
+    let mounts = std::fs::File::open("/proc/self/mountinfo").context("cannot read the mounts")?;
+    each_line(mounts, MOUNTS, |line| {
+        root = mounted_root(line);
+        if root.is_some() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    })
+    .context("cannot read the mounts")?;
+    root.ok_or_else(|| Failure::unsupported("--cgroup needs cgroup v2, which is not mounted here".into()))
+}
+
+/// Where a line of mountinfo, proc_pid_mountinfo(5), has all of cgroup v2. Other lines may hold anything: users mount, too.
+fn mounted_root(line: &[u8]) -> Option<PathBuf> {
+    let line = std::str::from_utf8(line).ok()?;
+    let (mount, system) = line.split_once(" - ")?;
+    let mut fields = mount.split(' ').skip(3);
+    let (root, at) = (fields.next()?, fields.next()?);
+    // Blanks and the like are written as octal numbers; nobody mounts it below such a name.
+    (system.split(' ').next() == Some("cgroup2") && root == "/" && !at.contains('\\')).then(|| at.into())
 }
 
 /// The directory of a cgroup given as its directory or as its path below the cgroup root.
@@ -88,17 +127,14 @@ pub fn open_root() -> Result<OwnedFd, Failure> {
 
 #[cfg(test)]
 mod tests {
-    use procfs::{FromRead as _, ProcessCGroups};
-
     use super::*;
 
     const ID: &str = "2403ccfe427f1dc7b6120dccb9ac58c2f8456950380d587a9f33ea7f00dd303d";
 
     /// Texts of /proc/PID/cgroup, where ID stands for an id, and what is told of them.
     fn check(text: &str, expected: &str) {
-        let groups = ProcessCGroups::from_read(text.replace("ID", ID).as_bytes()).expect("well formed");
-        let groups: Vec<_> = groups.into_iter().collect();
-        assert_eq!(telling(&groups), expected.replace("ID", ID), "{text}");
+        let text = text.replace("ID", ID);
+        assert_eq!(telling(&groups(text.as_bytes())), expected.replace("ID", ID).as_bytes(), "{text}");
     }
 
     /// `container` was missing on every host without cgroup v2 alone: only the line of v2 was looked at, which says `/`, or the
@@ -138,6 +174,27 @@ mod tests {
         );
         // Only a controller knows of the container.
         check("4:memory:/docker/ID\n1:name=systemd:/system.slice/docker.service\n0::/system.slice\n", "/docker/ID");
+    }
+
+    /// A mount whose name is no text, which any user may make with FUSE, hid cgroup v2.
+    #[test]
+    fn where_cgroup_v2_is_mounted() {
+        let at = |line: &[u8]| mounted_root(line).map(|path| path.to_string_lossy().into_owned());
+        let unified = b"31 23 0:27 / /sys/fs/cgroup rw,nosuid shared:9 - cgroup2 cgroup2 rw,nsdelegate";
+        assert_eq!(at(unified).as_deref(), Some("/sys/fs/cgroup"));
+        assert_eq!(at(b"31 23 0:27 /a /mnt rw shared:9 - cgroup2 cgroup2 rw"), None, "not all of it");
+        for line in [&b""[..], b" - ", b"40 23 0:40 / /home/a/\xff rw - fuse.sshfs x rw", b"1 2 0:3 / / rw - ext4 a rw"]
+        {
+            assert_eq!(at(line), None);
+        }
+    }
+
+    /// A group of cgroup v2 whose name is no text was none.
+    #[test]
+    fn lines_that_are_none_and_names_that_are_no_text() {
+        let text = b"x\n:\n99999999999:a:/b\n1:name=systemd:/a:b\n0::/\xff\n";
+        let groups = groups(text);
+        assert_eq!((groups.len(), unified(&groups), telling(&groups)), (2, &b"/\xff"[..], &b"/\xff"[..]));
     }
 
     #[test]

@@ -12,7 +12,8 @@ use crypto_trace_format::segment::{SegmentMeta, SegmentStore, SegmentWriter, Sto
 
 use crate::args::RecordArgs;
 use crate::exit::Failure;
-use crate::renderer::{Renderer, RendererCommand};
+use crate::output;
+use crate::renderer::{Renderer, RendererCommand, user_behind_sudo};
 use crate::stream::StreamOutput;
 use crate::writer::{Shared, Sink};
 
@@ -130,7 +131,9 @@ fn files(args: &RecordArgs, meta: SegmentMeta) -> Result<Sink, Failure> {
     } else {
         SegmentStore::in_directory(output, meta, options)
     };
-    Ok(Sink::Store(Box::new(store.with_context(|| format!("cannot write to {}", output.display()))?)))
+    let store = store.with_context(|| format!("cannot write to {}", output.display()))?;
+    output::warn_if_shared(store.directory(), output, user_behind_sudo().map(|(uid, _)| uid));
+    Ok(Sink::Store(Box::new(store)))
 }
 
 /// Whether the output names a file rather than a directory.

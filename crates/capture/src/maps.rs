@@ -1,17 +1,30 @@
 //! What a process has mapped, from /proc/PID/maps, and the names that /proc gives to files that are gone.
+//!
+//! Lines are looked at as they are read, and none is kept that nobody asked for: how many a process has, and how long they are, is
+//! its own affair.
 
-use std::io::Read as _;
+use std::io;
+use std::ops::ControlFlow;
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::Once;
+use std::time::Duration;
 
 use crypto_trace_format::catalog;
+
+use crate::proc_entry::{Entry, Extent, Limits, each_line};
+use crate::say;
 
 /// What the kernel puts behind the name of a file that has none any more.
 const DELETED: &[u8] = b" (deleted)";
 
-/// Bytes of /proc/PID/maps that are looked at: a process may have as many mappings as it likes, with paths of 4 KiB.
-const MAX_TEXT: u64 = 32 << 20;
+/// What is looked at of /proc/PID/maps: a process may have as many mappings as it likes, each with a path of 4 KiB, in which ends of
+/// lines take four bytes. All 65,530 that it may have by default fit with paths of 430 bytes.
+const LIMITS: Limits = Limits { line: 20 << 10, total: 32 << 20, time: Duration::from_secs(1) };
+
+/// Bytes of [`text`].
+const MAX_TEXT: usize = 1 << 20;
 
 /// A line of /proc/PID/maps, proc_pid_maps(5), that has a path.
 #[derive(Debug, PartialEq, Eq)]
@@ -66,16 +79,35 @@ impl<'a> Mapping<'a> {
     }
 }
 
-/// Libraries in the text of /proc/PID/maps, each as often as it was mapped: where it has several executable parts, by the first.
-/// Known by their names, also where the kernel added to these.
-pub fn loads(maps: &[u8]) -> impl Iterator<Item = Mapping<'_>> {
-    let mappings = maps.split(|byte| *byte == b'\n').filter_map(Mapping::parse).filter(|map| map.executable);
-    let mut before = None;
-    mappings.filter(move |map| {
+/// Which executable mappings are of libraries, each as often as it was mapped: where it has several executable parts, by the first.
+/// Known by their names, also where the kernel added to these. For one process, whose mappings are told in their order.
+#[derive(Debug, Default)]
+pub struct Loads {
+    before: Option<(u64, u64, u64)>,
+}
+
+impl Loads {
+    /// Whether this one is.
+    pub fn is_one(&mut self, map: &Mapping<'_>) -> bool {
         (is_library(map.path) || map.path.strip_suffix(DELETED).is_some_and(is_library)) && {
-            let told = before.replace((map.dev, map.ino, map.offset));
+            let told = self.before.replace((map.dev, map.ino, map.offset));
             map.begins_another(told)
         }
+    }
+}
+
+/// Looks at the executable mappings of files of a process, in the order of their addresses.
+///
+/// # Errors
+/// When they cannot be read: the process is gone, or not ours.
+pub fn each(entry: &Entry, look: impl FnMut(&Mapping<'_>) -> ControlFlow<()>) -> io::Result<Extent> {
+    each_in(entry.file("maps")?, look)
+}
+
+fn each_in(from: impl io::Read, mut look: impl FnMut(&Mapping<'_>) -> ControlFlow<()>) -> io::Result<Extent> {
+    each_line(from, LIMITS, |line| match Mapping::parse(line).filter(|_| is_executable(line)) {
+        Some(map) => look(&map),
+        None => ControlFlow::Continue(()),
     })
 }
 
@@ -84,14 +116,36 @@ pub fn is_library(path: &[u8]) -> bool {
     catalog::library(path).is_some()
 }
 
-/// The text of /proc/PID/maps, or as much of it as is looked at.
+/// The lines of /proc/PID/maps that are of executable mappings of files: 1 MiB of them, and a word to people if there are more.
 ///
 /// # Errors
 /// When it cannot be read: the process is gone, or not ours.
-pub fn text(tgid: u32) -> std::io::Result<Vec<u8>> {
+pub fn text(tgid: u32) -> io::Result<Vec<u8>> {
+    static SAID: Once = Once::new();
     let mut text = Vec::new();
-    std::fs::File::open(format!("/proc/{tgid}/maps"))?.take(MAX_TEXT).read_to_end(&mut text)?;
+    let extent = each_line(Entry::open(tgid)?.file("maps")?, LIMITS, |line| {
+        if is_executable(line) && memchr::memchr(b'/', line).is_some() {
+            if text.len() + line.len() >= MAX_TEXT {
+                return ControlFlow::Break(());
+            }
+            text.extend_from_slice(line);
+            text.push(b'\n');
+        }
+        ControlFlow::Continue(())
+    })?;
+    if extent == Extent::Cut || text.len() + LIMITS.line >= MAX_TEXT {
+        SAID.call_once(|| {
+            say::warning(&format!(
+                "process {tgid} has more mapped than one process's share (32 MiB of text, 1 MiB of code): some libraries of it, and of others like it, are not looked for"
+            ));
+        });
+    }
     Ok(text)
+}
+
+/// Whether a line is of an executable mapping.
+fn is_executable(line: &[u8]) -> bool {
+    memchr::memchr(b' ', line).and_then(|at| line.get(at + 3)) == Some(&b'x')
 }
 
 /// A path as its process sees it, as seen from here.
@@ -152,8 +206,29 @@ mod tests {
             + &once(0x30_0000, 8, "/usr/lib/libcrypto.so.3")
             + &once(0x40_0000, 9, "/usr/lib/libnothing.so")
             + &once(0x50_0000, 7, "/usr/lib/libssl.so.3");
-        let told: Vec<_> = loads(maps.as_bytes()).map(|map| (map.address, map.ino)).collect();
+        let (mut loads, mut told) = (Loads::default(), Vec::new());
+        let extent = each_in(maps.as_bytes(), |map| {
+            if loads.is_one(map) {
+                told.push((map.address, map.ino));
+            }
+            ControlFlow::Continue(())
+        });
+        assert_eq!(extent.expect("memory can be read"), Extent::Whole);
         assert_eq!(told, [(0x10_1000, 7), (0x20_1000, 7), (0x30_1000, 8), (0x50_1000, 7)]);
+    }
+
+    /// One mapping of a file whose name is no text hid all libraries of its process.
+    #[test]
+    fn names_that_are_no_text_hide_nothing_else() {
+        let maps = b"1000-2000 r--p 0 fe:10 5 /tmp/\xff\xfe.dat\n2000-3000 r-xp 0 fe:10 6 /tmp/\xff.so\n\
+            3000-4000 r-xp 0 fe:10 7 /usr/lib/libssl.so.3\n4000-5000 r-xp 0 00:00 0 [vdso]\n";
+        let mut paths = Vec::new();
+        let extent = each_in(&maps[..], |map| {
+            paths.push(map.path.to_vec());
+            ControlFlow::Continue(())
+        });
+        assert_eq!(extent.expect("memory can be read"), Extent::Whole);
+        assert_eq!(paths, [&b"/tmp/\xff.so"[..], b"/usr/lib/libssl.so.3"]);
     }
 
     #[test]

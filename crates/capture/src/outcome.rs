@@ -9,10 +9,11 @@ use crypto_trace_format::record::{LibLoad, Records};
 use crate::args::CaptureArgs;
 use crate::child::ChildExit;
 use crate::exit::Failure;
+use crate::proc_entry::{self, Entry};
 use crate::process_table::{self, contains};
-use crate::say;
 use crate::units::show_size;
 use crate::writer::Written;
+use crate::{say, seccomp};
 
 /// How many names are told that come near one that was asked for.
 const NEAREST: usize = 5;
@@ -86,6 +87,7 @@ pub(crate) fn tell_unmapped(args: &CaptureArgs, table: &[u8]) -> u64 {
 
 /// Tells what there is at the end.
 pub(crate) fn tell_outcome(args: &CaptureArgs, outcome: &Outcome, stop: Stop) {
+    seccomp::tell_refused();
     if outcome.lost > 0 {
         say::warning(&format!("Ring buffer backpressure detected, {} events lost", outcome.lost));
     }
@@ -130,11 +132,12 @@ pub(crate) fn tell_outcome(args: &CaptureArgs, outcome: &Outcome, stop: Stop) {
 
 /// Tells which processes there are whose names come near one that nothing was recorded of.
 fn tell_nearest(wanted: &str) {
-    let Ok(processes) = procfs::process::all_processes() else { return };
+    let Ok(processes) = proc_entry::all() else { return };
+    let shown = |name: &[u8]| String::from_utf8_lossy(name).into_owned();
     // By either name they are selected.
-    let names = processes.flatten().flat_map(|process| {
-        let exe = process.exe().ok().and_then(|path| Some(path.file_name()?.to_string_lossy().into_owned()));
-        process.stat().ok().map(|stat| stat.comm).into_iter().chain(exe)
+    let names = processes.filter_map(|pid| Entry::open(pid).ok()).flat_map(|entry| {
+        let exe = entry.link("exe").ok().map(|path| shown(file_name(&path)));
+        entry.stat().ok().map(|stat| shown(&stat.comm)).into_iter().chain(exe)
     });
     let mut names: Vec<(usize, String)> = names.map(|name| (distance(wanted, &name), name)).collect();
     names.sort();

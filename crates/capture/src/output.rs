@@ -2,11 +2,14 @@
 
 use std::fs::{File, Metadata};
 use std::io;
+use std::os::fd::BorrowedFd;
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::Path;
 
 use anyhow::{Context as _, Result, bail};
 use rustix::fs::OFlags;
+
+use crate::say;
 
 /// Opens `path` for what is to come, for its owner and group, as segments are. What it holds stays until [`empty`].
 ///
@@ -54,6 +57,36 @@ pub fn is_of_root_alone(path: &Path) -> bool {
     of_root(&real) && real.ancestors().skip(1).all(of_root)
 }
 
+/// Who else decides what a directory holds that segments are written to: whoever may rename or remove them, and put others in their
+/// place. Those that only add files, as in /tmp, do not.
+pub fn shared_with(metadata: &Metadata, behind_sudo: Option<u32>) -> Option<String> {
+    /// `S_ISVTX`: only the owner of a file renames or removes it.
+    const STICKY: u32 = 0o1000;
+    let (owner, mode) = (metadata.uid(), metadata.mode());
+    let (us, group) = (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw());
+    if owner != 0 && owner != us && Some(owner) != behind_sudo {
+        return Some(format!("belongs to user {owner}"));
+    }
+    let others = mode & 0o002 != 0;
+    let members = mode & 0o020 != 0 && ![0, group].contains(&metadata.gid());
+    if mode & STICKY != 0 || !(others || members) {
+        return None;
+    }
+    let who = if others { "others".to_owned() } else { format!("the members of group {}", metadata.gid()) };
+    Some(format!("may be written by {who} (mode {:04o})", mode & 0o7777))
+}
+
+/// Says so.
+pub fn warn_if_shared(directory: BorrowedFd<'_>, path: &Path, behind_sudo: Option<u32>) {
+    let metadata = directory.try_clone_to_owned().map(File::from).and_then(|directory| directory.metadata());
+    if let Some(why) = metadata.ok().and_then(|metadata| shared_with(&metadata, behind_sudo)) {
+        say::warning(&format!(
+            "the directory of {} {why}: whoever may write there can remove and replace what is recorded; give one of your own",
+            path.display().to_string().escape_debug()
+        ));
+    }
+}
+
 /// Empties a file, now that there is something to write.
 ///
 /// # Errors
@@ -84,6 +117,28 @@ mod tests {
         let file = open(&new, None).expect("created");
         assert_eq!(file.metadata().expect("there").mode() & 0o137, 0, "for its owner and group");
         empty(&File::options().write(true).open("/dev/null").expect("there")).expect("nothing to empty");
+    }
+
+    #[test]
+    fn directories_whose_files_others_may_replace() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let dir = tempfile::tempdir().expect("a directory");
+        let shared = |mode: u32| {
+            std::fs::set_permissions(dir.path(), std::fs::Permissions::from_mode(mode)).expect("ours");
+            shared_with(&dir.path().metadata().expect("there"), None)
+        };
+        for mode in [0o700, 0o750, 0o755, 0o1777, 0o1770, 0o2750] {
+            assert_eq!(shared(mode), None, "{mode:o}");
+        }
+        assert_eq!(shared(0o777).as_deref(), Some("may be written by others (mode 0777)"));
+        assert_eq!(shared(0o770), None, "our own group");
+        if rustix::process::geteuid().is_root() {
+            std::os::unix::fs::chown(dir.path(), None, Some(1234)).expect("root may");
+            assert_eq!(shared(0o770).as_deref(), Some("may be written by the members of group 1234 (mode 0770)"));
+            std::os::unix::fs::chown(dir.path(), Some(1234), None).expect("root may");
+            assert_eq!(shared(0o700).as_deref(), Some("belongs to user 1234"));
+            assert_eq!(shared_with(&dir.path().metadata().expect("there"), Some(1234)), None, "of who called sudo");
+        }
     }
 
     #[test]

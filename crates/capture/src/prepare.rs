@@ -14,9 +14,11 @@ use crate::args::{CaptureArgs, PrivacyMode, UsageError, When};
 use crate::exit::Failure;
 use crate::filter::RecordFilter;
 use crate::libraries::Libraries;
+use crate::listeners::Listeners;
 use crate::privacy::Privacy;
+use crate::proc_entry::{self, Entry};
 use crate::process_table::{TableFilter, contains};
-use crate::{cgroup, listeners, privileges, say};
+use crate::{cgroup, privileges, say};
 
 /// What the BPF programs are told.
 pub(crate) fn selection(args: &CaptureArgs) -> Result<Selection, Failure> {
@@ -99,9 +101,9 @@ pub(crate) fn table_filter(args: &CaptureArgs, selection: &Selection) -> Result<
 /// Selects the processes that descend from `pids` already. Those forked meanwhile are selected by the programs.
 pub(crate) fn add_descendants(programs: &Programs, pids: &[u32]) -> Result<(), Failure> {
     let mut parents = std::collections::HashMap::new();
-    for process in procfs::process::all_processes().context("cannot read /proc")?.flatten() {
-        if let Ok(stat) = process.stat() {
-            parents.insert(stat.pid.unsigned_abs(), stat.ppid.unsigned_abs());
+    for pid in proc_entry::all().context("cannot read /proc")? {
+        if let Ok(stat) = Entry::open(pid).and_then(|entry| entry.stat()) {
+            parents.insert(pid, stat.ppid);
         }
     }
     for pid in parents.keys().filter(|pid| !pids.contains(pid)) {
@@ -124,6 +126,7 @@ pub(crate) fn add_descendants(programs: &Programs, pids: &[u32]) -> Result<(), F
 /// that nothing has yet are told to people: it may be a wrong one.
 pub(crate) fn tell_programs(args: &CaptureArgs, programs: &Programs, table: &TableFilter, tls: bool) {
     let selected = table.selected();
+    let mut listeners = Listeners::new();
     for (Header { tgid, start_ns, uid, gid, comm, .. }, _) in &selected {
         if !args.name.is_empty() {
             // Refused only when memory is short; then it is known from the first that it does.
@@ -131,8 +134,11 @@ pub(crate) fn tell_programs(args: &CaptureArgs, programs: &Programs, table: &Tab
         }
         if tls {
             let owner = ListenerOwner { tgid: *tgid, start_ns: *start_ns, uid: *uid, gid: *gid, comm: *comm };
-            let _ = listeners::own(programs, &owner);
+            let _ = listeners.own(programs, &owner);
         }
+    }
+    if tls {
+        listeners.tell(args.verbose);
     }
     let has = |name: &str| {
         selected.iter().any(|(header, exe)| contains(trim_comm(&header.comm), name) || contains(exe, name))

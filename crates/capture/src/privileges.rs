@@ -5,6 +5,8 @@ use rustix::thread::{
     set_capabilities, set_capabilities_secure_bits, set_no_new_privs,
 };
 
+use crate::{say, seccomp};
+
 /// What loading and attaching need that is missing; `None` when nothing is.
 pub fn missing() -> Option<&'static str> {
     let held = capabilities(None).map(|sets| sets.effective).unwrap_or_else(|_| CapabilitySet::empty());
@@ -23,6 +25,21 @@ pub fn may_load_network_programs() -> bool {
     held.intersects(CapabilitySet::SYS_ADMIN | CapabilitySet::NET_ADMIN)
 }
 
+/// Gives up what is not needed once the programs are attached and all that is done once is done: capabilities, of this thread and of those
+/// it starts afterwards, and system calls, of all threads. Of the latter it is said where it cannot be.
+///
+/// Landlock is none of it: who is restricted by it may not look into processes that are not, and /proc/PID/maps is such a look.
+///
+/// # Errors
+/// When the kernel refuses.
+pub fn give_up(attaching: bool) -> rustix::io::Result<()> {
+    drop_unneeded(attaching)?;
+    if let Err(error) = seccomp::apply() {
+        say::warning(&format!("system calls are not filtered: {error:#}"));
+    }
+    Ok(())
+}
+
 /// Gives up every capability that is not needed once the programs are attached. Kept are those for reading the filter
 /// maps (BPF), other processes' /proc entries at rotation (SYS_PTRACE, DAC_READ_SEARCH), and for writing where root
 /// may (DAC_OVERRIDE); with `attaching`, also that for probes on libraries (PERFMON). Applies to this thread and the threads
@@ -30,7 +47,7 @@ pub fn may_load_network_programs() -> bool {
 ///
 /// # Errors
 /// When the kernel refuses.
-pub fn drop_unneeded(attaching: bool) -> rustix::io::Result<()> {
+fn drop_unneeded(attaching: bool) -> rustix::io::Result<()> {
     let attaching = if attaching { CapabilitySet::PERFMON } else { CapabilitySet::empty() };
     let kept = CapabilitySet::BPF
         | attaching

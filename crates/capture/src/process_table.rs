@@ -2,25 +2,31 @@
 //! begins, the crypto files they have open, from /proc.
 //!
 //! Processes come and go while /proc is read: one that vanishes half-way is left out, for its exit is in the ring.
+//! Each has its share of memory and time, and so has each user: what goes beyond is left out, and counted.
 
-use std::collections::{BTreeSet, HashSet};
-use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::io;
+use std::ops::ControlFlow;
+use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::MetadataExt as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use crypto_trace_bpf::{ArgvSelection, Targets};
 use crypto_trace_format::catalog;
 use crypto_trace_format::record::{
-    Comm, FileOpen, FileOpenFixed, Header, Inventory, InventoryFixed, LibLoad, LibLoadFixed, ProcessInfo,
-    ProcessInfoFixed, Records, Tier, flags, trim_comm,
+    Comm, FileOpen, FileOpenFixed, Header, LibLoad, LibLoadFixed, ProcessInfo, ProcessInfoFixed, Records, Tier, flags,
+    trim_comm,
 };
-use procfs::process::{FDTarget, Process};
-use procfs::{ProcError, ProcResult};
 
 use crate::cgroup;
 use crate::clock::boottime_ns;
 use crate::filter::RecordFilter;
-use crate::maps::{self, Mapping};
+use crate::maps::{self, Loads, Mapping};
+use crate::proc_entry::{self, Entry, Extent, Missing};
+use crate::say;
+use crate::service::Heartbeat;
+use crate::tally::Tally;
 
 /// Bit of a process's flags, include/linux/sched.h.
 const PF_KTHREAD: u32 = 0x0020_0000;
@@ -33,6 +39,27 @@ const ARGV_MAX: usize = 4096;
 
 /// Longest first argument when only that is recorded, as there.
 const ARGV_EXE_MAX: usize = 256;
+
+/// Descriptors of one process that are looked at.
+const MAX_DESCRIPTORS: usize = 65_536;
+
+/// Bytes of a descriptor's fdinfo that are looked at: its flags are in the second line.
+const FDINFO_BYTES: u64 = 4 << 10;
+
+/// Libraries, and as many open files, of one process that are told.
+const MAX_ROWS: usize = 1024;
+
+/// Bytes of their records.
+const MAX_ROW_BYTES: usize = 512 << 10;
+
+/// Bytes of records of the processes of one user: about 16,000 as they usually are.
+const USER_BYTES: usize = 16 << 20;
+
+/// Time that the processes of one user may take, all in all, beyond what each of them has.
+const USER_TIME: Duration = Duration::from_secs(5);
+
+/// Time that looking at a process may take without being held against its user: about ten times what it usually takes.
+const PROCESS_TIME: Duration = Duration::from_millis(2);
 
 /// Which processes belong into the table: the user-space side of the selection.
 pub struct TableFilter {
@@ -71,50 +98,36 @@ pub struct Table {
     pub events: Vec<u8>,
     /// What there was to see.
     pub tally: Tally,
+    /// What the processes of each user took.
+    users: HashMap<u32, Share>,
+    /// Of the thread that looks.
+    heartbeat: Heartbeat,
 }
 
-/// How a look at /proc went.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Tally {
-    /// Processes that were looked at.
-    pub processes: u32,
-    /// Those of them whose libraries it was not allowed to see.
-    pub maps_denied: u32,
-    /// Those of them whose open files it was not allowed to see.
-    pub files_denied: u32,
-    /// Processes that ended meanwhile.
-    pub vanished: u32,
-    /// One of those of which it was not allowed to see something.
-    pub denied_pid: Option<u32>,
+/// What was taken of a user's share.
+#[derive(Debug, Default)]
+struct Share {
+    bytes: usize,
+    time: Duration,
 }
 
-impl Tally {
-    /// Whether something was there that it was not allowed to see.
-    pub fn is_denied(&self) -> bool {
-        self.maps_denied > 0 || self.files_denied > 0
-    }
-
-    /// Appends an `inventory` record of a look that began at this boot time and ends now.
-    pub fn encode(&self, began_ns: u64, out: &mut Vec<u8>) {
-        let Self { processes, maps_denied, files_denied, vanished, denied_pid } = *self;
-        let denied_tgid = denied_pid.unwrap_or_default();
-        let fixed =
-            InventoryFixed { began_ns, processes, maps_denied, files_denied, vanished, denied_tgid, reserved: 0 };
-        Inventory { fixed, ..Inventory::default() }.encode(Header { time_ns: boottime_ns(), ..Header::default() }, out);
+impl Share {
+    fn is_used_up(&self) -> bool {
+        self.bytes >= USER_BYTES || self.time >= USER_TIME
     }
 }
 
 impl Table {
+    /// An empty one, filled by a thread with this heartbeat.
+    pub fn new(heartbeat: Heartbeat) -> Self {
+        Self { heartbeat, ..Self::default() }
+    }
+
     /// Adds what another look found.
     fn append(&mut self, mut other: Self) {
         self.lifecycle.append(&mut other.lifecycle);
         self.events.append(&mut other.events);
-        let Tally { processes, maps_denied, files_denied, vanished, denied_pid } = other.tally;
-        self.tally.denied_pid = self.tally.denied_pid.or(denied_pid);
-        self.tally.processes += processes;
-        self.tally.maps_denied += maps_denied;
-        self.tally.files_denied += files_denied;
-        self.tally.vanished += vanished;
+        self.tally.add(other.tally);
     }
 
     /// Completes this one by `earlier`, which was read before. Of a process that is ending the later look finds little, so
@@ -138,119 +151,160 @@ fn add_other_processes(to: &mut Vec<u8>, more: &[u8]) {
 impl TableFilter {
     /// Appends a `process_info` record for each selected process, and `lib_load` and `file_open` records for what it has.
     pub fn encode(&self, table: &mut Table) {
-        for pid in self.candidates() {
+        for pid in self.candidates_or_tell(table) {
             self.look_at(pid, table);
         }
     }
 
     /// The same on several threads, for somebody who waits for it.
     pub fn encode_at_once(&self, table: &mut Table) {
-        let pids = self.candidates();
+        let pids = self.candidates_or_tell(table);
         let threads = std::thread::available_parallelism().map_or(1, usize::from).min(MAX_THREADS);
         let share = pids.len().div_ceil(threads).max(1);
         std::thread::scope(|scope| {
             let parts: Vec<_> = pids
                 .chunks(share)
                 .map(|pids| {
-                    scope.spawn(|| {
+                    let look_at_all = move || {
                         let mut part = Table::default();
                         pids.iter().for_each(|pid| self.look_at(*pid, &mut part));
                         part
-                    })
+                    };
+                    // No thread more may be had: then it is done here, below.
+                    (pids, std::thread::Builder::new().spawn_scoped(scope, look_at_all).ok())
                 })
                 .collect();
-            // A thread that panicked would be a defect; what the others found stays.
-            parts.into_iter().filter_map(|part| part.join().ok()).for_each(|part| table.append(part));
+            for (pids, part) in parts {
+                match part {
+                    // A thread that panicked would be a defect; what the others found stays.
+                    Some(part) => part.join().into_iter().for_each(|part| table.append(part)),
+                    None => pids.iter().for_each(|pid| self.look_at(*pid, table)),
+                }
+            }
         });
     }
 
     /// The selected processes: record headers, and file names of their executables.
     pub fn selected(&self) -> Vec<(Header, Vec<u8>)> {
-        let processes = self.candidates().into_iter().filter_map(|pid| Process::new(pid).ok());
-        let found = processes.filter_map(|process| self.read(&process).ok()?);
+        let entries = self.candidates().unwrap_or_default().into_iter().filter_map(|pid| Entry::open(pid).ok());
+        let found = entries.filter_map(|entry| self.read(&entry).ok()?);
         found.map(|found| (found.header, catalog::file_name(&found.exe).to_vec())).collect()
     }
 
     /// Processes that are there and not ruled out by their id.
-    fn candidates(&self) -> Vec<i32> {
+    fn candidates(&self) -> io::Result<Vec<u32>> {
         let targets = self.targets.as_ref().map(Targets::tgids);
-        let Ok(all) = std::fs::read_dir("/proc") else { return Vec::new() };
-        let pids = all.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<u32>().ok());
         let wanted = |tgid: &u32| {
             *tgid != self.self_tgid
                 && self.gate != Some(*tgid)
                 && targets.as_ref().is_none_or(|targets| targets.contains(tgid))
                 && (self.pids.is_empty() || self.pids.contains(tgid))
         };
-        pids.filter(wanted).filter_map(|tgid| i32::try_from(tgid).ok()).collect()
+        Ok(proc_entry::all()?.filter(wanted).collect())
     }
 
-    fn look_at(&self, pid: i32, table: &mut Table) {
-        let read = Process::new(pid).and_then(|process| Ok((self.read(&process)?, process)));
-        let (found, process) = match read {
-            Ok((Some(found), process)) => (found, process),
-            Ok((None, _)) => return,
+    /// The same; that they cannot be listed is told.
+    fn candidates_or_tell(&self, table: &mut Table) -> Vec<u32> {
+        self.candidates().unwrap_or_else(|error| {
+            say::warning(&format!("cannot list the processes that are there: {error}"));
+            table.tally.cut += 1;
+            Vec::new()
+        })
+    }
+
+    fn look_at(&self, pid: u32, table: &mut Table) {
+        let began = Instant::now();
+        table.heartbeat.beat();
+        let entry = Entry::open(pid);
+        let read = match &entry {
+            Ok(entry) => self.read(entry).map_err(|error| entry.missing(&error)),
+            Err(error) => Err(Missing::new(error)),
+        };
+        let tally = &mut table.tally;
+        let (mut found, entry) = match (read, &entry) {
+            (Ok(Some(found)), Ok(entry)) => (found, entry),
+            (Ok(_), _) => return,
             // Not even its name (hidepid=1 of proc(5)): so it is not known whether it was asked for.
-            Err(ProcError::PermissionDenied(_)) => {
-                table.tally.processes += 1;
-                table.tally.maps_denied += u32::from(self.libraries);
-                table.tally.files_denied += u32::from(self.files);
-                table.tally.denied_pid.get_or_insert(pid.unsigned_abs());
+            (Err(Missing::Denied), _) => {
+                tally.processes += 1;
+                tally.maps_denied += u32::from(self.libraries);
+                tally.files_denied += u32::from(self.files);
+                tally.denied_pid.get_or_insert(pid);
                 return;
             }
-            Err(_) => {
-                table.tally.vanished += 1;
+            (Err(Missing::Gone), _) => {
+                tally.vanished += 1;
+                return;
+            }
+            (Err(Missing::Unread), _) => {
+                tally.processes += 1;
+                tally.count_cut(pid);
                 return;
             }
         };
+        let share = table.users.entry(found.header.uid).or_default();
+        let bytes = table.lifecycle.len() + table.events.len();
+        tally.processes += 1;
+        if share.is_used_up() {
+            // That it is there is told all the same.
+            found.leave_out_long_texts();
+            tally.count_cut(pid);
+        }
         let unlinked = if found.unlinked { flags::UNLINKED } else { 0 };
         let header = Header { flags: found.header.flags | unlinked, ..found.header };
         found.info().encode(header, &mut table.lifecycle);
-        table.tally.processes += 1;
-        if found.is_kernel_thread {
+        if found.is_kernel_thread || share.is_used_up() {
             return;
         }
         // Of what is not ours to read, or gone, the process itself is told.
-        let libraries = match self.libraries {
-            true => self.encode_libraries(&process, found.header, &mut table.events),
-            false => Ok(()),
+        let whole = Ok(Extent::Whole);
+        let libraries =
+            if self.libraries { self.encode_libraries(entry, found.header, &mut table.events) } else { whole };
+        let whole = Ok(Extent::Whole);
+        let files = if self.files { self.encode_files(entry, found.header, &mut table.events) } else { whole };
+        let has = |what| {
+            [&libraries, &files].map(|result| result.as_ref().err().map(|error| entry.missing(error)) == Some(what))
         };
-        let files = match self.files {
-            true => self.encode_files(&process, found.header, &mut table.events),
-            false => Ok(()),
-        };
-        let is_denied = |result: &ProcResult<()>| matches!(result, Err(ProcError::PermissionDenied(_)));
-        table.tally.maps_denied += u32::from(is_denied(&libraries));
-        table.tally.files_denied += u32::from(is_denied(&files));
-        if is_denied(&libraries) || is_denied(&files) {
-            table.tally.denied_pid.get_or_insert(pid.unsigned_abs());
+        let [maps_denied, files_denied] = has(Missing::Denied);
+        tally.maps_denied += u32::from(maps_denied);
+        tally.files_denied += u32::from(files_denied);
+        if maps_denied || files_denied {
+            tally.denied_pid.get_or_insert(pid);
         }
-        let is_gone = |result: &ProcResult<()>| result.is_err() && !is_denied(result);
-        table.tally.vanished += u32::from(is_gone(&libraries) || is_gone(&files));
+        tally.vanished += u32::from(has(Missing::Gone).contains(&true));
+        let is_cut = |result: &io::Result<Extent>| matches!(result, Ok(Extent::Cut));
+        if has(Missing::Unread).contains(&true) || is_cut(&libraries) || is_cut(&files) {
+            tally.count_cut(pid);
+        }
+        share.bytes += table.lifecycle.len() + table.events.len() - bytes;
+        share.time += began.elapsed().saturating_sub(PROCESS_TIME);
     }
 
-    fn read(&self, process: &Process) -> ProcResult<Option<Found>> {
-        let stat = process.stat()?;
-        let status = process.status()?;
+    fn read(&self, entry: &Entry) -> io::Result<Option<Found>> {
+        let stat = entry.stat()?;
+        let status = entry.status()?;
         let mut comm = Comm::default();
-        for (to, from) in comm.iter_mut().take(15).zip(stat.comm.bytes()) {
-            *to = from;
+        for (to, from) in comm.iter_mut().take(15).zip(&stat.comm) {
+            *to = *from;
         }
-        let exe = std::cell::LazyCell::new(|| executable(process));
+        let exe = std::cell::LazyCell::new(|| executable(entry));
         let is_named = |name: &String| contains(trim_comm(&comm), name) || contains(catalog::file_name(&exe.0), name);
-        let groups: Vec<_> = process.cgroups().map(|groups| groups.into_iter().collect()).unwrap_or_default();
+        let groups = entry.read("cgroup", cgroup::MAX_TEXT).unwrap_or_default();
+        let groups = cgroup::groups(&groups);
         // The kernel's filter knows cgroup v2 only, and so does this one.
-        let cgroup = cgroup::unified(&groups);
+        let cgroup = Path::new(std::ffi::OsStr::from_bytes(cgroup::unified(&groups)));
         let selected = (self.names.is_empty() || self.names.iter().any(is_named))
-            && (self.uids.is_empty() || self.uids.contains(&status.ruid))
-            && (self.cgroups.is_empty()
-                || self.cgroups.iter().any(|wanted| std::path::Path::new(cgroup).starts_with(wanted)));
+            && (self.uids.is_empty() || self.uids.contains(&status.uid))
+            && (self.cgroups.is_empty() || self.cgroups.iter().any(|wanted| cgroup.starts_with(wanted)));
         if !selected {
             return Ok(None);
         }
 
-        let mut argv = std::fs::read(format!("/proc/{}/cmdline", process.pid)).unwrap_or_default();
-        let argv_full_len = u32::try_from(argv.len()).unwrap_or(u32::MAX);
+        // One byte more tells that there is more; how much more, the process says of itself.
+        let mut argv = entry.read("cmdline", ARGV_MAX as u64 + 1).unwrap_or_default();
+        let argv_len = argv.len() as u64;
+        let argv_len = if argv.len() > ARGV_MAX { stat.argv_bytes.unwrap_or(0).max(argv_len) } else { argv_len };
+        let argv_full_len = u32::try_from(argv_len).unwrap_or(u32::MAX);
         let mut record_flags = flags::START_IS_TICK | flags::FROM_PROC;
         let wanted = match self.argv {
             ArgvSelection::Full => ARGV_MAX,
@@ -263,33 +317,28 @@ impl TableFilter {
                 record_flags |= flags::TRUNCATED;
             }
         }
-        let path =
-            |result: ProcResult<PathBuf>| result.map(|path| path.as_os_str().as_bytes().to_vec()).unwrap_or_default();
         let (exe, unlinked) = std::cell::LazyCell::force(&exe).clone();
-        let namespace = |name: &str| {
-            let inode = std::fs::metadata(format!("/proc/{}/ns/{name}", process.pid)).map(|file| file.ino());
-            inode.ok().and_then(|inode| u32::try_from(inode).ok()).unwrap_or(0)
-        };
+        let namespace = |name: &str| entry.ino(name).and_then(|inode| u32::try_from(inode).ok()).unwrap_or(0);
         let fixed = ProcessInfoFixed {
-            ppid: stat.ppid.unsigned_abs(),
-            ns_pid: status.nspid.as_ref().and_then(|ids| ids.last()).map_or(0, |id| id.unsigned_abs()),
+            ppid: stat.ppid,
+            ns_pid: status.ns_pid,
             cgroup_id: 0,
-            pid_ns: namespace("pid"),
-            mnt_ns: namespace("mnt"),
-            net_ns: namespace("net"),
-            user_ns: namespace("user"),
+            pid_ns: namespace("ns/pid"),
+            mnt_ns: namespace("ns/mnt"),
+            net_ns: namespace("ns/net"),
+            user_ns: namespace("ns/user"),
             argv_full_len,
             ..ProcessInfoFixed::default()
         };
-        let tick_ns = 1_000_000_000 / procfs::ticks_per_second().max(1);
+        let tick_ns = 1_000_000_000 / rustix::param::clock_ticks_per_second().max(1);
         let header = Header {
             time_ns: boottime_ns(),
             flags: record_flags,
-            tid: process.pid.unsigned_abs(),
-            tgid: process.pid.unsigned_abs(),
-            uid: status.ruid,
-            gid: status.rgid,
-            start_ns: stat.starttime.saturating_mul(tick_ns),
+            tid: entry.tgid(),
+            tgid: entry.tgid(),
+            uid: status.uid,
+            gid: status.gid,
+            start_ns: stat.start_ticks.saturating_mul(tick_ns),
             comm,
             ..Header::default()
         };
@@ -301,8 +350,8 @@ impl TableFilter {
             fixed,
             exe,
             argv,
-            cwd: named(process, &path(process.cwd()), "cwd").0,
-            cgroup: cgroup::telling(&groups).as_bytes().to_vec(),
+            cwd: named(entry, &entry.link("cwd").unwrap_or_default(), "cwd").0,
+            cgroup: cgroup::telling(&groups).to_vec(),
         }))
     }
 }
@@ -313,16 +362,13 @@ pub fn contains(name: &[u8], part: &str) -> bool {
 }
 
 /// The path of a process's executable, and whether it was deleted; no path where there is none, or it may not be seen.
-fn executable(process: &Process) -> (Vec<u8>, bool) {
-    let path = process.exe().map(|path| path.into_os_string().into_vec()).unwrap_or_default();
-    named(process, &path, "exe")
+fn executable(entry: &Entry) -> (Vec<u8>, bool) {
+    named(entry, &entry.link("exe").unwrap_or_default(), "exe")
 }
 
 /// The path that a link of a process in /proc tells, without what the kernel adds, and whether its file is gone.
-fn named(process: &Process, path: &[u8], link: &str) -> (Vec<u8>, bool) {
-    let tgid = process.pid.unsigned_abs();
-    let ino = || std::fs::metadata(format!("/proc/{tgid}/{link}")).ok().map(|file| file.ino());
-    let (name, unlinked) = maps::name(tgid, path, ino);
+fn named(entry: &Entry, path: &[u8], link: &str) -> (Vec<u8>, bool) {
+    let (name, unlinked) = maps::name(entry.tgid(), path, || entry.ino(link));
     (name.to_vec(), unlinked)
 }
 
@@ -346,25 +392,72 @@ impl Found {
         let Self { fixed, exe, argv, cwd, cgroup, .. } = self;
         ProcessInfo { fixed: *fixed, exe, argv, cwd, cgroup, ..ProcessInfo::default() }
     }
+
+    /// What a process may make as long as it likes.
+    fn leave_out_long_texts(&mut self) {
+        if !self.argv.is_empty() {
+            self.header.flags |= flags::TRUNCATED;
+        }
+        self.argv.clear();
+        self.cwd.clear();
+    }
 }
 
 /// File names of the crypto libraries that are mapped now, as far as one may see.
 pub fn mapped_libraries() -> BTreeSet<Vec<u8>> {
-    let pids = std::fs::read_dir("/proc").into_iter().flatten().flatten().map(|entry| entry.path().join("maps"));
-    let maps: Vec<_> = pids.filter_map(|maps| std::fs::read(maps).ok()).collect();
-    maps.iter().flat_map(|maps| maps::loads(maps)).map(|map| catalog::file_name(map.path).to_vec()).collect()
+    let mut names = BTreeSet::new();
+    for tgid in proc_entry::all().into_iter().flatten() {
+        let mut loads = Loads::default();
+        let look = |map: &Mapping<'_>| {
+            if loads.is_one(map) && names.len() < MAX_ROWS {
+                names.insert(catalog::file_name(map.path).to_vec());
+            }
+            ControlFlow::Continue(())
+        };
+        // Gone, or not ours to see.
+        let _ = Entry::open(tgid).and_then(|entry| maps::each(&entry, look));
+    }
+    names
+}
+
+/// Rows of one process, within its share.
+struct Rows<'a> {
+    out: &'a mut Vec<u8>,
+    count: usize,
+    begin: usize,
+}
+
+impl<'a> Rows<'a> {
+    fn new(out: &'a mut Vec<u8>) -> Self {
+        Self { count: 0, begin: out.len(), out }
+    }
+
+    /// Where the next one goes, if there may be one.
+    fn next(&mut self) -> Option<&mut Vec<u8>> {
+        if self.count >= MAX_ROWS || self.out.len() - self.begin >= MAX_ROW_BYTES {
+            return None;
+        }
+        self.count += 1;
+        Some(self.out)
+    }
 }
 
 impl TableFilter {
-    fn encode_libraries(&self, process: &Process, header: Header, out: &mut Vec<u8>) -> ProcResult<()> {
-        // As text: of the many mappings of a process few are libraries, and all of them parsed cost more than the rest of it.
-        let maps = std::fs::read(format!("/proc/{}/maps", process.pid)).map_err(|error| proc_error(&error))?;
-        for map in maps::loads(&maps) {
+    fn encode_libraries(&self, entry: &Entry, header: Header, out: &mut Vec<u8>) -> io::Result<Extent> {
+        let (mut loads, mut rows, mut full) = (Loads::default(), Rows::new(out), false);
+        let extent = maps::each(entry, |map| {
+            if !loads.is_one(map) {
+                return ControlFlow::Continue(());
+            }
             let (path, unlinked) = maps::name(header.tgid, map.path, || Some(map.ino));
             // What is really named so as the kernel names what is gone may be no library.
             if !maps::is_library(path) || !self.records.keeps_library(path) {
-                continue;
+                return ControlFlow::Continue(());
             }
+            let Some(out) = rows.next() else {
+                full = true;
+                return ControlFlow::Break(());
+            };
             let unlinked = if unlinked { flags::UNLINKED } else { 0 };
             let fixed = LibLoadFixed {
                 dev: map.dev,
@@ -373,41 +466,45 @@ impl TableFilter {
                 offset: map.offset,
                 size: 0,
                 tier: Tier::PROC.0,
-                file: file_number(header.tgid, &map),
+                file: file_number(header.tgid, map),
                 ..LibLoadFixed::default()
             };
             let header = Header { flags: header.flags | unlinked, ..header };
             LibLoad { fixed, path, ..LibLoad::default() }.encode(header, out);
-        }
-        Ok(())
+            ControlFlow::Continue(())
+        })?;
+        Ok(if full { Extent::Cut } else { extent })
     }
 
-    fn encode_files(&self, process: &Process, header: Header, out: &mut Vec<u8>) -> ProcResult<()> {
-        for descriptor in process.fd()? {
-            // Closed meanwhile.
-            let Ok(descriptor) = descriptor else { continue };
-            let FDTarget::Path(path) = &descriptor.target else { continue };
-            let path = path.as_os_str().as_bytes();
-            let link = format!("/proc/{}/fd/{}", process.pid, descriptor.fd);
-            let ino = || std::fs::metadata(link).ok().map(|file| file.ino());
-            let (path, unlinked) = maps::name(header.tgid, path, ino);
+    fn encode_files(&self, entry: &Entry, header: Header, out: &mut Vec<u8>) -> io::Result<Extent> {
+        let (mut rows, mut full) = (Rows::new(out), false);
+        let extent = entry.descriptors(MAX_DESCRIPTORS, |number, path| {
+            // Pipes, sockets and the like; what has never had a path.
+            if (!path.starts_with(b"/") && path.contains(&b':')) || path.starts_with(b"/memfd:") {
+                return;
+            }
+            let (path, unlinked) = maps::name(header.tgid, path, || entry.ino(&format!("fd/{number}")));
             let unlinked = if unlinked { flags::UNLINKED } else { 0 };
             let is_known = self.by_globs || catalog::file_type(path).is_some();
             let open = FileOpen { path, ..FileOpen::default() };
             if !is_known || !self.records.keeps_open(&open) {
-                continue;
+                return;
             }
-            let Ok(number) = u32::try_from(descriptor.fd) else { continue };
-            let told = std::fs::read_to_string(format!("/proc/{}/fdinfo/{number}", process.pid)).unwrap_or_default();
+            let Ok(result) = i32::try_from(number) else { return };
+            let Some(out) = rows.next() else {
+                full = true;
+                return;
+            };
+            let told = entry.read(&format!("fdinfo/{number}"), FDINFO_BYTES).unwrap_or_default();
             let fixed = FileOpenFixed {
-                result: descriptor.fd,
-                flags: open_flags(&told),
+                result,
+                flags: open_flags(&String::from_utf8_lossy(&told)),
                 tier: Tier::PROC.0,
                 ..FileOpenFixed::default()
             };
             FileOpen { fixed, ..open }.encode(Header { flags: header.flags | unlinked, ..header }, out);
-        }
-        Ok(())
+        })?;
+        Ok(if full { Extent::Cut } else { extent })
     }
 }
 
@@ -419,13 +516,6 @@ pub fn file_number(tgid: u32, map: &Mapping<'_>) -> u32 {
     let (major, minor) = (rustix::fs::major(dev), rustix::fs::minor(dev));
     let is_own = file.ino() == map.ino && u64::from(major) << 20 | u64::from(minor) != map.dev;
     if is_own { major << 20 ^ minor << 1 | 1 } else { 0 }
-}
-
-fn proc_error(error: &std::io::Error) -> ProcError {
-    match error.kind() {
-        std::io::ErrorKind::PermissionDenied => ProcError::PermissionDenied(None),
-        _ => ProcError::NotFound(None),
-    }
 }
 
 /// `O_*` flags of a descriptor: octal, in proc_pid_fdinfo(5).

@@ -36,7 +36,7 @@ use crate::stats::Accounting;
 use crate::wait::wait;
 use crate::watched::Watched;
 use crate::writer::{Message, Opening, Shared, Writer, Written};
-use crate::{allocator, check, kernel_crypto, limits, privileges, say, stream};
+use crate::{allocator, check, kernel_crypto, limits, privileges, say, seccomp, stream};
 
 /// Blocks that may wait for the writer.
 const QUEUE_BLOCKS: usize = 6;
@@ -161,7 +161,7 @@ pub fn capture(args: &CaptureArgs, destination: &Destination<'_>) -> Result<u8, 
     // Before rings and blocks need memory.
     allocator::trim();
     let sink = destination.open(renderer)?;
-    privileges::drop_unneeded(libraries.is_some()).context("cannot give up capabilities")?;
+    privileges::give_up(libraries.is_some()).context("cannot give up capabilities")?;
 
     let records = libraries.as_ref().map(|libraries| libraries.records.clone()).unwrap_or_default();
     let opening = Opening { table, before, probes, libraries: records };
@@ -177,9 +177,7 @@ pub fn capture(args: &CaptureArgs, destination: &Destination<'_>) -> Result<u8, 
         child.release().context("cannot start the command")?;
     }
     let stop = session.record(args, &signals, command.as_ref())?;
-    if let Some(notifier) = &session.notifier {
-        notifier.stopping();
-    }
+    session.notifier.stopping();
     let outcome = session.finish()?;
     let rendered = renderer.map_or(Ok(()), |renderer| renderer.finish(&signals, stop == Stop::Signal));
     tell_outcome(args, &outcome, stop);
@@ -215,7 +213,7 @@ struct Session {
     libraries: Option<Libraries>,
     watched: Watched,
     reporter: Option<Reporter>,
-    notifier: Option<Notifier>,
+    notifier: Notifier,
     /// Attached ones, and those that failed.
     probes: (u64, u64),
     flush_interval: Duration,
@@ -251,6 +249,8 @@ impl Session {
         let random = args.wants_kernel_crypto().then(|| programs.random_counts()).transpose()?.map(RandomTally::new);
         let notices = libraries.is_some().then(Notices::default);
         let blocks = Blocks::new(filter, privacy(args)?, notices, recycled, Accounting::new(before_attaching_ns));
+        let finder = libraries.as_ref().map(|libraries| ("the finder of libraries", libraries.heartbeat.clone()));
+        let threads = finder.into_iter().chain([("the writer", shared.heartbeat.clone())]);
         let session = Self {
             ring_bytes: args.ring_sizes()?.total(),
             programs,
@@ -267,7 +267,7 @@ impl Session {
             table_read,
             watched: Watched::default(),
             reporter: None,
-            notifier: Notifier::new(),
+            notifier: Notifier::new(threads),
             probes,
             flush_interval,
             streams,
@@ -302,9 +302,7 @@ impl Session {
         let mut next_flush = started + flush_interval;
         let mut next_check = started + CHECK_INTERVAL;
         let mut rotate = false;
-        if let Some(notifier) = &self.notifier {
-            notifier.ready();
-        }
+        self.notifier.ready();
         loop {
             let deadline = args.duration.map(|duration| started + duration);
             let drained = drain(&mut rings, blocks, &queue);
@@ -313,7 +311,7 @@ impl Session {
                 libraries.look_at(notices);
             }
             let next_report = self.reporter.as_ref().map(Reporter::next);
-            let next_notice = self.notifier.as_ref().map(Notifier::next);
+            let next_notice = Some(self.notifier.next());
             let wake = [Some(next_flush), Some(next_check), deadline, next_report, next_notice]
                 .into_iter()
                 .flatten()
@@ -363,10 +361,8 @@ impl Session {
             if next_report.is_some_and(|next| now >= next) {
                 Self::report(&mut self.reporter, blocks, &self.shared, self.ring_bytes, self.probes, now);
             }
-            if let Some(notifier) = &mut self.notifier {
-                let recorded = || blocks.borrow().accounting.recorded;
-                notifier.goes_on(now, || format!("recording: {} events so far", recorded()));
-            }
+            let recorded = || blocks.borrow().accounting.recorded;
+            self.notifier.goes_on(now, || format!("recording: {} events so far", recorded()));
             if now >= next_flush {
                 next_flush = now + flush_interval;
                 drain(&mut rings, blocks, &queue);
@@ -439,6 +435,7 @@ impl Session {
 
     /// Reads the kernel's counters, once a second.
     fn check(programs: &Programs, blocks: &RefCell<Blocks>) -> Result<(), Failure> {
+        seccomp::tell_refused();
         let counters = programs.counters()?;
         blocks.borrow_mut().accounting.update(&counters, boottime_ns());
         Ok(())

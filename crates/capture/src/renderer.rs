@@ -1,28 +1,38 @@
 //! `crypto-trace-analyze` as a child without privileges: what renders on the host what is being captured there.
 //!
-//! What it reads was made by the traced processes, so it is run as somebody who may do nothing: the user behind sudo, else
-//! nobody, without capabilities, and with `no_new_privs` so that it cannot get any.
+//! What it reads was made by the traced processes, so it is run as somebody who may do nothing: the user behind sudo, else the one that
+//! the package made for this, else nobody; without capabilities, with `no_new_privs` so that it cannot get any, and behind a filter of
+//! system calls, by which it opens files for reading only and no sockets.
+//!
+//! It is not ended with us (`PR_SET_PDEATHSIG`): its input ends, and what it shows of that is to be whole.
 
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
-use std::io;
+use std::io::{self, Read as _};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::time::Duration;
 
 use anyhow::Context as _;
+use rustix::process::{Pid, Resource, Rlimit};
 use rustix::thread::{CapabilitySet, CapabilitySets, set_capabilities, set_no_new_privs};
 
 use crate::exit::Failure;
-use crate::output;
 use crate::signals::Signals;
+use crate::{output, say, seccomp};
 
 /// The analyzer's name.
 const ANALYZER: &str = "crypto-trace-analyze";
 
 /// uid and gid of `nobody` on every Linux distribution (the kernel's overflowuid, `DEFAULT_OVERFLOWUID`).
 const NOBODY: u32 = 65_534;
+
+/// The user that the package made for it.
+const OWN_USER: &str = "crypto-trace-render";
+
+/// Bytes of /etc/passwd that are looked at.
+const PASSWD_BYTES: u64 = 1 << 20;
 
 /// What of our environment the analyzer gets: what tells it how to show text.
 const KEPT_ENVIRONMENT: &[&str] = &[
@@ -99,14 +109,21 @@ impl RendererCommand {
             command.stdout(output);
         }
         if rustix::process::geteuid().is_root() {
-            let (uid, gid) = user_behind_sudo().unwrap_or((NOBODY, NOBODY));
+            let (uid, gid) = user_behind_sudo().or_else(own_user).unwrap_or((NOBODY, NOBODY));
             // Without supplementary groups; the capabilities go with the user id.
             command.uid(uid).gid(gid);
         } else {
             let none = CapabilitySet::empty();
             set_capabilities(None, CapabilitySets { effective: none, permitted: none, inheritable: none })?;
         }
-        command.spawn()
+        if let Err(error) = seccomp::apply_to_analyzer() {
+            say::warning(&format!("system calls of the analyzer are not filtered: {error:#}"));
+        }
+        let child = command.spawn()?;
+        // No copy of its memory is left anywhere. Where root may not do that, it is as it was.
+        let none = Rlimit { current: Some(0), maximum: Some(0) };
+        let _ = rustix::process::prlimit(Pid::from_raw(child.id().cast_signed()), Resource::Core, none);
+        Ok(child)
     }
 }
 
@@ -189,8 +206,37 @@ pub(crate) fn find_analyzer() -> Result<PathBuf, Failure> {
     .into())
 }
 
+/// User and group that the package made, by /etc/passwd.
+fn own_user() -> Option<(u32, u32)> {
+    let mut passwd = Vec::new();
+    File::open("/etc/passwd").ok()?.take(PASSWD_BYTES).read_to_end(&mut passwd).ok()?;
+    user_in(&String::from_utf8_lossy(&passwd), OWN_USER)
+}
+
+/// User and group of this name in lines of passwd(5); none that is root.
+fn user_in(passwd: &str, name: &str) -> Option<(u32, u32)> {
+    let fields = passwd.lines().map(|line| line.split(':')).find(|fields| fields.clone().next() == Some(name))?;
+    let mut ids = fields.skip(2).map(str::parse);
+    Some((ids.next()?.ok()?, ids.next()?.ok()?)).filter(|(uid, gid)| *uid != 0 && *gid != 0)
+}
+
 /// User and group that sudo says it was called by.
-fn user_behind_sudo() -> Option<(u32, u32)> {
+pub(crate) fn user_behind_sudo() -> Option<(u32, u32)> {
     let id = |name: &str| std::env::var_os(name).as_deref().and_then(OsStr::to_str)?.parse().ok();
     Some((id("SUDO_UID")?, id("SUDO_GID")?)).filter(|(uid, _)| *uid != 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_user_that_the_package_made() {
+        let passwd =
+            "root:x:0:0::/root:/bin/sh\ncrypto-trace-render-x:x:7:7::/:\ncrypto-trace-render:x:996:995:a:/:/no\n";
+        assert_eq!(user_in(passwd, OWN_USER), Some((996, 995)));
+        for none in ["", "crypto-trace-render:x:0:0::/:", "crypto-trace-render:x:1", "crypto-trace-render:x:a:b::/:"] {
+            assert_eq!(user_in(none, OWN_USER), None, "{none}");
+        }
+    }
 }

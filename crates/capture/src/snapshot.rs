@@ -17,10 +17,13 @@ use crate::exit::Failure;
 use crate::filter::RecordFilter;
 use crate::host::segment_meta;
 use crate::libraries;
-use crate::process_table::{Table, TableFilter, Tally};
-use crate::renderer::RendererCommand;
+use crate::output;
+use crate::proc_entry::Entry;
+use crate::process_table::{Table, TableFilter};
+use crate::renderer::{RendererCommand, user_behind_sudo};
 use crate::say;
 use crate::signals::Signals;
+use crate::tally::Tally;
 use crate::writer::in_blocks;
 
 /// zstd level: once and for all, so it may take its time.
@@ -50,7 +53,7 @@ pub fn run(args: &SnapshotArgs) -> Result<u8, Failure> {
             let saved = if args.force { replace(path, meta, &blocks) } else { save(path, meta, &blocks) };
             saved.with_context(|| format!("cannot write to {}", path.display()))?;
             if !args.quiet {
-                tell_denied(tally);
+                tell_partial(tally);
             }
         }
         (None, None) => {}
@@ -105,10 +108,10 @@ fn check_pid(pid: u32) -> Result<(), Failure> {
     if !Path::new(&format!("/proc/{pid}")).exists() {
         return Err(anyhow::anyhow!("there is no process {pid}; it may have ended").into());
     }
-    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
-    let of = status.lines().find_map(|line| line.strip_prefix("Tgid:")).map(str::trim);
-    match of.and_then(|of| of.parse::<u32>().ok()) {
-        Some(of) if of != pid => Err(anyhow::anyhow!("{pid} is a thread of process {of}: give -p {of}").into()),
+    // A process that may not be looked at, or has ended by now, is no thread of another one.
+    let of = Entry::open(pid).and_then(|entry| entry.status()).map_or(pid, |status| status.tgid);
+    match of {
+        of if of != pid => Err(anyhow::anyhow!("{pid} is a thread of process {of}: give -p {of}").into()),
         _ => Ok(()),
     }
 }
@@ -125,6 +128,7 @@ fn write(out: impl std::io::Write, meta: &SegmentMeta, blocks: &[BlockBuilder]) 
 fn save(path: &Path, meta: SegmentMeta, blocks: &[BlockBuilder]) -> std::io::Result<()> {
     let options = StoreOptions { compression_level: COMPRESSION_LEVEL, ..StoreOptions::default() };
     let mut store = SegmentStore::single_file(path, meta, options)?;
+    output::warn_if_shared(store.directory(), path, user_behind_sudo().map(|(uid, _)| uid));
     for block in blocks {
         store.write_block(block, 0, 0, true)?;
     }
@@ -149,7 +153,10 @@ fn replace(path: &Path, meta: SegmentMeta, blocks: &[BlockBuilder]) -> std::io::
 }
 
 /// The analyzer tells the same of what it renders.
-fn tell_denied(tally: Tally) {
+fn tell_partial(tally: Tally) {
+    if let Some(message) = tally.cut_message() {
+        say::warning(&message);
+    }
     if tally.is_denied() {
         say::warning(&format!(
             "not allowed to see the libraries of {} and the open files of {} of {} processes{}: run it as root, or with CAP_SYS_PTRACE",

@@ -11,12 +11,13 @@ use std::time::{Duration, Instant};
 
 use crypto_trace_bpf::ProbeReport;
 use crypto_trace_format::record::{Header, ProbeStatus, ProbeStatusFixed, Records};
-use crypto_trace_format::segment::{BlockBuilder, BlockType, Pressure, SegmentStore, SegmentWriter, Totals};
+use crypto_trace_format::segment::{BlockBuilder, BlockType, Pressure, SegmentStore, SegmentWriter, Swapped, Totals};
 
 use crate::clock::{self, Reason, boottime_ns, read_anchor};
 use crate::libraries::LibraryRecords;
 use crate::process_table::{Table, TableFilter};
 use crate::say;
+use crate::service::Heartbeat;
 use crate::stats::{WriterStats, from_rings};
 use crate::stream::StreamOutput;
 
@@ -78,6 +79,8 @@ pub struct Shared {
     pub stopping: AtomicBool,
     /// The reader of the stream is gone.
     pub pipe_closed: AtomicBool,
+    /// Whether the writer gets on.
+    pub heartbeat: Heartbeat,
     /// Numbers.
     pub stats: WriterStats,
     /// By how many bits the rates are to be shifted down, so that the past is not pushed out.
@@ -113,6 +116,8 @@ pub struct Writer {
     rotation_failed: Option<RotationFailed>,
     /// Segments that have their opening.
     opened: u64,
+    /// That not everything was looked at of the processes that were there was said.
+    cut_said: bool,
     /// Why nothing can be written to the stream any more.
     stream_error: Option<io::Error>,
     lost: u64,
@@ -150,6 +155,7 @@ impl Writer {
             rotation_due: false,
             rotation_failed: None,
             opened: 0,
+            cut_said: false,
             stream_error: None,
             lost: 0,
             pressure: Pressure::None,
@@ -160,7 +166,9 @@ impl Writer {
     /// Runs until the other end of `messages` is dropped, then seals.
     pub fn run(mut self, messages: &Receiver<Message>) -> Written {
         self.write_opening();
+        self.shared.heartbeat.rest();
         for message in messages {
+            self.shared.heartbeat.beat();
             match message {
                 Message::Rotate => {
                     self.rotation_due = true;
@@ -178,6 +186,7 @@ impl Writer {
                     let _ = self.recycled.send(block);
                 }
             }
+            self.shared.heartbeat.rest();
         }
         self.seal()
     }
@@ -193,6 +202,7 @@ impl Writer {
             return;
         };
         let rotated = store.rotate(read_anchor().0);
+        store.take_swapped().iter().for_each(tell_swapped);
         let goes_on = store.current_path().is_some();
         match rotated {
             Ok(()) => {
@@ -273,11 +283,14 @@ impl Writer {
         for probe in &self.opening.probes {
             encode_probe(probe, &mut lifecycle);
         }
-        let (mut table, began_ns) = (Table::default(), boottime_ns());
+        let (mut table, began_ns) = (Table::new(self.shared.heartbeat.clone()), boottime_ns());
         self.opening.table.encode(&mut table);
         table.complete(std::mem::take(&mut self.opening.before));
         lifecycle.append(&mut table.lifecycle);
-        if table.tally.is_denied() {
+        if table.tally.is_partial() {
+            if let (Some(message), false) = (table.tally.cut_message(), std::mem::replace(&mut self.cut_said, true)) {
+                say::warning(&message);
+            }
             table.tally.encode(began_ns, &mut lifecycle);
         }
         lifecycle.append(&mut self.opening.libraries.bytes());
@@ -303,6 +316,7 @@ impl Writer {
     /// Writes a block, however often it takes; drops it, counted, only when stopping.
     fn write_with_patience(&mut self, block: &BlockBuilder, flush_end: bool) {
         loop {
+            self.shared.heartbeat.beat();
             // Once and for all: nothing can be written any more.
             if self.shared.pipe_closed.load(Ordering::Relaxed) || self.stream_error.is_some() {
                 self.shared.stats.dropped.fetch_add(from_rings(block), Ordering::Relaxed);
@@ -392,10 +406,15 @@ impl Writer {
         let file_bytes = self.shared.stats.written_bytes.load(Ordering::Relaxed);
         let unsealed = Written { totals: Totals { file_bytes, ..Totals::default() }, segments, seal_error: None };
         match self.sink {
-            Sink::Store(store) => match store.seal() {
-                Ok((totals, segments)) => Written { totals, segments, seal_error: None },
-                Err(error) => Written { seal_error: Some(error), ..unsealed },
-            },
+            Sink::Store(store) => {
+                let mut swapped = Vec::new();
+                let sealed = store.seal_and_tell(&mut swapped);
+                swapped.iter().for_each(tell_swapped);
+                match sealed {
+                    Ok((totals, segments)) => Written { totals, segments, seal_error: None },
+                    Err(error) => Written { seal_error: Some(error), ..unsealed },
+                }
+            }
             Sink::Stream(_) if self.stream_error.is_some() => {
                 Written { seal_error: self.stream_error.take(), ..unsealed }
             }
@@ -406,6 +425,20 @@ impl Writer {
             },
         }
     }
+}
+
+fn tell_swapped(swapped: &Swapped) {
+    let path = swapped.path.display().to_string();
+    let path = path.escape_debug();
+    say::error(&match &swapped.sealed {
+        Some(sealed) => format!(
+            "{path} is not the segment that was written there: somebody put another file in its place, which is left as it is; the segment is sealed as {}",
+            sealed.display().to_string().escape_debug()
+        ),
+        None => format!(
+            "{path} is not the segment that was written there: somebody put another file in its place and removed the segment, which is lost; the other file is left as it is, and not sealed"
+        ),
+    });
 }
 
 /// Records as blocks; none when there are none.

@@ -12,6 +12,7 @@ mod crowd;
 mod disks;
 mod files;
 mod floods;
+mod large;
 mod libraries;
 mod monitor;
 mod names;

@@ -103,6 +103,29 @@ fn retention_deletes_the_oldest_segments_and_nothing_else() {
     assert!(bytes < (100 << 10) + (96 << 10), "{bytes}: the limit and the segment that was being written");
 }
 
+/// A directory of somebody else was taken without a word, and what was put there in place of a segment was sealed.
+#[test]
+fn a_directory_that_others_may_write_is_told_and_a_swapped_segment_is_not_sealed() {
+    let Some(_permit) = live() else { return };
+    let (_keep, dir) = directory();
+    let output = dir.join("shared");
+    std::fs::create_dir(&output).unwrap();
+    std::fs::set_permissions(&output, std::fs::Permissions::from_mode(0o777)).unwrap();
+    let key = touch(&dir.join("a.key"));
+    let running = Capture::new().output(&output).workload(words!["open", "0", "0", &key, "wait"]).start();
+    running.process.wait_for("may be written by others (mode 0777): whoever may write there can remove and replace");
+    running.wait_until("the open", |trace| trace.opens().len() == 1);
+    let [open] = &running.segments()[..] else { panic!("one segment") };
+    std::fs::rename(open, dir.join("taken")).unwrap();
+    std::fs::write(open, "theirs").unwrap();
+    let done = running.finish();
+    assert_eq!(done.code(), 0, "{}", done.stderr);
+    assert!(done.stderr.contains("is not the segment that was written there"), "{}", done.stderr);
+    assert_eq!(std::fs::read_to_string(open).unwrap(), "theirs");
+    let sealed = open.with_extension("");
+    assert_eq!(Trace::read(&[sealed]).opens().len(), 1, "what was written is sealed");
+}
+
 /// Root writes here: a link that somebody planted must not tell it where to.
 #[test]
 fn links_and_files_that_are_there_are_never_written_to() {

@@ -1,8 +1,10 @@
 //! Listening sockets that others accept from: pre-fork servers, sockets that a manager opens and hands on.
 
 use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
-use crypto_trace_tests::{Capture, Process, capture_binary, live, run};
+use crypto_trace_tests::{Capture, Faults, Process, capture_binary, live, run, until};
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
@@ -44,6 +46,24 @@ last = child(lambda: connect('own.test'))
 os.close(end)
 serve()
 os.waitpid(last, 0)
+";
+
+/// Processes in a network namespace of their own, which has 2,000 listening sockets; one of them has 800, the others one each.
+const CROWD: &str = "
+import os, resource, socket, sys
+resource.setrlimit(resource.RLIMIT_NOFILE, (4096, 4096))
+def listen(count):
+    return [socket.create_server(('', 0)) for _ in range(count)]
+def child(count):
+    if os.fork() == 0:
+        sockets = listen(count)
+        print('up', file=sys.stderr, flush=True)
+        sys.stdin.readline()
+        os._exit(0)
+for count in [400, 400, 400, 1, 1]:
+    child(count)
+sockets = listen(798)
+sys.stdin.readline()
 ";
 
 struct Server {
@@ -124,4 +144,41 @@ fn it_belongs_to_the_process_that_accepted_it() {
     let told: Vec<_> = events.iter().map(|event| (event["pid"].to_string(), event["server_name"].clone())).collect();
     assert_eq!(told, [(worker, json!("worker.test")), (pid, json!("own.test"))], "{events:#?}");
     assert!(events.iter().all(|event| event["process_known_by"] == "sent" && event["version"] == "TLS 1.3"));
+}
+
+/// The sockets of a namespace were read for each process in it: 1.2 s each where there are 18,000.
+#[test]
+fn what_sockets_a_network_namespace_has_is_read_once() {
+    let Some(_permit) = live() else { return };
+    let mut command = Command::new("unshare");
+    let crowd = Process::spawn(command.args(["--net", "python3", "-c", CROWD]).stdin(Stdio::piped()));
+    // Each has its sockets when it says so, and the namespace's first process after all of them.
+    let children = || {
+        let children = std::fs::read_to_string(format!("/proc/{0}/task/{0}/children", crowd.pid())).unwrap_or_default();
+        children.split_whitespace().map(str::to_owned).collect::<Vec<_>>()
+    };
+    until("2,000 sockets", || {
+        let tcp = std::fs::read_to_string(format!("/proc/{}/net/tcp", crowd.pid())).unwrap_or_default();
+        tcp.lines().count() == 2001
+    });
+    let sleeper = Process::spawn(Command::new(crypto_trace_tests::workload()).arg("wait").stdin(Stdio::piped()));
+    let mut options: Vec<String> = vec!["--tls".into(), "on".into()];
+    for pid in children().into_iter().chain([crowd.pid().to_string(), sleeper.pid().to_string()]) {
+        options.extend(["-p".into(), pid]);
+    }
+    let read = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&read);
+    let faults = Faults::new([libc::SYS_openat], move |call| {
+        if call.text(1).ends_with("net/tcp") {
+            count.fetch_add(1, Ordering::Relaxed);
+        }
+        None
+    });
+    let running = Capture::new().options(options).faults(faults).start();
+    let done = running.stop(Signal::TERM);
+    assert_eq!(done.code(), 0, "{}", done.stderr);
+    assert_eq!(read.load(Ordering::Relaxed), 1);
+    let told = "listening sockets: 2000 of 6 processes, read of 1 network namespaces";
+    assert!(done.stderr.contains(told), "{}", done.stderr);
+    assert_eq!(crowd.finish().code(), 0);
 }

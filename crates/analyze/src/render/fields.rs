@@ -401,6 +401,8 @@ pub fn inventory(object: &mut Object<'_>, capture: &Capture, look: &Inventory<'_
     object.number(b",\"files_denied\":", look.fixed.files_denied);
     object.number(b",\"vanished\":", look.fixed.vanished);
     object.number_or_null(b",\"denied_pid\":", Some(look.fixed.denied_tgid).filter(|tgid| *tgid != 0));
+    object.number(b",\"cut\":", look.fixed.cut);
+    object.number_or_null(b",\"cut_pid\":", Some(look.fixed.cut_tgid).filter(|tgid| *tgid != 0));
 }
 
 /// Members of a self_stats.

@@ -201,6 +201,8 @@ pub fn inventory(offset_ns: u64) -> Vec<u8> {
         files_denied: 4,
         vanished: 1,
         denied_tgid: 77,
+        cut: 2,
+        cut_tgid: 78,
         reserved: 0,
     };
     Inventory { fixed, ..Default::default() }.encode(about_capture(offset_ns), &mut out);

@@ -27,6 +27,7 @@ use super::queue::Queue;
 use super::table::ProbeTable;
 use crate::maps::{self, Mapping};
 use crate::process_table::file_number;
+use crate::service::Heartbeat;
 
 /// Files of one process that are looked at.
 const MAX_FILES: usize = 512;
@@ -179,8 +180,9 @@ impl Finder {
     }
 
     /// Works until the queue is closed. Programs come last: nothing of them is missed meanwhile.
-    pub fn run(mut self, requests: &Queue) {
+    pub fn run(mut self, requests: &Queue, heartbeat: &Heartbeat) {
         while let Some(request) = requests.pop() {
+            heartbeat.beat();
             match request {
                 Request::Cache => self.look_at_cache(),
                 Request::Library { header, path, id, address, again } => {
@@ -193,6 +195,7 @@ impl Finder {
                 Request::Program { header } => self.look_at_program(header),
                 Request::Mark => self.answer(Answer::Mark),
             }
+            heartbeat.rest();
         }
     }
 

@@ -37,6 +37,7 @@ use crypto_trace_format::record::{ProcessInfo, Record, Records};
 use rustix::event::{EventfdFlags, eventfd};
 use rustix::io::Errno;
 
+use crate::service::Heartbeat;
 use crate::{limits, privileges, say};
 
 use self::algorithms::Algorithms;
@@ -92,6 +93,8 @@ pub fn look_once(processes: &[u8], verbose: bool) -> anyhow::Result<(Vec<u8>, Ve
 
 /// The finder thread and what was attached.
 pub struct Libraries {
+    /// Whether the finder gets on.
+    pub heartbeat: Heartbeat,
     /// Shared with the writer thread.
     pub records: LibraryRecords,
     table: Arc<ProbeTable>,
@@ -145,6 +148,8 @@ impl Libraries {
         let (answer, answers) = sync_channel(MAX_FOUND);
         let (waker, rows, algorithms, requested) =
             (Arc::clone(&wake), Arc::clone(&table), budget.is_some(), Arc::clone(&requests));
+        let heartbeat = Heartbeat::default();
+        let beat = heartbeat.clone();
         std::thread::Builder::new()
             .name("ct-finder".to_owned())
             .spawn(move || {
@@ -157,11 +162,12 @@ impl Libraries {
                 let finder = Finder::new(rows, uretprobe::how(), algorithms, loads, answer);
                 // It reads what may be anything.
                 let _ = privileges::keep_reading_only();
-                finder.run(&requested);
+                finder.run(&requested, &beat);
             })
             .context("cannot start the finder thread")?;
         let libraries = Self {
             records: LibraryRecords::default(),
+            heartbeat,
             table,
             requests,
             answers,

@@ -536,6 +536,10 @@ record! {
         vanished: u32,
         /// One of the processes of which something was not allowed to be seen; 0: none was, or it is not known.
         denied_tgid: u32,
+        /// Those of them of which not everything was looked at: it was more than their share, or could not be read. 0 in captures from before this was recorded.
+        cut: u32,
+        /// One of those; 0: there is none, or it is not known.
+        cut_tgid: u32,
         /// Zero.
         reserved: u32,
     }

@@ -64,7 +64,7 @@ pub use footer::Totals;
 pub use meta::{ClockAnchor, SchemaField, SchemaKind, SegmentMeta, schema_table};
 pub use payload::BlockBuffer;
 pub use reader::{BlockEntry, SegmentReader};
-pub use store::{Pressure, SegmentStore, StoreOptions};
+pub use store::{Pressure, SegmentStore, StoreOptions, Swapped};
 pub use stream::{StreamItem, StreamReader};
 pub use tgids::TgidSummary;
 pub use unit::{Unit, unit_at};

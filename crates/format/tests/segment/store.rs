@@ -37,6 +37,47 @@ fn noise(seed: u64, records: usize) -> Vec<Vec<u8>> {
     (0..records).map(|i| raw_record(4, i as u64, 7, &(0..1000).map(|_| byte()).collect::<Vec<_>>())).collect()
 }
 
+/// In a directory where others may write, one of them renamed the segment and put a file in its place: that was sealed under our name.
+#[test]
+fn a_segment_in_whose_place_another_file_is_is_not_sealed_under_its_name() {
+    let temp = tempfile::tempdir().unwrap();
+    let dir = temp.path();
+    let written = |store: &mut SegmentStore| {
+        for (block_type, records) in small_blocks() {
+            store.write_block(&block(block_type, &records), 0, 0, false).unwrap();
+        }
+        store.current_path().unwrap()
+    };
+    let sealed_as = |open: &Path| open.with_extension("");
+    let mut store = SegmentStore::in_directory(dir, meta(), options()).unwrap();
+    let open = written(&mut store);
+    // Renamed: it is sealed all the same, and what is in its place stays.
+    std::fs::rename(&open, dir.join("taken")).unwrap();
+    std::fs::write(&open, "theirs").unwrap();
+    store.rotate(CLOCK).unwrap();
+    let sealed = Some(sealed_as(&open));
+    assert_eq!(store.take_swapped(), [Swapped { path: open.clone(), sealed }]);
+    assert_eq!(store.take_swapped(), []);
+    assert_eq!(std::fs::read_to_string(&open).unwrap(), "theirs");
+    assert_eq!(read_file(&sealed_as(&open)).unwrap().records, flatten(&small_blocks()));
+    // Removed, and a link in its place: it is gone, and that is told.
+    let second = written(&mut store);
+    std::fs::remove_file(&second).unwrap();
+    std::os::unix::fs::symlink(dir.join("taken"), &second).unwrap();
+    store.rotate(CLOCK).unwrap();
+    assert_eq!(store.take_swapped(), [Swapped { path: second.clone(), sealed: None }]);
+    assert!(!sealed_as(&second).exists() && second.is_symlink());
+    // The last one too.
+    let third = written(&mut store);
+    std::fs::remove_file(&third).unwrap();
+    std::fs::write(&third, "theirs").unwrap();
+    let mut swapped = Vec::new();
+    assert_eq!(store.seal_and_tell(&mut swapped).unwrap_err().kind(), ErrorKind::NotFound);
+    assert_eq!(swapped, [Swapped { path: third.clone(), sealed: None }]);
+    assert_eq!(std::fs::read_to_string(&third).unwrap(), "theirs");
+    assert!(!sealed_as(&third).exists());
+}
+
 #[test]
 fn a_segment_is_open_while_written_and_renamed_when_sealed() {
     let temp = tempfile::tempdir().unwrap();

@@ -66,6 +66,31 @@ impl Dir {
         }
     }
 
+    /// Whether what has that name is this file.
+    pub(super) fn is_file(&self, name: &OsStr, file: &File) -> io::Result<bool> {
+        let (ours, named) = (rustix::fs::fstat(file)?, rustix::fs::statat(&self.fd, name, AtFlags::SYMLINK_NOFOLLOW)?);
+        Ok((ours.st_dev, ours.st_ino) == (named.st_dev, named.st_ino))
+    }
+
+    /// Gives a file that has another name somewhere this one, which must not be there yet.
+    pub(super) fn link_new(&self, file: &File, to: &OsStr) -> io::Result<()> {
+        #[cfg(target_os = "linux")]
+        {
+            use std::os::fd::AsRawFd as _;
+            let from = format!("/proc/self/fd/{}", file.as_raw_fd());
+            Ok(rustix::fs::linkat(rustix::fs::CWD, from, &self.fd, to, AtFlags::SYMLINK_FOLLOW)?)
+        }
+        #[cfg(not(target_os = "linux"))]
+        {
+            let _ = (file, to);
+            Err(io::ErrorKind::Unsupported.into())
+        }
+    }
+
+    pub(super) fn fd(&self) -> std::os::fd::BorrowedFd<'_> {
+        std::os::fd::AsFd::as_fd(&self.fd)
+    }
+
     pub(super) fn remove(&self, name: &OsStr) -> io::Result<()> {
         Ok(rustix::fs::unlinkat(&self.fd, name, AtFlags::empty())?)
     }

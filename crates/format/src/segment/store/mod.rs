@@ -84,6 +84,16 @@ pub struct SegmentStore {
     totals: Totals,
     segments: u64,
     deleted: Vec<PathBuf>,
+    swapped: Vec<Swapped>,
+}
+
+/// A segment in whose place somebody had put another file when it was to be sealed. That file is left as it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Swapped {
+    /// Where the other file is.
+    pub path: PathBuf,
+    /// Where the segment was sealed, by another name that it still had; `None`: it had none, and is gone.
+    pub sealed: Option<PathBuf>,
 }
 
 /// The segment being written.
@@ -135,6 +145,7 @@ impl SegmentStore {
             totals: Totals::default(),
             segments: 0,
             deleted: Vec::new(),
+            swapped: Vec::new(),
         };
         store.open_next()?;
         Ok(store)
@@ -223,12 +234,26 @@ impl SegmentStore {
     ///
     /// # Errors
     /// Those of the disk. The last segment then stays as `NAME.open`, readable without its footer.
-    pub fn seal(mut self) -> io::Result<(Totals, u64)> {
+    /// `NotFound` when somebody has put another file in its place and it has no name any more.
+    pub fn seal(self) -> io::Result<(Totals, u64)> {
+        self.seal_and_tell(&mut Vec::new())
+    }
+
+    /// The same; appends what [`Self::take_swapped`] would tell afterwards.
+    ///
+    /// # Errors
+    /// As those of [`Self::seal`].
+    pub fn seal_and_tell(mut self, swapped: &mut Vec<Swapped>) -> io::Result<(Totals, u64)> {
         let sealed = match self.seal_current() {
             Err(error) if is_disk_full(&error) && self.retain(None) > 0 => self.seal_current()?,
             sealed => sealed?,
         };
         self.retain(sealed.as_deref());
+        let gone = self.swapped.last().is_some_and(|last| sealed.is_none() && last.sealed.is_none());
+        swapped.append(&mut self.swapped);
+        if gone {
+            return Err(io::Error::new(io::ErrorKind::NotFound, "another file is in its place, and it has no name"));
+        }
         Ok((self.totals, self.segments))
     }
 
@@ -238,6 +263,16 @@ impl SegmentStore {
             Some(_) => Pressure::None,
             None => retain::pressure(&self.dir, &self.options),
         }
+    }
+
+    /// Segments in whose place another file was, since the last call.
+    pub fn take_swapped(&mut self) -> Vec<Swapped> {
+        std::mem::take(&mut self.swapped)
+    }
+
+    /// The directory that is written to.
+    pub fn directory(&self) -> std::os::fd::BorrowedFd<'_> {
+        self.dir.fd()
     }
 
     /// Totals over all segments of this capture so far, the current one included.
@@ -265,7 +300,7 @@ impl SegmentStore {
     }
 
     /// Footer, fdatasync, rename, fsync of the directory. On an error before the rename the current segment goes on as it
-    /// was. Returns the name it was sealed under.
+    /// was. Returns the name it was sealed under; none when another file is in its place and it has no name any more.
     fn seal_current(&mut self) -> io::Result<Option<OsString>> {
         let Some(current) = &mut self.current else { return Ok(None) };
         if current.writer.is_torn() {
@@ -274,11 +309,20 @@ impl SegmentStore {
         let writer = &mut current.writer;
         let ended = writer.write_footer().and_then(|len| {
             writer.output().sync_data()?;
-            self.dir.rename_new(&open_name(&current.name), &current.name)?;
-            Ok(len)
+            let open = open_name(&current.name);
+            if self.dir.is_file(&open, writer.output())? {
+                self.dir.rename_new(&open, &current.name)?;
+                return Ok((len, true));
+            }
+            // What somebody put there is not sealed under our name. What was written is, if it is anywhere.
+            let linked = self.dir.link_new(writer.output(), &current.name);
+            let path = |name: &OsStr| self.dir.path().join(name);
+            let sealed = linked.is_ok().then(|| path(&current.name));
+            self.swapped.push(Swapped { path: path(&open), sealed });
+            Ok((len, linked.is_ok()))
         });
-        let len = match ended {
-            Ok(len) => len,
+        let (len, is_sealed) = match ended {
+            Ok(ended) => ended,
             Err(error) => {
                 let _retried = rewind(writer);
                 return Err(error);
@@ -288,7 +332,7 @@ impl SegmentStore {
         self.totals.add(&Totals { file_bytes: len, ..writer.totals().clone() });
         self.compressor = Some(writer.into_compressor());
         self.dir.sync()?;
-        Ok(Some(name))
+        Ok(is_sealed.then_some(name))
     }
 
     /// Leaves the current segment as it is, if a new one can be created.
