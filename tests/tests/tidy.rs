@@ -165,3 +165,23 @@ fn packages_come_from_the_public_registry() {
     let config: Vec<_> = files.iter().filter(|path| path.starts_with(".cargo")).collect();
     assert!(config.is_empty(), "where packages are mirrored is the machine's business: {config:?}");
 }
+
+/// What docs/security.md promises has the tests that it names.
+#[test]
+fn every_test_that_a_promise_names_is_there() {
+    let Some(sources) = sources(&["rs"]) else { return };
+    let page = std::fs::read_to_string(root().join("docs/security.md")).unwrap();
+    // Names of tests are words of code with some underscores.
+    let named: BTreeSet<&str> = page
+        .split('`')
+        .skip(1)
+        .step_by(2)
+        .filter(|code| code.matches('_').count() >= 1 && !code.contains(['(', ' ', '-']))
+        .collect();
+    let known = ["suppressed", "file_change", "probe_status", "tls_given_up", "map_full"];
+    let missing: Vec<_> = named
+        .iter()
+        .filter(|name| !known.contains(name) && !sources.iter().any(|(_, text)| text.contains(&format!("fn {name}("))))
+        .collect();
+    assert!(named.len() > 40 && missing.is_empty(), "{missing:?}");
+}
