@@ -158,7 +158,9 @@ fn a_writer_that_does_not_get_on_stops_the_signs_of_life_and_is_told() {
     // Sealing a segment takes three seconds, once.
     let mut patience = Some(Duration::from_secs(3));
     Faults::new([libc::SYS_renameat2], move |_| {
-        patience.take().map(std::thread::sleep);
+        if let Some(patience) = patience.take() {
+            std::thread::sleep(patience);
+        }
         None
     })
     .give_to(&mut command);

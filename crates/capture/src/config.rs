@@ -204,7 +204,7 @@ mod tests {
             "\"a\\u001b\\u009b\\u202e\" = 1\n".to_owned(),
             "segment-age = \"\\u001b[31m\\u007f\"\n".to_owned(),
         ] {
-            let told = completed(&file, "").err().expect("wrong");
+            let told = completed(&file, "").map(drop).expect_err("wrong");
             let shown = told.chars().filter(|c| *c != '\n');
             assert!(shown.into_iter().all(|c| !c.is_control() && !odd.contains(c) || c.is_ascii_graphic()), "{told:?}");
         }
