@@ -4,6 +4,9 @@
 //! counts, and the first one for what came before it. A step of the wall clock is therefore a jump between two pieces.
 //! Absurd anchors give absurd times, held to the range of [`WallNs`], never a panic.
 
+use std::collections::BTreeMap;
+use std::ops::Bound;
+
 use crypto_trace_format::segment::ClockAnchor;
 
 /// Nanoseconds since 1970-01-01 UTC.
@@ -13,21 +16,14 @@ pub struct WallNs(pub i64);
 /// Converts times of one capture.
 #[derive(Debug, Clone, Default)]
 pub struct WallClock {
-    /// Sorted by boot time, one per boot time.
-    anchors: Vec<ClockAnchor>,
+    /// Wall-clock time by boot time. A capture may tell them in any order.
+    anchors: BTreeMap<u64, i64>,
 }
 
 impl WallClock {
     /// Adds an anchor. Of two with the same boot time the later added counts.
     pub fn add(&mut self, anchor: ClockAnchor) {
-        match self.anchors.binary_search_by_key(&anchor.boottime_ns, |known| known.boottime_ns) {
-            Ok(at) => {
-                if let Some(known) = self.anchors.get_mut(at) {
-                    *known = anchor;
-                }
-            }
-            Err(at) => self.anchors.insert(at, anchor),
-        }
+        self.anchors.insert(anchor.boottime_ns, anchor.realtime_ns);
     }
 
     /// Wall-clock time of a boot time. For many nearby times use a [`ClockCursor`].
@@ -52,16 +48,16 @@ impl WallClock {
     }
 
     fn piece(&self, boottime_ns: u64) -> Piece {
-        let after = self.anchors.partition_point(|anchor| anchor.boottime_ns <= boottime_ns);
-        let index = after.saturating_sub(1);
-        let Some(anchor) = self.anchors.get(index) else {
+        let Some(first) = self.anchors.first_key_value() else {
             return Piece { first_ns: 0, last_ns: u64::MAX, offset_ns: 0 };
         };
+        let (anchor_ns, realtime_ns) = self.anchors.range(..=boottime_ns).next_back().unwrap_or(first);
+        let next = self.anchors.range((Bound::Excluded(anchor_ns), Bound::Unbounded)).next();
         Piece {
-            first_ns: if index == 0 { 0 } else { anchor.boottime_ns },
+            first_ns: if anchor_ns == first.0 { 0 } else { *anchor_ns },
             // Anchors are sorted and distinct, so the next one is not at 0.
-            last_ns: self.anchors.get(index + 1).map_or(u64::MAX, |next| next.boottime_ns.saturating_sub(1)),
-            offset_ns: i128::from(anchor.realtime_ns) - i128::from(anchor.boottime_ns),
+            last_ns: next.map_or(u64::MAX, |(next_ns, _)| next_ns.saturating_sub(1)),
+            offset_ns: i128::from(*realtime_ns) - i128::from(*anchor_ns),
         }
     }
 
@@ -143,5 +139,15 @@ mod tests {
         assert_eq!(clock.wall(u64::MAX), WallNs(i64::MIN));
         assert_eq!(clock.range(0, u64::MAX), (WallNs(i64::MIN), WallNs(i64::MAX)));
         assert_eq!(WallClock::default().wall(7), WallNs(7));
+    }
+
+    /// A million in descending order took minutes.
+    #[test]
+    fn anchors_in_any_order_cost_the_same() {
+        let mut clock = WallClock::default();
+        for boottime_ns in (0..1_000_000).rev() {
+            clock.add(ClockAnchor { boottime_ns, realtime_ns: 7 });
+        }
+        assert_eq!(clock.wall(999_999), WallNs(7));
     }
 }
