@@ -98,7 +98,7 @@ fn whether_anybody_has_a_file_mapped_is_told_of_the_file_itself() {
     assert_eq!(told(), Some((false, true)), "open is not mapped");
     let child = std::process::Command::new("python3")
         .arg("-c")
-        .arg("import mmap, sys; m = mmap.mmap(open(sys.argv[1]).fileno(), 0, mmap.MAP_PRIVATE, mmap.PROT_READ); print(1, flush=True); sys.stdin.read()")
+        .arg("import mmap, sys; f = open(sys.argv[1]); m = mmap.mmap(f.fileno(), 0, mmap.MAP_PRIVATE, mmap.PROT_READ); print(1, flush=True); sys.stdin.read()")
         .arg(&path)
         .stdin(std::process::Stdio::piped())
         .stdout(std::process::Stdio::piped())
