@@ -406,7 +406,6 @@ impl Plan {
                 _ => {}
             }
         }
-        reports.extend(self.wants_io_uring.then(|| self.attach_io_uring(skel, links)));
         let parts = self.sys_exit_parts();
         if parts != 0 {
             let attached = report("", Tier::RAW_TRACEPOINT, SYS_EXIT, skel.progs.sys_exit.attach(), links);
@@ -422,6 +421,7 @@ impl Plan {
                 [probe, changes, crypto].into_iter().flatten().map(|probe| ProbeReport { probe, ..attached.clone() }),
             );
         }
+        reports.extend(self.wants_io_uring.then(|| self.attach_io_uring(skel, links)));
         reports
     }
 }
