@@ -241,7 +241,12 @@ pub(crate) fn check_probes(args: &CaptureArgs, probes: &[ProbeReport]) -> Result
     // Of others some calls are always seen so, those of 32-bit programs; this is of the tier that was asked for by name: `auto` does not take it where what it misses is not counted.
     let uncounted = probes.iter().find(|probe| {
         let by_kprobe = probe.tier == Tier::KPROBE && probe.state == ProbeState::ATTACHED;
-        by_kprobe && ["file_open", "lib_load"].contains(&probe.probe) && !probe.message.is_empty()
+        // Beside fexit programs kretprobes only see what hardly anybody calls.
+        let beside = |other: &ProbeReport| other.probe == probe.probe && other.tier == Tier::FENTRY;
+        by_kprobe
+            && !probes.iter().any(beside)
+            && ["file_open", "lib_load"].contains(&probe.probe)
+            && !probe.message.is_empty()
     });
     if let Some(probe) = uncounted {
         say::warning(&format!("{} on {}: {}", probe.probe, probe.target, probe.message));

@@ -3,7 +3,7 @@
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::PermissionsExt as _;
 
-use crypto_trace_format::record::{Tier, flags};
+use crypto_trace_format::record::{ProbeState, Tier, flags};
 use crypto_trace_tests::{Capture, live};
 
 use crate::support::{directory, said, touch};
@@ -238,7 +238,10 @@ fn opens_by_io_uring_that_succeed_are_recorded_with_their_flags() {
     assert_eq!(done.code(), 0, "{}", done.stderr);
     let trace = done.trace();
     let text = done.text();
-    let seen = trace.probes().iter().any(|(_, probe)| probe.target == "tp_btf:io_uring_complete");
+    let seen = trace
+        .probes()
+        .iter()
+        .any(|(_, probe)| probe.target == "tp_btf:io_uring_complete" && probe.fixed.state == ProbeState::ATTACHED.0);
     if !seen || text.contains("no io_uring") {
         // Before Linux 5.19 the kernel does not tell enough; and it may be switched off.
         let uname = rustix::system::uname();
