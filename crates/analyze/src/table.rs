@@ -4,6 +4,9 @@ use crate::text::Paint;
 use std::borrow::Cow;
 use std::fmt::Write;
 
+/// Spaces that line a cell up with one that is longer by more than anybody sees; a width beyond 65,535 was a panic.
+const MAX_PADDING: usize = 4096;
+
 /// Spaces between columns, and before the first.
 const GAP: usize = 2;
 
@@ -96,9 +99,10 @@ impl Table {
     fn line(&self, cells: &[Cow<'_, str>], widths: &[usize]) -> String {
         let mut line = " ".repeat(GAP);
         for ((cell, width), (_, align)) in cells.iter().zip(widths).zip(&self.columns) {
+            let missing = " ".repeat(width.saturating_sub(cell.chars().count()).min(MAX_PADDING));
             let _ = match align {
-                Align::Left => write!(line, "{cell:<width$}  "),
-                Align::Right => write!(line, "{cell:>width$}  "),
+                Align::Left => write!(line, "{cell}{missing}  "),
+                Align::Right => write!(line, "{missing}{cell}  "),
             };
         }
         line.trim_end().to_owned()
@@ -197,6 +201,15 @@ mod tests {
         table.row(vec!["a".into(), "1,000".into(), String::new()]);
         table.row(vec!["long".into(), "1".into(), "y".into()]);
         assert_eq!(written(&table, usize::MAX), "  name      n  x\n  a     1,000\n  long      1  y\n");
+    }
+
+    #[test]
+    fn a_cell_of_any_length_is_written() {
+        let mut table = Table::new(&[("names", Align::Left), ("n", Align::Right)]);
+        table.row(vec!["x".repeat(70_000), "1".into()]);
+        table.row(vec!["y".into(), "2".into()]);
+        let written = written(&table, usize::MAX);
+        assert!(written.contains(&"x".repeat(70_000)) && written.lines().count() == 3);
     }
 
     #[test]
