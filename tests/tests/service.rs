@@ -100,23 +100,32 @@ fn the_unit_is_one_that_systemd_takes() {
     assert!(said.is_empty(), "{said:#?}");
 }
 
+/// A recording of a process as a service manager starts it, with its watchdog in microseconds, and the manager's socket.
+fn managed(directory: &Path, pid: u32, watchdog_us: &str) -> (UnixDatagram, Command) {
+    let path = directory.join("notify");
+    let socket = UnixDatagram::bind(&path).unwrap();
+    socket.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+    let mut command = Command::new(capture_binary());
+    command.args(["record", "-q", "-p", &pid.to_string(), "-o"]).arg(directory.join("rec"));
+    command.env("NOTIFY_SOCKET", &path).env("WATCHDOG_USEC", watchdog_us).env_remove("WATCHDOG_PID");
+    (socket, command)
+}
+
+/// What the manager is told next.
+fn message(socket: &UnixDatagram) -> String {
+    let mut bytes = [0; 4096];
+    let length = socket.recv(&mut bytes).expect("a message within 10 s");
+    String::from_utf8(bytes[..length].to_vec()).unwrap()
+}
+
 /// What systemd is told, in its own protocol: sd_notify(3).
 #[test]
 fn a_service_manager_is_told_of_begin_life_and_end() {
     let Some(_permit) = live() else { return };
     let directory = directory();
-    let path = directory.path().join("notify");
-    let socket = UnixDatagram::bind(&path).unwrap();
-    socket.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
-    let receive = || {
-        let mut bytes = [0; 4096];
-        let length = socket.recv(&mut bytes).expect("a message within 10 s");
-        String::from_utf8(bytes[..length].to_vec()).unwrap()
-    };
     let traced = Process::spawn(Command::new(workload()).arg("wait").stdin(Stdio::piped()));
-    let mut command = Command::new(capture_binary());
-    command.args(["record", "-q", "-p", &traced.pid().to_string(), "-o"]).arg(directory.path().join("rec"));
-    command.env("NOTIFY_SOCKET", &path).env("WATCHDOG_USEC", "400000").env_remove("WATCHDOG_PID");
+    let (socket, mut command) = managed(directory.path(), traced.pid(), "400000");
+    let receive = || message(&socket);
     let capture = Process::spawn(&mut command);
     let ready = receive();
     assert!(ready.lines().any(|line| line == "READY=1") && ready.contains("STATUS=recording"), "{ready}");
@@ -143,18 +152,9 @@ fn a_service_manager_is_told_of_begin_life_and_end() {
 fn a_writer_that_does_not_get_on_stops_the_signs_of_life_and_is_told() {
     let Some(_permit) = live() else { return };
     let directory = directory();
-    let path = directory.path().join("notify");
-    let socket = UnixDatagram::bind(&path).unwrap();
-    socket.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
-    let receive = || {
-        let mut bytes = [0; 4096];
-        let length = socket.recv(&mut bytes).expect("a message within 10 s");
-        String::from_utf8(bytes[..length].to_vec()).unwrap()
-    };
     let traced = Process::spawn(Command::new(workload()).arg("wait").stdin(Stdio::piped()));
-    let mut command = Command::new(capture_binary());
-    command.args(["record", "-q", "-p", &traced.pid().to_string(), "-o"]).arg(directory.path().join("rec"));
-    command.env("NOTIFY_SOCKET", &path).env("WATCHDOG_USEC", "1000000").env_remove("WATCHDOG_PID");
+    let (socket, mut command) = managed(directory.path(), traced.pid(), "1000000");
+    let receive = || message(&socket);
     // Sealing a segment takes three seconds, once.
     let mut patience = Some(Duration::from_secs(3));
     Faults::new([libc::SYS_renameat2], move |_| {

@@ -34,11 +34,25 @@ pub struct LossRow {
     pub to_ns: u64,
 }
 
+impl Default for LossRow {
+    fn default() -> Self {
+        Self { count: 0, from_ns: u64::MAX, to_ns: 0 }
+    }
+}
+
+impl LossRow {
+    fn add(&mut self, count: u64, from_ns: u64, to_ns: u64) {
+        self.count = self.count.saturating_add(count);
+        self.from_ns = self.from_ns.min(from_ns);
+        self.to_ns = self.to_ns.max(to_ns);
+    }
+}
+
 /// Records of one kind of one user that were withheld for one reason.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct SuppressedRow {
-    /// How many records, and bytes of them, from when to when.
-    pub loss: Option<LossRow>,
+    /// How many records, from when to when.
+    pub loss: LossRow,
     /// Bytes they would have had.
     pub bytes: u64,
     /// How many of them each process was to have written, and its name; those of no known process are under 0.
@@ -214,10 +228,7 @@ impl Capture {
         }
         let row = self.suppressed.entry(key).or_default();
         row.bytes = row.bytes.saturating_add(fixed.bytes);
-        let loss = row.loss.get_or_insert(LossRow { count: 0, from_ns: u64::MAX, to_ns: 0 });
-        loss.count = loss.count.saturating_add(fixed.count);
-        loss.from_ns = loss.from_ns.min(fixed.from_ns);
-        loss.to_ns = loss.to_ns.max(fixed.to_ns);
+        row.loss.add(fixed.count, fixed.from_ns, fixed.to_ns);
         let is_new = !row.processes.contains_key(&header.tgid);
         let tgid = if is_new && row.processes.len() >= MAX_ROWS { 0 } else { header.tgid };
         let process = row.processes.entry(tgid).or_insert((0, header.comm));
@@ -230,10 +241,7 @@ impl Capture {
         if self.loss.len() >= MAX_ROWS && !self.loss.contains_key(&key) {
             key = (0, LossCause(if key.1.is_drop() { LossCause::MALFORMED.0 } else { 0 }));
         }
-        let row = self.loss.entry(key).or_insert(LossRow { count: 0, from_ns: u64::MAX, to_ns: 0 });
-        row.count = row.count.saturating_add(fixed.count);
-        row.from_ns = row.from_ns.min(fixed.from_ns);
-        row.to_ns = row.to_ns.max(fixed.to_ns);
+        self.loss.entry(key).or_default().add(fixed.count, fixed.from_ns, fixed.to_ns);
     }
 
     fn add_probe(&mut self, header: &Header, status: &ProbeStatus<'_>) {

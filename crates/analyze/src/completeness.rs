@@ -27,7 +27,7 @@ pub fn gaps(capture: &Capture, name_host: bool) -> Vec<String> {
         gaps.push(format!("{count} {kind} {verb} ({cause}) between {} and {}", timestamp(from), timestamp(to)));
     }
     for ((user, kind, reason), row) in &capture.suppressed {
-        let Some(loss) = row.loss else { continue };
+        let loss = row.loss;
         let kind = Kind(*kind).name().unwrap_or("records of any type");
         let (from, to) = (capture.clock.wall(loss.from_ns), capture.clock.wall(loss.to_ns));
         let known = row.processes.iter().filter(|(tgid, _)| **tgid != 0);

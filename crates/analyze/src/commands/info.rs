@@ -235,18 +235,17 @@ fn report(capture: &Capture, sums: &Sums, redacted: bool) -> Map<String, Value> 
         })
     });
     map.insert("loss".to_owned(), loss.collect());
-    let suppressed = capture.suppressed.iter().filter_map(|((user, kind, reason), row)| {
-        let loss = row.loss?;
-        Some(json!({
+    let suppressed = capture.suppressed.iter().map(|((user, kind, reason), row)| {
+        json!({
             "user": user,
             "kind": Kind(*kind).name(),
             "reason": reason.name(),
-            "count": loss.count,
+            "count": row.loss.count,
             "bytes": row.bytes,
             "processes": row.processes.keys().filter(|tgid| **tgid != 0).count(),
-            "from": timestamp(capture.clock.wall(loss.from_ns)),
-            "to": timestamp(capture.clock.wall(loss.to_ns)),
-        }))
+            "from": timestamp(capture.clock.wall(row.loss.from_ns)),
+            "to": timestamp(capture.clock.wall(row.loss.to_ns)),
+        })
     });
     map.insert("suppressed".to_owned(), suppressed.collect());
     map.insert("complete".to_owned(), json!(completeness::gaps(capture, false).is_empty()));

@@ -24,7 +24,7 @@
 #define CT_USER_IS_CGROUP (1ULL << 63)
 
 struct ct_budget {
-	__u64 start_tick; /* of the process; 0 for a user */
+	__u64 start_tick; /* of the process, 1 for a user; 0: the row is new */
 	__u64 halved_ns;
 	__u64 lately;
 	__u64 drained_ns;
@@ -128,24 +128,15 @@ __noinline int count_suppressed(__u64 what, __u32 tgid, __u32 uid, __u64 start_n
 	return 0;
 }
 
-static __always_inline struct ct_budget *process_budget(__u32 tgid)
+/* The budget of a process or a user, new where there is none; NULL where there is no room for it. */
+static __always_inline struct ct_budget *budget_of(void *map, const void *key)
 {
-	struct ct_budget *budget = bpf_map_lookup_elem(&process_budgets, &tgid);
+	struct ct_budget *budget = bpf_map_lookup_elem(map, key);
 
 	if (budget)
 		return budget;
-	bpf_map_update_elem(&process_budgets, &tgid, (const void *)&no_budget, BPF_NOEXIST);
-	return bpf_map_lookup_elem(&process_budgets, &tgid);
-}
-
-static __always_inline struct ct_budget *user_budget(__u64 id)
-{
-	struct ct_budget *budget = bpf_map_lookup_elem(&user_budgets, &id);
-
-	if (budget)
-		return budget;
-	bpf_map_update_elem(&user_budgets, &id, (const void *)&no_budget, BPF_NOEXIST);
-	return bpf_map_lookup_elem(&user_budgets, &id);
+	bpf_map_update_elem(map, key, (const void *)&no_budget, BPF_NOEXIST);
+	return bpf_map_lookup_elem(map, key);
 }
 
 /* The user of the current process. */
@@ -224,8 +215,8 @@ __noinline int over_budget(__u64 what, __u32 tgid, __u32 uid, __u64 start_ns)
 		process_rate >>= *shift & 31;
 		user_rate >>= *shift & 31;
 	}
-	process = process_budget(tgid);
-	user = user_budget(id);
+	process = budget_of(&process_budgets, &tgid);
+	user = budget_of(&user_budgets, &id);
 	/* The maps make room for new ones by themselves; where they could not, nothing is withheld. */
 	if (!process || !user)
 		return 0;
@@ -283,8 +274,8 @@ __noinline int use_allowed(void)
 	__u32 tgid = GET(task, tgid);
 	__u64 id = user_of(task);
 
-	process = process_budget(tgid);
-	user = user_budget(id);
+	process = budget_of(&process_budgets, &tgid);
+	user = budget_of(&user_budgets, &id);
 	if (process && process->start_tick != start_tick)
 		budget_at(process, now, start_tick, 0);
 	return row_allowed(process, now, CT_PROCESS_ROWS) && row_allowed(user, now, CT_USER_ROWS);

@@ -10,8 +10,8 @@
  * Entry is not traced in any of them: at exit the registers saved at entry still hold the arguments, and the file can be
  * reached through its descriptor. All of them end in call_ended(), so the same record comes out of each.
  *
- * What none of them can see: execve's own opens (no system call of theirs ends here), and of io_uring all but what it opened. Another thread may
- * close or replace the descriptor, or rewrite the path, before the call has ended. What the two function tiers do not
+ * What none of them can see: execve's own opens (no system call of theirs ends here), and of io_uring all but what it
+ * opened. Another thread may close or replace the descriptor, or rewrite the path, before the call has ended. What the two function tiers do not
  * see: calls that are refused before the function is reached, by seccomp or because openat2's structure is malformed.
  */
 #ifndef CRYPTO_TRACE_CALLS_H
