@@ -6,7 +6,7 @@ use crate::faults::Problem;
 use crate::filter::{ResolvedFilter, Selection};
 use crate::handshakes::Connection;
 use crate::timeline::{ImageCache, ImageId};
-use crypto_trace_format::record::{Record, Records, TlsHello};
+use crypto_trace_format::record::{KINDS, Record, Records, TlsHello};
 use crypto_trace_format::segment::BlockHeader;
 use std::ops::AddAssign;
 
@@ -130,7 +130,16 @@ impl<'a> BlockSource<'a> {
 /// Whether this version can show a kind.
 #[inline]
 fn is_known(kind: u16) -> bool {
-    matches!(kind, 1..=8 | 16..=23)
+    /// A bit for each.
+    const KNOWN: u64 = {
+        let (mut known, mut at) = (0, 0);
+        while at < KINDS.len() {
+            known |= 1 << KINDS[at].kind;
+            at += 1;
+        }
+        known
+    };
+    kind < 64 && KNOWN >> kind & 1 == 1
 }
 
 #[cfg(test)]

@@ -85,6 +85,9 @@ impl<K: Hash + Eq> Cache<K> {
     }
 }
 
+/// A thread's name, and the program that it is shown of.
+type CommKey = (Comm, u32, ImageId);
+
 /// Writes events as JSON objects. Each thread has its own; what they write does not depend on what they wrote before.
 #[derive(Debug)]
 pub struct EventWriter {
@@ -94,8 +97,9 @@ pub struct EventWriter {
     identities: Cache<(u32, ImageId)>,
     files: Cache<Vec<u8>>,
     libraries: Cache<Vec<u8>>,
-    /// The latest name of a thread, as it is shown of a program.
-    comm: ((Comm, u32, ImageId), Fragment),
+    /// Names of threads, as they are shown of a program; and the latest.
+    comms: Cache<CommKey>,
+    comm: (CommKey, Fragment),
     scratch: Vec<u8>,
 }
 
@@ -111,6 +115,7 @@ impl EventWriter {
             identities: Cache::default(),
             files: Cache::default(),
             libraries: Cache::default(),
+            comms: Cache::default(),
             comm: (([0; 16], u32::MAX, ImageId::UNKNOWN), empty_comm),
             scratch: Vec::new(),
         }
@@ -119,6 +124,8 @@ impl EventWriter {
     /// Forgets what was known of processes; needed when their timeline has grown.
     pub fn forget_processes(&mut self) {
         self.identities = Cache::default();
+        self.comms = Cache::default();
+        self.comm.0 = ([0; 16], u32::MAX, ImageId::UNKNOWN);
     }
 
     /// Appends one event as a compact JSON object.
@@ -282,12 +289,20 @@ impl EventWriter {
         let (capture, image) = if redact { (event.capture_index, event.image) } else { (0, ImageId::UNKNOWN) };
         let key = (header.comm, capture, image);
         if key != self.comm.0 {
-            let Fragment { json, escaped, .. } = &mut self.comm.1;
-            json.clear();
-            let shown = crate::redact::comm(event.record.comm(), event.capture.timeline.exe(event.image), redact);
-            let mut object = Object { out: json, escaped: 0, redact, scratch: &mut self.scratch };
-            object.value("process", &shown, Redact::Text);
-            *escaped = object.escaped;
+            if !self.comms.map.contains_key(&key) {
+                let mut fragment = Fragment::default();
+                let shown = crate::redact::comm(event.record.comm(), event.capture.timeline.exe(event.image), redact);
+                let mut object = Object { out: &mut fragment.json, escaped: 0, redact, scratch: &mut self.scratch };
+                object.value("process", &shown, Redact::Text);
+                fragment.escaped = object.escaped;
+                self.comms.insert(key, 0, fragment);
+            }
+            if let Some(fragment) = self.comms.map.get(&key) {
+                let latest = &mut self.comm.1;
+                latest.json.clear();
+                latest.json.extend_from_slice(&fragment.json);
+                latest.escaped = fragment.escaped;
+            }
             self.comm.0 = key;
         }
         let mut object = Object { out, escaped: 0, redact: false, scratch: &mut self.scratch };

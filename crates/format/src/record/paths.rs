@@ -4,6 +4,7 @@ use super::{ChangeCall, FileChange, FileOpen};
 use std::borrow::Cow;
 
 /// Whether a path as passed is relative, to a directory that is known.
+#[inline]
 fn is_joined(dir: &[u8], path: &[u8]) -> bool {
     !dir.is_empty() && path.first() != Some(&b'/')
 }
@@ -20,6 +21,7 @@ fn join<'a>(dir: &[u8], path: &'a [u8]) -> Cow<'a, [u8]> {
 impl<'a> FileOpen<'a> {
     /// Whether [`full_path`](Self::full_path) is made of two strings: a relative path as passed, and the directory it was
     /// relative to.
+    #[inline]
     pub fn is_joined(&self) -> bool {
         is_joined(self.dir, self.path)
     }
@@ -27,6 +29,8 @@ impl<'a> FileOpen<'a> {
     /// The path that every output shows, and that every filter sees: the one the kernel resolved; of an open that failed,
     /// the path as passed, joined to its directory where that is known. Bytes of the traced host, not normalized: `..` and
     /// `.` stay.
+    // In line: what looks at a path alone decodes no more than that.
+    #[inline]
     pub fn full_path(&self) -> Cow<'a, [u8]> {
         join(self.dir, self.path)
     }
