@@ -58,6 +58,12 @@ impl Finished {
         self.status.code().unwrap_or_else(|| 128 + self.status.signal().unwrap_or(0))
     }
 
+    /// It ended with code 0; else the test fails with what was on standard error.
+    #[track_caller]
+    pub fn expect_success(&self) {
+        assert_eq!(self.code(), 0, "standard error:\n{}", self.stderr);
+    }
+
     /// Standard output as text.
     pub fn text(&self) -> String {
         String::from_utf8_lossy(&self.stdout).into_owned()

@@ -278,7 +278,7 @@ fn a_reader_that_leaves_ends_the_recording_quietly() {
     drop(output);
     let done = capture.finish();
     assert_eq!((done.code(), done.stderr.as_str()), (0, ""));
-    assert_eq!(traced.finish().code(), 0);
+    traced.finish().expect_success();
 }
 
 fn real_capture() -> Vec<u8> {

@@ -135,7 +135,7 @@ fn an_unprivileged_user_in_the_group_follows() {
     busy(&rec, &files, 2_000).run();
     assert_eq!(lines.join().unwrap(), 2_000);
     follower.signal(Signal::TERM);
-    assert_eq!(follower.finish().code(), 0);
+    follower.finish().expect_success();
     let (outsider, _out) = as_nobody("65534");
     let done = outsider.finish();
     assert_eq!(done.code(), 1, "{}", done.stderr);
@@ -316,7 +316,7 @@ fn files_and_libs_follow_too() {
         let made = segment(&rec, "00000005", 0, false);
         until("the list", || std::fs::read_to_string(&out).unwrap_or_default().contains(expected));
         follower.signal(Signal::INT);
-        assert_eq!(follower.finish().code(), 0);
+        follower.finish().expect_success();
         std::fs::remove_file(made).unwrap();
     }
 }

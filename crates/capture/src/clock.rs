@@ -37,7 +37,7 @@ pub fn read_anchor() -> (ClockAnchor, u32) {
         let before = boottime_ns();
         let realtime_ns = ns(clock_gettime(ClockId::Realtime));
         let after = boottime_ns();
-        let gap = u32::try_from(after - before).unwrap_or(u32::MAX);
+        let gap = u32::try_from(after.saturating_sub(before)).unwrap_or(u32::MAX);
         if gap < best.1 {
             best = (ClockAnchor { boottime_ns: before + u64::from(gap / 2), realtime_ns }, gap);
         }

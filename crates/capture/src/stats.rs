@@ -99,7 +99,8 @@ impl Accounting {
             if grown == 0 {
                 continue;
             }
-            let to_ns = row.last_lost_ns.clamp(from_ns, now_ns);
+            // Of clocks that do not agree, the later reading is the end.
+            let to_ns = row.last_lost_ns.min(now_ns).max(from_ns);
             let (lost_kind, cause) = match row.kind {
                 CounterKind::Kind(kind) => (kind, LossCause::RING_FULL),
                 CounterKind::TargetsFull => (0, LossCause::FILTER_MAP_FULL),
@@ -223,6 +224,18 @@ fn encode_loss(fixed: LossFixed, now_ns: u64, out: &mut Vec<u8>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// What two processors read of one clock need not be in order.
+    #[test]
+    fn a_reading_of_the_clock_before_the_last_is_no_panic() {
+        let mut accounting = Accounting::new(1_000);
+        accounting.update(&[Counters { kind: CounterKind::Kind(4), produced: 9, lost: 3, last_lost_ns: 980 }], 990);
+        let mut out = Vec::new();
+        accounting.encode_losses(995, &mut out);
+        let losses: Vec<_> = Records::new(&out).map(|found| Loss::decode(&found.expect("well formed"))).collect();
+        let [Ok(Loss { fixed, .. })] = &losses[..] else { panic!("{losses:?}") };
+        assert_eq!((fixed.count, fixed.from_ns, fixed.to_ns), (3, 1_000, 1_000));
+    }
 
     #[test]
     fn only_growth_is_told_as_loss_with_the_time_it_covers() {

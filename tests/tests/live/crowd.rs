@@ -34,7 +34,7 @@ fn of_thousands_of_processes_each_is_told_once_and_its_events_are_its_own() {
     let running = Capture::new().options(options).start();
     running.wait_until("the table", |trace| trace.infos().len() > CHILDREN);
     let pid = crowd.pid();
-    assert_eq!(crowd.finish().code(), 0);
+    crowd.finish().expect_success();
     running.wait_until("the last exit", |trace| trace.exits().iter().any(|(event, _)| event.header.tgid == pid));
     let done = running.stop(Signal::TERM);
     assert_eq!(done.code(), 0, "{}", done.stderr);

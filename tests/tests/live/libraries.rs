@@ -114,7 +114,7 @@ fn libraries_that_were_mapped_already_are_told_from_proc() {
     process.wait_for("ready");
     let running = Capture::new().options(["-p", &process.pid().to_string()]).start();
     running.wait_until("the library", |trace| !trace.libs().is_empty());
-    assert_eq!(process.finish().code(), 0);
+    process.finish().expect_success();
     let done = running.stop(Signal::TERM);
     let trace = done.trace();
     let mut libs = trace.libs();

@@ -175,7 +175,7 @@ fn the_analyzer_has_no_privileges() {
             assert!(status.lines().any(|have| have.trim_end() == line.trim_end()), "{line}? {status}");
         }
         // With the last process of -p the recording ends.
-        assert_eq!(traced.finish().code(), 0);
+        traced.finish().expect_success();
         let done = capture.finish();
         assert_eq!(done.code(), 0, "{}", done.stderr);
         assert!(done.stderr.contains("every process that -p names has ended"), "{}", done.stderr);
@@ -225,7 +225,7 @@ fn an_array_is_closed_also_when_the_whole_group_and_the_analyzer_are_signalled()
         command.args(["-p", &pid, "-p", &more, "-f", "json-array", "-o"]).arg(&output).process_group(0);
         let capture = Process::spawn(command.stdin(Stdio::piped()));
         let renderer = Pid::from_raw(renderer_of(capture.pid()).try_into().unwrap()).unwrap();
-        assert_eq!(traced.finish().code(), 0);
+        traced.finish().expect_success();
         until("the event is shown", || std::fs::read_to_string(&output).is_ok_and(|text| text.contains("group.pem")));
         kill_process(renderer, signal).unwrap();
         let group = Pid::from_raw(capture.pid().try_into().unwrap()).unwrap();
@@ -310,7 +310,7 @@ fn an_analyzer_that_fails_is_told() {
     let done = capture.finish();
     assert_eq!(done.code(), 1, "{}", done.stderr);
     assert!(done.stderr.contains("crypto-trace-analyze was killed by signal 9"), "{}", done.stderr);
-    assert_eq!(traced.finish().code(), 0, "what was traced goes on");
+    traced.finish().expect_success();
 }
 
 /// The host and what is traced must not wait for whoever reads.
@@ -351,7 +351,7 @@ fn processes_that_are_not_there_are_told() {
     let Some(_permit) = live() else { return };
     let traced = Process::spawn(Command::new(workload()).arg("wait").stdin(Stdio::piped()));
     let pid = traced.pid();
-    assert_eq!(traced.finish().code(), 0);
+    traced.finish().expect_success();
     let (_keep, dir) = directory();
     let output = dir.join("never.json");
     for (pid, why) in [(pid.to_string(), "it may have ended"), ("4194305".to_owned(), "no process")] {
@@ -372,7 +372,7 @@ fn a_name_that_never_matches_is_told_with_what_comes_near() {
     assert_eq!(done.code(), 0, "{}", done.stderr);
     let told = "no process is named \"ct-naerby\"; there are, nearest first: ct-nearby, ";
     assert!(done.stderr.contains(told), "{}", done.stderr);
-    assert_eq!(there.finish().code(), 0);
+    there.finish().expect_success();
 }
 
 /// A wrong `-n` was told, a wrong `-l` was not: no library is silence.
@@ -399,7 +399,7 @@ fn a_library_that_never_comes_is_told_with_what_comes_near() {
     assert_eq!(nearest(&done).as_deref(), Some("libssl-ctnear.so.3"), "{}", done.stderr);
     let here = libs(&["-l", "libssl-ctnear", "-d", "300ms"]);
     assert!(!waits(&here) && nearest(&here).is_none(), "{}", here.stderr);
-    assert_eq!(there.finish().code(), 0);
+    there.finish().expect_success();
     let [program, library] = [workload(), library].map(|path| path.to_str().unwrap().to_owned());
     let command = ["--", &program, "dlopen", &library];
     let done = libs(&[&["-l", "libssl-ctnaer"], &command[..]].concat());

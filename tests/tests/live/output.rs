@@ -269,14 +269,14 @@ fn a_stream_into_the_analyzer_is_shown_while_it_goes_on() {
     let shown = dir.join("shown");
     let analyzer = Process::spawn(command.arg(&shown).stdin(segments));
     capture.wait_for(ATTACHED);
-    assert_eq!(traced.finish().code(), 0);
+    traced.finish().expect_success();
     let shown = || std::fs::read_to_string(&shown).unwrap_or_default();
     until("the event is shown", || shown().ends_with('\n'));
     let event: serde_json::Value = serde_json::from_str(&shown()).unwrap();
     assert_eq!(event["file"], file.to_str().unwrap());
 
     capture.signal(Signal::TERM);
-    assert_eq!(capture.finish().code(), 0);
+    capture.finish().expect_success();
     let done = analyzer.finish();
     assert_eq!(done.code(), 0, "{}", done.stderr);
 }

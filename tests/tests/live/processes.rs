@@ -271,7 +271,7 @@ fn a_process_that_was_there_before_is_told_from_proc() {
     let process = Process::spawn(&mut command);
     let pid = process.pid();
     let running = Capture::new().options(["-p", &pid.to_string()]).start();
-    assert_eq!(process.finish().code(), 0);
+    process.finish().expect_success();
     let done = running.stop(Signal::TERM);
     let trace = done.trace();
 

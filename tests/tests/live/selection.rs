@@ -126,7 +126,7 @@ fn by_name_a_program_that_renamed_itself() {
     let running = Capture::new().options(["-n", "surely-not-it", "-n", &name]).start();
     running.wait_until("those that were there before", |trace| trace.infos().len() == 2);
     for process in [first, idle, second, third] {
-        assert_eq!(process.finish().code(), 0);
+        process.finish().expect_success();
     }
     let trace = running.stop(Signal::TERM).trace();
     assert_eq!(opened(&trace), ["before.pem", "forked.pem", "later.pem"]);
@@ -144,7 +144,7 @@ fn a_name_that_nothing_has_yet_is_told_when_the_capture_begins() {
     let there = waiting(&program, words!["comm", "other"]);
     let absent = format!("{name}-not");
     let running = Capture::new().options(["-n", &name, "-n", &absent]).start();
-    assert_eq!(there.finish().code(), 0);
+    there.finish().expect_success();
     let done = running.stop(Signal::TERM);
     let waits = |name: &str| done.stderr.contains(&format!("waiting for {name:?}: nothing that runs now matches"));
     assert!(waits(&absent) && !waits(&name), "{}", done.stderr);
@@ -256,7 +256,7 @@ fn by_cgroup_what_is_in_or_below_it() {
         let infos = running.wait_until("the processes", |trace| !trace.infos().is_empty()).infos().len();
         assert_eq!(infos, 2, "two of three processes are in it");
         for process in processes {
-            assert_eq!(process.finish().code(), 0);
+            process.finish().expect_success();
         }
         let trace = running.stop(Signal::TERM).trace();
         assert_eq!(opened(&trace), ["in.pem", "below.pem"], "{}", path.display());

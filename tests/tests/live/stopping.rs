@@ -35,7 +35,7 @@ fn a_signal_to_stop_seals_and_is_no_failure() {
         assert!(done.waited < Duration::from_secs(5), "{:?}", done.waited);
         assert!(done.stderr.contains("Events recorded: "), "{}", done.stderr);
         sealed(&done);
-        assert_eq!(process.finish().code(), 0, "what was traced goes on");
+        process.finish().expect_success();
     }
 }
 
@@ -179,7 +179,7 @@ fn sighup_begins_a_new_segment_and_nothing_is_lost_between_them() {
         crate::support::until("a new segment", || running.segments().len() == number + 1);
     }
     running.wait_until("a whole opening", |trace| trace.infos().len() == 4);
-    assert_eq!(process.finish().code(), 0);
+    process.finish().expect_success();
     let done = running.stop(Signal::TERM);
     sealed(&done);
     let trace = done.trace();

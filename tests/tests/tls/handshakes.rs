@@ -336,7 +336,7 @@ os.wait()
     let running = crypto_trace_tests::Capture::new().options(options).start();
     drop(server.child().stdin.take());
     let pid = server.pid();
-    assert_eq!(server.finish().code(), 0);
+    server.finish().expect_success();
     let done = running.stop(rustix::process::Signal::INT);
     let events = crate::support::handshakes(&done.output);
     assert_eq!(events.len(), 1, "the client is a child, and children were not asked for: {events:#?}");

@@ -125,7 +125,7 @@ fn nor_is_it_where_events_are_shown_as_they_happen() {
     capture.wait_for(crypto_trace_tests::ATTACHED);
     server.go_on();
     let text = std::io::read_to_string(out).unwrap();
-    assert_eq!(capture.finish().code(), 0);
+    capture.finish().expect_success();
     let events: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     let [event] = &events[..] else { panic!("one of them is its own: {events:#?}") };
     assert_eq!(of(event), [&json!(pid), &json!("server"), &json!("own.test"), &json!("sent")]);
@@ -180,5 +180,5 @@ fn what_sockets_a_network_namespace_has_is_read_once() {
     assert_eq!(read.load(Ordering::Relaxed), 1);
     let told = "listening sockets: 2000 of 6 processes, read of 1 network namespaces";
     assert!(done.stderr.contains(told), "{}", done.stderr);
-    assert_eq!(crowd.finish().code(), 0);
+    crowd.finish().expect_success();
 }
