@@ -2,10 +2,10 @@
 
 #![no_main]
 
-use crypto_trace_analyze::catalog;
-use crypto_trace_analyze::tls::{Certificate, CertificateChain};
+use crypto_trace_analyze::rules;
+use crypto_trace_analyze::protocol::tls::{Certificate, CertificateChain};
 
 libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
     let _ = CertificateChain::parse(bytes);
-    let _ = catalog::key(&Certificate::parse(bytes));
+    let _ = rules::key(&Certificate::parse(bytes));
 });

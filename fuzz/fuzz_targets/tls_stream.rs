@@ -3,7 +3,7 @@
 
 #![no_main]
 
-use crypto_trace_analyze::tls::{Chunk, Negotiated, Stream, find_hello};
+use crypto_trace_analyze::protocol::tls::{Chunk, Negotiated, Stream, find_hello};
 
 fn read(stream: &Stream) {
     for hello in stream.client_hello().into_iter().chain(stream.second_client_hello()) {

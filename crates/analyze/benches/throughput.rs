@@ -9,12 +9,13 @@
 mod common;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use crypto_trace_analyze::faults::FaultLog;
-use crypto_trace_analyze::filter::Filter;
-use crypto_trace_analyze::input;
-use crypto_trace_analyze::pipeline::{OrderedOutput, Plan, Wanted, read_captures, read_handshakes, write_ordered};
-use crypto_trace_analyze::render::{JsonStream, RenderOptions};
-use crypto_trace_analyze::summary;
+use crypto_trace_analyze::count::summary;
+use crypto_trace_analyze::event::RenderOptions;
+use crypto_trace_analyze::format::JsonStream;
+use crypto_trace_analyze::read::faults::FaultLog;
+use crypto_trace_analyze::read::input;
+use crypto_trace_analyze::read::{OrderedOutput, Plan, Wanted, read_captures, read_handshakes, write_ordered};
+use crypto_trace_analyze::select::Filter;
 use crypto_trace_format::record::FileOpen;
 use crypto_trace_format::segment::BlockBuffer;
 use std::hint::black_box;

@@ -1,8 +1,8 @@
 //! `crypto-trace-analyze`: arguments in, exit code out.
 
-use crypto_trace_analyze::args::{self, Verbosity};
+use crypto_trace_analyze::cli::args::{self, Verbosity};
+use crypto_trace_analyze::cli::console::{self, Console};
 use crypto_trace_analyze::commands::{self, Outcome};
-use crypto_trace_analyze::console::{self, Console};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use std::io;
 use std::process::ExitCode;

@@ -317,14 +317,14 @@ fn hostile_names_come_out_safe_and_reversible() {
     for (event, name) in shown[1..5].iter().zip(names) {
         let text = event["file"].as_str().unwrap();
         let escaped = event["escaped"].as_array().is_some_and(|fields| fields.contains(&"file".into()));
-        let back = if escaped { crypto_trace_analyze::escape::unescape(text) } else { text.as_bytes().to_vec() };
+        let back = if escaped { crypto_trace_analyze::words::escape::unescape(text) } else { text.as_bytes().to_vec() };
         assert_eq!(back, name);
     }
     let argv: Vec<Vec<u8>> = shown[0]["argv"]
         .as_array()
         .unwrap()
         .iter()
-        .map(|argument| crypto_trace_analyze::escape::unescape(argument.as_str().unwrap()))
+        .map(|argument| crypto_trace_analyze::words::escape::unescape(argument.as_str().unwrap()))
         .collect();
     assert_eq!(argv, [&b"a\xff"[..], b"b\\", b"c"]);
     assert!(shown[0]["escaped"].as_array().unwrap().contains(&"argv".into()));
@@ -397,10 +397,11 @@ fn a_time_filter_spares_the_blocks_outside() {
 
 #[test]
 fn overlapping_blocks_beyond_the_limit_are_told_and_do_not_depend_on_threads() {
-    use crypto_trace_analyze::faults::FaultLog;
-    use crypto_trace_analyze::filter::Filter;
-    use crypto_trace_analyze::pipeline::{OrderedOutput, Plan, read_captures, write_ordered};
-    use crypto_trace_analyze::render::{JsonStream, RenderOptions};
+    use crypto_trace_analyze::event::RenderOptions;
+    use crypto_trace_analyze::format::JsonStream;
+    use crypto_trace_analyze::read::faults::FaultLog;
+    use crypto_trace_analyze::read::{OrderedOutput, Plan, read_captures, write_ordered};
+    use crypto_trace_analyze::select::Filter;
 
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("x.ctseg");
@@ -413,7 +414,8 @@ fn overlapping_blocks_beyond_the_limit_are_told_and_do_not_depend_on_threads() {
     let replay = |limit: usize, threads: usize| {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
         pool.install(|| {
-            let inputs = crypto_trace_analyze::input::open(std::slice::from_ref(&path), Default::default()).unwrap();
+            let inputs =
+                crypto_trace_analyze::read::input::open(std::slice::from_ref(&path), Default::default()).unwrap();
             let mut faults = FaultLog::default();
             let captures = read_captures(&inputs, &mut faults);
             let filter = Filter::default();

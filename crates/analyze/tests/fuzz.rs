@@ -7,7 +7,7 @@ mod common;
 mod mutate;
 
 use common::*;
-use crypto_trace_analyze::args;
+use crypto_trace_analyze::cli::args;
 use crypto_trace_analyze::commands;
 use crypto_trace_format::record::{Header, Record};
 use crypto_trace_format::segment::{BlockBuffer, SegmentReader};

@@ -7,7 +7,7 @@ mod tls {
     mod recorded;
     mod vectors;
 
-    use crypto_trace_analyze::tls::{Chunk, Stream};
+    use crypto_trace_analyze::protocol::tls::{Chunk, Stream};
     use std::collections::HashMap;
     use std::path::Path;
 

@@ -2,12 +2,13 @@
 //!
 //! *Offered* is not *used*: what a client merely offers is not here.
 
-use super::rules::{self, Found};
 use super::survey::{Counted, head, json};
-use super::tls::few;
-use crate::survey::{self, Finding};
-use crate::text::{Align, Table, grouped, plural};
-use crate::{catalog, completeness};
+use crate::count::survey::{self, Finding};
+use crate::report::completeness;
+use crate::report::findings::{self, Found};
+use crate::rules;
+use crate::words::text::few;
+use crate::words::text::{Align, Table, grouped, plural};
 use anyhow::Result;
 use serde::Serialize;
 use std::collections::BTreeSet;
@@ -65,7 +66,7 @@ impl Report {
             .algorithms
             .iter()
             .map(|(name, row)| {
-                let known = catalog::algorithm(name);
+                let known = rules::algorithm(name);
                 Algorithm {
                     name: counted.shown(name.as_bytes()),
                     primitive: known.map(|known| known.primitive.name()),
@@ -82,7 +83,7 @@ impl Report {
                 }
             })
             .collect();
-        let order = |name: &str| catalog::algorithms().iter().position(|row| row.name == name).unwrap_or(usize::MAX);
+        let order = |name: &str| rules::algorithms().iter().position(|row| row.name == name).unwrap_or(usize::MAX);
         algorithms.sort_by_cached_key(|row| order(&row.name));
         Self {
             as_of: counted.as_of.date.to_string(),
@@ -90,10 +91,10 @@ impl Report {
             why_none: counted.why_none(),
             handshakes: survey.outcomes.all(),
             calls_without_algorithm: survey.calls_without_algorithm(),
-            rules: rules::names(counted),
+            rules: findings::names(counted),
             algorithms,
             missing: counted.gaps(),
-            found: rules::found(counted),
+            found: findings::found(counted),
         }
     }
 
@@ -148,7 +149,7 @@ impl Report {
             for (short, scope) in scopes {
                 let _ = writeln!(out, "  {short}: the rule is for {scope}");
             }
-            rules::write(&self.found, counted, &mut out);
+            findings::write(&self.found, counted, &mut out);
         }
         out
     }

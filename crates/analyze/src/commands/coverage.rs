@@ -1,16 +1,16 @@
 //! `coverage`: what the capture could see and what it could not. Absence of events must not read as absence of crypto.
 
 use super::survey::{Counted, json};
-use crate::api::{FileId, LibraryRow};
+use crate::capture::libraries::product;
+use crate::capture::libraries::{FileId, LibraryRow};
 use crate::capture::{Capture, ProbeKey, ProbeRow};
-use crate::completeness;
-use crate::escape;
-use crate::library;
-use crate::names::errno_name;
-use crate::redact;
-use crate::survey::{ProgramRow, in_short};
-use crate::text::{Align, Table, grouped, plural};
-use crate::timestamp::timestamp;
+use crate::count::survey::{ProgramRow, in_short};
+use crate::report::completeness;
+use crate::words::escape;
+use crate::words::kernel::errno_name;
+use crate::words::redact;
+use crate::words::text::{Align, Table, grouped, plural};
+use crate::words::timestamp::timestamp;
 use anyhow::Result;
 use crypto_trace_format::record::{ProbeState, Tier};
 use serde::Serialize;
@@ -423,7 +423,7 @@ fn unprobed(counted: &Counted<'_>, row: &LibraryRow) -> String {
     let why = reason(error(row.errno).as_ref(), message.as_ref());
     let why = if why.is_empty() { row.state.name().to_owned() } else { why };
     let file = name_of(counted, &row.path);
-    match library::product(&row.family).filter(|_| row.is_by_text()) {
+    match product::product(&row.family).filter(|_| row.is_by_text()) {
         Some(held) => format!("{file} holds {held}, which is not probed: {why}"),
         None => format!("{file} is not probed: {why}"),
     }

@@ -1,23 +1,26 @@
 //! `events`: single events, or a summary of them.
 
-use super::{Outcome, report};
-use crate::args::{EventsTask, Format, Input, Speed};
+use super::Outcome;
 use crate::capture::Capture;
-use crate::completeness;
-use crate::console::{Console, Output, stdin_is_terminal};
-use crate::faults::FaultLog;
-use crate::filter::Filter;
-use crate::follow::{Follower, Stop};
-use crate::input::{self, Choice, Inputs};
-use crate::nearest::Names;
-use crate::pipeline::{
+use crate::cli::args::{EventsTask, Format, Input, Speed};
+use crate::cli::console::{Console, Output, stdin_is_terminal};
+use crate::count::summary::Totals;
+use crate::event::RenderOptions;
+use crate::format::{EventFormat, JsonArray, JsonPretty, JsonStream};
+use crate::read::faults::FaultLog;
+use crate::read::follow::{Follower, Stop};
+use crate::read::input::{self, Choice, Inputs};
+use crate::read::{
     LiveRun, LiveSink, OrderedOutput, Pace, Plan, Tally, Wanted, read_captures, read_handshakes, run_live,
     write_ordered,
 };
-use crate::redact;
-use crate::render::{EventFormat, JsonArray, JsonPretty, JsonStream, RenderOptions};
-use crate::summary::{self, SummaryContext, Totals};
-use crate::text::{Paint, grouped};
+use crate::report::completeness;
+use crate::report::inputs as report;
+use crate::report::nearest::Names;
+use crate::report::summary::{self, SummaryContext};
+use crate::select::Filter;
+use crate::words::redact;
+use crate::words::text::{Paint, grouped};
 use anyhow::{Context, Result, bail};
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -79,7 +82,7 @@ fn files(task: &EventsTask, paths: &[PathBuf], recursive: bool, console: Console
             write_ordered(&plan, ordered, &mut faults)?
         }
         None => {
-            let totals = summary::summarize(&plan, &mut faults);
+            let totals = crate::count::summary::summarize(&plan, &mut faults);
             print_summary(task, &totals, &captures, inputs.segments.len(), &faults, out)?;
             (totals.tally, false)
         }

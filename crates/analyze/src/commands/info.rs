@@ -1,17 +1,19 @@
 //! `info`: what a capture is, what it cost, and what it lacks.
 
 use super::Outcome;
-use crate::args::ReportTask;
 use crate::capture::Capture;
-use crate::console::{Console, Output};
-use crate::faults::{FaultLog, Problem};
-use crate::input::{self, Choice, Inputs};
-use crate::names::errno_name;
-use crate::pipeline::read_captures;
-use crate::render;
-use crate::text::{Paint, bytes, duration, grouped};
-use crate::timestamp::timestamp;
-use crate::{completeness, escape, redact};
+use crate::cli::args::ReportTask;
+use crate::cli::console::{Console, Output};
+use crate::read::faults::{FaultLog, Problem};
+use crate::read::input::{self, Choice, Inputs};
+use crate::read::read_captures;
+use crate::report::completeness;
+use crate::report::document;
+use crate::words::escape;
+use crate::words::kernel::errno_name;
+use crate::words::redact;
+use crate::words::text::{Paint, bytes, duration, grouped};
+use crate::words::timestamp::timestamp;
 use anyhow::Result;
 use crypto_trace_format::record::{KINDS, Kind, Tier};
 use crypto_trace_format::segment::BlockBuffer;
@@ -48,7 +50,7 @@ struct ProbeReport {
 
 pub(super) fn run(task: &ReportTask, console: Console) -> Result<Outcome> {
     let inputs = input::open(&task.paths, Choice { recursive: task.recursive, hosts: &task.hosts })?;
-    super::report::left_out(&inputs, console);
+    crate::report::inputs::left_out(&inputs, console);
     let mut faults = FaultLog::default();
     let captures = read_captures(&inputs, &mut faults);
     let sums = sums(&inputs, &mut faults);
@@ -60,14 +62,14 @@ pub(super) fn run(task: &ReportTask, console: Console) -> Result<Outcome> {
             .zip(&sums)
             .map(|(capture, sums)| Value::Object(report(capture, sums, task.redact)))
             .collect();
-        render::pretty(&whole(&captures, &sums, reports, &faults))? + "\n"
+        document::pretty(&whole(&captures, &sums, reports, &faults))? + "\n"
     } else {
         let paint = Paint { colour: out.colour, width: out.width };
         let texts = captures.iter().zip(&sums).map(|(capture, sums)| text(capture, sums, task.redact, paint));
         texts.collect::<Vec<_>>().join("\n")
     };
     out.write_all(text.as_bytes())?;
-    super::report::faults(&faults, &names, console);
+    crate::report::inputs::faults(&faults, &names, console);
     Ok(Outcome::Done)
 }
 

@@ -1,23 +1,24 @@
 //! `profile`, `snapshot`, `files` and `libs`: what was used and by whom, gathered and then told in four ways.
 
 use super::paths::{self, Paths};
-use super::{Outcome, profile, report, snapshot};
-use crate::args::{Input, InventoryReport, InventoryTask, Style};
+use super::{Outcome, profile, snapshot};
 use crate::capture::Capture;
-use crate::clock::WallNs;
-use crate::completeness;
-use crate::console::{Console, Output, stdin_is_terminal};
-use crate::faults::FaultLog;
-use crate::filter::Filter;
-use crate::follow::Follower;
-use crate::input::{self, Choice};
-use crate::inventory::{ByPath, Gather, Gathered};
-use crate::nearest::Names;
-use crate::pipeline::{LiveRun, LiveSink, Plan, Tally, Wanted, read_captures, read_handshakes, run_live, time_ranges};
-use crate::redact;
-use crate::render::{self, Reveal};
-use crate::text::{Paint, grouped, plural};
-use crate::timestamp::timestamp;
+use crate::capture::clock::WallNs;
+use crate::cli::args::{Input, InventoryReport, InventoryTask, Style};
+use crate::cli::console::{Console, Output, stdin_is_terminal};
+use crate::count::inventory::{ByPath, Gather, Gathered};
+use crate::read::faults::FaultLog;
+use crate::read::follow::Follower;
+use crate::read::input::{self, Choice};
+use crate::read::{LiveRun, LiveSink, Plan, Tally, Wanted, read_captures, read_handshakes, run_live, time_ranges};
+use crate::report::completeness;
+use crate::report::document::{self, Reveal};
+use crate::report::inputs as report;
+use crate::report::nearest::Names;
+use crate::select::Filter;
+use crate::words::redact;
+use crate::words::text::{Paint, grouped, plural};
+use crate::words::timestamp::timestamp;
 use anyhow::{Context, Result, bail};
 use crypto_trace_format::record::{FileOpen, TlsHello};
 use serde::Serialize;
@@ -270,16 +271,16 @@ pub(super) fn write_documents<T: Serialize>(
 ) -> Result<()> {
     match style {
         Style::JsonPretty => match (documents.next(), documents.next()) {
-            (Some(one), None) => render::write_pretty(&one, out)?,
+            (Some(one), None) => document::write_pretty(&one, out)?,
             (first, second) => {
                 let all = first.into_iter().chain(second).chain(documents);
-                render::write_pretty(&render::Each::new(all), out)?;
+                document::write_pretty(&document::Each::new(all), out)?;
             }
         },
-        Style::JsonArray => render::write_array(documents, out)?,
+        Style::JsonArray => document::write_array(documents, out)?,
         Style::JsonStream | Style::Text => {
             for document in documents {
-                render::write_line(&document, out)?;
+                document::write_line(&document, out)?;
             }
         }
     }

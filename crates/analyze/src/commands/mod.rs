@@ -5,25 +5,21 @@ mod coverage;
 mod events;
 mod info;
 mod inventory;
-mod parts;
 mod paths;
-mod processes;
 mod profile;
-mod report;
-mod rules;
 mod schema;
 mod snapshot;
-mod survey;
+pub(crate) mod survey;
 mod tls;
 mod verify;
 
 pub use schema::SCHEMA;
 
-use crate::args::{Format, Job, Task};
-use crate::clock::WallNs;
-use crate::console::{self, Console};
-use crate::progress;
-use crate::timestamp::timestamp;
+use crate::capture::clock::WallNs;
+use crate::cli::args::{Format, Job, Task};
+use crate::cli::console::{self, Console};
+use crate::read::progress;
+use crate::words::timestamp::timestamp;
 use anyhow::{Context, Result, bail};
 use std::path::{Path, PathBuf};
 

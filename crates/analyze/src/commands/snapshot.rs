@@ -2,16 +2,16 @@
 
 use super::Outcome;
 use super::inventory::{OUT_BYTES, Read, finish, write_documents};
-use super::processes::{Key, Process, processes, user};
-use crate::args::Style;
-use crate::clock::WallNs;
-use crate::console::{Console, Output};
-use crate::inventory::{Gathered, Who, mapped_at};
-use crate::redact;
-use crate::render::{Each, Escaped, Reveal};
-use crate::text::{Align, Paint, Table, counted};
-use crate::timeline::ImageId;
-use crate::timestamp::timestamp;
+use crate::capture::clock::WallNs;
+use crate::capture::timeline::ImageId;
+use crate::cli::args::Style;
+use crate::cli::console::{Console, Output};
+use crate::count::inventory::{Gathered, Who, mapped_at};
+use crate::report::document::{Each, Escaped, Reveal};
+use crate::report::processes::{Key, Process, processes, user};
+use crate::words::redact;
+use crate::words::text::{Align, Paint, Table, counted};
+use crate::words::timestamp::timestamp;
 use anyhow::Result;
 use crypto_trace_format::catalog::file_name;
 use serde::Serialize;

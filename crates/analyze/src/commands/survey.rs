@@ -1,20 +1,21 @@
 //! `tls`, `algorithms` and `coverage`: handshakes counted, then told in three ways.
 
-use super::{Outcome, algorithms, coverage, report, rules, tls};
-use crate::args::{Input, SurveyReport, SurveyTask};
+use super::{Outcome, algorithms, coverage, tls};
 use crate::capture::Capture;
-use crate::clock::WallNs;
-use crate::completeness;
-use crate::console::{Console, Output, stdin_is_terminal};
-use crate::escape;
-use crate::faults::FaultLog;
-use crate::input::{self, Choice};
-use crate::pipeline::{Plan, Wanted, read_captures, read_handshakes, run_live};
-use crate::redact;
-use crate::render;
-use crate::summary::{self, Totals};
-use crate::survey::{in_short, post_quantum, told_by_libraries};
-use crate::text::Paint;
+use crate::capture::clock::WallNs;
+use crate::cli::args::{Input, SurveyReport, SurveyTask};
+use crate::cli::console::{Console, Output, stdin_is_terminal};
+use crate::count::summary::{self, Totals};
+use crate::count::survey::{in_short, post_quantum, told_by_libraries};
+use crate::read::faults::FaultLog;
+use crate::read::input::{self, Choice};
+use crate::read::{Plan, Wanted, read_captures, read_handshakes, run_live};
+use crate::report::completeness;
+use crate::report::document;
+use crate::report::{findings as rules, inputs as report};
+use crate::words::escape;
+use crate::words::redact;
+use crate::words::text::Paint;
 use anyhow::{Context, Result, bail};
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
@@ -26,7 +27,7 @@ use std::path::PathBuf;
 
 /// The day that rules are asked about, and the moment that certificates are.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct AsOf {
+pub(crate) struct AsOf {
     pub date: Date,
     pub unix: i64,
 }
@@ -47,7 +48,7 @@ impl AsOf {
 }
 
 /// What was counted, and how to tell it.
-pub(super) struct Counted<'a> {
+pub(crate) struct Counted<'a> {
     pub task: &'a SurveyTask,
     pub totals: Totals,
     pub captures: Vec<Capture>,
@@ -99,7 +100,7 @@ impl Counted<'_> {
     }
 }
 
-pub(super) fn run(task: &SurveyTask, console: Console) -> Result<Outcome> {
+pub(crate) fn run(task: &SurveyTask, console: Console) -> Result<Outcome> {
     if task.input == Input::Stdin && stdin_is_terminal() {
         console.error("no input: name segments or a directory of them, or pipe a capture in");
         return Ok(Outcome::Usage);
@@ -173,7 +174,7 @@ fn counted<'a>(
 }
 
 /// What `tls` and `algorithms` begin with: how much there is, as of when, and what is not there.
-pub(super) fn head(counted: &Counted<'_>, out: &mut String) {
+pub(crate) fn head(counted: &Counted<'_>, out: &mut String) {
     let mut line = |name: &str, text: &str| {
         let _ = writeln!(out, "{}  {text}", counted.paint.heading(&format!("{name:<10}")));
     };
@@ -203,6 +204,6 @@ pub(super) fn head(counted: &Counted<'_>, out: &mut String) {
 }
 
 /// JSON for programs, indented, as `info` writes it.
-pub(super) fn json(report: &impl Serialize) -> Result<String> {
-    Ok(render::pretty(report)? + "\n")
+pub(crate) fn json(report: &impl Serialize) -> Result<String> {
+    Ok(document::pretty(report)? + "\n")
 }

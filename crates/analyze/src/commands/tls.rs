@@ -1,12 +1,13 @@
 //! `tls`: which versions, suites and key exchanges were negotiated, by whom, with whom; what failed, which rules speak of
 //! it, and which certificates were shown.
 
-use super::rules::{self, Found};
 use super::survey::{Counted, head, json};
-use crate::escape;
-use crate::handshakes::{CertificateFields, Role};
-use crate::survey::{CertificateRow, Exchange, Outcomes, Quantum, Told, peer_name, percent, ranked};
-use crate::text::{Align, Table, grouped, plural};
+use crate::capture::connections::{CertificateFields, Role};
+use crate::count::survey::{CertificateRow, Exchange, Outcomes, Quantum, Told, peer_name, percent, ranked};
+use crate::report::findings::{self, Found};
+use crate::words::escape;
+use crate::words::text::few;
+use crate::words::text::{Align, Table, grouped, plural};
 use anyhow::Result;
 use serde::Serialize;
 use std::collections::BTreeSet;
@@ -186,7 +187,7 @@ pub(super) fn render(counted: &Counted<'_>) -> Result<String> {
 impl Report {
     fn new(counted: &Counted<'_>) -> Self {
         let survey = &counted.totals.survey;
-        let texts = |versions: &std::collections::BTreeSet<crate::registry::Version>| -> Vec<String> {
+        let texts = |versions: &std::collections::BTreeSet<crate::protocol::iana::Version>| -> Vec<String> {
             versions.iter().map(ToString::to_string).collect()
         };
         let named = |name: String, id, handshakes| Named { name, id, handshakes, post_quantum: None };
@@ -241,7 +242,7 @@ impl Report {
         let quantum = survey.quantum;
         Self {
             as_of: counted.as_of.date.to_string(),
-            rules: rules::names(counted),
+            rules: findings::names(counted),
             why_none: counted.why_none(),
             handshakes: survey.outcomes.all(),
             ends: survey.ends,
@@ -274,7 +275,7 @@ impl Report {
             programs,
             peers,
             server_names,
-            findings: rules::found(counted),
+            findings: findings::found(counted),
             certificates: certificates(counted),
             missing: counted.gaps(),
         }
@@ -389,7 +390,7 @@ impl Report {
         let shown: Vec<u64> = self.certificates.iter().map(|row| row.handshakes).collect();
         put("Certificates", &self.certificate_table(), &shown);
         if self.why_none.is_none() {
-            rules::write(&self.findings, counted, &mut out);
+            findings::write(&self.findings, counted, &mut out);
         }
         out
     }
@@ -498,13 +499,4 @@ fn unknown() -> String {
 fn quantum_cell(quantum: &QuantumFields) -> String {
     let all = quantum.post_quantum + quantum.classical + quantum.quantum_unknown;
     if all == 0 { "-".to_owned() } else { percent(quantum.post_quantum, all) }
-}
-
-/// The first three.
-pub(super) fn few(names: &[String]) -> String {
-    let mut text = names.iter().take(3).map(String::as_str).collect::<Vec<_>>().join(", ");
-    if names.len() > 3 {
-        let _ = write!(text, " and {} more", names.len() - 3);
-    }
-    text
 }

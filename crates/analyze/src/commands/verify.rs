@@ -1,14 +1,14 @@
 //! `verify`: every byte, block and record of every input.
 
 use super::Outcome;
-use crate::args::ReportTask;
-use crate::console::{Console, Output};
-use crate::escape;
-use crate::faults::{FaultLog, Problem};
-use crate::input::{self, Choice, Inputs};
-use crate::progress;
-use crate::render;
-use crate::text::grouped;
+use crate::cli::args::ReportTask;
+use crate::cli::console::{Console, Output};
+use crate::read::faults::{FaultLog, Problem};
+use crate::read::input::{self, Choice, Inputs};
+use crate::read::progress;
+use crate::report::document;
+use crate::words::escape;
+use crate::words::text::grouped;
 use anyhow::{Result, bail};
 use crypto_trace_format::record::{
     ApiCall, Clock, FileChange, FileOpen, Inventory, Kind, LibLoad, LibraryInfo, Loss, ProbeStatus, ProcessExec,
@@ -59,7 +59,7 @@ pub(super) fn run(task: &ReportTask, console: Console) -> Result<Outcome> {
     let counts = check(&inputs, &mut faults);
     let report = report(&inputs, &faults, &counts);
     let mut out = Output::open(None)?;
-    let text = if task.json { render::pretty(&report)? + "\n" } else { text(&report) };
+    let text = if task.json { document::pretty(&report)? + "\n" } else { text(&report) };
     out.write_all(text.as_bytes())?;
     Ok(if report.damaged { Outcome::Damaged } else { Outcome::Done })
 }

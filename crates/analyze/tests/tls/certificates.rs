@@ -1,6 +1,6 @@
 //! Certificates of kinds that hardly anyone sees, made by the real OpenSSL, against what it prints of them.
 
-use crypto_trace_analyze::tls::Certificate;
+use crypto_trace_analyze::protocol::tls::Certificate;
 use serde_json::Value;
 use std::path::PathBuf;
 

@@ -1,8 +1,8 @@
 //! No bytes make the parsers panic, and a cut is told from the whole.
 
 use super::{RECORDINGS, client, client_bytes, server, server_bytes};
-use crypto_trace_analyze::registry::{CipherSuite, Version};
-use crypto_trace_analyze::tls::{
+use crypto_trace_analyze::protocol::iana::{CipherSuite, Version};
+use crypto_trace_analyze::protocol::tls::{
     Certificate, CertificateChain, ClientHello, Negotiated, ServerHello, ServerKeyExchange, Stream, StreamEnd,
     find_hello,
 };

@@ -1,7 +1,7 @@
 //! Streams of which capture left parts out, and handshake messages that do not keep to records.
 
 use super::{client_bytes, server, server_bytes};
-use crypto_trace_analyze::tls::{AlertLevel, Chunk, ClientHello, Message, Stream, StreamEnd};
+use crypto_trace_analyze::protocol::tls::{AlertLevel, Chunk, ClientHello, Message, Stream, StreamEnd};
 use proptest::prelude::*;
 
 /// A handshake message in records of `size` bytes.

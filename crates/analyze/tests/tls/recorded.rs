@@ -1,11 +1,13 @@
 //! Every recording says what its software said.
 
 use super::{RECORDINGS, client, client_bytes, read, report, server};
-use crypto_trace_analyze::catalog;
-use crypto_trace_analyze::registry::{AlertDescription, CipherSuite, ExtensionType, Group, SignatureScheme, Version};
-use crypto_trace_analyze::tls::{
+use crypto_trace_analyze::protocol::iana::{
+    AlertDescription, CipherSuite, ExtensionType, Group, SignatureScheme, Version,
+};
+use crypto_trace_analyze::protocol::tls::{
     Certificate, HelloFormat, KeyExchange, Message, Negotiated, Resumption, Stream, StreamEnd,
 };
+use crypto_trace_analyze::rules;
 
 fn version_of(text: &str) -> Version {
     match text {
@@ -264,7 +266,7 @@ fn certificates_of_other_kinds() {
     assert_eq!((forever.curve.as_deref(), forever.key_bits), (Some("secp384r1"), Some(384)));
     assert_eq!((forever.self_issued, forever.is_ca), (Some(true), Some(true)));
     assert_eq!(forever.subject.as_deref(), Some("CN=f\u{f6}\u{f6} \\07 \\\"bar\\\""));
-    assert_eq!(catalog::key(&forever).map(|row| &*row.name), Some("ECDSA secp384r1"));
+    assert_eq!(rules::key(&forever).map(|row| &*row.name), Some("ECDSA secp384r1"));
 
     let post_quantum = Certificate::parse(&read("ml_dsa_65.der"));
     assert_eq!(
@@ -272,7 +274,7 @@ fn certificates_of_other_kinds() {
         (Some("ML-DSA-65"), Some("ML-DSA-65"))
     );
     assert_eq!((post_quantum.key_bits, &post_quantum.curve), (None, &None));
-    assert_eq!(catalog::key(&post_quantum).and_then(|row| row.quantum_vulnerable), Some(false));
+    assert_eq!(rules::key(&post_quantum).and_then(|row| row.quantum_vulnerable), Some(false));
     assert_eq!(Certificate::parse(b"").not_read, ["certificate: it ends too early"]);
 }
 
@@ -282,12 +284,12 @@ fn what_was_negotiated_has_a_worth() {
     let check = |name: &str, expected: &[&str]| {
         let negotiated = Negotiated::new(Some(&client(name)), &server(name)).expect("a server hello");
         let version = negotiated.version.expect("a version").to_string();
-        let parts = catalog::suite(negotiated.cipher_suite.expect("a suite")).expect("known");
-        let group = negotiated.key_exchange.and_then(catalog::key_exchange).map(|row| &*row.name);
+        let parts = rules::suite(negotiated.cipher_suite.expect("a suite")).expect("known");
+        let group = negotiated.key_exchange.and_then(rules::key_exchange).map(|row| &*row.name);
         let names = [&*version].into_iter().chain(parts.names()).chain(group);
         let found: Vec<String> = names
-            .flat_map(|name| catalog::assess(name, as_of).into_iter().map(move |finding| (name, finding)))
-            .filter(|(_, finding)| finding.in_force && finding.document.state == catalog::DocumentState::Final)
+            .flat_map(|name| rules::assess(name, as_of).into_iter().map(move |finding| (name, finding)))
+            .filter(|(_, finding)| finding.in_force && finding.document.state == rules::DocumentState::Final)
             .filter(|(_, finding)| finding.rule.speaks_of(&version))
             .map(|(name, finding)| format!("{name}: {}", finding.document.id))
             .collect();

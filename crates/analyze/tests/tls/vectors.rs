@@ -1,6 +1,6 @@
 //! Published fingerprints, recomputed.
 
-use crypto_trace_analyze::tls::{ClientHello, ServerHello};
+use crypto_trace_analyze::protocol::tls::{ClientHello, ServerHello};
 
 fn vec8(content: &[u8]) -> Vec<u8> {
     [&[u8::try_from(content.len()).expect("short")], content].concat()

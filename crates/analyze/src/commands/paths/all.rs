@@ -1,15 +1,15 @@
 //! All rows of `files` and `libs`, in each style. Rows are made one by one as they are written: there may be very many.
 
 use super::{DirectoryRow, Paths, Report, Row, columns, fold, programs};
-use crate::args::Style;
 use crate::capture::Capture;
+use crate::cli::args::Style;
 use crate::commands::inventory::Read;
-use crate::commands::parts::failures;
-use crate::inventory::{ByPath, FileUse, LibraryUse, Shown, Span};
-use crate::redact;
-use crate::render::{self, Each, Escaped, Reveal};
-use crate::text::{Paint, Table, grouped};
-use crate::timestamp::timestamp;
+use crate::count::inventory::{ByPath, FileUse, LibraryUse, Shown, Span};
+use crate::report::document::{self, Each, Escaped, Reveal};
+use crate::report::parts::failures;
+use crate::words::redact;
+use crate::words::text::{Paint, Table, grouped};
+use crate::words::timestamp::timestamp;
 use anyhow::Result;
 use std::cmp::Reverse;
 use std::io::Write;
@@ -32,10 +32,10 @@ pub(in crate::commands) fn write(
         Style::Text => return text(read, gathered, why_none, paths, paint, out),
         Style::JsonStream => {
             for row in rows() {
-                render::write_line(&row, out)?;
+                document::write_line(&row, out)?;
             }
         }
-        Style::JsonArray => render::write_array(rows(), out)?,
+        Style::JsonArray => document::write_array(rows(), out)?,
         Style::JsonPretty => {
             let covered = (!read.captures.is_empty()).then(|| read.whole_window());
             let report = Report {
@@ -47,7 +47,7 @@ pub(in crate::commands) fn write(
                 libraries: (paths == Paths::Libraries).then(|| Each::new(rows())),
                 missing: read.gaps(None),
             };
-            render::write_pretty(&report, out)?;
+            document::write_pretty(&report, out)?;
         }
     }
     Ok(())

@@ -4,18 +4,18 @@ mod all;
 
 pub(super) use self::all::write;
 
-use super::parts::{Failures, LibraryPart, failures, failures_in_short, second};
-use crate::args::{InventoryTask, Style};
 use crate::capture::Capture;
-use crate::console::Output;
-use crate::faults::FaultLog;
-use crate::filter::Filter;
-use crate::inventory::{ByPath, FileUse, Gather, LibraryUse, ProgramUse, Shown, library_of};
-use crate::pipeline::{LiveBlock, LiveSink, Plan, Tally};
-use crate::redact;
-use crate::render::{self, Each, Escaped, Reveal};
-use crate::text::{Align, Paint, Table, grouped};
-use crate::timestamp::timestamp;
+use crate::cli::args::{InventoryTask, Style};
+use crate::cli::console::Output;
+use crate::count::inventory::{ByPath, FileUse, Gather, LibraryUse, ProgramUse, Shown, library_of};
+use crate::read::faults::FaultLog;
+use crate::read::{LiveBlock, LiveSink, Plan, Tally};
+use crate::report::document::{self, Each, Escaped, Reveal};
+use crate::report::parts::{Failures, LibraryPart, failures, failures_in_short, second};
+use crate::select::Filter;
+use crate::words::redact;
+use crate::words::text::{Align, Paint, Table, grouped};
+use crate::words::timestamp::timestamp;
 use anyhow::Result;
 use crypto_trace_format::catalog::{Confidence, FileType, JudgedBy};
 use serde::Serialize;
@@ -442,7 +442,7 @@ impl LiveSink for Following {
         for row in self.paths.changed(&self.gathered, captures, self.reveal) {
             let mut line = String::new();
             if self.json {
-                line = render::line(&row)? + "\n";
+                line = document::line(&row)? + "\n";
             } else {
                 let mut table = Table::new(&followed(self.paths, self.out.width));
                 table.row(fold(self.paths, self.out.width, row.cells(self.reveal, None)));

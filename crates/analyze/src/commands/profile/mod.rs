@@ -5,19 +5,19 @@ mod text;
 use self::text::text;
 use super::Outcome;
 use super::inventory::{OUT_BYTES, Read, finish, write_documents};
-use super::parts::{Failures, LibraryPart, failures};
-use super::processes::{Key, Process, processes, user};
-use crate::api;
-use crate::args::Style;
 use crate::capture::Capture;
-use crate::clock::WallNs;
-use crate::console::{Console, Output};
-use crate::inventory::{CallKey, CallUse, FileUse, Gathered, HandshakeKey, Mapped, Span, mapped_at};
-use crate::names::{event_type, signal_name};
-use crate::redact;
-use crate::render::{Each, Escaped, Reveal};
-use crate::timeline::{ImageId, ProcessId};
-use crate::timestamp::timestamp;
+use crate::capture::clock::WallNs;
+use crate::capture::libraries;
+use crate::capture::timeline::{ImageId, ProcessId};
+use crate::cli::args::Style;
+use crate::cli::console::{Console, Output};
+use crate::count::inventory::{CallKey, CallUse, FileUse, Gathered, HandshakeKey, Mapped, Span, mapped_at};
+use crate::report::document::{Each, Escaped, Reveal};
+use crate::report::parts::{Failures, LibraryPart, failures};
+use crate::report::processes::{Key, Process, processes, user};
+use crate::words::kernel::{event_type, signal_name};
+use crate::words::redact;
+use crate::words::timestamp::timestamp;
 use anyhow::Result;
 use crypto_trace_format::catalog::{Confidence, JudgedBy};
 use crypto_trace_format::record::{ApiCall, ApiCallFixed, ApiMeaning};
@@ -115,7 +115,7 @@ impl Merged<'_> {
 
 /// Libraries that a process had mapped, by path and file: rows are made one by one.
 struct Libraries<'a> {
-    of: BTreeMap<(&'a [u8], api::FileId), Mapped>,
+    of: BTreeMap<(&'a [u8], libraries::FileId), Mapped>,
     capture: &'a Capture,
     reveal: Reveal,
     escaped: Shared,
@@ -409,12 +409,12 @@ fn libraries<'a>(
     process: &'a Process<'_>,
     gathered: &'a Gathered,
     to: WallNs,
-) -> BTreeMap<(&'a [u8], api::FileId), Mapped> {
+) -> BTreeMap<(&'a [u8], libraries::FileId), Mapped> {
     let mut images = process.images(to);
     if images.is_empty() {
         images.push(ImageId::UNKNOWN);
     }
-    let mut all: BTreeMap<(&[u8], api::FileId), Mapped> = BTreeMap::new();
+    let mut all: BTreeMap<(&[u8], libraries::FileId), Mapped> = BTreeMap::new();
     for image in images {
         let mapped = mapped_at(&gathered.all, process.of(image), (process.number, process.capture), image, to);
         for (key, more) in mapped {
@@ -546,7 +546,7 @@ impl Call {
             failed: calls.failed,
             by_library: calls.internal,
             meaning: ApiMeaning(key.meaning).name(),
-            algorithm: api::algorithm(&call, library.map(|row| &row.family[..]).unwrap_or_default())
+            algorithm: libraries::algorithm(&call, library.map(|row| &row.family[..]).unwrap_or_default())
                 .map(|name| redact::for_people(name.as_bytes(), reveal.redact)),
             library: library.map(|row| reveal.path(&row.path, "library", escaped)),
         }
@@ -561,7 +561,7 @@ impl Handshake {
             None => "unknown",
         });
         Self {
-            role: key.role.map(crate::handshakes::Role::name),
+            role: key.role.map(crate::capture::connections::Role::name),
             remote_address: key.address.to_string(),
             remote_port: key.port,
             server_name: key.server_name.as_ref().map(|name| reveal.text(name, "server_name", escaped)),

@@ -1,10 +1,10 @@
 //! A profile, for people.
 
 use super::super::inventory::Read;
-use super::super::parts::{failures_in_short, second};
 use super::{Call, File, Handshake, Library, Profile, Relative};
-use crate::redact;
-use crate::text::{Align, Paint, Table, counted, duration, grouped, plural};
+use crate::report::parts::{failures_in_short, second};
+use crate::words::redact;
+use crate::words::text::{Align, Paint, Table, counted, duration, grouped, plural};
 use std::cell::Cell;
 use std::fmt::Write as _;
 

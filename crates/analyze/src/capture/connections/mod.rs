@@ -1,0 +1,365 @@
+//! TLS handshakes put together from the packets that hold them.
+//!
+//! A `tls_hello` record is a piece of one direction of one socket's stream. Here pieces become [`Connection`]s, one for
+//! each end of a connection that was seen, with the process that owns it as far as any piece tells. What they say is
+//! parsed when it is shown, see [`Connection::view`]. A connection is shown in place of its earliest record.
+
+mod fields;
+mod owner;
+mod side;
+mod view;
+
+pub(crate) use fields::CertificateFields;
+pub use owner::{Owner, OwnerSource};
+pub use side::Side;
+pub use view::{Outcome, Role, View};
+
+use crypto_trace_format::record::{Header, TlsHello};
+use foldhash::fast::RandomState;
+use side::Piece;
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
+/// Bytes of hellos that are kept; some 100,000 connections.
+const MAX_BYTES: usize = 256 << 20;
+
+/// What a connection takes besides its hellos, about.
+const CONNECTION_BYTES: usize = 512;
+
+/// Segment number of records that stand for connections in a live run; no real one has it.
+pub const LIVE_SEGMENT: u32 = u32::MAX;
+
+/// How long a live reader waits for the rest of a handshake after its last packet, ns.
+const LIVE_PATIENCE_NS: u64 = 300_000_000;
+
+/// How long it waits for an answer.
+const LIVE_ANSWER_NS: u64 = 5_000_000_000;
+
+/// Other sockets with the same addresses that are looked at, before and after, to find a connection's other end.
+const MAX_CANDIDATES: usize = 16;
+
+/// Connections that were shown and may still have late packets.
+const MAX_SHOWN: usize = 1 << 20;
+
+/// Which socket, and which of its connections if it was used for several.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+struct Key {
+    cookie: u64,
+    net_ns: u32,
+    ends: (SocketAddr, SocketAddr),
+}
+
+/// One end of a connection.
+#[derive(Debug)]
+pub struct Connection {
+    key: Key,
+    /// Its process.
+    pub owner: Owner,
+    /// What this end sent.
+    pub sent: Side,
+    /// What it received.
+    pub received: Side,
+    /// It was there before the capture.
+    pub late: bool,
+    /// There was more than the capture keeps.
+    pub cut: bool,
+    /// It was accepted by a process that was not selected, from the socket of one that was: it is not shown.
+    taken: bool,
+    /// Time, segment and number of its earliest record.
+    first: (u64, u32, u64),
+    last_ns: u64,
+    /// When it was found: the place of the record that was read first.
+    found: Found,
+    bytes: usize,
+    /// Its earliest record, in a live run.
+    record: Vec<u8>,
+    /// In a live run, from when on it need not be waited for; None when that must be found out anew.
+    ready_from_ns: Option<u64>,
+}
+
+/// Both ends, then time and number of the connection: those next to each other may be the two ends of one.
+type Found = ((SocketAddr, SocketAddr), u64, u32);
+
+impl Connection {
+    /// Address and port of this end.
+    pub fn local(&self) -> SocketAddr {
+        self.key.ends.0
+    }
+
+    /// Address and port of the other end.
+    pub fn remote(&self) -> SocketAddr {
+        self.key.ends.1
+    }
+
+    /// `SO_COOKIE` of the socket.
+    pub fn cookie(&self) -> u64 {
+        self.key.cookie
+    }
+
+    /// Inode number of its network namespace.
+    pub fn net_ns(&self) -> u32 {
+        self.key.net_ns
+    }
+
+    /// Its number in [`Handshakes::connections`].
+    pub fn index(&self) -> u32 {
+        self.found.2
+    }
+
+    /// From when on a live reader need not wait for more of it.
+    fn ready_from_ns(&self) -> u64 {
+        let view = self.view();
+        if view.outcome == Outcome::None {
+            return self.last_ns.saturating_add(LIVE_ANSWER_NS);
+        }
+        let version = view.negotiated.as_ref().and_then(|negotiated| negotiated.version);
+        let patience_ns =
+            if version.is_some_and(crate::protocol::iana::Version::is_tls13) { 0 } else { LIVE_PATIENCE_NS };
+        self.last_ns.saturating_add(patience_ns)
+    }
+}
+
+/// The connections of one capture.
+#[derive(Debug)]
+pub struct Handshakes {
+    list: Vec<Connection>,
+    by_key: HashMap<Key, u32, RandomState>,
+    by_ends: BTreeSet<Found>,
+    by_record: HashMap<(u32, u64), u32, RandomState>,
+    shown: HashSet<Key, RandomState>,
+    bytes: usize,
+    max_bytes: usize,
+    seen: u64,
+    taken: u64,
+    refused: u64,
+    /// Some were not read, because nobody asks for them.
+    pub skipped: bool,
+}
+
+impl Default for Handshakes {
+    fn default() -> Self {
+        Self::new(MAX_BYTES)
+    }
+}
+
+impl Handshakes {
+    /// None yet. They may take about `max_bytes` of memory; what is beyond is left out and counted.
+    pub fn new(max_bytes: usize) -> Self {
+        Self {
+            list: Vec::new(),
+            by_key: HashMap::default(),
+            by_ends: BTreeSet::new(),
+            by_record: HashMap::default(),
+            shown: HashSet::default(),
+            bytes: 0,
+            max_bytes,
+            seen: 0,
+            taken: 0,
+            refused: 0,
+            skipped: false,
+        }
+    }
+
+    /// Takes in one record, which is `number` of `segment`.
+    pub fn add(&mut self, header: &Header, hello: &TlsHello<'_>, segment: u32, number: u64) {
+        let key = key(hello);
+        let index = match self.by_key.get(&key) {
+            Some(index) => *index,
+            None if self.shown.contains(&key) => return,
+            None => {
+                if self.bytes.saturating_add(CONNECTION_BYTES) > self.max_bytes {
+                    self.refused += 1;
+                    return;
+                }
+                self.insert(key, header.time_ns, segment, number)
+            }
+        };
+        let Some(connection) = self.list.get_mut(index as usize) else { return };
+        let fixed = &hello.fixed;
+        let source = OwnerSource::new(fixed.owner);
+        if source > connection.owner.source {
+            connection.owner = Owner::new(header, source);
+        }
+        connection.first = connection.first.min((header.time_ns, segment, number));
+        connection.last_ns = connection.last_ns.max(header.time_ns);
+        connection.late |= fixed.state & 4 != 0;
+        connection.cut |= fixed.state & 2 != 0;
+        connection.taken |= fixed.state & 8 != 0;
+        connection.ready_from_ns = None;
+        let side = if fixed.direction == 1 { &mut connection.sent } else { &mut connection.received };
+        let len = hello.data.len();
+        let mut bytes = 0;
+        if self.bytes.saturating_add(len) > self.max_bytes {
+            self.refused += 1;
+            connection.cut = true;
+        } else if side.has_room(len) {
+            bytes += side.add(Piece {
+                offset: fixed.offset,
+                time_ns: header.time_ns,
+                after_gap: fixed.state & 1 != 0,
+                data: hello.data.into(),
+            });
+        } else {
+            connection.cut = true;
+        }
+        if segment == LIVE_SEGMENT && connection.record.is_empty() {
+            hello.encode(*header, &mut connection.record);
+            bytes += connection.record.len();
+        }
+        connection.bytes += bytes;
+        self.bytes += bytes;
+    }
+
+    fn insert(&mut self, key: Key, time_ns: u64, segment: u32, number: u64) -> u32 {
+        let index = u32::try_from(self.list.len()).unwrap_or(u32::MAX);
+        self.bytes += CONNECTION_BYTES;
+        self.seen += 1;
+        let found = (key.ends, time_ns, index);
+        self.list.push(Connection {
+            key,
+            owner: Owner::default(),
+            sent: Side::default(),
+            received: Side::default(),
+            late: false,
+            cut: false,
+            taken: false,
+            first: (time_ns, segment, number),
+            last_ns: time_ns,
+            found,
+            bytes: CONNECTION_BYTES,
+            record: Vec::new(),
+            ready_from_ns: None,
+        });
+        self.by_key.insert(key, index);
+        self.by_ends.insert(found);
+        index
+    }
+
+    /// All records are in: notes where connections are shown.
+    pub fn finish(&mut self) {
+        self.by_record = (0u32..)
+            .zip(&self.list)
+            .filter(|(_, connection)| !connection.taken)
+            .map(|(index, connection)| ((connection.first.1, connection.first.2), index))
+            .collect();
+    }
+
+    /// The connection that is shown in place of record `number` of `segment`.
+    #[inline]
+    pub fn shown_at(&self, segment: u32, number: u64) -> Option<&Connection> {
+        self.list.get(*self.by_record.get(&(segment, number))? as usize)
+    }
+
+    /// The other end of a connection, when it was seen too: on loopback, or between containers.
+    pub fn peer(&self, connection: &Connection) -> Option<&Connection> {
+        let (local, remote) = connection.key.ends;
+        let ends = (remote, local);
+        let time_ns = connection.found.1;
+        let is_other = |found: &&Found| {
+            self.list.get(found.2 as usize).is_some_and(|other| other.key.cookie != connection.key.cookie)
+        };
+        let nearest = |range: &mut dyn Iterator<Item = &Found>| range.take(MAX_CANDIDATES).find(is_other).copied();
+        let before = nearest(&mut self.by_ends.range((ends, 0, 0)..(ends, time_ns, 0)).rev());
+        let after = nearest(&mut self.by_ends.range((ends, time_ns, 0)..=(ends, u64::MAX, u32::MAX)));
+        let found = [after, before].into_iter().flatten().min_by_key(|found| found.1.abs_diff(time_ns))?;
+        self.list.get(found.2 as usize)
+    }
+
+    /// All connections, in the order they were found.
+    pub fn connections(&self) -> &[Connection] {
+        &self.list
+    }
+
+    /// How many connections there were, also those that were shown and forgotten since.
+    pub fn seen(&self) -> u64 {
+        self.seen
+    }
+
+    /// How many of them are not shown, because others accepted them than those that the recording is of.
+    pub fn taken(&self) -> u64 {
+        self.taken + self.list.iter().filter(|connection| connection.taken).count() as u64
+    }
+
+    /// Records that were left out, because there was no more room.
+    pub fn refused(&self) -> u64 {
+        self.refused
+    }
+
+    /// The records that stand for connections which a live reader need not wait for; the n-th has number n. Both ends of a
+    /// connection are given together, so that they can name each other and are counted as one. `call_may_come` says of a
+    /// socket that its library may yet tell of it.
+    pub fn take_ready(&mut self, now_ns: u64, at_end: bool, call_may_come: impl Fn(u64) -> bool) -> Vec<u8> {
+        let mut records = Vec::new();
+        self.by_record.clear();
+        let taken = self.list.iter().filter(|connection| connection.taken).map(Connection::index).collect();
+        self.forget(&taken);
+        self.taken += taken.len() as u64;
+        for connection in &mut self.list {
+            if connection.ready_from_ns.is_none() {
+                connection.ready_from_ns = Some(connection.ready_from_ns());
+            }
+        }
+        let is_ready = |connection: &Connection| {
+            let patient_ns = connection.last_ns.saturating_add(LIVE_PATIENCE_NS);
+            connection.ready_from_ns.is_some_and(|from_ns| now_ns >= from_ns)
+                && (now_ns >= patient_ns || !call_may_come(connection.key.cookie))
+        };
+        let mut ready = Vec::new();
+        for connection in &self.list {
+            if at_end || is_ready(connection) && self.peer(connection).is_none_or(is_ready) {
+                ready.push(connection.index());
+                records.extend_from_slice(&connection.record);
+            }
+        }
+        self.by_record = (0u64..).zip(ready).map(|(number, index)| ((LIVE_SEGMENT, number), index)).collect();
+        records
+    }
+
+    /// Forgets what [`Self::take_ready`] gave: it has been shown.
+    pub fn forget_ready(&mut self) {
+        let shown = self.by_record.drain().map(|(_, index)| index).collect();
+        self.forget(&shown);
+    }
+
+    /// Forgets these, by number; more of them is not shown either.
+    fn forget(&mut self, shown: &HashSet<u32, RandomState>) {
+        if shown.is_empty() {
+            return;
+        }
+        if self.shown.len() > MAX_SHOWN {
+            self.shown.clear();
+        }
+        let old = std::mem::take(&mut self.list);
+        self.by_key.clear();
+        self.by_ends.clear();
+        for (index, mut connection) in (0u32..).zip(old) {
+            if shown.contains(&index) {
+                self.bytes = self.bytes.saturating_sub(connection.bytes);
+                self.shown.insert(connection.key);
+            } else {
+                let index = u32::try_from(self.list.len()).unwrap_or(u32::MAX);
+                self.by_key.insert(connection.key, index);
+                connection.found.2 = index;
+                self.by_ends.insert(connection.found);
+                self.list.push(connection);
+            }
+        }
+    }
+}
+
+fn key(hello: &TlsHello<'_>) -> Key {
+    let fixed = &hello.fixed;
+    let address = |bytes: [u8; 16]| match fixed.family {
+        2 => {
+            let [a, b, c, d, ..] = bytes;
+            IpAddr::V4(Ipv4Addr::new(a, b, c, d))
+        }
+        _ => IpAddr::V6(Ipv6Addr::from(bytes)),
+    };
+    let local = SocketAddr::new(address(fixed.local_addr), fixed.local_port);
+    let remote = SocketAddr::new(address(fixed.remote_addr), fixed.remote_port);
+    Key { cookie: fixed.cookie, net_ns: fixed.net_ns, ends: (local, remote) }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,187 @@
+//! What a connection's hellos say.
+
+use super::Connection;
+use crate::protocol::tls::{Alert, AlertLevel, ClientHello, Negotiated, Stream};
+
+/// Which side of the handshake this end is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Role {
+    /// It opened the handshake.
+    Client,
+    /// It answers.
+    Server,
+}
+
+impl Role {
+    /// As events tell it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Client => "client",
+            Self::Server => "server",
+        }
+    }
+}
+
+/// How far a handshake came, as the wire tells it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Outcome {
+    /// No answer was seen.
+    None,
+    /// The server chose version and suite.
+    ServerHello,
+    /// A fatal alert in the clear.
+    Alert,
+}
+
+impl Outcome {
+    /// As events tell it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::ServerHello => "server_hello",
+            Self::Alert => "alert",
+        }
+    }
+}
+
+/// A connection's hellos, parsed.
+#[derive(Debug)]
+pub struct View {
+    /// Which side this end is. None when neither hello was seen.
+    pub role: Option<Role>,
+    /// What the client said.
+    pub client: Option<Stream>,
+    /// What the server said.
+    pub server: Option<Stream>,
+    /// What they agreed on.
+    pub negotiated: Option<Negotiated>,
+    /// How far it came.
+    pub outcome: Outcome,
+    /// The alert that says most, and who sent it: the fatal one that ended the handshake, or else a warning.
+    pub alert: Option<(Alert, Role)>,
+    /// From the client's first hello to the server's answer, as this end saw them, ns.
+    pub exchange_ns: Option<u64>,
+    /// Packets are missing.
+    pub gap: bool,
+    /// Where in the client's stream the hello is: not 0 when something came before it (STARTTLS).
+    pub client_offset: u32,
+}
+
+impl View {
+    /// The client's hello: the first, where it sent two.
+    pub fn hello(&self) -> Option<&ClientHello> {
+        self.client.as_ref().and_then(Stream::client_hello)
+    }
+
+    /// Whether the server asked for a second hello.
+    pub fn retried(&self) -> bool {
+        self.server.as_ref().is_some_and(|server| server.retry_request().is_some())
+    }
+
+    /// The hello that answers a retry request.
+    pub fn second_hello(&self) -> Option<&ClientHello> {
+        self.client.as_ref().and_then(Stream::second_client_hello).filter(|_| self.retried())
+    }
+
+    /// What is to be said of it: what was not seen, and why.
+    pub fn notes(&self, connection: &Connection) -> Vec<&'static str> {
+        let client_hello = self.hello().is_some();
+        let answered = self.server.as_ref().is_some_and(|server| server.server_hello().is_some());
+        let server_alert = matches!(self.alert, Some((_, Role::Server)));
+        let second = self.client.as_ref().is_some_and(|client| client.second_client_hello().is_some());
+        let mut notes = Vec::new();
+        for (is, note) in [
+            (self.retried(), "retried"),
+            (second && !self.retried(), "second_hello_without_retry"),
+            (self.gap, "packets_missing"),
+            (connection.cut, "hello_cut"),
+            (connection.late, "connected_before_capture"),
+            (self.role.is_some() && !client_hello, "client_hello_not_seen"),
+            (self.role.is_some() && !answered && !server_alert, "server_hello_not_seen"),
+        ] {
+            if is {
+                notes.push(note);
+            }
+        }
+        notes.extend(self.incomplete(&self.client));
+        notes.extend(self.incomplete(&self.server));
+        notes
+    }
+
+    /// Which message of a side is there in part only.
+    fn incomplete(&self, stream: &Option<Stream>) -> Option<&'static str> {
+        Some(match stream.as_ref()?.incomplete? {
+            1 => "client_hello_incomplete",
+            2 => "server_hello_incomplete",
+            11 => "certificate_incomplete",
+            12 => "key_exchange_incomplete",
+            _ => "message_incomplete",
+        })
+    }
+
+    /// Whether a message is there in part only.
+    pub fn is_incomplete(&self) -> bool {
+        self.incomplete(&self.client).or(self.incomplete(&self.server)).is_some()
+    }
+}
+
+impl Connection {
+    /// Parses what was seen.
+    pub fn view(&self) -> View {
+        let (sent, sent_gap) = self.sent.chunks();
+        let (received, received_gap) = self.received.chunks();
+        let streams = Stream::parse_both(&sent, &received);
+        let (sent, received) =
+            (Some(streams.0).filter(|_| !sent.is_empty()), Some(streams.1).filter(|_| !received.is_empty()));
+        let is_client = |stream: &Option<Stream>| {
+            stream.as_ref().is_some_and(|s| s.client_hello().is_some() || s.incomplete == Some(1))
+        };
+        let is_server = |stream: &Option<Stream>| {
+            let has_hello = |s: &Stream| s.server_hello().is_some() || s.retry_request().is_some();
+            stream.as_ref().is_some_and(|s| has_hello(s) || s.incomplete == Some(2))
+        };
+        let role = if is_client(&sent) || is_server(&received) {
+            Some(Role::Client)
+        } else if is_client(&received) || is_server(&sent) {
+            Some(Role::Server)
+        } else {
+            None
+        };
+        let (client_side, server_side, client, server) = match role {
+            Some(Role::Server) => (&self.received, &self.sent, received, sent),
+            _ => (&self.sent, &self.received, sent, received),
+        };
+        let negotiated = server.as_ref().and_then(|server| Negotiated::new(client.as_ref(), server));
+        let alert_of =
+            |stream: &Option<Stream>, role| stream.as_ref().and_then(Stream::alert).map(|alert| (alert, role));
+        let is_fatal = |alert: &(Alert, Role)| alert.0.level == AlertLevel::Fatal;
+        let (by_server, by_client) = (alert_of(&server, Role::Server), alert_of(&client, Role::Client));
+        // Of two, the first: the other side may answer with one of its own. Nothing follows an alert that ends a handshake.
+        let fatal = match (by_server.filter(is_fatal), by_client.filter(is_fatal)) {
+            (Some(_), Some(by_client)) if client_side.last_ns() < server_side.last_ns() => Some(by_client),
+            (by_server, by_client) => by_server.or(by_client),
+        };
+        let outcome = match (&fatal, &negotiated) {
+            (Some(_), _) => Outcome::Alert,
+            (None, Some(_)) => Outcome::ServerHello,
+            (None, None) => Outcome::None,
+        };
+        let alert = fatal.or(by_server).or(by_client);
+        let exchange_ns = match (client_side.first_ns(), server_side.first_ns()) {
+            (Some(client), Some(server)) => server.checked_sub(client),
+            _ => None,
+        };
+        let client_offset = client_side.first_offset();
+        View {
+            role,
+            client,
+            server,
+            negotiated,
+            outcome,
+            alert,
+            exchange_ns,
+            gap: sent_gap || received_gap,
+            client_offset,
+        }
+    }
+}

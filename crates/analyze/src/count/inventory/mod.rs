@@ -1,0 +1,31 @@
+//! Who used what: files, libraries, calls and handshakes, gathered by process or by path.
+//!
+//! Blocks are counted in parallel and added up in the order of the inputs ([`crate::read::count_blocks`]), so that
+//! nothing depends on the number of threads. What is kept has a [`crate::budget::Budget`]; what does not fit is counted, and told.
+
+mod by_path;
+mod by_process;
+mod directories;
+mod lineage;
+mod uses;
+
+pub use by_path::{ByPath, ProgramUse, Shown, library_of};
+pub use by_process::{Doings, Ids, Inventory, Who};
+pub use directories::{Common, MANY_FILES, common};
+pub use lineage::{Gathered, Mapped, mapped_at};
+pub use uses::{Access, CallKey, CallUse, FileUse, HandshakeKey, LibraryUse, Span, changed_names, shown_type};
+
+use crate::read::faults::FaultLog;
+use crate::read::{LiveSink, Plan, Tally};
+
+/// Something that is gathered from files in one go, or from a stream as it comes.
+pub trait Gather: LiveSink {
+    /// Reads everything that a plan holds.
+    fn read(&mut self, plan: &Plan<'_>, faults: &mut FaultLog);
+
+    /// Records, and how many of them passed.
+    fn tally(&self) -> Tally;
+
+    /// How often something was left out for lack of room.
+    fn refused(&self) -> u64;
+}

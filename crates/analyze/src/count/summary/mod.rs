@@ -1,0 +1,50 @@
+//! What a person reads first: when, where, whether anything is missing, and who used which keys and libraries.
+//!
+//! Blocks are counted in parallel ([`partial`]) and added up in order ([`totals`]), so the result does not depend on the
+//! number of threads. Nothing is sorted by time, and nothing is kept per event.
+
+pub mod histogram;
+mod partial;
+mod totals;
+
+pub use partial::{Counter, Partial, count_errno};
+pub use totals::Totals;
+pub(crate) use totals::{File, Program};
+
+use crate::capture::Capture;
+use crate::read::faults::FaultLog;
+use crate::read::{LiveBlock, LiveSink, Plan, count_blocks, count_live};
+use crate::select::Filter;
+use std::io;
+
+/// Counts all events of a plan.
+pub fn summarize(plan: &Plan<'_>, faults: &mut FaultLog) -> Totals {
+    let mut totals = Totals::default();
+    totals.tally.processed = plan.skipped_records;
+    count_blocks::<Counter>(plan, faults, |partial, capture, faults| totals.add(partial, capture, faults));
+    totals.add_handshakes(plan.captures);
+    totals
+}
+
+impl LiveSink for Totals {
+    fn remembers_processes(&self) -> bool {
+        true
+    }
+
+    fn batch(
+        &mut self,
+        blocks: Vec<LiveBlock>,
+        captures: &[Capture],
+        filter: &Filter,
+        faults: &mut FaultLog,
+    ) -> io::Result<()> {
+        for (partial, origin) in count_live::<Counter>(&blocks, captures, filter) {
+            if let Some(capture) = captures.get(origin.capture as usize) {
+                self.add(partial, capture, faults);
+            }
+        }
+        // They are forgotten after this.
+        self.add_handshakes(captures);
+        Ok(())
+    }
+}

@@ -1,0 +1,37 @@
+//! From segments to output: pass 1 reads what is known of processes, pass 2 reads the events themselves.
+//!
+//! ```text
+//!            lifecycle blocks                 blocks that may match
+//! segments ──────────────────▶ Capture ┐  ┌─────────────────────── segments
+//!                              (frozen)└─▶│ decode, filter (parallel)
+//!                                         ▼
+//!                              order by (time, segment, record)
+//!                                         ▼
+//!                              render (parallel) ──▶ output
+//! ```
+//!
+//! What is written does not depend on the number of threads: work is cut into batches by the inputs alone. Memory does not
+//! grow with the inputs: a batch is decoded while the one before is written.
+
+mod block;
+pub mod faults;
+pub mod follow;
+mod gather;
+pub mod input;
+mod lifecycle;
+mod live;
+mod ordered;
+mod pace;
+mod plan;
+pub mod progress;
+
+pub use block::{BlockSource, Match, Tally};
+pub use gather::{Count, Origin, count_blocks, count_live};
+pub use lifecycle::{Wanted, read_captures, read_handshakes};
+pub use live::{LiveBlock, LiveRun, LiveSink, run_live};
+pub use ordered::{OrderedOutput, write_ordered};
+pub use pace::Pace;
+pub use plan::{Plan, Task, time_ranges};
+
+/// Blocks that are decoded together.
+pub const BATCH_BLOCKS: usize = 16;

@@ -1,0 +1,419 @@
+//! Pass 2 for formats that show single events: decode in batches, merge by time, render in chunks, write.
+//!
+//! Blocks are decoded in the order of their earliest time. Once the next block begins at `t`, everything before `t` is
+//! complete and can be written. Blocks whose times all overlap would pile up; beyond [`PENDING_BYTES`] what there is goes
+//! out in the best order known, and that is told.
+
+use super::BATCH_BLOCKS;
+use super::block::{BlockSource, Tally};
+use super::pace::Pace;
+use super::plan::{Plan, Task};
+use crate::capture::Capture;
+use crate::capture::clock::WallNs;
+use crate::capture::timeline::ImageId;
+use crate::event::{Event, EventWriter, RenderOptions};
+use crate::format::EventFormat;
+use crate::read::faults::{FaultLog, Problem};
+use crate::read::progress;
+use crate::select::{ResolvedFilter, Selection};
+use crypto_trace_format::record::{Record, TlsHello};
+use crypto_trace_format::segment::{BlockBuffer, BlockHeader, Fault};
+use rayon::prelude::*;
+use std::io::{self, Write};
+use std::sync::{Arc, Mutex};
+
+/// Decoded blocks and their events that may wait to be written.
+const PENDING_BYTES: usize = 256 << 20;
+
+/// Events rendered by one thread at a time.
+const CHUNK_EVENTS: usize = 256;
+
+/// Chunks rendered before they are written.
+const CHUNKS_IN_FLIGHT: usize = 8;
+
+/// An event that waits for its turn.
+#[derive(Debug, Clone, Copy)]
+struct Entry {
+    time: WallNs,
+    segment: u32,
+    image: ImageId,
+    /// Number of the record in its segment.
+    number: u64,
+    /// Which of the pending blocks holds it, and where.
+    slot: u32,
+    offset: u32,
+}
+
+impl Entry {
+    fn key(&self) -> (WallNs, u32, u64) {
+        (self.time, self.segment, self.number)
+    }
+}
+
+/// A decoded block with the events that passed.
+#[derive(Default)]
+pub(super) struct Decoded {
+    segment: u32,
+    capture: u32,
+    buffer: BlockBuffer,
+    entries: Vec<Entry>,
+    problems: Vec<Problem>,
+    tally: Tally,
+}
+
+impl Decoded {
+    /// Makes its records count as none that were read.
+    pub fn uncount(&mut self) {
+        self.tally.processed = 0;
+    }
+}
+
+/// What is needed to decode a block besides the block.
+pub(super) struct Decoder<'a> {
+    pub captures: &'a [Capture],
+    pub filter: &'a ResolvedFilter<'a>,
+    pub selections: &'a [Selection<'a>],
+}
+
+impl Decoder<'_> {
+    /// Finds the events that pass in the block `buffer`.
+    pub fn decode(&self, header: &BlockHeader, segment: u32, capture: u32, buffer: BlockBuffer) -> Decoded {
+        let mut decoded = Decoded { segment, capture, ..Decoded::default() };
+        let index = capture as usize;
+        if let (Some(of), Some(selection)) = (self.captures.get(index), self.selections.get(index)) {
+            let source = BlockSource { capture: of, header, segment, raw: buffer.raw() };
+            let Decoded { entries, problems, tally, .. } = &mut decoded;
+            *tally = source.for_each_match(self.filter, selection, problems, |found| {
+                entries.push(Entry {
+                    time: found.time,
+                    segment,
+                    image: found.image,
+                    number: found.number,
+                    slot: 0,
+                    offset: found.offset,
+                });
+            });
+            entries.sort_by_key(Entry::key);
+        }
+        decoded.buffer = buffer;
+        decoded
+    }
+}
+
+/// A decoded block that still has events to write.
+struct Pending {
+    capture: u32,
+    buffer: BlockBuffer,
+    left: usize,
+}
+
+/// Decoded blocks by slot.
+#[derive(Default)]
+struct Blocks {
+    slots: Vec<Option<Pending>>,
+    free: Vec<u32>,
+    pool: Arc<Pool>,
+}
+
+/// Buffers of blocks that were written, to be used again: each keeps its memory and its decompressor.
+#[derive(Default)]
+pub(super) struct Pool(Mutex<Vec<BlockBuffer>>);
+
+impl Pool {
+    fn take(&self) -> BlockBuffer {
+        self.0.lock().ok().and_then(|mut buffers| buffers.pop()).unwrap_or_default()
+    }
+
+    fn give(&self, buffer: BlockBuffer) {
+        if let Ok(mut buffers) = self.0.lock()
+            && buffers.len() < 2 * BATCH_BLOCKS
+        {
+            buffers.push(buffer);
+        }
+    }
+}
+
+/// Renders events on many threads.
+struct Renderer<'a> {
+    format: &'a dyn EventFormat,
+    options: RenderOptions,
+    writers: Mutex<Vec<EventWriter>>,
+}
+
+/// Events in order, rendered and written: the second half of the pipeline.
+pub struct OrderedOutput<'a, W> {
+    renderer: Renderer<'a>,
+    out: W,
+    chunks: Vec<Vec<u8>>,
+    blocks: Blocks,
+    entries: Vec<Entry>,
+    pending_bytes: usize,
+    pending_limit: usize,
+    any: bool,
+    out_of_order: bool,
+    tally: Tally,
+    pace: Option<Pace>,
+}
+
+impl Blocks {
+    fn put(&mut self, block: Pending) -> u32 {
+        let slot = self.free.pop().unwrap_or_else(|| {
+            self.slots.push(None);
+            u32::try_from(self.slots.len() - 1).unwrap_or(u32::MAX)
+        });
+        if let Some(place) = self.slots.get_mut(slot as usize) {
+            *place = Some(block);
+        }
+        slot
+    }
+
+    fn event<'e>(&'e self, entry: &Entry, captures: &'e [Capture]) -> Option<Event<'e>> {
+        let block = self.slots.get(entry.slot as usize)?.as_ref()?;
+        let bytes = block.buffer.raw().get(entry.offset as usize..)?;
+        let capture = captures.get(block.capture as usize)?;
+        let mut record = Record::parse(bytes).ok()?;
+        let connection = match record.kind() {
+            TlsHello::KIND => capture.handshakes.shown_at(entry.segment, entry.number),
+            _ => None,
+        };
+        if let Some(connection) = connection {
+            connection.owner.put_into(&mut record.header);
+        }
+        Some(Event { capture, capture_index: block.capture, record, time: entry.time, image: entry.image, connection })
+    }
+
+    /// Notes that an event was written. Returns the bytes that became free.
+    fn release(&mut self, entry: &Entry) -> usize {
+        let Some(place) = self.slots.get_mut(entry.slot as usize) else { return 0 };
+        let Some(block) = place else { return 0 };
+        block.left -= 1;
+        if block.left > 0 {
+            return 0;
+        }
+        let bytes = block.buffer.raw().len();
+        if let Some(block) = place.take() {
+            self.pool.give(block.buffer);
+        }
+        self.free.push(entry.slot);
+        bytes
+    }
+}
+
+impl Renderer<'_> {
+    /// Renders events into `chunk`, each after a separator. Returns those that could not be.
+    fn render(
+        &self,
+        entries: &[Entry],
+        blocks: &Blocks,
+        captures: &[Capture],
+        chunk: &mut Vec<u8>,
+    ) -> Vec<(u32, Problem)> {
+        let mut writer = self.writers.lock().ok().and_then(|mut writers| writers.pop());
+        let writer_ref = writer.get_or_insert_with(|| EventWriter::new(self.options));
+        chunk.clear();
+        let mut problems = Vec::new();
+        for entry in entries {
+            let Some(event) = blocks.event(entry, captures) else { continue };
+            let start = chunk.len();
+            chunk.extend_from_slice(self.format.separator());
+            if let Err(error) = self.format.write(writer_ref, &event, chunk) {
+                chunk.truncate(start);
+                problems.push((entry.segment, Problem::Body { record: entry.number, error }));
+            }
+        }
+        if let (Ok(mut writers), Some(writer)) = (self.writers.lock(), writer) {
+            writers.push(writer);
+        }
+        problems
+    }
+}
+
+impl<'a, W: Write + Send> OrderedOutput<'a, W> {
+    /// Opens the output.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn new(format: &'a dyn EventFormat, options: RenderOptions, mut out: W) -> io::Result<Self> {
+        out.write_all(format.begin())?;
+        Ok(Self {
+            renderer: Renderer { format, options, writers: Mutex::default() },
+            out,
+            chunks: Vec::new(),
+            blocks: Blocks::default(),
+            entries: Vec::new(),
+            pending_bytes: 0,
+            pending_limit: PENDING_BYTES,
+            any: false,
+            out_of_order: false,
+            tally: Tally::default(),
+            pace: None,
+        })
+    }
+
+    /// Shows each event when it is due.
+    pub fn paced(mut self, pace: Pace) -> Self {
+        self.pace = Some(pace);
+        self
+    }
+
+    /// Lets less than [`PENDING_BYTES`] wait to be written.
+    pub fn limit_pending(mut self, bytes: usize) -> Self {
+        self.pending_limit = bytes;
+        self
+    }
+
+    /// Takes in decoded blocks.
+    pub(super) fn add(&mut self, batch: Vec<Decoded>, faults: &mut FaultLog) {
+        for decoded in batch {
+            self.tally += decoded.tally;
+            decoded.problems.into_iter().for_each(|problem| faults.add(decoded.segment, problem));
+            if decoded.entries.is_empty() {
+                self.blocks.pool.give(decoded.buffer);
+                continue;
+            }
+            self.pending_bytes += decoded.buffer.raw().len() + decoded.entries.len() * size_of::<Entry>();
+            let left = decoded.entries.len();
+            let slot = self.blocks.put(Pending { capture: decoded.capture, buffer: decoded.buffer, left });
+            self.entries.extend(decoded.entries.iter().map(|entry| Entry { slot, ..*entry }));
+        }
+        // Blocks are sorted in themselves, so this merges runs.
+        self.entries.sort_by_key(Entry::key);
+    }
+
+    /// Events that nothing can precede any more, when all blocks to come begin at `next` or later.
+    fn take_ready(&mut self, next: Option<WallNs>) -> Vec<Entry> {
+        let ready = match next {
+            None => self.entries.len(),
+            Some(next) => self.entries.partition_point(|entry| entry.time < next),
+        };
+        if next.is_some() && self.pending_bytes > self.pending_limit {
+            self.out_of_order |= ready < self.entries.len();
+            return std::mem::take(&mut self.entries);
+        }
+        let rest = self.entries.split_off(ready);
+        std::mem::replace(&mut self.entries, rest)
+    }
+
+    /// Renders and writes events, each when it is due.
+    fn write(&mut self, entries: &[Entry], captures: &[Capture], faults: &mut FaultLog) -> io::Result<()> {
+        let Some(mut pace) = self.pace.take() else { return self.write_now(entries, captures, faults) };
+        let mut rest = entries;
+        while let Some(first) = rest.first() {
+            if !pace.wait_for(first.time) {
+                break;
+            }
+            let due = pace.due();
+            let (now, later) = rest.split_at(rest.partition_point(|entry| entry.time <= due).max(1));
+            self.write_now(now, captures, faults)?;
+            self.out.flush()?;
+            rest = later;
+        }
+        // Asked to stop: the rest is not shown.
+        for entry in rest {
+            self.blocks.release(entry);
+        }
+        self.pace = Some(pace);
+        Ok(())
+    }
+
+    /// Renders and writes events.
+    fn write_now(&mut self, entries: &[Entry], captures: &[Capture], faults: &mut FaultLog) -> io::Result<()> {
+        for group in entries.chunks(CHUNK_EVENTS * CHUNKS_IN_FLIGHT) {
+            let mut chunks = std::mem::take(&mut self.chunks);
+            let count = group.len().div_ceil(CHUNK_EVENTS);
+            chunks.resize_with(count.max(chunks.len()), Vec::new);
+            let (renderer, blocks) = (&self.renderer, &self.blocks);
+            let results: Vec<Vec<(u32, Problem)>> = group
+                .par_chunks(CHUNK_EVENTS)
+                .zip(&mut chunks)
+                .map(|(entries, chunk)| renderer.render(entries, blocks, captures, chunk))
+                .collect();
+            let failed: usize = results.iter().map(Vec::len).sum();
+            self.tally.output += (group.len() - failed) as u64;
+            results.into_iter().flatten().for_each(|(segment, problem)| faults.add(segment, problem));
+            for chunk in chunks.iter().take(count).filter(|chunk| !chunk.is_empty()) {
+                let skip = if self.any { 0 } else { self.renderer.format.separator().len() };
+                self.any = true;
+                self.out.write_all(chunk.get(skip..).unwrap_or_default())?;
+            }
+            self.chunks = chunks;
+        }
+        for entry in entries {
+            self.pending_bytes = self.pending_bytes.saturating_sub(size_of::<Entry>() + self.blocks.release(entry));
+        }
+        Ok(())
+    }
+
+    /// Writes all that has been added, for a live reader: processes may have changed since the last time.
+    pub(super) fn write_all_pending(&mut self, captures: &[Capture], faults: &mut FaultLog) -> io::Result<()> {
+        if let Ok(writers) = self.renderer.writers.get_mut() {
+            writers.iter_mut().for_each(EventWriter::forget_processes);
+        }
+        let ready = self.take_ready(None);
+        self.write(&ready, captures, faults)?;
+        self.out.flush()
+    }
+
+    /// Ends the output. Returns what was written, and whether something may be out of order.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn finish(mut self) -> io::Result<(Tally, bool)> {
+        debug_assert!(self.entries.is_empty());
+        self.out.write_all(self.renderer.format.end(self.any))?;
+        self.out.flush()?;
+        Ok((self.tally, self.out_of_order))
+    }
+}
+
+/// Reads, orders and writes all events of a plan.
+///
+/// # Errors
+/// When the output cannot be written. What is wrong with inputs goes to `faults`.
+pub fn write_ordered<W: Write + Send>(
+    plan: &Plan<'_>,
+    mut output: OrderedOutput<'_, W>,
+    faults: &mut FaultLog,
+) -> io::Result<(Tally, bool)> {
+    let decoder = Decoder { captures: plan.captures, filter: &plan.filter, selections: &plan.selections };
+    let pool = Arc::clone(&output.blocks.pool);
+    progress::begin(plan.tasks.len());
+    let mut batches = plan.tasks.chunks(BATCH_BLOCKS);
+    let mut tasks = batches.next().unwrap_or_default();
+    let mut decoded = read_batch(plan, &decoder, &pool, tasks);
+    while !tasks.is_empty() {
+        let next = batches.next().unwrap_or_default();
+        let mut blocks = Vec::with_capacity(decoded.len());
+        for (task, result) in tasks.iter().zip(decoded) {
+            match result {
+                Ok(block) => blocks.push(block),
+                Err(fault) => faults.add(task.segment, Problem::Segment(fault)),
+            }
+        }
+        output.add(blocks, faults);
+        let ready = output.take_ready(next.first().map(|task| task.from));
+        let (following, written) =
+            rayon::join(|| read_batch(plan, &decoder, &pool, next), || output.write(&ready, plan.captures, faults));
+        written?;
+        decoded = following;
+        tasks = next;
+    }
+    progress::end();
+    let (mut tally, out_of_order) = output.finish()?;
+    tally.processed += plan.skipped_records;
+    Ok((tally, out_of_order))
+}
+
+fn read_batch(plan: &Plan<'_>, decoder: &Decoder<'_>, pool: &Pool, tasks: &[Task]) -> Vec<Result<Decoded, Fault>> {
+    tasks
+        .par_iter()
+        .map(|task| {
+            let mut buffer = pool.take();
+            let Some(segment) = plan.inputs.segments.get(task.segment as usize) else { return Ok(Decoded::default()) };
+            let Some(entry) = segment.reader.blocks().get(task.block as usize) else { return Ok(Decoded::default()) };
+            progress::advance();
+            segment.reader.read_block(task.block as usize, &mut buffer)?;
+            Ok(decoder.decode(&entry.header, task.segment, segment.capture, buffer))
+        })
+        .collect()
+}

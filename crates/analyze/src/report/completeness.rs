@@ -1,0 +1,341 @@
+//! What a capture does not contain, said in words: absence of events must not read as absence of crypto.
+
+use crate::capture::connections::Connection;
+use crate::capture::{Capture, ProbeKey, ProbeRow};
+use crate::select::Filter;
+use crate::words::escape;
+use crate::words::kernel::errno_name;
+use crate::words::text::{counted, grouped, plural};
+use crate::words::timestamp::timestamp;
+use crypto_trace_format::record::{ApiCall, Kind, ProbeState, TlsHello, trim_comm};
+use std::collections::HashSet;
+use std::fmt::Write;
+
+/// Everything missing from a capture, one sentence each; none when it is complete. `name_host` for more than one capture.
+pub fn gaps(capture: &Capture, name_host: bool) -> Vec<String> {
+    let (lost, dropped) = capture.missing();
+    let mut gaps = Vec::new();
+    let (mut told_lost, mut told_dropped) = (0u64, 0u64);
+    for ((kind, cause), row) in &capture.loss {
+        let told = if cause.is_drop() { &mut told_dropped } else { &mut told_lost };
+        *told = told.saturating_add(row.count);
+        let verb = if cause.is_drop() { "dropped" } else { "lost" };
+        let kind = Kind(*kind).name().unwrap_or("records of any type");
+        let (from, to) = (capture.clock.wall(row.from_ns), capture.clock.wall(row.to_ns));
+        let count = grouped(row.count);
+        let cause = cause.name();
+        gaps.push(format!("{count} {kind} {verb} ({cause}) between {} and {}", timestamp(from), timestamp(to)));
+    }
+    for ((user, kind, reason), row) in &capture.suppressed {
+        let loss = row.loss;
+        let kind = Kind(*kind).name().unwrap_or("records of any type");
+        let (from, to) = (capture.clock.wall(loss.from_ns), capture.clock.wall(loss.to_ns));
+        let known = row.processes.iter().filter(|(tgid, _)| **tgid != 0);
+        let most = known.max_by_key(|(_, (count, _))| *count).map(|(tgid, (count, comm))| {
+            let name = escape::for_people(trim_comm(comm));
+            format!(", {} of them of process {tgid} ({name})", grouped(*count))
+        });
+        gaps.push(format!(
+            "{} {kind} of user {user} withheld ({}) between {} and {}{}",
+            grouped(loss.count),
+            reason.name(),
+            timestamp(from),
+            timestamp(to),
+            most.unwrap_or_default()
+        ));
+    }
+    for (verb, count, told) in [("lost", lost, told_lost), ("dropped", dropped, told_dropped)] {
+        if count > told {
+            gaps.push(format!("{} more records {verb}, by the counters of the blocks", grouped(count - told)));
+        }
+    }
+    let refused = capture.handshakes.refused();
+    if refused > 0 {
+        gaps.push(format!("{} packets of TLS handshakes left out here: more connections than fit", grouped(refused)));
+    }
+    for (count, what) in
+        [(capture.calls.refused(), "handshakes of libraries"), (capture.libraries.refused(), "records of libraries")]
+    {
+        if count > 0 {
+            gaps.push(format!("{} {what} left out here: more than fit", grouped(count)));
+        }
+    }
+    if let Some(look) = capture.inventory.filter(|look| look.maps_denied != 0 || look.files_denied != 0) {
+        let denied = |count: u32, what| {
+            (count > 0).then(|| format!("{what} of {}", counted(count.into(), "process", "processes")))
+        };
+        let what = [denied(look.maps_denied, "the libraries"), denied(look.files_denied, "the open files")];
+        let what: Vec<String> = what.into_iter().flatten().collect();
+        let such_as = match look.denied_tgid {
+            0 => String::new(),
+            tgid => format!("; process {tgid} is one of them"),
+        };
+        gaps.push(format!(
+            "not allowed to see {} (of {} in /proc{such_as})",
+            what.join(" and "),
+            grouped(look.processes.into())
+        ));
+    }
+    if let Some(look) = capture.inventory.filter(|look| look.cut != 0) {
+        let such_as = match look.cut_tgid {
+            0 => String::new(),
+            tgid => format!("; process {tgid} is one of them"),
+        };
+        gaps.push(format!(
+            "not all was looked at of what {} had when the look began: more than its share, or it could not be read (of {} in /proc{such_as})",
+            counted(look.cut.into(), "process", "processes"),
+            grouped(look.processes.into())
+        ));
+    }
+    for ((probe, target, _), row) in capture.broken_probes() {
+        let text = |bytes: &[u8]| escape::for_people(bytes);
+        let mut gap = format!("probe {} on {} {}", text(probe), text(target), row.state.name());
+        if let Some(name) = errno_name(row.errno.unsigned_abs()) {
+            gap.push_str(&format!(": {name}"));
+        }
+        if !row.message.is_empty() {
+            gap.push_str(&format!(": {}", text(&row.message)));
+        }
+        gaps.push(gap);
+    }
+    if name_host {
+        let host = escape::for_people(capture.meta.host.as_bytes());
+        gaps.iter_mut().for_each(|gap| *gap = format!("{host}: {gap}"));
+    }
+    gaps
+}
+
+/// Name of the probes for the kernel's own crypto.
+const KERNEL_PROBE: &str = "kernel_crypto";
+
+/// Options of the recording that select nothing, but say what is recorded of what is selected.
+const MANNERS: &[&str] = &[
+    "--api",
+    "--tls ",
+    "--library-calls ",
+    "--kernel-crypto ",
+    "--io-uring ",
+    "--process-rate ",
+    "--user-rate ",
+    "--privacy ",
+    "--argv ",
+];
+
+/// Whether an option was given to the recording.
+pub fn has_option(capture: &Capture, option: &str) -> bool {
+    capture.meta.filters.iter().any(|filter| filter.split(" --").next() == Some(option))
+}
+
+/// What the options of a recording, safe to show, say of it; nothing when there were none.
+pub fn recorded(options: &[String]) -> Option<String> {
+    let is_manner = |option: &&String| MANNERS.iter().any(|manner| option.starts_with(manner));
+    let (manners, filters): (Vec<&String>, Vec<&String>) = options.iter().partition(is_manner);
+    let joined = |texts: &[&String]| texts.iter().map(|text| text.as_str()).collect::<Vec<_>>().join(" ");
+    match (filters.as_slice(), manners.as_slice()) {
+        ([], []) => None,
+        (filters, []) => Some(format!("only {}", joined(filters))),
+        ([], manners) => Some(format!("with {}", joined(manners))),
+        (filters, manners) => Some(format!("with {}, and only {}", joined(manners), joined(filters))),
+    }
+}
+
+/// What was seen of TLS on the wire, and since when; or why nothing could be.
+pub fn wire_state(capture: &Capture) -> String {
+    let seen = capture.handshakes.seen();
+    let about = if capture.handshakes.skipped { " about that time" } else { "" };
+    let sockets = format!("{} of connections with TLS seen{about}", plural(seen, "socket"));
+    let name = TlsHello::LAYOUT.name;
+    let attached = |row: &ProbeRow| row.state == ProbeState::ATTACHED;
+    if capture.watches_tls() {
+        let probes = || probes_of(capture, name);
+        let since_ns = probes().filter(|(_, row)| attached(row)).map(|(_, row)| row.since_ns).max().unwrap_or(0);
+        let whole = if probes().all(|(_, row)| attached(row)) { "" } else { ", but not by all of its probes" };
+        let given_up = match capture.tls_given_up.filter(|count| *count > 0) {
+            Some(count) => format!("; {} given up, as no TLS began early enough", plural(count, "socket")),
+            None => String::new(),
+        };
+        return format!("watched since {}{whole}; {sockets}{given_up}", timestamp(capture.clock.wall(since_ns)));
+    }
+    if has_option(capture, "--tls off") {
+        return "not watched: recorded with --tls off".to_owned();
+    }
+    match (why_unattached(capture, name), capture.probes.is_empty(), seen) {
+        (Some(why), ..) => format!("not watched: {why}"),
+        (None, _, 1..) => format!("which probes were attached is not recorded; {sockets}"),
+        (None, true, 0) => "nothing seen, and which probes were attached is not recorded".to_owned(),
+        (None, false, 0) => "not watched: no probe for it was attached".to_owned(),
+    }
+}
+
+/// What was seen of handshakes by probes in libraries; or why nothing could be.
+pub fn library_state(capture: &Capture) -> String {
+    let (calls, libraries) = (&capture.calls, &capture.libraries);
+    let seen = plural(calls.seen(), "handshake");
+    let probed = libraries.iter().filter(|(_, row)| row.is_probed()).count() as u64;
+    let all = libraries.iter().count() as u64;
+    let mut text = match (probed, all) {
+        (0, 0) if calls.seen() > 0 => format!("which libraries were probed is not recorded; {seen} seen"),
+        (0, 0) if has_option(capture, "--library-calls off") => {
+            "not watched: recorded with --library-calls off".to_owned()
+        }
+        (0, 0) => match why_unattached(capture, ApiCall::LAYOUT.name) {
+            Some(why) => format!("not watched: {why}"),
+            None => "not watched: no library was probed".to_owned(),
+        },
+        (0, _) => format!("not watched: none of {} could be probed", plural(all, "file")),
+        _ => format!("{} of {} probed; {seen} seen", grouped(probed), plural(all, "library file")),
+    };
+    if calls.without_socket() > 0 {
+        let _ = write!(text, ", {} of them with no known socket", grouped(calls.without_socket()));
+    }
+    if let Some(off_wire) = off_wire(capture).filter(|count| *count > 0) {
+        let _ = write!(text, ", {} of them not seen on the wire", grouped(off_wire));
+    }
+    text
+}
+
+/// Whether the kernel's own crypto was watched; or why not.
+pub fn kernel_state(capture: &Capture) -> String {
+    if has_option(capture, "--kernel-crypto off") {
+        return "not watched: recorded with --kernel-crypto off".to_owned();
+    }
+    let rows: Vec<&ProbeRow> = probes_of(capture, KERNEL_PROBE).map(|(_, row)| row).collect();
+    let attached = rows.iter().filter(|row| row.state == ProbeState::ATTACHED);
+    match attached.map(|row| row.since_ns).max() {
+        Some(since_ns) => {
+            let mut text = format!("watched since {}", timestamp(capture.clock.wall(since_ns)));
+            for row in rows.iter().filter(|row| row.state != ProbeState::ATTACHED && !row.message.is_empty()) {
+                let _ = write!(text, "; {}", escape::for_people(&row.message));
+            }
+            text
+        }
+        None => match why_unattached(capture, KERNEL_PROBE) {
+            Some(why) => format!("not watched: {why}"),
+            None => "not watched: no probe for it was attached".to_owned(),
+        },
+    }
+}
+
+/// Handshakes that libraries told of, of sockets that were not seen on the wire. None where that is not known any more.
+pub fn off_wire(capture: &Capture) -> Option<u64> {
+    let connections = capture.handshakes.connections();
+    if connections.len() as u64 != capture.handshakes.seen() {
+        return None;
+    }
+    let cookies: HashSet<u64> = connections.iter().map(Connection::cookie).collect();
+    Some(capture.calls.off_wire(|cookie| cookies.contains(&cookie)))
+}
+
+/// Probes for a kind of record: a probe that delivers several has all their names.
+fn probes_of<'a>(capture: &'a Capture, name: &'a str) -> impl Iterator<Item = (&'a ProbeKey, &'a ProbeRow)> {
+    let is = move |probe: &[u8]| probe.split(|byte| b", ".contains(byte)).any(|one| one == name.as_bytes());
+    capture.probes.iter().filter(move |((probe, ..), _)| is(probe))
+}
+
+/// Why the first probe for a kind that is not attached is not; None when there is none.
+fn why_unattached(capture: &Capture, name: &str) -> Option<String> {
+    let (_, row) = probes_of(capture, name).find(|(_, row)| row.state != ProbeState::ATTACHED)?;
+    let why = if row.message.is_empty() {
+        errno_name(row.errno.unsigned_abs()).unwrap_or("no reason told").to_owned()
+    } else {
+        escape::for_people(&row.message)
+    };
+    Some(format!("the probe for {name} {}: {why}", row.state.name()))
+}
+
+/// Why no handshake is shown.
+pub fn why_no_handshakes(captures: &[Capture]) -> String {
+    let seen: u64 = captures.iter().map(|capture| capture.handshakes.seen()).sum();
+    let taken: u64 = captures.iter().map(|capture| capture.handshakes.taken()).sum();
+    if seen > 0 && seen == taken {
+        return format!(
+            "no TLS handshakes shown: the {} of connections with TLS were accepted by processes that were not recorded, from \
+             listening sockets of those that were",
+            plural(seen, "socket")
+        );
+    }
+    if seen > 0 {
+        let sockets = plural(seen, "socket");
+        return format!("no TLS handshakes shown: none of the {sockets} of connections with TLS passed the filters");
+    }
+    let states: Vec<String> = captures.iter().map(wire_state).collect();
+    match states.as_slice() {
+        [] => "no TLS handshakes: nothing was recorded".to_owned(),
+        states => format!("no TLS handshakes: {}", states.join("; ")),
+    }
+}
+
+/// Why no event is shown, when of `processed` records none passed `filter`.
+pub fn why_no_events(captures: &[Capture], filter: &Filter, processed: u64) -> String {
+    if filter.kinds == [TlsHello::KIND] {
+        return why_no_handshakes(captures);
+    }
+    why_nothing("events", captures, filter, processed)
+}
+
+/// Why nothing of `what` is shown, when of `processed` records none passed `filter`.
+pub fn why_nothing(what: &str, captures: &[Capture], filter: &Filter, processed: u64) -> String {
+    if processed == 0 {
+        return format!("no {what}: nothing was recorded");
+    }
+    let looks: Vec<_> = captures.iter().filter_map(Capture::snapshot).collect();
+    if !looks.is_empty() && looks.len() == captures.len() {
+        let processes = looks.iter().map(|look| u64::from(look.processes)).sum();
+        return format!("no {what}: none in {} that were looked at", counted(processes, "process", "processes"));
+    }
+    let mut text = format!("no {what}: none of {} passed the filters", plural(processed, "record"));
+    for why in unwatched(captures, &filter.kinds) {
+        let _ = write!(text, "; {why}");
+    }
+    text
+}
+
+/// Of kinds that could not be there at all, why, a sentence each.
+pub fn unwatched(captures: &[Capture], kinds: &[Kind]) -> Vec<String> {
+    let mut told = Vec::new();
+    for kind in kinds.iter().filter(|kind| (1..=15).contains(&kind.0)) {
+        let Some(name) = kind.name() else { continue };
+        let attached = |capture: &Capture| {
+            let by_probe = probes_of(capture, name).any(|(_, row)| row.state == ProbeState::ATTACHED);
+            by_probe || *kind == ApiCall::KIND && capture.libraries.any_probed()
+        };
+        for capture in captures.iter().filter(|capture| !attached(capture)) {
+            let why = why_unattached(capture, name);
+            let why = why.unwrap_or_else(|| match capture.probes.is_empty() {
+                true => format!("that a probe for {name} was attached is not recorded"),
+                false => format!("no probe for {name} was attached"),
+            });
+            if !told.contains(&why) {
+                told.push(why);
+            }
+        }
+    }
+    told
+}
+
+/// How many probes are attached.
+pub fn attached_probes(capture: &Capture) -> usize {
+    capture.probes.values().filter(|row| row.state == ProbeState::ATTACHED).count()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crypto_trace_format::segment::SegmentMeta;
+
+    #[test]
+    fn options_that_select_are_told_apart_from_those_that_do_not() {
+        let check = |options: &[&str], expected: Option<&str>| {
+            let options: Vec<String> = options.iter().map(|option| (*option).to_owned()).collect();
+            assert_eq!(recorded(&options).as_deref(), expected);
+        };
+        check(&[], None);
+        check(&["-n nginx", "-- ./x --tls off"], Some("only -n nginx -- ./x --tls off"));
+        check(&["--argv none"], Some("with --argv none"));
+        let api = ["--api --api-budget 1%", "-- ./x"];
+        check(&api, Some("with --api --api-budget 1%, and only -- ./x"));
+        let filters = api.iter().map(|option| (*option).to_owned()).collect();
+        let capture = Capture::new(SegmentMeta { filters, ..SegmentMeta::default() });
+        assert!(has_option(&capture, "--api") && !has_option(&capture, "--tls off"));
+    }
+}
