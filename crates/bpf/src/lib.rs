@@ -4,6 +4,7 @@
 //! This crate turns kernel mechanisms into plain Rust. It writes no files, parses no command line and renders nothing.
 
 mod batch;
+mod counted;
 pub mod globs;
 mod library;
 mod load;
@@ -22,9 +23,9 @@ mod suppressed;
 mod tiers;
 mod trial;
 
+pub use counted::Hits;
 pub use library::{
-    Accessor, Algorithm, AttachError, Does, FunctionRow, Guard, Hits, LibraryProbes, LibraryRow, ProbeSite, Returns,
-    Use,
+    Accessor, Algorithm, AttachError, Does, FunctionRow, Guard, LibraryProbes, LibraryRow, ProbeSite, Returns, Use,
 };
 pub use load::{CounterKind, Counters, ListenerOwner, LoadError, ProbeReport, Programs, RingSizes, Rings, Targets};
 pub use random::{RandomCount, RandomCounts};

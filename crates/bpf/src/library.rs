@@ -4,10 +4,12 @@
 
 use std::mem::offset_of;
 use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd};
+use std::rc::Rc;
 
 use libbpf_rs::{Link, MapCore as _, MapFlags, UprobeMultiOpts, UprobeOpts};
 
 use crate::batch::for_each_entry;
+use crate::counted::CountingProbe;
 use crate::load::{LoadError, Programs, errno_of};
 use crate::skel::types;
 
@@ -289,11 +291,16 @@ impl Programs {
             let cookie = hits << 33 | u64::from(site.jumps) << 45 | u64::from(site.jumped_to) << 46;
             let mut link =
                 attach_sites(&progs.library_count, &path, &[*site], slot, cookie, false, pid).map_err(attach_error)?;
-            counters.extend(link.pop().map(|link| (place, site.function, link)));
+            counters.extend(link.pop().map(|link| (place, *site, cookie, link)));
         }
+        let held = match counters.is_empty() {
+            true => None,
+            false => file.try_clone_to_owned().ok().map(Rc::new),
+        };
         self.library_links.extend(links.into_iter().map(|link| LibraryLink { slot, link }));
-        for (place, function, link) in counters {
-            let new = CountingProbe { slot, function, link: Some(link), hits: 0, free: false };
+        for (place, site, cookie, link) in counters {
+            let file = held.clone();
+            let new = CountingProbe { slot, site, cookie, pid, file, link: Some(link), hits: 0, free: false };
             match self.counters.get_mut(place) {
                 // The kernel's count goes on where it was.
                 Some(before) => *before = CountingProbe { hits: before.hits, ..new },
@@ -301,37 +308,6 @@ impl Programs {
             }
         }
         Ok(())
-    }
-
-    /// How often each probe that counts was hit since this was asked last, by number; those that are detached are left out.
-    ///
-    /// # Errors
-    /// When the map cannot be read.
-    pub fn hits(&mut self) -> Result<Vec<Hits>, LoadError> {
-        let mut all = Vec::new();
-        for (i, probe) in (0u32..).zip(&mut self.counters) {
-            if probe.link.is_none() {
-                continue;
-            }
-            let per_cpu = self.skel.maps.hits.lookup_percpu(&i.to_ne_bytes(), MapFlags::ANY);
-            let per_cpu = per_cpu.map_err(|e| LoadError::new("read the hits of probes", e))?.unwrap_or_default();
-            let now = per_cpu.iter().filter_map(|cpu| Some(u64::from_ne_bytes(*cpu.first_chunk()?))).sum();
-            let new = u64::saturating_sub(now, probe.hits);
-            probe.hits = now;
-            all.push(Hits { number: i, slot: probe.slot, function: probe.function, new });
-        }
-        Ok(all)
-    }
-
-    /// Detaches a probe that counts, by its number. What it counted stays. The kernel's grace period is waited for elsewhere.
-    pub fn detach_counted(&mut self, number: u32) {
-        let probe = usize::try_from(number).ok().and_then(|number| self.counters.get_mut(number));
-        if let Some(link) = probe.and_then(|probe| probe.link.take())
-            && let Ok(held) = link.as_fd().try_clone_to_owned()
-        {
-            drop(link);
-            crate::release::later(vec![held]);
-        }
     }
 
     /// All uses of algorithms as they are counted until now.
@@ -359,29 +335,6 @@ impl Programs {
 pub(crate) struct LibraryLink {
     pub(crate) slot: u16,
     pub(crate) link: Link,
-}
-
-/// A probe that counts, and how often it was hit when that was asked last.
-pub(crate) struct CountingProbe {
-    pub(crate) slot: u16,
-    function: u16,
-    pub(crate) link: Option<Link>,
-    hits: u64,
-    /// Its library is gone: the place may be another's.
-    pub(crate) free: bool,
-}
-
-/// How often a probe was hit.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Hits {
-    /// The probe.
-    pub number: u32,
-    /// Its library.
-    pub slot: u16,
-    /// Its row of functions.
-    pub function: u16,
-    /// How often.
-    pub new: u64,
 }
 
 /// Calls that were counted together.
@@ -445,7 +398,7 @@ impl Use {
 }
 
 /// One link for all places where the kernel can do that (Linux 6.6), else one each.
-fn attach_sites(
+pub(crate) fn attach_sites(
     program: &libbpf_rs::ProgramMut<'_>,
     path: &str,
     sites: &[ProbeSite],
@@ -478,7 +431,7 @@ fn attach_sites(
 }
 
 #[allow(clippy::needless_pass_by_value, reason = "made for map_err")]
-fn attach_error(error: libbpf_rs::Error) -> AttachError {
+pub(crate) fn attach_error(error: libbpf_rs::Error) -> AttachError {
     AttachError { errno: errno_of(error.kind()), message: format!("{error:#}") }
 }
 

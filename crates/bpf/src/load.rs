@@ -8,7 +8,8 @@ use libbpf_rs::skel::{OpenSkel as _, SkelBuilder as _};
 use libbpf_rs::{ErrorKind, Link, MapCore as _, MapFlags, MapHandle, OpenObject};
 use rustix::thread::{MembarrierCommand, membarrier};
 
-use crate::library::{CountingProbe, LibraryLink};
+use crate::counted::CountingProbe;
+use crate::library::LibraryLink;
 use crate::log::Log;
 use crate::missed::{missed_returns, missed_runs};
 use crate::object::is_old;

@@ -68,6 +68,7 @@ impl Programs {
         }
         for probe in self.counters.iter_mut().filter(|probe| slots.contains(&probe.slot) && !probe.free) {
             probe.free = true;
+            probe.file = None;
             probe.link.take().into_iter().for_each(&mut let_go);
         }
         later(held)

@@ -1,7 +1,7 @@
 //! api_call and library_info: what TLS libraries were asked for and what they answered, against what the program itself reports.
 
 use crypto_trace_format::record::{ApiLevel, ApiMeaning, ProbeState};
-use crypto_trace_tests::{Call, Done, Event, Library, Trace, live, skip};
+use crypto_trace_tests::{Call, Capture, Done, Event, Library, Trace, live, skip};
 
 use crate::support::trace_with;
 
@@ -378,6 +378,41 @@ print(\"done\")'",
     // What was counted before is there.
     assert!(counted(&run).values().any(|count| *count > 1000));
     assert!(run.done.stderr.contains("--api-budget"));
+}
+
+/// It was switched off for everybody, for good, by a loop that was not even selected.
+#[test]
+fn a_loop_of_another_process_does_not_switch_a_function_off_for_good() {
+    let Some(_permit) = live() else { return };
+    // Until a probe is gone that costs more than the budget; longer than the first pause after that.
+    let other = "import hashlib, time
+end = time.monotonic() + 4
+while time.monotonic() < end: hashlib.sha256(b'x')";
+    let calls = "import hashlib, time
+for i in range(70):
+    hashlib.sha256(b'x')
+    time.sleep(1)";
+    let options = ["--api", "--api-budget", "0.5%"];
+    let running = Capture::new().options(options).command(["python3", "-c", calls]).start();
+    let mut other = std::process::Command::new("python3").args(["-c", other]).spawn().unwrap();
+    assert!(other.wait().unwrap().success());
+    // Longer than the harness would wait.
+    std::thread::sleep(std::time::Duration::from_secs(62));
+    let done = running.finish();
+    assert_eq!(done.code(), 0, "{}", done.stderr);
+    let run = Run { trace: done.trace(), text: done.text(), done };
+    let probes = run.trace.probes();
+    let became = |state: ProbeState| {
+        let of = probes.iter().filter(move |(_, probe)| probe.fixed.state == state.0);
+        of.filter(|(_, probe)| probe.probe == "api_call" && probe.target.ends_with(":EVP_DigestInit_ex"))
+            .collect::<Vec<_>>()
+    };
+    let (gone, back) = (became(ProbeState::DETACHED), became(ProbeState::ATTACHED));
+    assert!(!gone.is_empty() && !back.is_empty(), "{gone:#?} {back:#?}");
+    assert!(back[0].1.message.contains("not counted for 6"), "{back:#?}");
+    // What was asked of it while it was gone is missing; what was before and after is there.
+    let uses: u64 = counted(&run).iter().filter(|((_, name), _)| name == "SHA2-256").map(|(_, count)| count).sum();
+    assert!((2..30).contains(&uses), "{:#?}", counted(&run));
 }
 
 /// Libraries that number their algorithms, or name them by their functions.

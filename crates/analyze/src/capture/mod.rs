@@ -212,9 +212,12 @@ impl Capture {
         })
     }
 
-    /// Probes that are not attached although they were wanted.
+    /// Probes that are not attached although they were wanted, or were not all the time.
     pub fn broken_probes(&self) -> impl Iterator<Item = (&ProbeKey, &ProbeRow)> {
-        self.probes.iter().filter(|(_, row)| matches!(row.state, ProbeState::FAILED | ProbeState::DETACHED))
+        self.probes.iter().filter(|((probe, ..), row)| {
+            let has_gaps = probe == b"api_call" && row.state == ProbeState::ATTACHED && !row.message.is_empty();
+            has_gaps || matches!(row.state, ProbeState::FAILED | ProbeState::DETACHED)
+        })
     }
 
     fn add_anchor(&mut self, anchor: ClockAnchor) {

@@ -224,7 +224,7 @@ __noinline int over_budget(__u64 what, __u32 tgid, __u32 uid, __u64 start_ns)
 	budget_at(process, now, start_ns / CT_TICK_NS + 1, process_rate);
 	budget_at(user, now, 1, user_rate);
 	user_burst = user_rate * CT_BURST_SECONDS;
-	writes_little = process->lately < ring / 16 && process->level < user_burst / 64;
+	writes_little = process->lately < ring / 16 && (!user_rate || process->level < user_burst / 64);
 	/* What is kept for those that write little; not without end, as one can be many. */
 	if (writes_little)
 		user_burst += user_burst / 2;

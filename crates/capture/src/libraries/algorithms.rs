@@ -1,9 +1,12 @@
 //! Algorithms in use, counted in the kernel: taken over once a second as `api_call` records, and kept within their budget.
 //!
 //! What a probe costs is not measured but reckoned: hits times what one hit costs, which is mostly the kernel's breakpoint. When
-//! all together would cost more than the budget, the ones that cost most are detached, and a `probe_status` record says so.
+//! all together would cost more than the budget, the ones that cost most are detached for a while, and a `probe_status` record says
+//! so. A process that is not even selected can make a probe cost too much: so it is attached again, and given up for longer each
+//! time that it costs too much again.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
+use std::time::Duration;
 
 use crypto_trace_bpf::{FunctionRow, Hits, LoadError, Programs, Use};
 use crypto_trace_format::record::{
@@ -16,6 +19,12 @@ use crate::say;
 
 /// What one hit costs the program, measured in docs/performance.md; most probes are where the kernel emulates the instruction.
 const HIT_NS: u64 = 1_500;
+
+/// For how long a probe that costs too much is detached the first time; twice as long each time after that.
+const FIRST_PAUSE: Duration = Duration::from_secs(60);
+
+/// The longest.
+const LONGEST_PAUSE: Duration = Duration::from_secs(3_600);
 
 /// Rounds without a new call after which a use is forgotten.
 const IDLE_ROUNDS: u32 = 30;
@@ -42,6 +51,41 @@ pub struct Algorithms {
     last_ns: u64,
     taken: HashMap<Vec<u8>, Taken>,
     libraries: HashMap<u16, (FileId, Vec<u8>)>,
+    /// Probes that cost too much, by their number.
+    pauses: BTreeMap<u32, Pause>,
+}
+
+/// A probe that is detached, or was.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Pause {
+    slot: u16,
+    function: u16,
+    /// The latest; ns.
+    length_ns: u64,
+    /// When it was detached the last time; `CLOCK_BOOTTIME` ns.
+    from_ns: u64,
+    /// When it is attached again; `None`: it is.
+    until_ns: Option<u64>,
+    /// For how long it was detached altogether, without the pause that is not over; ns.
+    sum_ns: u64,
+}
+
+impl Pause {
+    /// The first, or the next of a probe.
+    fn new(before: Option<&Self>, hit: &Hits, now_ns: u64) -> Self {
+        let (first_ns, longest_ns) = (ns(FIRST_PAUSE), ns(LONGEST_PAUSE));
+        // Of a probe that kept within the budget for longer than any pause, the past is forgotten.
+        let was_good =
+            |pause: &&Self| now_ns.saturating_sub(pause.from_ns.saturating_add(pause.length_ns)) < longest_ns;
+        let length_ns = before.filter(was_good).map_or(first_ns, |pause| (pause.length_ns * 2).min(longest_ns));
+        let sum_ns = before.map_or(0, |pause| pause.sum_ns);
+        let until_ns = Some(now_ns.saturating_add(length_ns));
+        Self { slot: hit.slot, function: hit.function, length_ns, from_ns: now_ns, until_ns, sum_ns }
+    }
+}
+
+fn ns(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
 }
 
 #[derive(Debug, Default)]
@@ -57,7 +101,13 @@ impl Algorithms {
     pub fn new(budget: f64) -> Self {
         #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "between 0 and 100 percent of 1e9")]
         let budget_ns = (budget / 100.0 * 1e9) as u64;
-        Self { budget_ns, last_ns: boottime_ns(), taken: HashMap::new(), libraries: HashMap::new() }
+        Self {
+            budget_ns,
+            last_ns: boottime_ns(),
+            taken: HashMap::new(),
+            libraries: HashMap::new(),
+            pauses: BTreeMap::new(),
+        }
     }
 
     /// Which file has this number.
@@ -68,6 +118,7 @@ impl Algorithms {
     /// The file with this number is gone, and what was counted of it has been taken over.
     pub fn remove_library(&mut self, programs: &Programs, slot: u16) {
         self.libraries.remove(&slot);
+        self.pauses.retain(|_, pause| pause.slot != slot);
         for (key, _) in self.taken.extract_if(|_, taken| taken.slot == slot) {
             programs.forget_use(&key);
         }
@@ -83,6 +134,7 @@ impl Algorithms {
         let mut out = Vec::new();
         if counts != Counts::TakeLast {
             self.keep_budget(programs, functions, &mut out)?;
+            self.resume(programs, functions, &mut out);
         }
         if counts == Counts::Leave {
             return Ok(out);
@@ -147,20 +199,58 @@ impl Algorithms {
         let mut hits = programs.hits()?;
         for hit in over_budget(&mut hits, self.budget_ns, elapsed_ns) {
             programs.detach_counted(hit.number);
-            let function = functions.get(usize::from(hit.function)).map_or("", |function| &function.name);
-            let path = self.libraries.get(&hit.slot).map(|(_, path)| String::from_utf8_lossy(path).into_owned());
-            let target = format!("{}:{function}", path.unwrap_or_default());
+            let pause = Pause::new(self.pauses.get(&hit.number), &hit, now);
+            self.pauses.insert(hit.number, pause);
             let rate = u128::from(hit.new) * 1_000_000_000 / u128::from(elapsed_ns);
-            let message = format!("{rate} calls a second cost more than --api-budget: not counted from here on");
+            let seconds = pause.length_ns / 1_000_000_000;
+            let message = format!("{rate} calls a second cost more than --api-budget: not counted for {seconds} s");
+            let target = self.target(pause, functions);
             say::warning(&format!("{target}: {message}"));
-            let fixed =
-                ProbeStatusFixed { state: ProbeState::DETACHED.0, tier: Tier::UPROBE.0, ..ProbeStatusFixed::default() };
-            let (target, message) = (target.as_bytes(), message.as_bytes());
-            let header = Header { time_ns: now, ..Header::default() };
-            ProbeStatus { fixed, probe: b"api_call", target, message, ..ProbeStatus::default() }.encode(header, out);
+            encode_status(ProbeState::DETACHED, &target, &message, now, out);
         }
         Ok(())
     }
+
+    /// Attaches those again whose time is over. What can't be attached again stays detached, which was said.
+    fn resume(&mut self, programs: &mut Programs, functions: &[FunctionRow], out: &mut Vec<u8>) {
+        let now = boottime_ns();
+        let due = |pause: &Pause| pause.until_ns.is_some_and(|until_ns| until_ns <= now);
+        let due: Vec<u32> = self.pauses.iter().filter(|(_, pause)| due(pause)).map(|(number, _)| *number).collect();
+        for number in due {
+            let Some(pause) = self.pauses.get_mut(&number) else { continue };
+            pause.until_ns = None;
+            pause.sum_ns = pause.sum_ns.saturating_add(now.saturating_sub(pause.from_ns));
+            let pause = *pause;
+            let target = self.target(pause, functions);
+            let seconds = pause.sum_ns / 1_000_000_000;
+            let (state, message) = match programs.attach_counted_again(number) {
+                Ok(()) => (
+                    ProbeState::ATTACHED,
+                    format!(
+                        "counted again; until now not counted for {seconds} s in all, as that cost more than --api-budget"
+                    ),
+                ),
+                Err(error) => (ProbeState::FAILED, format!("not counted any more: {}", error.message)),
+            };
+            say::info(&format!("{target}: {message}"));
+            encode_status(state, &target, &message, now, out);
+        }
+    }
+
+    /// Which function of which file it is on.
+    fn target(&self, pause: Pause, functions: &[FunctionRow]) -> String {
+        let function = functions.get(usize::from(pause.function)).map_or("", |function| &function.name);
+        let path = self.libraries.get(&pause.slot).map(|(_, path)| String::from_utf8_lossy(path).into_owned());
+        format!("{}:{function}", path.unwrap_or_default())
+    }
+}
+
+/// Appends a `probe_status` record of a probe that counts.
+fn encode_status(state: ProbeState, target: &str, message: &str, now_ns: u64, out: &mut Vec<u8>) {
+    let fixed = ProbeStatusFixed { state: state.0, tier: Tier::UPROBE.0, ..ProbeStatusFixed::default() };
+    let (target, message) = (target.as_bytes(), message.as_bytes());
+    let header = Header { time_ns: now_ns, ..Header::default() };
+    ProbeStatus { fixed, probe: b"api_call", target, message, ..ProbeStatus::default() }.encode(header, out);
 }
 
 /// The probes to give up, the costliest first.
@@ -182,6 +272,24 @@ fn over_budget(hits: &mut [Hits], budget_ns: u64, elapsed_ns: u64) -> Vec<Hits> 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// One process's loop switched a function off for everybody, for good.
+    #[test]
+    fn a_probe_that_costs_too_much_comes_back_and_is_given_up_for_longer_each_time() {
+        let minute_ns = 60_000_000_000;
+        let hit = Hits { number: 3, slot: 1, function: 2, new: 9 };
+        let mut pause = Pause::new(None, &hit, minute_ns);
+        assert_eq!((pause.length_ns, pause.until_ns), (minute_ns, Some(2 * minute_ns)));
+        let mut lengths = Vec::new();
+        for _ in 0..8 {
+            let now_ns = pause.from_ns + pause.length_ns + 1_000_000_000;
+            pause = Pause::new(Some(&pause), &hit, now_ns);
+            lengths.push(pause.length_ns / minute_ns);
+        }
+        assert_eq!(lengths, [2, 4, 8, 16, 32, 60, 60, 60]);
+        let later_ns = pause.from_ns + 121 * minute_ns;
+        assert_eq!(Pause::new(Some(&pause), &hit, later_ns).length_ns, minute_ns);
+    }
 
     #[test]
     fn the_costliest_go_until_the_rest_is_within_the_budget() {
