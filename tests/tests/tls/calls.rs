@@ -392,7 +392,7 @@ while time.monotonic() < end: hashlib.sha256(b'x')";
 for i in range(70):
     hashlib.sha256(b'x')
     time.sleep(1)";
-    let options = ["--api", "--api-budget", "0.5%"];
+    let options = ["--api", "--api-budget", "0.1%"];
     let running = Capture::new().options(options).command(["python3", "-c", calls]).start();
     let mut other = std::process::Command::new("python3").args(["-c", other]).spawn().unwrap();
     assert!(other.wait().unwrap().success());

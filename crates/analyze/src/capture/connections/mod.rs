@@ -19,9 +19,14 @@ use foldhash::fast::RandomState;
 use side::Piece;
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::OnceLock;
 
 /// Bytes of hellos that are kept; some 100,000 connections.
 const MAX_BYTES: usize = 256 << 20;
+
+/// Bytes of hellos whose parsed form is kept, of some 5,000 connections; those of others are parsed whenever they are asked for.
+/// What is parsed may take many times as much: a name of one byte is an allocation.
+const MAX_VIEWED_BYTES: usize = 8 << 20;
 
 /// What a connection takes besides its hellos, about.
 const CONNECTION_BYTES: usize = 512;
@@ -75,6 +80,9 @@ pub struct Connection {
     record: Vec<u8>,
     /// In a live run, from when on it need not be waited for; None when that must be found out anew.
     ready_from_ns: Option<u64>,
+    /// What it says, when it was asked, if that is kept.
+    viewed: OnceLock<Box<View>>,
+    keeps_view: bool,
 }
 
 /// Both ends, then time and number of the connection: those next to each other may be the two ends of one.
@@ -186,6 +194,7 @@ impl Handshakes {
         connection.cut |= fixed.state & 2 != 0;
         connection.taken |= fixed.state & 8 != 0;
         connection.ready_from_ns = None;
+        connection.viewed.take();
         let side = if fixed.direction == 1 { &mut connection.sent } else { &mut connection.received };
         let len = hello.data.len();
         let mut bytes = 0;
@@ -229,6 +238,8 @@ impl Handshakes {
             bytes: CONNECTION_BYTES,
             record: Vec::new(),
             ready_from_ns: None,
+            viewed: OnceLock::new(),
+            keeps_view: false,
         });
         self.by_key.insert(key, index);
         self.by_ends.insert(found);
@@ -237,11 +248,23 @@ impl Handshakes {
 
     /// All records are in: notes where connections are shown.
     pub fn finish(&mut self) {
+        self.keep_views(0..u32::try_from(self.list.len()).unwrap_or(u32::MAX));
         self.by_record = (0u32..)
             .zip(&self.list)
             .filter(|(_, connection)| !connection.taken)
             .map(|(index, connection)| ((connection.first.1, connection.first.2), index))
             .collect();
+    }
+
+    /// What the first of these say is kept once it was parsed, within bounds.
+    fn keep_views(&mut self, indexes: impl IntoIterator<Item = u32>) {
+        let mut room = MAX_VIEWED_BYTES;
+        for index in indexes {
+            let Some(connection) = self.list.get_mut(index as usize) else { continue };
+            let Some(left) = room.checked_sub(connection.bytes) else { return };
+            room = left;
+            connection.keeps_view = true;
+        }
     }
 
     /// The connection that is shown in place of record `number` of `segment`.
@@ -311,6 +334,7 @@ impl Handshakes {
                 records.extend_from_slice(&connection.record);
             }
         }
+        self.keep_views(ready.iter().copied());
         self.by_record = (0u64..).zip(ready).map(|(number, index)| ((LIVE_SEGMENT, number), index)).collect();
         records
     }

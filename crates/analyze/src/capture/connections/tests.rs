@@ -57,7 +57,7 @@ fn pieces(bytes: &[u8], len: usize, base: TlsHelloFixed) -> Vec<(Header, TlsHell
 }
 
 fn suite(connection: &Connection) -> Option<String> {
-    Some(connection.view().negotiated?.cipher_suite?.to_string())
+    Some(connection.view().negotiated.as_ref()?.cipher_suite?.to_string())
 }
 
 const SUITE: &str = "TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384";
@@ -108,7 +108,7 @@ fn nothing_is_read_past_a_gap() {
     let all = gathered(&[(header(7, 1), base, &SERVER[..400]), (header(7, 2), lost, &SERVER[900..])]);
     let view = all.connections()[0].view();
     assert!(view.gap);
-    let server = view.server.expect("its beginning");
+    let server = view.server.as_ref().expect("its beginning");
     assert!(server.server_hello().is_some() && server.key_exchange().is_none());
     // Only what is after the gap: nothing, and not a guess.
     let all = gathered(&[(header(7, 2), lost, &SERVER[900..])]);
@@ -395,4 +395,15 @@ fn a_live_run_shows_both_ends_together() {
     assert!(!all.take_ready(3 * LIVE_PATIENCE_NS, false, |_| false).is_empty());
     let [one, two] = [0, 1].map(|number| all.shown_at(LIVE_SEGMENT, number).expect("shown"));
     assert_eq!(all.peer(one).map(Connection::cookie), Some(two.cookie()));
+}
+
+/// Each was parsed again by whoever asked: twice by `tls` on loopback, and by an outcome that was asked for.
+#[test]
+fn what_a_connection_says_is_parsed_once_and_again_only_when_there_is_more_of_it() {
+    let mut all = gathered(&[(header(7, 1), fixed(1, true, true), CLIENT)]);
+    let first: *const View = &raw const *all.connections()[0].view();
+    assert_eq!(first, &raw const *all.connections()[0].view());
+    assert!(all.connections()[0].view().server.is_none());
+    gather(&mut all, &[(header(7, 2), fixed(1, true, false), SERVER)]);
+    assert!(all.connections()[0].view().server.is_some());
 }

@@ -2,6 +2,7 @@
 
 use super::Connection;
 use crate::protocol::tls::{Alert, AlertLevel, ClientHello, Negotiated, Stream};
+use std::borrow::Cow;
 
 /// Which side of the handshake this end is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -45,7 +46,7 @@ impl Outcome {
 }
 
 /// A connection's hellos, parsed.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct View {
     /// Which side this end is. None when neither hello was seen.
     pub role: Option<Role>,
@@ -126,8 +127,16 @@ impl View {
 }
 
 impl Connection {
-    /// Parses what was seen.
-    pub fn view(&self) -> View {
+    /// What its hellos say.
+    pub fn view(&self) -> Cow<'_, View> {
+        if self.keeps_view {
+            Cow::Borrowed(self.viewed.get_or_init(|| Box::new(self.parse())))
+        } else {
+            Cow::Owned(self.parse())
+        }
+    }
+
+    fn parse(&self) -> View {
         let (sent, sent_gap) = self.sent.chunks();
         let (received, received_gap) = self.received.chunks();
         let streams = Stream::parse_both(&sent, &received);
