@@ -7,6 +7,11 @@ use std::collections::HashMap;
 use std::ops::Range;
 
 use crypto_trace_format::record::{ApiCall, ApiMeaning, Record, TlsHello};
+use crypto_trace_format::wire::cursor::Shape;
+use crypto_trace_format::wire::tls::{
+    ALERT, CHANGE_CIPHER_SPEC, CLIENT_HELLO, ClientHelloParts, HANDSHAKE, HANDSHAKE_HEADER_LEN, RECORD_HEADER_LEN,
+    RecordHeader, SERVER_HELLO, SERVER_NAME, message_len, read_extensions,
+};
 use sha2::{Digest as _, Sha256};
 
 /// What becomes of names and addresses.
@@ -20,16 +25,6 @@ pub enum Privacy {
 
 /// Connections whose later packets may be kept, at most.
 const MAX_KNOWN: usize = 4096;
-
-/// Length of a TLS record's head, and of a handshake message's.
-const RECORD_HEAD: usize = 5;
-const MESSAGE_HEAD: usize = 4;
-
-const HANDSHAKE: u8 = 22;
-const ALERT: u8 = 21;
-const CHANGE_CIPHER_SPEC: u8 = 20;
-const CLIENT_HELLO: u8 = 1;
-const SERVER_HELLO: u8 = 2;
 
 /// `state` bit: more was there and is left out.
 const CUT: u16 = 2;
@@ -144,19 +139,17 @@ impl Anonymizer {
         let mut record_at = None;
         while at < data.len() {
             if place.record_left == 0 {
-                let missing = RECORD_HEAD - place.head.len();
+                let missing = RECORD_HEADER_LEN - place.head.len();
                 let head = data.get(at..data.len().min(at + missing)).unwrap_or_default();
                 place.head.extend_from_slice(head);
-                let [content, 3, _, high, low] = *place.head else {
-                    return if place.head.len() < RECORD_HEAD { data.len() } else { at };
-                };
-                let len = usize::from(u16::from_be_bytes([high, low]));
-                if !matches!((content, len), (HANDSHAKE, _) | (ALERT, 2) | (CHANGE_CIPHER_SPEC, 1)) {
+                let Some(whole) = place.head.first_chunk() else { return data.len() };
+                let Some(header) = RecordHeader::parse(*whole) else { return at };
+                if !matches!((header.content, header.len), (HANDSHAKE, _) | (ALERT, 2) | (CHANGE_CIPHER_SPEC, 1)) {
                     return at;
                 }
-                record_at = at.checked_sub(RECORD_HEAD - missing);
+                record_at = at.checked_sub(RECORD_HEADER_LEN - missing);
                 at += head.len();
-                place.record_left = len;
+                place.record_left = header.len;
             } else if place.head.first() == Some(&HANDSHAKE) && place.message_left == 0 {
                 let Some(len) = self.hide_in_message(data, at, place.record_left) else {
                     return record_at.unwrap_or(at);
@@ -170,7 +163,7 @@ impl Anonymizer {
                 place.record_left -= step;
                 place.message_left -= step.min(place.message_left);
             }
-            if place.record_left == 0 && place.head.len() == RECORD_HEAD {
+            if place.record_left == 0 && place.head.len() == RECORD_HEADER_LEN {
                 place.head.clear();
             }
         }
@@ -182,9 +175,10 @@ impl Anonymizer {
     fn hide_in_message(&self, data: &mut [u8], at: usize, record_left: usize) -> Option<usize> {
         let places = message_places(data, at, record_left);
         let message: Vec<u8> = places.iter().filter_map(|place| data.get(*place).copied()).collect();
+        let len = HANDSHAKE_HEADER_LEN + message_len(&message)?;
         match message.first() {
             Some(&CLIENT_HELLO) => {}
-            Some(&SERVER_HELLO) if message.len() >= MESSAGE_HEAD => return Some(MESSAGE_HEAD + message_len(&message)),
+            Some(&SERVER_HELLO) => return Some(len),
             _ => return None,
         }
         for range in server_names(&message)? {
@@ -196,7 +190,7 @@ impl Anonymizer {
                 }
             }
         }
-        Some(MESSAGE_HEAD + message_len(&message))
+        Some(len)
     }
 
     /// Of the same length, so that every other length in the hello stays true.
@@ -233,65 +227,40 @@ fn starts_record(data: &[u8]) -> bool {
 /// Where the bytes of the message are that begins at `at`, as far as they are there: it may go on in further records.
 fn message_places(data: &[u8], mut at: usize, mut record_left: usize) -> Vec<usize> {
     let mut places = Vec::new();
-    let mut len = MESSAGE_HEAD;
+    let mut len = HANDSHAKE_HEADER_LEN;
     while places.len() < len && at < data.len() {
         if record_left == 0 {
-            let Some([HANDSHAKE, 3, _, high, low]) = data.get(at..at + RECORD_HEAD) else { break };
-            record_left = usize::from(u16::from_be_bytes([*high, *low]));
-            at += RECORD_HEAD;
+            let header = data.get(at..).and_then(<[u8]>::first_chunk).and_then(|header| RecordHeader::parse(*header));
+            let Some(RecordHeader { content: HANDSHAKE, len }) = header else { break };
+            record_left = len;
+            at += RECORD_HEADER_LEN;
             continue;
         }
         places.push(at);
         at += 1;
         record_left -= 1;
-        if places.len() == MESSAGE_HEAD {
+        if places.len() == HANDSHAKE_HEADER_LEN {
             let head: Vec<u8> = places.iter().filter_map(|place| data.get(*place).copied()).collect();
-            len += message_len(&head);
+            len += message_len(&head).unwrap_or(0);
         }
     }
     places
 }
 
-/// Length of the body of a message, by its head.
-fn message_len(message: &[u8]) -> usize {
-    match message.get(1..MESSAGE_HEAD) {
-        Some([a, b, c]) => usize::from(*a) << 16 | usize::from(*b) << 8 | usize::from(*c),
-        _ => 0,
-    }
-}
-
-/// Finds the server names of a ClientHello (RFC 8446 section 4.1.2, RFC 6066 section 3), of which the end may be missing;
-/// `None` when the bytes end before it is certain where they are.
+/// Where the server names of a ClientHello are, of which the end may be missing; `None` when the bytes end before that is certain.
 fn server_names(message: &[u8]) -> Option<Vec<Range<usize>>> {
-    let u8_at = |at: usize| message.get(at).map(|byte| usize::from(*byte));
-    let u16_at = |at: usize| Some(u8_at(at)? << 8 | u8_at(at + 1)?);
-    let body_end = MESSAGE_HEAD + (message.len() >= MESSAGE_HEAD).then(|| message_len(message))?;
-    // Version and random, then three lists: session id, cipher suites, compression methods.
-    let mut at = MESSAGE_HEAD + 2 + 32;
-    at += 1 + u8_at(at)?;
-    at += 2 + u16_at(at)?;
-    at += 1 + u8_at(at)?;
-    let mut names = Vec::new();
-    if at >= body_end {
-        return Some(names);
-    }
-    let end = (at + 2 + u16_at(at)?).min(body_end);
-    at += 2;
-    while at + 4 <= end {
-        let (Some(kind), Some(len)) = (u16_at(at), u16_at(at + 2)) else { break };
-        at += 4;
-        if kind == 0 {
+    let shape = Shape::default();
+    let mut extensions = ClientHelloParts::parse(message, &shape).ok()?.extensions?;
+    let (mut names, mut is_cut) = (Vec::new(), false);
+    read_extensions(&mut extensions, |kind, data| {
+        if kind == SERVER_NAME {
             // A list of one: type, length, name. All of the extension is taken, whatever is in it.
-            let (from, to) = (at + 5.min(len), at + len);
-            if to > message.len() {
-                return None;
-            }
-            names.push(from..to);
+            names.push(data.at() + data.len().min(5)..data.at() + data.len());
+            is_cut |= !data.is_complete();
         }
-        at += len;
-    }
+    });
     // The rest, of which there may be a second one in malformed hellos alone, is kept once the name was found.
-    (at >= end || !names.is_empty()).then_some(names)
+    (!is_cut && (!shape.truncated.get() || !names.is_empty())).then_some(names)
 }
 
 #[cfg(test)]
@@ -412,7 +381,7 @@ mod tests {
     #[test]
     fn a_name_is_gone_from_a_hello_in_records_of_any_size() {
         let whole = client_hello(b"secret.example");
-        let message = &whole[RECORD_HEAD..];
+        let message = &whole[RECORD_HEADER_LEN..];
         for size in [1, 2, 3, 5, 16, 60, 100] {
             let record = |chunk: &[u8]| {
                 [&[HANDSHAKE, 3, 1][..], &u16::try_from(chunk.len()).expect("short").to_be_bytes(), chunk].concat()
@@ -420,7 +389,7 @@ mod tests {
             let records: Vec<u8> = message.chunks(size).flat_map(record).collect();
             let (fixed, shown) = apply(&mut Anonymizer::new(Privacy::Drop), &records, 1);
             let hidden: Vec<u8> =
-                client_hello(b"xxxxxxxxxxxxxx")[RECORD_HEAD..].chunks(size).flat_map(record).collect();
+                client_hello(b"xxxxxxxxxxxxxx")[RECORD_HEADER_LEN..].chunks(size).flat_map(record).collect();
             assert_eq!((shown, fixed.state), (hidden, 0), "records of {size} bytes");
         }
     }
@@ -428,7 +397,7 @@ mod tests {
     #[test]
     fn a_first_packet_of_a_few_bytes_costs_nothing_but_them() {
         let whole = client_hello(b"secret.example");
-        for cut in 1..=RECORD_HEAD {
+        for cut in 1..=RECORD_HEADER_LEN {
             let mut anonymizer = Anonymizer::new(Privacy::Drop);
             let (first, second) = whole.split_at(cut);
             let mut shown = apply(&mut anonymizer, first, 1).1;

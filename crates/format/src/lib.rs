@@ -8,6 +8,7 @@
 pub mod catalog;
 pub mod record;
 pub mod segment;
+pub mod wire;
 
 #[cfg(test)]
 mod format_doc;

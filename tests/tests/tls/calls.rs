@@ -394,8 +394,7 @@ for i in range(70):
     time.sleep(1)";
     let options = ["--api", "--api-budget", "0.1%"];
     let running = Capture::new().options(options).command(["python3", "-c", calls]).start();
-    let mut other = std::process::Command::new("python3").args(["-c", other]).spawn().unwrap();
-    assert!(other.wait().unwrap().success());
+    crypto_trace_tests::run(std::process::Command::new("python3").args(["-c", other])).expect_success();
     // Longer than the harness would wait.
     std::thread::sleep(std::time::Duration::from_secs(62));
     let done = running.finish();

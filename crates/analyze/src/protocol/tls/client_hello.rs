@@ -1,12 +1,10 @@
 //! ClientHello: what a client offers (RFC 8446, section 4.1.2; RFC 5246, section 7.4.1.2).
 
 use super::ParseError;
-use super::cursor::{Cursor, Shape};
 use super::extensions;
 use crate::protocol::iana::{CipherSuite, ExtensionType, Group, SignatureScheme, Version, is_grease};
-
-/// Its handshake type.
-pub(super) const CLIENT_HELLO: u8 = 1;
+use crypto_trace_format::wire::cursor::{Cursor, Shape};
+use crypto_trace_format::wire::tls::ClientHelloParts;
 
 /// How a hello was written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -80,28 +78,27 @@ impl ClientHello {
     /// Another type of message, or cut before the version.
     pub fn parse(bytes: &[u8]) -> Result<Self, ParseError> {
         let shape = Shape::default();
-        let mut body = Cursor::message(bytes, CLIENT_HELLO, &shape)?;
-        let mut hello = Self::default();
-        let version = body.u16().ok_or(ParseError::TooShort { available_bytes: bytes.len() })?;
-        hello.legacy_version = Version(version);
-        // None: the hello ended early, which `shape` tells.
-        let _: Option<()> = hello.read_body(&mut body);
+        let parts = ClientHelloParts::parse(bytes, &shape)?;
+        let mut hello = Self { legacy_version: Version(parts.legacy_version), ..Self::default() };
+        hello.read(parts);
         hello.truncated = shape.truncated.get();
         hello.malformed = shape.malformed.get();
         Ok(hello)
     }
 
-    fn read_body(&mut self, body: &mut Cursor<'_>) -> Option<()> {
-        let _random: [u8; 32] = body.array()?;
-        self.session_id = body.vec8()?.rest().into();
-        self.set_cipher_suites(body.vec16()?.u16s());
-        self.compression_methods = body.vec8()?.rest().into();
-        let grease = extensions::read_all(body, |extension, data| {
+    fn read(&mut self, parts: ClientHelloParts<'_>) {
+        let bytes = |part: Option<Cursor<'_>>| part.map_or(&[][..], |part| part.rest()).to_vec();
+        self.session_id = bytes(parts.session_id).into();
+        if let Some(suites) = parts.cipher_suites {
+            self.set_cipher_suites(suites.u16s());
+        }
+        self.compression_methods = bytes(parts.compression_methods);
+        let Some(mut block) = parts.extensions else { return };
+        let grease = extensions::read_all(&mut block, |extension, data| {
             self.extensions.push(extension);
             let _: Option<()> = self.read_extension(extension, data);
         });
         self.grease |= grease;
-        Some(())
     }
 
     pub(super) fn set_cipher_suites(&mut self, codes: impl Iterator<Item = u16>) {

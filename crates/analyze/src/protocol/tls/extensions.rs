@@ -1,32 +1,25 @@
 //! The extension block at the end of a hello (RFC 8446, section 4.2), and the lists inside extensions that both hellos share.
 
-use super::cursor::Cursor;
 use crate::protocol::iana::{ExtensionType, is_grease};
+use crypto_trace_format::wire::cursor::Cursor;
+use crypto_trace_format::wire::tls::read_extensions;
 
-/// More extensions than any hello has; past it, a hello is not read further.
+/// More extensions than any hello has; those after them are not looked at.
 const MAX_EXTENSIONS: usize = 256;
 
 /// Hands each extension of the block, in order, to `read`. GREASE extensions are not handed on; the answer is whether there
 /// were any.
 pub(super) fn read_all<'a>(body: &mut Cursor<'a>, mut read: impl FnMut(ExtensionType, Cursor<'a>)) -> bool {
-    // SSL 3.0 and old TLS hellos end here.
-    if body.is_empty() && !body.is_cut() {
-        return false;
-    }
-    let Some(mut block) = body.vec16() else { return false };
-    let mut grease = false;
-    for _ in 0..MAX_EXTENSIONS {
-        if block.is_empty() {
-            break;
-        }
-        let Some(code) = block.u16() else { break };
-        let Some(data) = block.vec16() else { break };
-        if is_grease(code) {
+    let (mut grease, mut count) = (false, 0);
+    read_extensions(body, |code, data| {
+        count += 1;
+        if count > MAX_EXTENSIONS {
+        } else if is_grease(code) {
             grease = true;
         } else {
             read(ExtensionType(code), data);
         }
-    }
+    });
     grease
 }
 

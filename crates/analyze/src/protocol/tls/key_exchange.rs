@@ -3,8 +3,8 @@
 //! Its layout depends on the suite, so that one is needed too. Public values and signatures are not kept.
 
 use super::ParseError;
-use super::cursor::{Cursor, Shape};
 use crate::protocol::iana::{CipherSuite, Group, SignatureScheme, Version};
+use crypto_trace_format::wire::cursor::{Cursor, Shape};
 
 /// Its handshake type.
 pub(super) const SERVER_KEY_EXCHANGE: u8 = 12;

@@ -1,12 +1,10 @@
 //! ServerHello: what the server chose, and HelloRetryRequest, which is written the same way (RFC 8446, sections 4.1.3, 4.1.4).
 
 use super::ParseError;
-use super::cursor::{Cursor, Shape};
 use super::extensions;
 use crate::protocol::iana::{CipherSuite, ExtensionType, Group, Version};
-
-/// Its handshake type.
-pub(super) const SERVER_HELLO: u8 = 2;
+use crypto_trace_format::wire::cursor::{Cursor, Shape};
+use crypto_trace_format::wire::tls::SERVER_HELLO;
 
 /// The random of a HelloRetryRequest: SHA-256 of "HelloRetryRequest" (RFC 8446, section 4.1.3).
 const RETRY_RANDOM: [u8; 32] = [

@@ -1,8 +1,8 @@
 //! ClientHello in the format of SSL 2.0 (RFC 5246, appendix E.2): very old clients send it also to ask for newer versions.
 
 use super::client_hello::{ClientHello, HelloFormat};
-use super::cursor::{Cursor, Shape};
 use crate::protocol::iana::Version;
+use crypto_trace_format::wire::cursor::{Cursor, Shape};
 
 /// Reads one from the start of a stream. None where it is no such thing.
 pub(super) fn parse(bytes: &[u8]) -> Option<ClientHello> {

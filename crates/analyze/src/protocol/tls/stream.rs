@@ -5,17 +5,16 @@
 
 use super::alert::{Alert, AlertLevel};
 use super::certificate::{self, CertificateChain};
-use super::client_hello::{CLIENT_HELLO, ClientHello};
-use super::cursor::HANDSHAKE_HEADER_LEN;
+use super::client_hello::ClientHello;
 use super::key_exchange::{SERVER_KEY_EXCHANGE, ServerKeyExchange};
-use super::server_hello::{SERVER_HELLO, ServerHello};
+use super::server_hello::ServerHello;
 use super::sslv2;
 use crate::protocol::iana::{CipherSuite, Version};
+use crypto_trace_format::wire::tls::{
+    ALERT, APPLICATION_DATA, CHANGE_CIPHER_SPEC, CLIENT_HELLO, HANDSHAKE, HANDSHAKE_HEADER_LEN, HEARTBEAT,
+    MAX_RECORD_LEN, RECORD_HEADER_LEN, RecordHeader, SERVER_HELLO, message_len,
+};
 
-/// Length of the header of a record: type, version, length (RFC 8446, section 5.1).
-const RECORD_HEADER_LEN: usize = 5;
-/// Longest payload of a record: 2^14, and what TLS 1.2 allows encryption to add (RFC 5246, section 6.2.3).
-const MAX_RECORD_LEN: usize = (1 << 14) + 2048;
 /// More messages than a handshake has in one direction; past it, a stream is not read further.
 const MAX_MESSAGES: usize = 64;
 
@@ -195,12 +194,6 @@ fn starts_with_hello(bytes: &[u8]) -> bool {
         && (38..=1 << 17).contains(&message_len)
 }
 
-const CHANGE_CIPHER_SPEC: u8 = 20;
-const ALERT: u8 = 21;
-const HANDSHAKE: u8 = 22;
-const APPLICATION_DATA: u8 = 23;
-const HEARTBEAT: u8 = 24;
-
 /// Chunks, read one after the other.
 struct Source<'a> {
     chunks: &'a [Chunk<'a>],
@@ -250,8 +243,7 @@ impl Partial {
 
     /// Bytes still to come; None before its length is known.
     fn missing(&self) -> Option<usize> {
-        let [_, high, mid, low, ..] = *self.bytes else { return None };
-        let len = usize::from(high) << 16 | usize::from(mid) << 8 | usize::from(low);
+        let len = message_len(&self.bytes)?;
         Some((HANDSHAKE_HEADER_LEN + len).saturating_sub(self.bytes.len() + self.left_out))
     }
 
@@ -301,13 +293,11 @@ impl Assembler {
                 Header::LeftOut => continue,
                 Header::Cut => return self.at_end(StreamEnd::Cut),
             }
-            let [kind, major, minor, len_high, len_low] = header;
-            let len = usize::from(u16::from_be_bytes([len_high, len_low]));
-            if !(CHANGE_CIPHER_SPEC..=HEARTBEAT).contains(&kind) || major != 3 || minor > 4 || len > MAX_RECORD_LEN {
+            let Some(RecordHeader { content, len }) = RecordHeader::parse(header) else {
                 let is_first = at == began + RECORD_HEADER_LEN as u64;
                 return if is_first { StreamEnd::NotTls } else { self.at_end(StreamEnd::Malformed) };
-            }
-            if let Some(end) = self.record(&mut source, &mut at, kind, len) {
+            };
+            if let Some(end) = self.record(&mut source, &mut at, content, len) {
                 return self.at_end(end);
             }
         }

@@ -1,8 +1,8 @@
 //! The Certificate message: a list of certificates, each with its length before it.
 
 use super::super::ParseError;
-use super::super::cursor::{Cursor, Shape};
 use super::{CERTIFICATE, Certificate};
+use crypto_trace_format::wire::cursor::{Cursor, Shape};
 
 /// Longer chains are not read further.
 const MAX_CHAIN: usize = 32;
