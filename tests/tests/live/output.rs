@@ -37,7 +37,8 @@ fn rotation_by_size_loses_nothing_and_each_segment_stands_alone() {
     let trace = done.trace();
     let stats = trace.stats();
     assert_eq!(trace.from_kernel().len() as u64, stats.recorded);
-    assert_eq!(trace.opens().len() as u64 + stats.lost, 60_000);
+    let withheld: u64 = trace.suppressed().iter().map(|(_, suppressed)| suppressed.count).sum();
+    assert_eq!(trace.opens().len() as u64 + stats.lost + withheld, 60_000);
     let sequences: Vec<_> = trace.metas.iter().map(|meta| meta.sequence).collect();
     assert_eq!(sequences, (0..segments.len() as u64).collect::<Vec<_>>());
     for path in &segments {
