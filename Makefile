@@ -18,22 +18,15 @@ fuzz:
 	CRYPTO_TRACE_FUZZ_ROUNDS=30000 cargo test --release --locked -p crypto-trace-analyze --test fuzz
 
 bench:
-	scripts/setup --tests
-	scripts/bench
-	scripts/bench-commands
-	scripts/bench-targets
+	bench/run
 
 bench-peers:
-	scripts/setup --bench
-	scripts/bench-peers
-	scripts/bench-analysis
-	scripts/bench-scaling
-	scripts/bench-targets
+	bench/run peers
 
 kernel-matrix:
 	scripts/setup --matrix
-	scripts/kernel-matrix
-	scripts/kernel-costs
+	tests/kernels/matrix
+	tests/kernels/costs
 
 instructions:
 	scripts/setup --matrix

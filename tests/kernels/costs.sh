@@ -1,9 +1,9 @@
 #!/bin/sh
-# The first process of a virtual machine of scripts/kernel-costs, in which a nanosecond is an instruction: runs operations alone,
+# The first process of a virtual machine of tests/kernels/costs, in which a nanosecond is an instruction: runs operations alone,
 # with an empty program in each attach tier, and under a capture in each, and sends what they took.
 . /machine.sh
 
-# As deep as scripts/bench has them. The last letters of .txt are those of a wanted name, too; of .dat they are not.
+# As deep as bench/host has them. The last letters of .txt are those of a wanted name, too; of .dat they are not.
 mkdir /tmp/bench
 echo x > /tmp/bench/server.key
 echo x > /tmp/bench/plain.txt

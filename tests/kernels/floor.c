@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
  * floor TIER COMMAND...: runs a command with an empty program attached where that attach tier has its programs for opens,
- * which is what entering a program costs there, whatever it does. For scripts/kernel-costs; static, and of no library.
+ * which is what entering a program costs there, whatever it does. For tests/kernels/costs; static, and of no library.
  *
  * Layouts: linux/bpf.h, linux/btf.h, linux/perf_event.h.
  */

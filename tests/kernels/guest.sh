@@ -1,5 +1,5 @@
 #!/bin/sh
-# The first process of a virtual machine of scripts/kernel-matrix: runs the tests in each attach tier, records a workload in
+# The first process of a virtual machine of tests/kernels/matrix: runs the tests in each attach tier, records a workload in
 # each, and sends what came of it through the second serial port.
 . /machine.sh
 [ -f /modules ] && while read -r module; do insmod "/lib/modules/$module"; done < /modules

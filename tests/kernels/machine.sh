@@ -1,4 +1,4 @@
-# Sourced by the first process of a virtual machine of scripts/kernels.py: mounts what Linux needs; and sends what is in /results.
+# Sourced by the first process of a virtual machine of tests/kernels/kernels.py: mounts what Linux needs; and sends what is in /results.
 export PATH=/usr/bin:/bin HOME=/root TMPDIR=/tmp RUST_BACKTRACE=0
 mount -t proc proc /proc
 mount -t sysfs sysfs /sys

@@ -1,5 +1,5 @@
 #!/bin/sh
-# What scripts/kernel-matrix records on each kernel, and on the machine it runs on: opens of every kind, processes that end at
+# What tests/kernels/matrix records on each kernel, and on the machine it runs on: opens of every kind, processes that end at
 # once, a TLS handshake. What it does is the same everywhere, so what is recorded of it has to be.
 set -e
 # Nothing of what was recorded before.

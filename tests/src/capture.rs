@@ -16,7 +16,7 @@ use crate::{capture_binary, workload};
 /// The beginning of a line of `--verbose` that is told when everything is recorded.
 pub const ATTACHED: &str = "process_exec: attached (";
 
-/// Names the attach tier that captures are to use, where there are several: see scripts/kernel-matrix.
+/// Names the attach tier that captures are to use, where there are several: see tests/kernels/matrix.
 const TIER: &str = "CRYPTO_TRACE_TIER";
 
 /// What a capture does not record in this time it never will.

@@ -206,7 +206,7 @@ fn a_terminal_is_no_place_for_segments() {
 }
 
 /// There the ids the kernel tells are not those the user gave.
-/// Whether this kernel has them or not; what they record is tested by scripts/kernel-matrix.
+/// Whether this kernel has them or not; what they record is tested by tests/kernels/matrix.
 #[test]
 fn a_tier_that_is_asked_for_is_had_or_refused() {
     let Some(_permit) = live() else { return };

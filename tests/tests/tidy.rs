@@ -119,8 +119,8 @@ fn nothing_tells_of_the_machine_it_was_made_on() {
 #[test]
 fn ci_writes_no_page_from_less_than_all_tests_on_all_kernels() {
     let read = |path: &str| std::fs::read_to_string(root().join(path)).unwrap();
-    assert!(read(".ci/run").contains("scripts/kernel-matrix --quick"));
-    let matrix = read("scripts/kernel-matrix");
+    assert!(read(".ci/run").contains("tests/kernels/matrix --quick"));
+    let matrix = read("tests/kernels/matrix");
     let published: Vec<_> = matrix.match_indices("kernels.publish(").collect();
     assert_eq!(published.len(), 1);
     assert!(matrix[..published[0].0].trim_end().ends_with("if not args.only and not args.quick:"));

@@ -12,7 +12,7 @@ ANALYZE = os.path.join(RELEASE, "crypto-trace-analyze")
 STORM = os.path.join(RELEASE, "examples", "open_storm")
 REPEAT = os.path.join(RELEASE, "examples", "repeat_capture")
 PAGE = os.path.join(ROOT, "docs", "performance.md")
-# What each benchmark measured last, for scripts/bench-targets.
+# What each benchmark measured last, for bench/targets.
 RESULTS = os.path.join(ROOT, "target", "bench")
 # Who ends a benchmark early leaves nothing behind either.
 signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))

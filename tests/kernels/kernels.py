@@ -1,10 +1,10 @@
-"""What scripts/kernel-matrix and scripts/kernel-costs share: Debian's kernels, a small userland for them, and qemu without KVM.
+"""What tests/kernels/matrix and tests/kernels/costs share: Debian's kernels, a small userland for them, and qemu without KVM.
 
 Kernels are fetched once, into target/kernels.
 """
 import glob, os, re, shutil, subprocess, sys, tarfile, time
 
-ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 KERNELS = os.path.join(ROOT, "target", "kernels")
 TARGET = "x86_64-unknown-linux-gnu"
 STATIC = os.path.join(ROOT, "target", "static", TARGET, "release")
