@@ -1,4 +1,5 @@
-//! The command line: arguments, and what goes to standard error.
+//! The command line: arguments, what goes to standard error, and how a run ends.
 
 pub mod args;
 pub mod console;
+pub mod exit;

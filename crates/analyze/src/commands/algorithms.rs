@@ -2,10 +2,13 @@
 //!
 //! *Offered* is not *used*: what a client merely offers is not here.
 
-use super::survey::{Counted, head, json};
+use crate::cli::args::SurveyTask;
+use crate::cli::console::Console;
+use crate::cli::exit::Outcome;
 use crate::count::survey::{self, Finding};
 use crate::report::completeness;
 use crate::report::findings::{self, Found};
+use crate::report::judged::{self, Judged};
 use crate::rules;
 use crate::words::text::few;
 use crate::words::text::{Align, Table, grouped, plural};
@@ -54,21 +57,20 @@ struct Algorithm {
     findings: Vec<Finding>,
 }
 
-pub(super) fn render(counted: &Counted<'_>) -> Result<String> {
-    let report = Report::new(counted);
-    if counted.task.json { json(&report) } else { Ok(report.text(counted)) }
+pub(super) fn run(task: &SurveyTask, console: Console) -> Result<Outcome> {
+    judged::run(&task.request, &task.manner, console, Report::new, Report::text)
 }
 
 impl Report {
-    fn new(counted: &Counted<'_>) -> Self {
-        let survey = &counted.totals.survey;
+    fn new(judged: &Judged<'_>) -> Self {
+        let survey = &judged.totals.survey;
         let mut algorithms: Vec<Algorithm> = survey
             .algorithms
             .iter()
             .map(|(name, row)| {
                 let known = rules::algorithm(name);
                 Algorithm {
-                    name: counted.shown(name.as_bytes()),
+                    name: judged.shown(name.as_bytes()),
                     primitive: known.map(|known| known.primitive.name()),
                     classical_bits: known.and_then(|known| known.classical_bits),
                     nist_level: known.and_then(|known| known.nist_level),
@@ -77,33 +79,33 @@ impl Report {
                     handshakes: row.handshakes,
                     calls: row.calls,
                     seen_in: row.places.iter().map(|place| place.name()).collect(),
-                    programs: row.programs.iter().map(|program| counted.shown(program)).collect(),
-                    hosts: counted.hosts(&row.hosts),
-                    findings: survey::findings(name, row, counted.as_of.date, &counted.task.rules),
+                    programs: row.programs.iter().map(|program| judged.shown(program)).collect(),
+                    hosts: judged.hosts(&row.hosts),
+                    findings: survey::findings(name, row, judged.as_of.date, judged.rules),
                 }
             })
             .collect();
         let order = |name: &str| rules::algorithms().iter().position(|row| row.name == name).unwrap_or(usize::MAX);
         algorithms.sort_by_cached_key(|row| order(&row.name));
         Self {
-            as_of: counted.as_of.date.to_string(),
+            as_of: judged.as_of.date.to_string(),
             counted: COUNTED,
-            why_none: counted.why_none(),
+            why_none: judged.why_no_handshakes(),
             handshakes: survey.outcomes.all(),
             calls_without_algorithm: survey.calls_without_algorithm(),
-            rules: findings::names(counted),
+            rules: findings::names(judged),
             algorithms,
-            missing: counted.gaps(),
-            found: findings::found(counted),
+            missing: judged.gaps(None),
+            found: findings::found(judged),
         }
     }
 
-    fn text(&self, counted: &Counted<'_>) -> String {
-        let paint = counted.paint;
+    fn text(&self, judged: &Judged<'_>) -> String {
+        let paint = judged.paint;
         let mut out = String::new();
-        head(counted, &mut out);
+        judged.head(&mut out);
         let _ = writeln!(out, "{}  {COUNTED}", paint.heading("Counted   "));
-        if !counted.captures.iter().any(|capture| completeness::has_option(capture, "--api")) {
+        if !judged.captures.iter().any(|capture| completeness::has_option(capture, "--api")) {
             let _ = writeln!(out, "            calls of libraries were not counted: recorded without --api");
         }
         if self.calls_without_algorithm > 0 {
@@ -137,7 +139,7 @@ impl Report {
                 quantum.to_owned(),
                 grouped(row.handshakes),
                 grouped(row.calls),
-                judged(&row.findings),
+                strictest(&row.findings),
                 few(&row.programs),
             ]);
         }
@@ -149,13 +151,13 @@ impl Report {
             for (short, scope) in scopes {
                 let _ = writeln!(out, "  {short}: the rule is for {scope}");
             }
-            findings::write(&self.found, counted, &mut out);
+            findings::write(&self.found, judged, &mut out);
         }
         out
     }
 }
 
 /// The first of them, which is the one in force or the strictest.
-fn judged(findings: &[Finding]) -> String {
+fn strictest(findings: &[Finding]) -> String {
     findings.first().map(Finding::told).unwrap_or_default()
 }

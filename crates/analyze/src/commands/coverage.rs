@@ -1,11 +1,14 @@
 //! `coverage`: what the capture could see and what it could not. Absence of events must not read as absence of crypto.
 
-use super::survey::{Counted, json};
 use crate::capture::libraries::product;
 use crate::capture::libraries::{FileId, LibraryRow};
 use crate::capture::{Capture, ProbeKey, ProbeRow};
+use crate::cli::args::SurveyTask;
+use crate::cli::console::Console;
+use crate::cli::exit::Outcome;
 use crate::count::survey::{ProgramRow, in_short};
 use crate::report::completeness;
+use crate::report::judged::{self, Judged};
 use crate::words::escape;
 use crate::words::kernel::errno_name;
 use crate::words::redact;
@@ -113,13 +116,12 @@ struct Unknown {
     loads: u64,
 }
 
-pub(super) fn render(counted: &Counted<'_>) -> Result<String> {
-    let report = Report::new(counted);
-    if counted.task.json { json(&report) } else { Ok(report.text(counted)) }
+pub(super) fn run(task: &SurveyTask, console: Console) -> Result<Outcome> {
+    judged::run(&task.request, &task.manner, console, Report::new, Report::text)
 }
 
-fn some(counted: &Counted<'_>, text: &[u8]) -> Option<String> {
-    (!text.is_empty()).then(|| counted.shown(text))
+fn some(judged: &Judged<'_>, text: &[u8]) -> Option<String> {
+    (!text.is_empty()).then(|| judged.shown(text))
 }
 
 fn error(errno: i32) -> Option<String> {
@@ -132,44 +134,44 @@ fn reason(error: Option<&String>, message: Option<&String>) -> String {
 }
 
 impl Probe {
-    fn new(counted: &Counted<'_>, capture: &Capture, (probe, target, tier): &ProbeKey, row: &ProbeRow) -> Self {
+    fn new(judged: &Judged<'_>, capture: &Capture, (probe, target, tier): &ProbeKey, row: &ProbeRow) -> Self {
         Self {
-            probe: counted.shown(probe),
-            target: counted.shown(target),
+            probe: judged.shown(probe),
+            target: judged.shown(target),
             tier: Tier(*tier).name(),
             state: row.state.name(),
             since: timestamp(capture.clock.wall(row.since_ns)),
             error: error(row.errno),
-            message: some(counted, &row.message),
+            message: some(judged, &row.message),
         }
     }
 }
 
 impl Library {
-    fn new(counted: &Counted<'_>, capture: &Capture, row: &LibraryRow) -> Self {
+    fn new(judged: &Judged<'_>, capture: &Capture, row: &LibraryRow) -> Self {
         Self {
-            library: counted.shown(&row.path),
-            family: some(counted, &row.family),
-            version: some(counted, &row.version),
+            library: judged.shown(&row.path),
+            family: some(judged, &row.family),
+            version: some(judged, &row.version),
             state: row.state.name(),
             functions: row.functions,
             since: timestamp(capture.clock.wall(row.since_ns)),
             error: error(row.errno),
-            message: (!row.message.is_empty()).then(|| counted.shown(&row.message)),
+            message: (!row.message.is_empty()).then(|| judged.shown(&row.message)),
         }
     }
 }
 
 impl CaptureReport {
-    fn new(counted: &Counted<'_>, capture: &Capture) -> Self {
+    fn new(judged: &Judged<'_>, capture: &Capture) -> Self {
         let (lost, dropped) = capture.missing();
-        let told = |text| redact::sentence(text, counted.task.redact);
+        let told = |text| redact::sentence(text, judged.request.redact);
         let mut libraries: Vec<Library> =
-            capture.libraries.iter().map(|(_, row)| Library::new(counted, capture, row)).collect();
+            capture.libraries.iter().map(|(_, row)| Library::new(judged, capture, row)).collect();
         libraries.sort_by(|a, b| a.state.cmp(b.state).then_with(|| a.library.cmp(&b.library)));
         Self {
             host: escape::for_people(capture.meta.host.as_bytes()),
-            filters: capture.meta.filters.iter().map(|filter| counted.shown(filter.as_bytes())).collect(),
+            filters: capture.meta.filters.iter().map(|filter| judged.shown(filter.as_bytes())).collect(),
             wire: told(completeness::wire_state(capture)),
             library_calls: told(completeness::library_state(capture)),
             kernel_crypto: told(completeness::kernel_state(capture)),
@@ -180,16 +182,16 @@ impl CaptureReport {
             lost,
             dropped,
             missing: completeness::gaps(capture, false).into_iter().map(told).collect(),
-            probes: capture.probes.iter().map(|(key, row)| Probe::new(counted, capture, key, row)).collect(),
+            probes: capture.probes.iter().map(|(key, row)| Probe::new(judged, capture, key, row)).collect(),
             libraries,
         }
     }
 }
 
 /// What this capture cannot hold, whatever happened.
-fn never_seen(counted: &Counted<'_>) -> Vec<&'static str> {
-    let probed = counted.captures.iter().any(|capture| capture.libraries.any_probed());
-    let algorithms = counted.captures.iter().all(|capture| completeness::has_option(capture, "--api"));
+fn never_seen(judged: &Judged<'_>) -> Vec<&'static str> {
+    let probed = judged.captures.iter().any(|capture| capture.libraries.any_probed());
+    let algorithms = judged.captures.iter().all(|capture| completeness::has_option(capture, "--api"));
     let mut texts = vec!["QUIC and DTLS on the wire: only TLS over TCP is looked at"];
     texts.push(if probed {
         "what TLS encrypts: certificates and ALPN of TLS 1.3, alerts after the hellos"
@@ -207,13 +209,13 @@ fn never_seen(counted: &Counted<'_>) -> Vec<&'static str> {
 }
 
 impl Report {
-    fn new(counted: &Counted<'_>) -> Self {
-        let survey = &counted.totals.survey;
-        let range = counted.range.map(|(from, to)| (timestamp(from), timestamp(to)));
-        let silent = counted.totals.programs.iter().filter_map(|(name, row)| {
+    fn new(judged: &Judged<'_>) -> Self {
+        let survey = &judged.totals.survey;
+        let range = judged.covered().map(|(from, to)| (timestamp(from), timestamp(to)));
+        let silent = judged.totals.programs.iter().filter_map(|(name, row)| {
             let with_handshakes = survey.programs.get(&Some(name.clone())).map_or(0, |row| row.processes);
             let libraries = row.tls_libraries.iter().copied().collect();
-            let (program, processes) = (counted.shown(name), row.tls_processes);
+            let (program, processes) = (judged.shown(name), row.tls_processes);
             (processes > with_handshakes).then_some(Silent { program, processes, with_handshakes, libraries })
         });
         let mut silent: Vec<Silent> = silent.collect();
@@ -221,7 +223,7 @@ impl Report {
         Self {
             from: range.as_ref().map(|(from, _)| from.clone()),
             to: range.map(|(_, to)| to),
-            captures: counted.captures.iter().map(|capture| CaptureReport::new(counted, capture)).collect(),
+            captures: judged.captures.iter().map(|capture| CaptureReport::new(judged, capture)).collect(),
             handshakes: survey.outcomes.all(),
             handshakes_told_by_libraries: survey.told.all(),
             ends: survey.ends,
@@ -232,16 +234,16 @@ impl Report {
             client_hello_not_seen: survey.no_client_hello,
             message_incomplete: survey.incomplete,
             role_unknown: survey.programs.values().map(|row| row.unknown_role).sum(),
-            wire_only: wire_only(counted),
+            wire_only: wire_only(judged),
             tls_library_without_handshake: silent,
-            libraries_not_looked_into: not_looked_into(counted),
-            never_seen: never_seen(counted),
-            damaged_records: counted.faults.records_lost(),
+            libraries_not_looked_into: not_looked_into(judged),
+            never_seen: never_seen(judged),
+            damaged_records: judged.faults.records_lost(),
         }
     }
 
-    fn text(&self, counted: &Counted<'_>) -> String {
-        let paint = counted.paint;
+    fn text(&self, judged: &Judged<'_>) -> String {
+        let paint = judged.paint;
         let mut out = String::new();
         let line = |out: &mut String, name: &str, text: &str| {
             let _ = writeln!(out, "{}  {text}", paint.heading(&format!("{name:<13}")));
@@ -264,17 +266,17 @@ impl Report {
             for (index, gap) in capture.missing.iter().enumerate() {
                 line(&mut out, if index == 0 { "Missing" } else { "" }, &paint.bad(gap));
             }
-            section(&mut out, "Probes", &probe_table(&capture.probes), counted, 0);
+            section(&mut out, "Probes", &probe_table(&capture.probes), judged, 0);
             let table = library_table(&capture.libraries);
-            section(&mut out, "Libraries", &table, counted, capture.libraries.len());
+            section(&mut out, "Libraries", &table, judged, capture.libraries.len());
             out.push('\n');
         }
         if self.damaged_records > 0 {
             let damaged = format!("{} known to be lost", plural(self.damaged_records, "record"));
             line(&mut out, "Damaged", &paint.bad(&damaged));
         }
-        self.handshakes(counted, &mut out);
-        self.programs(counted, &mut out);
+        self.handshakes(judged, &mut out);
+        self.programs(judged, &mut out);
         let _ = writeln!(out, "\n{}", paint.heading("Never seen"));
         self.never_seen.iter().for_each(|text| {
             let _ = writeln!(out, "  {text}");
@@ -282,15 +284,15 @@ impl Report {
         out
     }
 
-    fn handshakes(&self, counted: &Counted<'_>, out: &mut String) {
+    fn handshakes(&self, judged: &Judged<'_>, out: &mut String) {
         let mut line = |name: &str, text: &str| {
-            let _ = writeln!(out, "{}  {text}", counted.paint.heading(&format!("{name:<13}")));
+            let _ = writeln!(out, "{}  {text}", judged.paint.heading(&format!("{name:<13}")));
         };
         if self.ends == 0 {
-            line("Handshakes", &counted.why_none().unwrap_or_default());
+            line("Handshakes", &judged.why_no_handshakes().unwrap_or_default());
             return;
         }
-        line("Handshakes", &in_short(&counted.totals.survey));
+        line("Handshakes", &in_short(&judged.totals.survey));
         for (count, what) in [
             (self.process_unknown, "whose process is not known"),
             (self.connected_before_capture, "of connections that were there before the capture"),
@@ -306,7 +308,7 @@ impl Report {
         }
     }
 
-    fn programs(&self, counted: &Counted<'_>, out: &mut String) {
+    fn programs(&self, judged: &Judged<'_>, out: &mut String) {
         let mut table = Table::new(&[
             ("program", Align::Left),
             ("ends", Align::Right),
@@ -317,7 +319,7 @@ impl Report {
             let [ends, wire_only] = [row.ends, row.wire_only].map(grouped);
             table.row(vec![row.program.clone(), ends, wire_only, row.why.join("; ")]);
         }
-        section(out, "Seen on the wire, and by no probe in a library", &table, counted, self.wire_only.len());
+        section(out, "Seen on the wire, and by no probe in a library", &table, judged, self.wire_only.len());
         let mut table = Table::new(&[
             ("program", Align::Left),
             ("processes", Align::Right),
@@ -329,24 +331,24 @@ impl Report {
             table.row(vec![row.program.clone(), processes, with_handshakes, row.libraries.join(", ")]);
         }
         let rows = self.tls_library_without_handshake.len();
-        section(out, "Not every process that loaded a TLS library had a handshake", &table, counted, rows);
+        section(out, "Not every process that loaded a TLS library had a handshake", &table, judged, rows);
         let mut table = Table::new(&[("loads", Align::Right), ("library", Align::Left)]);
         for row in self.libraries_not_looked_into.iter().take(TOP) {
             table.row(vec![grouped(row.loads), row.library.clone()]);
         }
         let rows = self.libraries_not_looked_into.len();
-        section(out, "Loaded, and not looked into by the capture", &table, counted, rows);
+        section(out, "Loaded, and not looked into by the capture", &table, judged, rows);
     }
 }
 
 /// Programs of which ends of connections were seen on the wire only, and why.
-fn wire_only(counted: &Counted<'_>) -> Vec<WireOnly> {
-    let rows = counted.totals.survey.programs.iter().filter(|(_, row)| row.wire_only() > 0);
+fn wire_only(judged: &Judged<'_>) -> Vec<WireOnly> {
+    let rows = judged.totals.survey.programs.iter().filter(|(_, row)| row.wire_only() > 0);
     // Names may be the same once they are redacted.
     let mut by_name: BTreeMap<String, WireOnly> = BTreeMap::new();
     for (name, row) in rows {
         let (program, why) = match name {
-            Some(name) => (counted.shown(name), why_wire_only(counted, name, row.told.all())),
+            Some(name) => (judged.shown(name), why_wire_only(judged, name, row.told.all())),
             None => ("(process not known)".to_owned(), Vec::new()),
         };
         let new = || WireOnly { program: program.clone(), ends: 0, wire_only: 0, why: Vec::new() };
@@ -361,10 +363,10 @@ fn wire_only(counted: &Counted<'_>) -> Vec<WireOnly> {
     rows
 }
 
-fn why_wire_only(counted: &Counted<'_>, program: &[u8], told: u64) -> Vec<String> {
-    let row = counted.totals.programs.get(program);
+fn why_wire_only(judged: &Judged<'_>, program: &[u8], told: u64) -> Vec<String> {
+    let row = judged.totals.programs.get(program);
     let found = |(number, id): (u32, FileId)| {
-        let capture = counted.captures.get(number as usize)?;
+        let capture = judged.captures.get(number as usize)?;
         Some((capture, capture.libraries.get(id)?))
     };
     let loaded: Vec<(&Capture, &LibraryRow)> =
@@ -376,16 +378,16 @@ fn why_wire_only(counted: &Counted<'_>, program: &[u8], told: u64) -> Vec<String
     for (capture, row) in &loaded {
         if row.is_probed() {
             if told > 0 || !holds_own {
-                why.push(probed(counted, capture, row));
+                why.push(probed(judged, capture, row));
             }
         } else if row.is_by_text() || !(any_probed && row.state == ProbeState::SKIPPED) {
             // One that was skipped stands before the one that does the work.
-            why.push(unprobed(counted, row));
+            why.push(unprobed(judged, row));
         }
     }
     // The program itself, of which the capture says why nothing of it is seen.
-    let own = counted.captures.iter().flat_map(|capture| capture.libraries.iter());
-    let own = own.filter(|(_, own)| own.path == program && !own.is_probed()).map(|(_, own)| unprobed(counted, own));
+    let own = judged.captures.iter().flat_map(|capture| capture.libraries.iter());
+    let own = own.filter(|(_, own)| own.path == program && !own.is_probed()).map(|(_, own)| unprobed(judged, own));
     let own: Vec<String> = own.filter(|own| !why.contains(own)).collect();
     why.extend(own);
     if why.is_empty() {
@@ -402,10 +404,10 @@ fn why_wire_only(counted: &Counted<'_>, program: &[u8], told: u64) -> Vec<String
 }
 
 /// `libssl.so.3 is probed since 10:33:19; these may …`
-fn probed(counted: &Counted<'_>, capture: &Capture, row: &LibraryRow) -> String {
-    let name = name_of(counted, &row.path);
+fn probed(judged: &Judged<'_>, capture: &Capture, row: &LibraryRow) -> String {
+    let name = name_of(judged, &row.path);
     let since = capture.clock.wall(row.since_ns);
-    let is_late = counted.range.is_some_and(|(from, _)| since > from);
+    let is_late = judged.covered().is_some_and(|(from, _)| since > from);
     let time = timestamp(since);
     match time.get(11..19).filter(|_| is_late) {
         Some(time) => format!("{name} is probed since {time}; {ELSEWHERE}, or before"),
@@ -413,16 +415,16 @@ fn probed(counted: &Counted<'_>, capture: &Capture, row: &LibraryRow) -> String 
     }
 }
 
-fn name_of(counted: &Counted<'_>, path: &[u8]) -> String {
-    counted.shown(&redact::file_name(path, counted.task.redact))
+fn name_of(judged: &Judged<'_>, path: &[u8]) -> String {
+    judged.shown(&redact::file_name(path, judged.request.redact))
 }
 
 /// `libssl.so.3 is not probed: EACCES: no uprobes here`, `chromium holds BoringSSL, which is not probed: …`
-fn unprobed(counted: &Counted<'_>, row: &LibraryRow) -> String {
-    let message = (!row.message.is_empty()).then(|| counted.shown(&row.message));
+fn unprobed(judged: &Judged<'_>, row: &LibraryRow) -> String {
+    let message = (!row.message.is_empty()).then(|| judged.shown(&row.message));
     let why = reason(error(row.errno).as_ref(), message.as_ref());
     let why = if why.is_empty() { row.state.name().to_owned() } else { why };
-    let file = name_of(counted, &row.path);
+    let file = name_of(judged, &row.path);
     match product::product(&row.family).filter(|_| row.is_by_text()) {
         Some(held) => format!("{file} holds {held}, which is not probed: {why}"),
         None => format!("{file} is not probed: {why}"),
@@ -430,11 +432,11 @@ fn unprobed(counted: &Counted<'_>, row: &LibraryRow) -> String {
 }
 
 /// TLS libraries that were loaded and of which no library_info tells, in captures that have any.
-fn not_looked_into(counted: &Counted<'_>) -> Vec<Unknown> {
-    let rows = counted.totals.tls_files.iter().filter_map(|((number, id), (path, loads))| {
-        let capture = counted.captures.get(*number as usize)?;
+fn not_looked_into(judged: &Judged<'_>) -> Vec<Unknown> {
+    let rows = judged.totals.tls_files.iter().filter_map(|((number, id), (path, loads))| {
+        let capture = judged.captures.get(*number as usize)?;
         let unknown = !capture.libraries.is_empty() && capture.libraries.get(*id).is_none();
-        unknown.then(|| Unknown { library: counted.shown(path), loads: *loads })
+        unknown.then(|| Unknown { library: judged.shown(path), loads: *loads })
     });
     let mut rows: Vec<_> = rows.collect();
     rows.sort_by(|a, b| b.loads.cmp(&a.loads).then_with(|| a.library.cmp(&b.library)));
@@ -482,12 +484,12 @@ fn library_table(libraries: &[Library]) -> Table {
     table
 }
 
-fn section(out: &mut String, name: &str, table: &Table, counted: &Counted<'_>, rows: usize) {
+fn section(out: &mut String, name: &str, table: &Table, judged: &Judged<'_>, rows: usize) {
     if table.is_empty() {
         return;
     }
-    let _ = writeln!(out, "\n{}", counted.paint.heading(name));
-    table.write(counted.paint, out);
+    let _ = writeln!(out, "\n{}", judged.paint.heading(name));
+    table.write(judged.paint, out);
     if rows > TOP {
         let _ = writeln!(out, "  and {} more; see -f json", grouped((rows - TOP) as u64));
     }

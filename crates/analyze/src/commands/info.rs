@@ -1,14 +1,15 @@
 //! `info`: what a capture is, what it cost, and what it lacks.
 
-use super::Outcome;
 use crate::capture::Capture;
 use crate::cli::args::ReportTask;
 use crate::cli::console::{Console, Output};
+use crate::cli::exit::Outcome;
 use crate::read::faults::{FaultLog, Problem};
-use crate::read::input::{self, Choice, Inputs};
+use crate::read::input::{Choice, Inputs};
 use crate::read::read_captures;
 use crate::report::completeness;
 use crate::report::document;
+use crate::report::session;
 use crate::words::escape;
 use crate::words::kernel::errno_name;
 use crate::words::redact;
@@ -49,12 +50,10 @@ struct ProbeReport {
 }
 
 pub(super) fn run(task: &ReportTask, console: Console) -> Result<Outcome> {
-    let inputs = input::open(&task.paths, Choice { recursive: task.recursive, hosts: &task.hosts })?;
-    crate::report::inputs::left_out(&inputs, console);
+    let inputs = session::open(&task.paths, Choice { recursive: task.recursive, hosts: &task.hosts }, console)?;
     let mut faults = FaultLog::default();
     let captures = read_captures(&inputs, &mut faults);
     let sums = sums(&inputs, &mut faults);
-    let names: Vec<_> = inputs.segments.iter().map(|segment| segment.reader.path().to_owned()).collect();
     let mut out = Output::open(None)?;
     let text = if task.json {
         let reports: Vec<Value> = captures
@@ -64,12 +63,11 @@ pub(super) fn run(task: &ReportTask, console: Console) -> Result<Outcome> {
             .collect();
         document::pretty(&whole(&captures, &sums, reports, &faults))? + "\n"
     } else {
-        let paint = Paint { colour: out.colour, width: out.width };
-        let texts = captures.iter().zip(&sums).map(|(capture, sums)| text(capture, sums, task.redact, paint));
+        let texts = captures.iter().zip(&sums).map(|(capture, sums)| text(capture, sums, task.redact, out.paint()));
         texts.collect::<Vec<_>>().join("\n")
     };
     out.write_all(text.as_bytes())?;
-    crate::report::inputs::faults(&faults, &names, console);
+    session::say_faults(&faults, &session::names(&inputs), console);
     Ok(Outcome::Done)
 }
 

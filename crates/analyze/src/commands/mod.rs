@@ -4,35 +4,21 @@ mod algorithms;
 mod coverage;
 mod events;
 mod info;
-mod inventory;
 mod paths;
 mod profile;
 mod schema;
 mod snapshot;
-pub(crate) mod survey;
 mod tls;
 mod verify;
 
 pub use schema::SCHEMA;
 
-use crate::capture::clock::WallNs;
-use crate::cli::args::{Format, Job, Task};
+use crate::cli::args::{Format, InventoryReport, Job, SurveyReport, Task};
 use crate::cli::console::{self, Console};
+use crate::cli::exit::Outcome;
 use crate::read::progress;
-use crate::words::timestamp::timestamp;
-use anyhow::{Context, Result, bail};
-use std::path::{Path, PathBuf};
-
-/// How a run ended, when it did not fail.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Outcome {
-    /// All is well.
-    Done,
-    /// `verify` found damage.
-    Damaged,
-    /// The command line makes no sense here.
-    Usage,
-}
+use anyhow::{Context, Result};
+use paths::Paths;
 
 /// Does the work.
 ///
@@ -46,7 +32,7 @@ pub fn run(job: &Job) -> Result<Outcome> {
         .build()
         .context("cannot start threads")?;
     let shows_events = match &job.task {
-        Task::Events(task) => task.output.is_none() && task.format != Format::Summary,
+        Task::Events(task) => task.request.output.is_none() && task.format != Format::Summary,
         _ => false,
     };
     job.width.into_iter().for_each(console::set_width);
@@ -55,28 +41,18 @@ pub fn run(job: &Job) -> Result<Outcome> {
         Task::Events(task) => events::run(task, console),
         Task::Info(task) => info::run(task, console),
         Task::Verify(task) => verify::run(task, console),
-        Task::Survey(task) => survey::run(task, console),
-        Task::Inventory(task) => inventory::run(task, console),
+        Task::Survey(task) => match task.report {
+            SurveyReport::Tls => tls::run(task, console),
+            SurveyReport::Algorithms => algorithms::run(task, console),
+            SurveyReport::Coverage => coverage::run(task, console),
+        },
+        Task::Inventory(task) => match task.report {
+            InventoryReport::Profile => profile::run(task, console),
+            InventoryReport::Snapshot => snapshot::run(task, console),
+            InventoryReport::Files => paths::run(task, Paths::Files, console),
+            InventoryReport::Libs => paths::run(task, Paths::Libraries, console),
+        },
         Task::Schema(of) => schema::run(*of),
         Task::Version => schema::version(),
     })
-}
-
-/// Times that depended on the capture's end: nothing is between them when they are the wrong way round.
-fn refuse_empty_time((since, until): (Option<WallNs>, Option<WallNs>)) -> Result<()> {
-    if let (Some(since), Some(until)) = (since, until)
-        && since > until
-    {
-        bail!("--since ({}) is after --until ({})", timestamp(since), timestamp(until));
-    }
-    Ok(())
-}
-
-/// An output that is also an input would be emptied before it is read.
-fn refuse_overwriting(output: Option<&Path>, inputs: &[PathBuf]) -> Result<()> {
-    let Some(output) = output.and_then(|output| output.canonicalize().ok()) else { return Ok(()) };
-    if inputs.iter().any(|input| input.canonicalize().is_ok_and(|input| input == output)) {
-        bail!("{}: is an input, and cannot be the output", output.display());
-    }
-    Ok(())
 }

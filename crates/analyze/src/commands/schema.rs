@@ -1,8 +1,8 @@
 //! `schema`: the JSON Schema of events, and of reports. And `version`.
 
-use super::Outcome;
 use crate::cli::args::SchemaOf;
 use crate::cli::console::Output;
+use crate::cli::exit::Outcome;
 use anyhow::Result;
 use std::io::Write;
 

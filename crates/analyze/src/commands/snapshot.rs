@@ -1,19 +1,20 @@
 //! `snapshot`: which processes had crypto libraries mapped and crypto files open at a moment.
 
-use super::Outcome;
-use super::inventory::{OUT_BYTES, Read, finish, write_documents};
 use crate::capture::clock::WallNs;
 use crate::capture::timeline::ImageId;
-use crate::cli::args::Style;
-use crate::cli::console::{Console, Output};
+use crate::cli::args::{InventoryTask, Style};
+use crate::cli::console::Console;
+use crate::cli::exit::Outcome;
 use crate::count::inventory::{Gathered, Who, mapped_at};
-use crate::report::document::{Each, Escaped, Reveal};
+use crate::report::document::{Each, Escaped, OUT_BYTES, Reveal, write_documents};
 use crate::report::processes::{Key, Process, processes, user};
+use crate::report::session::Session;
 use crate::words::redact;
 use crate::words::text::{Align, Paint, Table, counted};
 use crate::words::timestamp::timestamp;
 use anyhow::Result;
 use crypto_trace_format::catalog::file_name;
+use crypto_trace_format::record::FileOpen;
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -92,7 +93,11 @@ struct Summary {
     by_user: BTreeMap<String, usize>,
 }
 
-pub(super) fn run(read: &Read<'_>, gathered: &Gathered, console: Console) -> Result<Outcome> {
+pub(super) fn run(task: &InventoryTask, console: Console) -> Result<Outcome> {
+    let (mut session, mut out) = Session::begin(&task.request, console)?;
+    let mut gathered = Gathered::new(&[FileOpen::KIND]);
+    session.fold(&mut gathered)?;
+    let read = &session;
     let by_capture = {
         let mut by_capture: BTreeMap<u32, Vec<Process<'_>>> = BTreeMap::new();
         for process in processes(&gathered.own, &read.captures) {
@@ -104,29 +109,28 @@ pub(super) fn run(read: &Read<'_>, gathered: &Gathered, console: Console) -> Res
         .into_iter()
         .map(|number| {
             let processes = by_capture.get(&number).map(Vec::as_slice).unwrap_or_default();
-            Snapshot::new(read, gathered, number, processes)
+            Snapshot::new(read, &gathered, number, processes)
         })
         .collect();
-    let mut out = Output::open(read.task.output.as_deref())?;
-    match read.task.style {
-        Style::Text => out.write_all(text(&snapshots, read, read.paint(&out)).as_bytes())?,
+    match task.style {
+        Style::Text => out.write_all(text(&snapshots, read, out.paint()).as_bytes())?,
         style => {
             let mut buffered = BufWriter::with_capacity(OUT_BYTES, &mut out);
             write_documents(snapshots.iter(), style, &mut buffered)?;
             buffered.flush()?;
         }
     }
-    if snapshots.is_empty() {
-        console.note(&read.why_none("processes"));
-    }
+    let none = snapshots.is_empty().then(|| read.why_none("processes"));
     // For people it is in the text.
-    let told = if read.task.style == Style::Text { &[][..] } else { &snapshots };
-    told.iter().filter_map(|snapshot| snapshot.why_none.as_deref()).for_each(|why| console.note(why));
-    finish(read, console)
+    let told = if task.style == Style::Text { Vec::new() } else { snapshots };
+    let why: Vec<String> = none.into_iter().chain(told.into_iter().filter_map(|snapshot| snapshot.why_none)).collect();
+    why.into_iter().for_each(|why| session.note(why));
+    session.gaps_are_shown();
+    session.finish("counted")
 }
 
 /// Of each host, the capture that tells of the moment: the last one that began before it.
-fn chosen(read: &Read<'_>) -> Vec<u32> {
+fn chosen(read: &Session<'_>) -> Vec<u32> {
     let mut latest: BTreeMap<&str, (WallNs, u32)> = BTreeMap::new();
     let until = read.until();
     for (number, capture) in (0u32..).zip(&read.captures) {
@@ -142,7 +146,7 @@ fn chosen(read: &Read<'_>) -> Vec<u32> {
 }
 
 impl<'a> Snapshot<'a> {
-    fn new(read: &'a Read<'_>, gathered: &'a Gathered, number: u32, processes: &'a [Process<'a>]) -> Self {
+    fn new(read: &'a Session<'_>, gathered: &'a Gathered, number: u32, processes: &'a [Process<'a>]) -> Self {
         let at = read.window(number).1;
         let mut rows = Vec::new();
         let (mut libraries, mut files, mut opened) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
@@ -257,8 +261,8 @@ impl Row {
 }
 
 /// All of them, for people.
-fn text(snapshots: &[Snapshot<'_>], read: &Read<'_>, paint: Paint) -> String {
-    let shown = |text: &str| redact::for_people(text.as_bytes(), read.task.redact);
+fn text(snapshots: &[Snapshot<'_>], read: &Session<'_>, paint: Paint) -> String {
+    let shown = |text: &str| redact::for_people(text.as_bytes(), read.request.redact);
     let mut out = String::new();
     for (index, snapshot) in snapshots.iter().enumerate() {
         if index > 0 {

@@ -1,10 +1,13 @@
 //! `tls`: which versions, suites and key exchanges were negotiated, by whom, with whom; what failed, which rules speak of
 //! it, and which certificates were shown.
 
-use super::survey::{Counted, head, json};
 use crate::capture::connections::{CertificateFields, Role};
+use crate::cli::args::SurveyTask;
+use crate::cli::console::Console;
+use crate::cli::exit::Outcome;
 use crate::count::survey::{CertificateRow, Exchange, Outcomes, Quantum, Told, peer_name, percent, ranked};
 use crate::report::findings::{self, Found};
+use crate::report::judged::{self, Judged};
 use crate::words::escape;
 use crate::words::text::few;
 use crate::words::text::{Align, Table, grouped, plural};
@@ -179,14 +182,13 @@ impl QuantumFields {
     }
 }
 
-pub(super) fn render(counted: &Counted<'_>) -> Result<String> {
-    let report = Report::new(counted);
-    if counted.task.json { json(&report) } else { Ok(report.text(counted)) }
+pub(super) fn run(task: &SurveyTask, console: Console) -> Result<Outcome> {
+    judged::run(&task.request, &task.manner, console, Report::new, Report::text)
 }
 
 impl Report {
-    fn new(counted: &Counted<'_>) -> Self {
-        let survey = &counted.totals.survey;
+    fn new(judged: &Judged<'_>) -> Self {
+        let survey = &judged.totals.survey;
         let texts = |versions: &std::collections::BTreeSet<crate::protocol::iana::Version>| -> Vec<String> {
             versions.iter().map(ToString::to_string).collect()
         };
@@ -198,14 +200,14 @@ impl Report {
             .programs
             .iter()
             .map(|(program, row)| Program {
-                program: program.as_deref().map(|program| counted.shown(program)),
+                program: program.as_deref().map(|program| judged.shown(program)),
                 processes: row.processes,
                 as_client: row.client,
                 as_server: row.server,
                 role_unknown: row.unknown_role,
                 outcomes: row.outcomes.into(),
                 told_by_libraries: ToldFields::new(row.told, row.outcomes),
-                hosts: counted.hosts(&row.hosts),
+                hosts: judged.hosts(&row.hosts),
                 versions: texts(&row.versions),
                 quantum: QuantumFields::new(row.quantum, row.outcomes),
             })
@@ -216,7 +218,7 @@ impl Report {
             .iter()
             .map(|(key, row)| Peer {
                 name: peer_name(key),
-                host: counted.hosts(&BTreeSet::from([key.host])).pop(),
+                host: judged.hosts(&BTreeSet::from([key.host])).pop(),
                 role: key.role.map(Role::name),
                 remote_address: key.address.to_string(),
                 remote_port: key.port,
@@ -232,7 +234,7 @@ impl Report {
             .iter()
             .map(|(name, row)| ServerName {
                 server_name: escape::for_people(name),
-                hosts: counted.hosts(&row.hosts),
+                hosts: judged.hosts(&row.hosts),
                 outcomes: row.outcomes.into(),
                 versions: texts(&row.versions),
                 quantum: QuantumFields::new(row.quantum, row.outcomes),
@@ -241,9 +243,9 @@ impl Report {
         server_names.sort_by_key(|row| std::cmp::Reverse(row.outcomes.all()));
         let quantum = survey.quantum;
         Self {
-            as_of: counted.as_of.date.to_string(),
-            rules: findings::names(counted),
-            why_none: counted.why_none(),
+            as_of: judged.as_of.date.to_string(),
+            rules: findings::names(judged),
+            why_none: judged.why_no_handshakes(),
             handshakes: survey.outcomes.all(),
             ends: survey.ends,
             outcomes: survey.outcomes.into(),
@@ -275,9 +277,9 @@ impl Report {
             programs,
             peers,
             server_names,
-            findings: findings::found(counted),
-            certificates: certificates(counted),
-            missing: counted.gaps(),
+            findings: findings::found(judged),
+            certificates: certificates(judged),
+            missing: judged.gaps(None),
         }
     }
 }
@@ -312,10 +314,10 @@ fn share(quantum: Quantum) -> Option<f64> {
 }
 
 /// Those that end first come first.
-fn certificates(counted: &Counted<'_>) -> Vec<CertificateReport> {
-    let mut rows: Vec<&CertificateRow> = counted.totals.survey.certificates.values().collect();
+fn certificates(judged: &Judged<'_>) -> Vec<CertificateReport> {
+    let mut rows: Vec<&CertificateRow> = judged.totals.survey.certificates.values().collect();
     rows.sort_by_key(|row| row.certificate.not_after_unix.map_or((1, 0), |end| (0, end)));
-    let now = counted.as_of.unix;
+    let now = judged.as_of.unix;
     let now_text = jiff::Timestamp::from_second(now).unwrap_or_default().to_string();
     let report = |row: &CertificateRow| {
         let left = row.certificate.not_after_unix.map(|end| end.saturating_sub(now));
@@ -333,8 +335,8 @@ fn certificates(counted: &Counted<'_>) -> Vec<CertificateReport> {
             days_left: left.map(|left| left.div_euclid(86_400)),
             handshakes: row.handshakes,
             shown_by: row.shown_by.iter().map(|role| role.name()).collect(),
-            programs: row.programs.iter().map(|program| counted.shown(program)).collect(),
-            hosts: counted.hosts(&row.hosts),
+            programs: row.programs.iter().map(|program| judged.shown(program)).collect(),
+            hosts: judged.hosts(&row.hosts),
             fields: CertificateFields::new(&row.certificate),
         }
     };
@@ -344,10 +346,10 @@ fn certificates(counted: &Counted<'_>) -> Vec<CertificateReport> {
 const HANDSHAKES: (&str, Align) = ("handshakes", Align::Right);
 
 impl Report {
-    fn text(&self, counted: &Counted<'_>) -> String {
-        let paint = counted.paint;
+    fn text(&self, judged: &Judged<'_>) -> String {
+        let paint = judged.paint;
         let mut out = String::new();
-        head(counted, &mut out);
+        judged.head(&mut out);
         // What is in no row that is shown, so that they add up.
         let mut put = |name: &str, table: &Table, handshakes: &[u64]| {
             if !table.is_empty() {
@@ -390,7 +392,7 @@ impl Report {
         let shown: Vec<u64> = self.certificates.iter().map(|row| row.handshakes).collect();
         put("Certificates", &self.certificate_table(), &shown);
         if self.why_none.is_none() {
-            findings::write(&self.findings, counted, &mut out);
+            findings::write(&self.findings, judged, &mut out);
         }
         out
     }

@@ -1,8 +1,8 @@
 //! `verify`: every byte, block and record of every input.
 
-use super::Outcome;
 use crate::cli::args::ReportTask;
 use crate::cli::console::{Console, Output};
+use crate::cli::exit::Outcome;
 use crate::read::faults::{FaultLog, Problem};
 use crate::read::input::{self, Choice, Inputs};
 use crate::read::progress;

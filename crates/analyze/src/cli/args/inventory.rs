@@ -3,7 +3,7 @@
 use super::follow::{self, FollowArgs};
 use super::input::{InputArgs, input};
 use super::values::{glob, not_empty};
-use super::{Input, WhoArgs, globs, usage, who};
+use super::{Request, WhoArgs, globs, usage, who};
 use crate::select::time::TimeSpec;
 use crate::select::{Filter, Outcome};
 use clap::error::ErrorKind;
@@ -18,16 +18,10 @@ use std::path::PathBuf;
 pub struct InventoryTask {
     /// What to tell.
     pub report: InventoryReport,
-    /// What to read.
-    pub input: Input,
-    /// What to count.
-    pub filter: Filter,
+    /// What to count, and where to.
+    pub request: Request,
     /// How to show it.
     pub style: Style,
-    /// Where to; stdout when `None`.
-    pub output: Option<PathBuf>,
-    /// Hide home directories.
-    pub redact: bool,
     /// Show what is new as it comes.
     pub follow: bool,
     /// Show each file of a directory of which many were opened.
@@ -258,8 +252,8 @@ impl Common {
         let Filter { files, libraries, kinds, outcome, .. } = narrowed;
         let filter = Filter { files, libraries, kinds, outcome, until, ..base };
         let input = input(self.input, &filter)?;
-        let redact = !self.no_redact;
-        Ok(InventoryTask { report, input, filter, style, output: self.output, redact, follow: false, ungrouped: false })
+        let request = Request { input, filter, output: self.output, redact: !self.no_redact };
+        Ok(InventoryTask { report, request, style, follow: false, ungrouped: false })
     }
 }
 
@@ -268,6 +262,7 @@ fn following(task: InventoryTask, args: &FollowArgs) -> Result<InventoryTask, cl
         let message = "--follow goes on for ever: give --format text or json-stream";
         return Err(usage(ErrorKind::ArgumentConflict, message));
     }
-    let input = follow::input(args, task.input, &task.filter)?;
-    Ok(InventoryTask { follow: args.follow, input, ..task })
+    let Request { input, filter, .. } = task.request;
+    let input = follow::input(args, input, &filter)?;
+    Ok(InventoryTask { follow: args.follow, request: Request { input, filter, ..task.request }, ..task })
 }

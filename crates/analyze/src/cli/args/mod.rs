@@ -57,19 +57,26 @@ pub enum Task {
     Version,
 }
 
-/// Show events.
+/// What every command that counts or shows events is asked.
 #[derive(Debug, Clone)]
-pub struct EventsTask {
+pub struct Request {
     /// What to read.
     pub input: Input,
-    /// How to show it.
-    pub format: Format,
-    /// What to show.
+    /// What of it.
     pub filter: Filter,
     /// Where to; stdout when `None`.
     pub output: Option<PathBuf>,
-    /// Hide home directories.
+    /// Hide home directories, and secrets.
     pub redact: bool,
+}
+
+/// Show events.
+#[derive(Debug, Clone)]
+pub struct EventsTask {
+    /// Which, and where to.
+    pub request: Request,
+    /// How to show it.
+    pub format: Format,
     /// Show each event when it is due, rather than at once.
     pub speed: Speed,
     /// In the summary, show each file of a directory of which many were opened.
@@ -372,8 +379,8 @@ fn events(args: EventsArgs) -> Result<EventsTask, clap::Error> {
         let message = "--replay-speed shows the events of files one by one: neither of a stream nor as a summary";
         return Err(usage(ErrorKind::ArgumentConflict, message));
     }
-    let (format, output, redact, ungrouped) = (args.format, args.output, !args.no_redact, args.ungrouped);
-    Ok(EventsTask { input, format, filter, output, redact, speed, ungrouped })
+    let request = Request { input, filter, output: args.output, redact: !args.no_redact };
+    Ok(EventsTask { request, format: args.format, speed, ungrouped: args.ungrouped })
 }
 
 fn filter(args: FilterArgs) -> Result<Filter, clap::Error> {
@@ -439,7 +446,7 @@ mod tests {
 
     fn filter_of(args: &str) -> Filter {
         match run(args).expect("valid").task {
-            Task::Events(task) => task.filter,
+            Task::Events(task) => task.request.filter,
             other => panic!("not events: {other:?}"),
         }
     }

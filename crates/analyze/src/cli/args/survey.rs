@@ -2,9 +2,9 @@
 
 use super::input::{InputArgs, input};
 use super::values::day;
-use super::{Input, ReportFormat, WhoArgs, who};
+use super::{ReportFormat, Request, WhoArgs, who};
+use crate::report::judged::Manner;
 use crate::rules::Rules;
-use crate::select::Filter;
 use clap::{ArgAction, Args};
 use crypto_trace_format::record::{ApiCall, LibLoad, TlsHello};
 use jiff::civil::Date;
@@ -15,20 +15,10 @@ use std::path::PathBuf;
 pub struct SurveyTask {
     /// What to tell of them.
     pub report: SurveyReport,
-    /// What to read.
-    pub input: Input,
-    /// What to count.
-    pub filter: Filter,
-    /// Where to; stdout when `None`.
-    pub output: Option<PathBuf>,
-    /// As JSON.
-    pub json: bool,
-    /// The day that rules and certificates are judged by; when the capture ended, if `None`.
-    pub as_of: Option<Date>,
-    /// Whose rules judge; empty means all of them.
-    pub rules: Vec<Rules>,
-    /// Hide home directories.
-    pub redact: bool,
+    /// Which, and where to.
+    pub request: Request,
+    /// How to judge and show them.
+    pub manner: Manner,
 }
 
 /// What is told of TLS handshakes.
@@ -82,7 +72,8 @@ impl JudgedArgs {
         let mut rules = self.rules;
         rules.sort_unstable();
         rules.dedup();
-        Ok(SurveyTask { as_of: self.as_of, rules, ..self.survey.task(report)? })
+        let task = self.survey.task(report)?;
+        Ok(SurveyTask { manner: Manner { as_of: self.as_of, rules, ..task.manner }, ..task })
     }
 }
 
@@ -95,7 +86,8 @@ impl SurveyArgs {
             SurveyReport::Coverage => vec![TlsHello::KIND, ApiCall::KIND, LibLoad::KIND],
         };
         let input = input(self.input, &filter)?;
-        let (output, json) = (self.output, self.format == ReportFormat::Json);
-        Ok(SurveyTask { report, input, filter, output, json, as_of: None, rules: Vec::new(), redact: !self.no_redact })
+        let request = Request { input, filter, output: self.output, redact: !self.no_redact };
+        let manner = Manner { json: self.format == ReportFormat::Json, ..Manner::default() };
+        Ok(SurveyTask { report, request, manner })
     }
 }

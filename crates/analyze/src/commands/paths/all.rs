@@ -2,11 +2,11 @@
 
 use super::{DirectoryRow, Paths, Report, Row, columns, fold, programs};
 use crate::capture::Capture;
-use crate::cli::args::Style;
-use crate::commands::inventory::Read;
+use crate::cli::args::{InventoryTask, Style};
 use crate::count::inventory::{ByPath, FileUse, LibraryUse, Shown, Span};
 use crate::report::document::{self, Each, Escaped, Reveal};
 use crate::report::parts::failures;
+use crate::report::session::Session;
 use crate::words::redact;
 use crate::words::text::{Paint, Table, grouped};
 use crate::words::timestamp::timestamp;
@@ -18,8 +18,8 @@ use std::io::Write;
 const TOP: usize = 200;
 
 /// Writes all rows in the style that was asked for.
-pub(in crate::commands) fn write(
-    read: &Read<'_>,
+pub(super) fn write(
+    (task, read): (&InventoryTask, &Session<'_>),
     gathered: &ByPath,
     paths: Paths,
     paint: Paint,
@@ -28,8 +28,8 @@ pub(in crate::commands) fn write(
     let reveal = read.reveal();
     let rows = || paths.rows(gathered, &read.captures, reveal);
     let why_none = (!paths.any(gathered)).then(|| read.why_none(paths.what()));
-    match read.task.style {
-        Style::Text => return text(read, gathered, why_none, paths, paint, out),
+    match task.style {
+        Style::Text => return text((task, read), gathered, why_none, paths, paint, out),
         Style::JsonStream => {
             for row in rows() {
                 document::write_line(&row, out)?;
@@ -43,7 +43,7 @@ pub(in crate::commands) fn write(
                 to: covered.map(|(_, to)| timestamp(to)),
                 why_none,
                 files: (paths == Paths::Files).then(|| Each::new(rows())),
-                directories: directories(gathered, paths, read),
+                directories: directories(gathered, paths, task, read),
                 libraries: (paths == Paths::Libraries).then(|| Each::new(rows())),
                 missing: read.gaps(None),
             };
@@ -54,8 +54,8 @@ pub(in crate::commands) fn write(
 }
 
 /// Directories that are one row each for people.
-fn directories(gathered: &ByPath, paths: Paths, read: &Read<'_>) -> Vec<DirectoryRow> {
-    if paths != Paths::Files || read.task.ungrouped {
+fn directories(gathered: &ByPath, paths: Paths, task: &InventoryTask, read: &Session<'_>) -> Vec<DirectoryRow> {
+    if paths != Paths::Files || task.ungrouped {
         return Vec::new();
     }
     let reveal = read.reveal();
@@ -129,7 +129,7 @@ impl Told<'_> {
 }
 
 fn text(
-    read: &Read<'_>,
+    (task, read): (&InventoryTask, &Session<'_>),
     gathered: &ByPath,
     why_none: Option<String>,
     paths: Paths,
@@ -141,7 +141,7 @@ fn text(
         return Ok(());
     }
     let mut told: Vec<Told<'_>> = match paths {
-        Paths::Files if read.task.ungrouped => gathered.files().map(Told::File).collect(),
+        Paths::Files if task.ungrouped => gathered.files().map(Told::File).collect(),
         Paths::Files => gathered.grouped_files().map(Told::File).collect(),
         Paths::Libraries => gathered.libraries().map(Told::Library).collect(),
     };

@@ -2,25 +2,25 @@
 
 mod all;
 
-pub(super) use self::all::write;
-
 use crate::capture::Capture;
 use crate::cli::args::{InventoryTask, Style};
-use crate::cli::console::Output;
-use crate::count::inventory::{ByPath, FileUse, Gather, LibraryUse, ProgramUse, Shown, library_of};
+use crate::cli::console::{Console, Output};
+use crate::cli::exit::Outcome;
+use crate::count::inventory::{ByPath, FileUse, LibraryUse, ProgramUse, Shown, library_of};
 use crate::read::faults::FaultLog;
-use crate::read::{LiveBlock, LiveSink, Plan, Tally};
-use crate::report::document::{self, Each, Escaped, Reveal};
+use crate::read::{Fold, LiveBlock, LiveSink, Plan, Tally};
+use crate::report::document::{self, Each, Escaped, OUT_BYTES, Reveal};
 use crate::report::parts::{Failures, LibraryPart, failures, failures_in_short, second};
+use crate::report::session::Session;
 use crate::select::Filter;
 use crate::words::redact;
-use crate::words::text::{Align, Paint, Table, grouped};
+use crate::words::text::{Align, Table, grouped};
 use crate::words::timestamp::timestamp;
 use anyhow::Result;
 use crypto_trace_format::catalog::{Confidence, FileType, JudgedBy};
 use serde::Serialize;
 use std::collections::HashMap;
-use std::io::{self, Write};
+use std::io::{self, BufWriter, Write};
 
 /// Programs that are named in a row for people.
 const TOP_PROGRAMS: usize = 3;
@@ -30,6 +30,22 @@ const TOP_PROGRAMS: usize = 3;
 pub(super) enum Paths {
     Files,
     Libraries,
+}
+
+pub(super) fn run(task: &InventoryTask, paths: Paths, console: Console) -> Result<Outcome> {
+    let (mut session, mut out) = Session::begin(&task.request, console)?;
+    if task.follow {
+        // What is new or has changed is shown as it comes.
+        session.fold(&mut Following::begin(task, paths, out)?)?;
+    } else {
+        let mut gathered = ByPath::default();
+        session.fold(&mut gathered)?;
+        let paint = out.paint();
+        let mut buffered = BufWriter::with_capacity(OUT_BYTES, &mut out);
+        all::write((task, &session), &gathered, paths, paint, &mut buffered)?;
+        buffered.flush()?;
+    }
+    session.finish("counted")
 }
 
 /// Everything that was gathered.
@@ -383,12 +399,8 @@ fn followed(paths: Paths, width: usize) -> Vec<(&'static str, Align)> {
     columns(paths, width).into_iter().map(wide).collect()
 }
 
-fn paint(out: &Output) -> Paint {
-    Paint { colour: out.colour, width: out.width }
-}
-
 /// Shows what is new or has changed each time that something comes.
-pub(super) struct Following {
+struct Following {
     gathered: ByPath,
     paths: Paths,
     reveal: Reveal,
@@ -398,16 +410,15 @@ pub(super) struct Following {
 }
 
 impl Following {
-    /// Opens the output.
-    pub fn begin(task: &InventoryTask, paths: Paths) -> Result<Self> {
-        let mut out = Output::open(task.output.as_deref())?;
+    /// Begins the output.
+    fn begin(task: &InventoryTask, paths: Paths, mut out: Output) -> io::Result<Self> {
         let json = task.style == Style::JsonStream;
         if !json {
             let mut text = String::new();
-            Table::new(&followed(paths, out.width)).write(paint(&out), &mut text);
+            Table::new(&followed(paths, out.width)).write(out.paint(), &mut text);
             out.write_all(text.as_bytes())?;
         }
-        let reveal = Reveal { redact: task.redact };
+        let reveal = Reveal { redact: task.request.redact };
         Ok(Self { gathered: ByPath::following(), paths, reveal, json, out, shown: HashMap::new() })
     }
 }
@@ -446,7 +457,7 @@ impl LiveSink for Following {
             } else {
                 let mut table = Table::new(&followed(self.paths, self.out.width));
                 table.row(fold(self.paths, self.out.width, row.cells(self.reveal, None)));
-                table.write_rows(paint(&self.out), &mut line);
+                table.write_rows(self.out.paint(), &mut line);
             }
             if !is_known(&mut self.shown, &row, &line) {
                 text.push_str(&line);
@@ -457,16 +468,16 @@ impl LiveSink for Following {
     }
 }
 
-impl Gather for Following {
-    fn read(&mut self, plan: &Plan<'_>, faults: &mut FaultLog) {
-        self.gathered.read(plan, faults);
+impl Fold for Following {
+    fn read(&mut self, plan: &Plan<'_>, faults: &mut FaultLog) -> io::Result<()> {
+        self.gathered.read(plan, faults)
     }
 
     fn tally(&self) -> Tally {
         self.gathered.tally()
     }
 
-    fn refused(&self) -> u64 {
-        self.gathered.refused()
+    fn left_out(&self) -> Option<String> {
+        self.gathered.left_out()
     }
 }

@@ -1,14 +1,16 @@
 //! Files and libraries of all processes, by their path, and which programs used them.
 
-use super::Gather;
 use super::uses::{FileUse, LibraryUse, changed_names};
 use crate::budget::{Budget, first_sorted, hashed, heap, sorted};
 use crate::capture::Capture;
 use crate::capture::libraries::{FileId, Known, better};
 use crate::capture::timeline::ImageId;
 use crate::count::rows::Rows;
+use crate::count::without_room;
 use crate::read::faults::{FaultLog, Problem};
-use crate::read::{BlockSource, Count, LiveBlock, LiveSink, Match, Origin, Plan, Tally, count_blocks, count_live};
+use crate::read::{
+    BlockSource, Count, Fold, LiveBlock, LiveSink, Match, Origin, Plan, Tally, count_blocks, count_live,
+};
 use crate::select::{Filter, ResolvedFilter, Selection};
 use crate::words::kernel::is_interrupted;
 use crypto_trace_format::record::{Comm, FileChange, FileOpen, LibLoad, RecordError, trim_comm};
@@ -493,18 +495,19 @@ impl ByPath {
     }
 }
 
-impl Gather for ByPath {
-    fn read(&mut self, plan: &Plan<'_>, faults: &mut FaultLog) {
+impl Fold for ByPath {
+    fn read(&mut self, plan: &Plan<'_>, faults: &mut FaultLog) -> io::Result<()> {
         self.tally.processed += plan.skipped_records;
         count_blocks::<PathCounter>(plan, faults, |counted, capture, faults| self.add(counted, capture, faults));
+        Ok(())
     }
 
     fn tally(&self) -> Tally {
         self.tally
     }
 
-    fn refused(&self) -> u64 {
-        self.budget.refused()
+    fn left_out(&self) -> Option<String> {
+        without_room(self.budget.refused())
     }
 }
 

@@ -3,7 +3,6 @@
 //! Two gatherings run side by side: what passes the filters, and what all processes mapped and opened, whoever they are,
 //! because an ancestor need not pass.
 
-use super::Gather;
 use super::by_process::{Doings, Inventory, ProcessCounter, Who};
 use super::uses::LibraryUse;
 use crate::budget::{Budget, MAX_BYTES};
@@ -11,8 +10,9 @@ use crate::capture::Capture;
 use crate::capture::clock::WallNs;
 use crate::capture::libraries::FileId;
 use crate::capture::timeline::ImageId;
+use crate::count::without_room;
 use crate::read::faults::FaultLog;
-use crate::read::{LiveBlock, LiveSink, Plan, Tally, count_blocks, count_live};
+use crate::read::{Fold, LiveBlock, LiveSink, Plan, Tally, count_blocks, count_live};
 use crate::select::Filter;
 use crypto_trace_format::record::{Kind, LibLoad};
 use std::collections::{BTreeMap, BTreeSet};
@@ -68,8 +68,8 @@ impl Gathered {
     }
 }
 
-impl Gather for Gathered {
-    fn read(&mut self, plan: &Plan<'_>, faults: &mut FaultLog) {
+impl Fold for Gathered {
+    fn read(&mut self, plan: &Plan<'_>, faults: &mut FaultLog) -> io::Result<()> {
         let own = &mut self.own;
         own.tally.processed += plan.skipped_records;
         count_blocks::<ProcessCounter>(plan, faults, |counted, _, faults| own.add(counted, faults));
@@ -77,21 +77,22 @@ impl Gather for Gathered {
         let ancestors = self.ancestors(plan.captures);
         let everybody = self.kinds.len() > 1 || ancestors.len() > MAX_PIDS;
         if ancestors.is_empty() && !everybody {
-            return;
+            return Ok(());
         }
         let filter = self.of_all(plan.filter.filter(), if everybody { Vec::new() } else { ancestors });
         let plan = Plan::new(plan.inputs, plan.captures, &filter);
         let all = &mut self.all;
         all.budget = Budget::new(all.budget.left() + self.own.budget.left());
         count_blocks::<ProcessCounter>(&plan, faults, |counted, _, faults| all.add(counted, faults));
+        Ok(())
     }
 
     fn tally(&self) -> Tally {
         self.own.tally
     }
 
-    fn refused(&self) -> u64 {
-        self.own.budget.refused() + self.all.budget.refused()
+    fn left_out(&self) -> Option<String> {
+        without_room(self.own.budget.refused() + self.all.budget.refused())
     }
 }
 

@@ -14,18 +14,3 @@ pub use by_process::{Doings, Ids, Inventory, Who};
 pub use directories::{Common, MANY_FILES, common};
 pub use lineage::{Gathered, Mapped, mapped_at};
 pub use uses::{Access, CallKey, CallUse, FileUse, HandshakeKey, LibraryUse, Span, changed_names, shown_type};
-
-use crate::read::faults::FaultLog;
-use crate::read::{LiveSink, Plan, Tally};
-
-/// Something that is gathered from files in one go, or from a stream as it comes.
-pub trait Gather: LiveSink {
-    /// Reads everything that a plan holds.
-    fn read(&mut self, plan: &Plan<'_>, faults: &mut FaultLog);
-
-    /// Records, and how many of them passed.
-    fn tally(&self) -> Tally;
-
-    /// How often something was left out for lack of room.
-    fn refused(&self) -> u64;
-}

@@ -13,17 +13,29 @@ pub(crate) use totals::{File, Program};
 
 use crate::capture::Capture;
 use crate::read::faults::FaultLog;
-use crate::read::{LiveBlock, LiveSink, Plan, count_blocks, count_live};
+use crate::read::{Fold, LiveBlock, LiveSink, Plan, Tally, count_blocks, count_live};
 use crate::select::Filter;
 use std::io;
 
-/// Counts all events of a plan.
-pub fn summarize(plan: &Plan<'_>, faults: &mut FaultLog) -> Totals {
-    let mut totals = Totals::default();
-    totals.tally.processed = plan.skipped_records;
-    count_blocks::<Counter>(plan, faults, |partial, capture, faults| totals.add(partial, capture, faults));
-    totals.add_handshakes(plan.captures);
-    totals
+impl Fold for Totals {
+    fn read(&mut self, plan: &Plan<'_>, faults: &mut FaultLog) -> io::Result<()> {
+        self.tally.processed += plan.skipped_records;
+        count_blocks::<Counter>(plan, faults, |partial, capture, faults| self.add(partial, capture, faults));
+        self.add_handshakes(plan.captures);
+        Ok(())
+    }
+
+    fn tally(&self) -> Tally {
+        self.tally
+    }
+
+    fn needs_all_handshakes(&self) -> bool {
+        true
+    }
+
+    fn left_out(&self) -> Option<String> {
+        self.overflowed.then(|| "too many distinct names: some rows are missing".to_owned())
+    }
 }
 
 impl LiveSink for Totals {

@@ -33,10 +33,8 @@ pub struct SummaryContext<'a> {
     pub captures: &'a [Capture],
     /// How many segments.
     pub segments: usize,
-    /// Records known to be lost to damage of the files.
-    pub damaged_records: u64,
-    /// Whether there is any damage.
-    pub damaged: bool,
+    /// What is missing, a sentence each.
+    pub missing: Vec<String>,
     /// Why there are no events, when there are none.
     pub why_none: String,
     /// Hide home directories.
@@ -89,16 +87,7 @@ fn head(totals: &Totals, context: &SummaryContext<'_>, out: &mut String) {
             line("Recorded", &recorded);
         }
     }
-    let missing: Vec<String> = context
-        .captures
-        .iter()
-        .flat_map(|capture| completeness::gaps(capture, context.captures.len() > 1))
-        .map(|gap| redact::sentence(gap, context.redact))
-        .chain(context.damaged.then(|| {
-            format!("files are damaged: {} records known to be lost (see verify)", grouped(context.damaged_records))
-        }))
-        .collect();
-    if missing.is_empty() {
+    if context.missing.is_empty() {
         let attached: usize = context.captures.iter().map(completeness::attached_probes).sum();
         let text = match attached {
             0 => "as far as told: nothing lost, nothing dropped; which probes were attached is not recorded".to_owned(),
@@ -107,7 +96,7 @@ fn head(totals: &Totals, context: &SummaryContext<'_>, out: &mut String) {
         };
         line("Complete", &if attached == 0 { text } else { paint.good(&text) });
     } else {
-        for (index, gap) in missing.iter().enumerate() {
+        for (index, gap) in context.missing.iter().enumerate() {
             let text = if index == 0 { format!("NO: {gap}") } else { gap.clone() };
             line(if index == 0 { "Complete" } else { "" }, &paint.bad(&text));
         }
