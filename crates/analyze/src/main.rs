@@ -1,6 +1,6 @@
 //! `crypto-trace-analyze`: arguments in, exit code out.
 
-use crypto_trace_analyze::cli::args::{self, Verbosity};
+use crypto_trace_analyze::cli::Verbosity;
 use crypto_trace_analyze::cli::console::Console;
 use crypto_trace_analyze::cli::exit;
 use crypto_trace_analyze::commands;
@@ -23,7 +23,7 @@ fn main() -> ExitCode {
             let _ = signal_hook::flag::register(signal, Arc::new(AtomicBool::new(false)));
         }
     }
-    match args::parse(std::env::args_os()) {
+    match commands::parse(std::env::args_os()) {
         Ok(job) => exit::code(commands::run(&job), Console::new(Verbosity::Quiet)),
         Err(error) => exit::of_usage(&error),
     }

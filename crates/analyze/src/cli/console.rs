@@ -3,7 +3,7 @@
 //! Data goes to stdout or `--output`, everything else to stderr. Text is made safe to show here: a path or a message of a
 //! file may hold anything.
 
-use crate::cli::args::Verbosity;
+use crate::cli::Verbosity;
 use crate::words::escape;
 use crate::words::text::Paint;
 use anyhow::{Context, Result};

@@ -5,8 +5,8 @@
 use super::{BlockSource, LiveBlock, LiveSink, Plan, Tally, Task};
 use crate::capture::Capture;
 use crate::capture::connections::LIVE_SEGMENT;
+use crate::cli::progress;
 use crate::read::faults::{FaultLog, Problem};
-use crate::read::progress;
 use crate::select::{Filter, ResolvedFilter, Selection};
 use crypto_trace_format::segment::{BlockBuffer, Fault};
 use rayon::prelude::*;

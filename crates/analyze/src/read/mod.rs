@@ -23,7 +23,6 @@ mod live;
 mod ordered;
 mod pace;
 mod plan;
-pub mod progress;
 
 pub use block::{BlockSource, Match, Tally};
 pub use gather::{Count, Fold, Origin, count_blocks, count_live};

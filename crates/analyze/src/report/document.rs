@@ -1,6 +1,6 @@
 //! Reports as JSON by serde, with text of the traced host as safe and as exact as in events.
 
-use crate::cli::args::Style;
+use crate::cli::Style;
 use crate::event::cmdline;
 use crate::words::escape;
 use crate::words::redact;

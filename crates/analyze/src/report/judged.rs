@@ -1,9 +1,9 @@
 //! Handshakes and calls counted, and the day and the rules that judge them: what `tls`, `algorithms` and `coverage` show.
 
 use crate::capture::clock::WallNs;
-use crate::cli::args::Request;
 use crate::cli::console::Console;
 use crate::cli::exit::Outcome;
+use crate::cli::judged::Judge;
 use crate::count::summary::Totals;
 use crate::count::survey::{in_short, post_quantum, told_by_libraries};
 use crate::report::session::Session;
@@ -20,17 +20,6 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::io::Write as _;
 use std::ops::Deref;
-
-/// How what was counted is judged and shown.
-#[derive(Debug, Clone, Default)]
-pub struct Manner {
-    /// As JSON.
-    pub json: bool,
-    /// The day that rules and certificates are judged by; when the capture ended, if `None`.
-    pub as_of: Option<Date>,
-    /// Whose rules judge; empty means all of them.
-    pub rules: Vec<Rules>,
-}
 
 /// The day that rules are asked about, and the moment that certificates are.
 #[derive(Debug, Clone, Copy)]
@@ -74,22 +63,21 @@ impl<'a> Deref for Judged<'a> {
 
 /// Counts, and writes what `document` makes of it: as JSON, or as `text` has it.
 pub(crate) fn run<D: Serialize>(
-    request: &Request,
-    manner: &Manner,
+    task: &Judge,
     console: Console,
     document: impl FnOnce(&Judged<'_>) -> D,
     text: impl FnOnce(&D, &Judged<'_>) -> String,
 ) -> Result<Outcome> {
-    let (mut session, mut out) = Session::begin(request, console)?;
+    let (mut session, mut out) = Session::begin(&task.request, console)?;
     let mut totals = Totals::default();
     session.fold(&mut totals)?;
     let begun = session.captures.iter().map(|capture| WallNs(capture.meta.clock.realtime_ns)).max();
     let end = session.covered().map(|(_, end)| end).or(begun).unwrap_or(WallNs(0));
-    let as_of = AsOf::new(manner.as_of, end);
-    let judged = Judged { session, totals, as_of, rules: &manner.rules, paint: out.paint() };
+    let as_of = AsOf::new(task.as_of, end);
+    let judged = Judged { session, totals, as_of, rules: &task.rules, paint: out.paint() };
     let document = document(&judged);
     // JSON for programs, indented, as `info` writes it.
-    let shown = if manner.json { document::pretty(&document)? + "\n" } else { text(&document, &judged) };
+    let shown = if task.json { document::pretty(&document)? + "\n" } else { text(&document, &judged) };
     out.write_all(shown.as_bytes())?;
     judged.session.finish("counted")
 }

@@ -6,6 +6,7 @@ pub mod findings;
 pub mod judged;
 pub mod nearest;
 pub mod parts;
+pub mod paths;
 pub mod processes;
 pub mod session;
 pub mod summary;

@@ -4,9 +4,9 @@
 
 use crate::capture::Capture;
 use crate::capture::clock::WallNs;
-use crate::cli::args::{Input, Request};
 use crate::cli::console::{Console, Output, stdin_is_terminal};
 use crate::cli::exit::{Outcome, Usage};
+use crate::cli::{Input, Request};
 use crate::count::inventory::{ByPath, library_of};
 use crate::read::faults::FaultLog;
 use crate::read::follow::Follower;

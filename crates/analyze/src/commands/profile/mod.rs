@@ -1,5 +1,9 @@
 //! `profile`: everything that was recorded of a process.
 
+mod args;
+
+pub(crate) use args::{Args, Task};
+
 mod text;
 
 use self::text::text;
@@ -7,7 +11,7 @@ use crate::capture::Capture;
 use crate::capture::clock::WallNs;
 use crate::capture::libraries;
 use crate::capture::timeline::{ImageId, ProcessId};
-use crate::cli::args::{InventoryTask, Style};
+use crate::cli::Style;
 use crate::cli::console::Console;
 use crate::cli::exit::Outcome;
 use crate::count::inventory::{CallKey, CallUse, FileUse, Gathered, HandshakeKey, Mapped, Span, mapped_at};
@@ -256,7 +260,7 @@ struct Statistics {
     events: BTreeMap<&'static str, u64>,
 }
 
-pub(super) fn run(task: &InventoryTask, console: Console) -> Result<Outcome> {
+pub(super) fn run(task: &Task, console: Console) -> Result<Outcome> {
     let (mut session, mut out) = Session::begin(&task.request, console)?;
     let mut gathered = Gathered::new(&[]);
     session.fold(&mut gathered)?;

@@ -1,24 +1,15 @@
-//! Arguments of what goes on while it is watched: following a recording, and replaying one in its own time.
+//! What goes on while it is watched: following a recording.
 
-use super::{Input, usage};
+use crate::cli::{Input, usage};
 use crate::select::Filter;
-use crate::select::time::{TimeSpec, parse_duration};
+use crate::select::time::parse_duration;
 use clap::Args;
 use clap::error::ErrorKind;
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// How fast a replay is.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Speed {
-    /// As fast as possible.
-    Max,
-    /// So many times as fast as it happened.
-    Times(f64),
-}
-
 #[derive(Debug, Args)]
-pub(super) struct FollowArgs {
+pub(crate) struct FollowArgs {
     /// Go on with what is being recorded into the directory INPUT: from now on, or first the past from --since on
     #[arg(long)]
     pub follow: bool,
@@ -38,17 +29,8 @@ fn duration(text: &str) -> Result<Duration, String> {
         .ok_or_else(|| format!("`{text}` is not a duration such as 60, 90s or 5m"))
 }
 
-/// A speed.
-pub(super) fn speed(text: &str) -> Result<Speed, String> {
-    if text == "max" {
-        return Ok(Speed::Max);
-    }
-    let speed = text.parse::<f64>().ok().filter(|speed| speed.is_finite() && *speed > 0.0);
-    speed.map(Speed::Times).ok_or_else(|| format!("`{text}` is not a speed such as 1, 10, 0.5 or max"))
-}
-
 /// What to read, when following was asked for; else as it was.
-pub(super) fn input(args: &FollowArgs, input: Input, filter: &Filter) -> Result<Input, clap::Error> {
+pub(crate) fn input(args: &FollowArgs, input: Input, filter: &Filter) -> Result<Input, clap::Error> {
     if !args.follow {
         return Ok(input);
     }
@@ -68,10 +50,4 @@ pub(super) fn input(args: &FollowArgs, input: Input, filter: &Filter) -> Result<
             Err(usage(ErrorKind::ArgumentConflict, "--duration is for a directory that is followed, not for a stream"))
         }
     }
-}
-
-/// The filter of a run that follows: times before the capture's end are before now.
-pub fn from_now(filter: &Filter, now: crate::capture::clock::WallNs) -> Filter {
-    let since = filter.since.and_then(|since| since.resolve(Some(now))).map(TimeSpec::At);
-    Filter { since, ..filter.clone() }
 }

@@ -1,11 +1,14 @@
 //! `verify`: every byte, block and record of every input.
 
-use crate::cli::args::ReportTask;
+mod args;
+
+pub(crate) use args::{Args, Task};
+
 use crate::cli::console::{Console, Output};
 use crate::cli::exit::Outcome;
+use crate::cli::progress;
 use crate::read::faults::{FaultLog, Problem};
 use crate::read::input::{self, Choice, Inputs};
-use crate::read::progress;
 use crate::report::document;
 use crate::words::escape;
 use crate::words::text::grouped;
@@ -48,7 +51,7 @@ struct Report {
     more_faults: u64,
 }
 
-pub(super) fn run(task: &ReportTask, console: Console) -> Result<Outcome> {
+pub(super) fn run(task: &Task, console: Console) -> Result<Outcome> {
     let inputs = input::open(&task.paths, Choice { recursive: task.recursive, hosts: &task.hosts })?;
     inputs.notes.iter().for_each(|note| console.note(note));
     // What cannot be read is not checked.

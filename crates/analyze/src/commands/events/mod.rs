@@ -1,6 +1,9 @@
 //! `events`: single events, or a summary of them.
 
-use crate::cli::args::{EventsTask, Format, Speed};
+mod args;
+
+pub(crate) use args::{Args, Task};
+
 use crate::cli::console::{Console, Output};
 use crate::cli::exit::Outcome;
 use crate::count::summary::Totals;
@@ -11,9 +14,10 @@ use crate::read::{OrderedOutput, Pace};
 use crate::report::session::Session;
 use crate::report::summary::{self, SummaryContext};
 use anyhow::{Context, Result};
+use args::{Format, Speed};
 use std::io::Write;
 
-pub(super) fn run(task: &EventsTask, console: Console) -> Result<Outcome> {
+pub(super) fn run(task: &Task, console: Console) -> Result<Outcome> {
     let (mut session, out) = Session::begin(&task.request, console)?;
     match task.format {
         Format::JsonStream => events(&JsonStream, task, &mut session, out)?,
@@ -27,7 +31,7 @@ pub(super) fn run(task: &EventsTask, console: Console) -> Result<Outcome> {
     session.finish("output")
 }
 
-fn events(format: &dyn EventFormat, task: &EventsTask, session: &mut Session<'_>, out: Output) -> Result<()> {
+fn events(format: &dyn EventFormat, task: &Task, session: &mut Session<'_>, out: Output) -> Result<()> {
     let mut ordered = OrderedOutput::new(format, RenderOptions { redact: task.request.redact }, out)?;
     if let Speed::Times(speed) = task.speed {
         let stop = Stop::install(None).context("cannot install signal handlers")?;
@@ -37,7 +41,7 @@ fn events(format: &dyn EventFormat, task: &EventsTask, session: &mut Session<'_>
     Ok(ordered.finish()?)
 }
 
-fn summary(task: &EventsTask, session: &mut Session<'_>, mut out: Output) -> Result<()> {
+fn summary(task: &Task, session: &mut Session<'_>, mut out: Output) -> Result<()> {
     let mut totals = Totals::default();
     session.fold(&mut totals)?;
     let context = SummaryContext {

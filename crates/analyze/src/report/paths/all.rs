@@ -2,7 +2,8 @@
 
 use super::{DirectoryRow, Paths, Report, Row, columns, fold, programs};
 use crate::capture::Capture;
-use crate::cli::args::{InventoryTask, Style};
+use crate::cli::Style;
+use crate::cli::uses::UseTask;
 use crate::count::inventory::{ByPath, FileUse, LibraryUse, Shown, Span};
 use crate::report::document::{self, Each, Escaped, Reveal};
 use crate::report::parts::failures;
@@ -19,7 +20,7 @@ const TOP: usize = 200;
 
 /// Writes all rows in the style that was asked for.
 pub(super) fn write(
-    (task, read): (&InventoryTask, &Session<'_>),
+    (task, read): (&UseTask, &Session<'_>),
     gathered: &ByPath,
     paths: Paths,
     paint: Paint,
@@ -54,7 +55,7 @@ pub(super) fn write(
 }
 
 /// Directories that are one row each for people.
-fn directories(gathered: &ByPath, paths: Paths, task: &InventoryTask, read: &Session<'_>) -> Vec<DirectoryRow> {
+fn directories(gathered: &ByPath, paths: Paths, task: &UseTask, read: &Session<'_>) -> Vec<DirectoryRow> {
     if paths != Paths::Files || task.ungrouped {
         return Vec::new();
     }
@@ -129,7 +130,7 @@ impl Told<'_> {
 }
 
 fn text(
-    (task, read): (&InventoryTask, &Session<'_>),
+    (task, read): (&UseTask, &Session<'_>),
     gathered: &ByPath,
     why_none: Option<String>,
     paths: Paths,

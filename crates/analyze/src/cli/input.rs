@@ -1,15 +1,17 @@
 //! What is read: arguments, and what is made of them.
 
-use super::{follow, usage};
+use crate::cli::output::ReportFormat;
+use crate::cli::values::not_empty;
+use crate::cli::{follow, usage};
 use crate::select::Filter;
-use clap::Args;
 use clap::error::ErrorKind;
+use clap::{ArgAction, Args};
 use std::path::PathBuf;
 use std::time::Duration;
 
 /// What to read.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Input {
+pub(crate) enum Input {
     /// A stream of segments.
     Stdin,
     /// Files and directories.
@@ -29,7 +31,7 @@ pub enum Input {
 }
 
 #[derive(Debug, Args)]
-pub(super) struct InputArgs {
+pub(crate) struct InputArgs {
     /// Segments, directories of segments, or - for a stream on stdin [default: -]
     #[arg(value_name = "INPUT")]
     inputs: Vec<PathBuf>,
@@ -40,7 +42,7 @@ pub(super) struct InputArgs {
 }
 
 /// What to read, and whether to go on with it.
-pub(super) fn read_or_follow(
+pub(crate) fn read_or_follow(
     inputs: InputArgs,
     args: &follow::FollowArgs,
     filter: &Filter,
@@ -51,7 +53,7 @@ pub(super) fn read_or_follow(
     follow::input(args, read, filter)
 }
 
-pub(super) fn input(args: InputArgs, filter: &Filter) -> Result<Input, clap::Error> {
+pub(crate) fn input(args: InputArgs, filter: &Filter) -> Result<Input, clap::Error> {
     let InputArgs { inputs, recursive } = args;
     let dashes = inputs.iter().filter(|input| input.as_os_str() == "-").count();
     let input = match (dashes, inputs.len()) {
@@ -65,4 +67,53 @@ pub(super) fn input(args: InputArgs, filter: &Filter) -> Result<Input, clap::Err
         return Err(usage(ErrorKind::ArgumentConflict, message));
     }
     Ok(input)
+}
+
+/// Segments that `info` and `verify` report on.
+#[derive(Debug, Args)]
+pub(crate) struct SegmentArgs {
+    /// Segments, or directories of segments
+    #[arg(value_name = "INPUT", required = true)]
+    inputs: Vec<PathBuf>,
+
+    /// Search directories for segments in their subdirectories, too
+    #[arg(short, long)]
+    recursive: bool,
+
+    /// Only captures of this host: its name, whole or up to the first dot
+    #[arg(long = "host", value_name = "HOST", action = ArgAction::Append, value_parser = not_empty)]
+    hosts: Vec<String>,
+
+    /// How to show it
+    #[arg(short, long, value_enum, default_value = "text", value_name = "FORMAT")]
+    format: ReportFormat,
+
+    /// Show names of home directories
+    #[arg(long)]
+    no_redact: bool,
+}
+
+/// What they say.
+#[derive(Debug, Clone)]
+pub(crate) struct Segments {
+    /// Files and directories.
+    pub paths: Vec<PathBuf>,
+    /// Also what is in subdirectories.
+    pub recursive: bool,
+    /// Hosts; empty means all.
+    pub hosts: Vec<String>,
+    /// As JSON.
+    pub json: bool,
+    /// Hide home directories.
+    pub redact: bool,
+}
+
+impl SegmentArgs {
+    pub fn check(self) -> Result<Segments, clap::Error> {
+        if self.inputs.iter().any(|input| input.as_os_str() == "-") {
+            return Err(usage(ErrorKind::ValueValidation, "this reads files and directories, not stdin"));
+        }
+        let (json, redact) = (self.format == ReportFormat::Json, !self.no_redact);
+        Ok(Segments { paths: self.inputs, recursive: self.recursive, hosts: self.hosts, json, redact })
+    }
 }

@@ -2,7 +2,10 @@
 //!
 //! *Offered* is not *used*: what a client merely offers is not here.
 
-use crate::cli::args::SurveyTask;
+mod args;
+
+pub(crate) use args::{Args, Task};
+
 use crate::cli::console::Console;
 use crate::cli::exit::Outcome;
 use crate::count::survey::{self, Finding};
@@ -57,8 +60,8 @@ struct Algorithm {
     findings: Vec<Finding>,
 }
 
-pub(super) fn run(task: &SurveyTask, console: Console) -> Result<Outcome> {
-    judged::run(&task.request, &task.manner, console, Report::new, Report::text)
+pub(super) fn run(task: &Task, console: Console) -> Result<Outcome> {
+    judged::run(task, console, Report::new, Report::text)
 }
 
 impl Report {

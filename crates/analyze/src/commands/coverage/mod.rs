@@ -1,9 +1,12 @@
 //! `coverage`: what the capture could see and what it could not. Absence of events must not read as absence of crypto.
 
+mod args;
+
+pub(crate) use args::{Args, Task};
+
 use crate::capture::libraries::product;
 use crate::capture::libraries::{FileId, LibraryRow};
 use crate::capture::{Capture, ProbeKey, ProbeRow};
-use crate::cli::args::SurveyTask;
 use crate::cli::console::Console;
 use crate::cli::exit::Outcome;
 use crate::count::survey::{ProgramRow, in_short};
@@ -116,8 +119,8 @@ struct Unknown {
     loads: u64,
 }
 
-pub(super) fn run(task: &SurveyTask, console: Console) -> Result<Outcome> {
-    judged::run(&task.request, &task.manner, console, Report::new, Report::text)
+pub(super) fn run(task: &Task, console: Console) -> Result<Outcome> {
+    judged::run(task, console, Report::new, Report::text)
 }
 
 fn some(judged: &Judged<'_>, text: &[u8]) -> Option<String> {

@@ -1,8 +1,11 @@
 //! `tls`: which versions, suites and key exchanges were negotiated, by whom, with whom; what failed, which rules speak of
 //! it, and which certificates were shown.
 
+mod args;
+
+pub(crate) use args::{Args, Task};
+
 use crate::capture::connections::{CertificateFields, Role};
-use crate::cli::args::SurveyTask;
 use crate::cli::console::Console;
 use crate::cli::exit::Outcome;
 use crate::count::survey::{CertificateRow, Exchange, Outcomes, Quantum, Told, peer_name, percent, ranked};
@@ -182,8 +185,8 @@ impl QuantumFields {
     }
 }
 
-pub(super) fn run(task: &SurveyTask, console: Console) -> Result<Outcome> {
-    judged::run(&task.request, &task.manner, console, Report::new, Report::text)
+pub(super) fn run(task: &Task, console: Console) -> Result<Outcome> {
+    judged::run(task, console, Report::new, Report::text)
 }
 
 impl Report {

@@ -1,11 +1,12 @@
-//! `files` and `libs`: one row for each path, with the programs that used it.
+//! Tables of `files` and `libs`: one row for each path, with the programs that used it.
 
 mod all;
 
 use crate::capture::Capture;
-use crate::cli::args::{InventoryTask, Style};
+use crate::cli::Style;
 use crate::cli::console::{Console, Output};
 use crate::cli::exit::Outcome;
+use crate::cli::uses::UseTask;
 use crate::count::inventory::{ByPath, FileUse, LibraryUse, ProgramUse, Shown, library_of};
 use crate::read::faults::FaultLog;
 use crate::read::{Fold, LiveBlock, LiveSink, Plan, Tally};
@@ -27,12 +28,12 @@ const TOP_PROGRAMS: usize = 3;
 
 /// Files, or libraries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Paths {
+pub(crate) enum Paths {
     Files,
     Libraries,
 }
 
-pub(super) fn run(task: &InventoryTask, paths: Paths, console: Console) -> Result<Outcome> {
+pub(crate) fn run(task: &UseTask, paths: Paths, console: Console) -> Result<Outcome> {
     let (mut session, mut out) = Session::begin(&task.request, console)?;
     if task.follow {
         // What is new or has changed is shown as it comes.
@@ -411,7 +412,7 @@ struct Following {
 
 impl Following {
     /// Begins the output.
-    fn begin(task: &InventoryTask, paths: Paths, mut out: Output) -> io::Result<Self> {
+    fn begin(task: &UseTask, paths: Paths, mut out: Output) -> io::Result<Self> {
         let json = task.style == Style::JsonStream;
         if !json {
             let mut text = String::new();

@@ -1,8 +1,12 @@
 //! `snapshot`: which processes had crypto libraries mapped and crypto files open at a moment.
 
+mod args;
+
+pub(crate) use args::{Args, Task};
+
 use crate::capture::clock::WallNs;
 use crate::capture::timeline::ImageId;
-use crate::cli::args::{InventoryTask, Style};
+use crate::cli::Style;
 use crate::cli::console::Console;
 use crate::cli::exit::Outcome;
 use crate::count::inventory::{Gathered, Who, mapped_at};
@@ -93,7 +97,7 @@ struct Summary {
     by_user: BTreeMap<String, usize>,
 }
 
-pub(super) fn run(task: &InventoryTask, console: Console) -> Result<Outcome> {
+pub(super) fn run(task: &Task, console: Console) -> Result<Outcome> {
     let (mut session, mut out) = Session::begin(&task.request, console)?;
     let mut gathered = Gathered::new(&[FileOpen::KIND]);
     session.fold(&mut gathered)?;

@@ -1,7 +1,10 @@
 //! `info`: what a capture is, what it cost, and what it lacks.
 
+mod args;
+
+pub(crate) use args::{Args, Task};
+
 use crate::capture::Capture;
-use crate::cli::args::ReportTask;
 use crate::cli::console::{Console, Output};
 use crate::cli::exit::Outcome;
 use crate::read::faults::{FaultLog, Problem};
@@ -49,7 +52,7 @@ struct ProbeReport {
     message: String,
 }
 
-pub(super) fn run(task: &ReportTask, console: Console) -> Result<Outcome> {
+pub(super) fn run(task: &Task, console: Console) -> Result<Outcome> {
     let inputs = session::open(&task.paths, Choice { recursive: task.recursive, hosts: &task.hosts }, console)?;
     let mut faults = FaultLog::default();
     let captures = read_captures(&inputs, &mut faults);
