@@ -224,10 +224,13 @@ impl<'a> Session<'a> {
             let lost = grouped(self.faults.records_lost());
             format!("files are damaged: {lost} records known to be lost (see verify)")
         });
-        let unknown = self.tally.unknown;
-        let unknown = (unknown > 0)
-            .then(|| format!("{} are of kinds that this version does not know", plural(unknown, "record")));
-        gaps.chain(unread).chain(damage).chain(self.left_out.clone()).chain(unknown).collect()
+        gaps.chain(unread).chain(damage).chain(self.left_out.clone()).chain(self.unknown()).collect()
+    }
+
+    /// Records that say nothing to this version.
+    fn unknown(&self) -> Option<String> {
+        let count = plural(self.tally.unknown, "record");
+        (self.tally.unknown > 0).then(|| format!("{count} of kinds that this version does not know, left out"))
     }
 
     /// Why nothing of `what` is there.
@@ -273,11 +276,8 @@ impl<'a> Session<'a> {
             console.warn("too many blocks overlap in time: some events may be out of order");
         }
         self.left_out.iter().for_each(|sentence| console.warn(sentence));
+        self.unknown().iter().for_each(|sentence| console.warn(sentence));
         let tally = self.tally;
-        if tally.unknown > 0 {
-            let count = plural(tally.unknown, "record");
-            console.warn(&format!("{count} of kinds that this version does not know were left out"));
-        }
         let seconds = self.since.elapsed().as_secs_f64().max(1e-9);
         #[allow(clippy::cast_precision_loss, reason = "a rate for people")]
         let rate = tally.processed as f64 / seconds;
