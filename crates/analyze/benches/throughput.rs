@@ -9,7 +9,7 @@
 mod common;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use crypto_trace_analyze::count::summary::Totals;
+use crypto_trace_analyze::count::totals::Totals;
 use crypto_trace_analyze::event::RenderOptions;
 use crypto_trace_analyze::format::JsonStream;
 use crypto_trace_analyze::read::faults::FaultLog;

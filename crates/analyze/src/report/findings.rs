@@ -2,7 +2,7 @@
 //!
 //! JSON has one row for each algorithm and rule; people read one entry for each rule, with all algorithms it speaks of.
 
-use crate::count::survey::{self, Finding};
+use crate::count::handshakes::{self, Finding};
 use crate::report::judged::Judged;
 use crate::rules::Rules;
 use crate::words::text::few;
@@ -32,8 +32,8 @@ pub(crate) struct Found {
 /// Rules in force first, the strictest first among them, then by how often.
 pub(crate) fn found(judged: &Judged<'_>) -> Vec<Found> {
     let mut found: Vec<Found> = Vec::new();
-    for (name, row) in &judged.totals.survey.algorithms {
-        for finding in survey::findings(name, row, judged.as_of.date, judged.rules) {
+    for (name, row) in &judged.totals.handshakes.algorithms {
+        for finding in handshakes::findings(name, row, judged.as_of.date, judged.rules) {
             found.push(Found {
                 algorithm: judged.shown(name.as_bytes()),
                 seen_in: row.places.iter().map(|place| place.name()).collect(),

@@ -4,8 +4,8 @@ use crate::capture::clock::WallNs;
 use crate::cli::console::Console;
 use crate::cli::exit::Outcome;
 use crate::cli::judged::Judge;
-use crate::count::summary::Totals;
-use crate::count::survey::{in_short, post_quantum, told_by_libraries};
+use crate::count::handshakes::{in_short, post_quantum, told_by_libraries};
+use crate::count::totals::Totals;
 use crate::report::session::Session;
 use crate::report::{completeness, document, findings};
 use crate::rules::Rules;
@@ -17,7 +17,6 @@ use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use serde::Serialize;
 use std::collections::BTreeSet;
-use std::fmt::Write as _;
 use std::io::Write as _;
 use std::ops::Deref;
 
@@ -97,15 +96,13 @@ impl Judged<'_> {
     /// Why there are no handshakes, when there are none.
     pub fn why_no_handshakes(&self) -> Option<String> {
         let why = || redact::sentence(completeness::why_no_handshakes(&self.captures), self.request.redact);
-        (self.totals.survey.ends == 0).then(why)
+        (self.totals.handshakes.ends == 0).then(why)
     }
 
     /// What `tls` and `algorithms` begin with: how much there is, as of when, and what is not there.
     pub fn head(&self, out: &mut String) {
-        let mut line = |name: &str, text: &str| {
-            let _ = writeln!(out, "{}  {text}", self.paint.heading(&format!("{name:<10}")));
-        };
-        let survey = &self.totals.survey;
+        let mut line = |name: &str, text: &str| self.paint.line(out, 10, name, text);
+        let survey = &self.totals.handshakes;
         match self.why_no_handshakes() {
             Some(why) => line("TLS", &why),
             None => {

@@ -7,7 +7,7 @@ use crate::capture::clock::WallNs;
 use crate::cli::console::{Console, Output, stdin_is_terminal};
 use crate::cli::exit::{Outcome, Usage};
 use crate::cli::{Input, Request};
-use crate::count::inventory::{ByPath, library_of};
+use crate::count::paths::{ByPath, library_of};
 use crate::read::faults::FaultLog;
 use crate::read::follow::Follower;
 use crate::read::input::{self, Choice, Inputs};

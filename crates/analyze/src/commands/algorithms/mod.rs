@@ -8,7 +8,7 @@ pub(crate) use args::{Args, Task};
 
 use crate::cli::console::Console;
 use crate::cli::exit::Outcome;
-use crate::count::survey::{self, Finding};
+use crate::count::handshakes::{self, Finding};
 use crate::report::completeness;
 use crate::report::findings::{self, Found};
 use crate::report::judged::{self, Judged};
@@ -66,7 +66,7 @@ pub(super) fn run(task: &Task, console: Console) -> Result<Outcome> {
 
 impl Report {
     fn new(judged: &Judged<'_>) -> Self {
-        let survey = &judged.totals.survey;
+        let survey = &judged.totals.handshakes;
         let mut algorithms: Vec<Algorithm> = survey
             .algorithms
             .iter()
@@ -84,7 +84,7 @@ impl Report {
                     seen_in: row.places.iter().map(|place| place.name()).collect(),
                     programs: row.programs.iter().map(|program| judged.shown(program)).collect(),
                     hosts: judged.hosts(&row.hosts),
-                    findings: survey::findings(name, row, judged.as_of.date, judged.rules),
+                    findings: handshakes::findings(name, row, judged.as_of.date, judged.rules),
                 }
             })
             .collect();

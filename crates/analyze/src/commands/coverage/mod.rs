@@ -9,7 +9,7 @@ use crate::capture::libraries::{FileId, LibraryRow};
 use crate::capture::{Capture, ProbeKey, ProbeRow};
 use crate::cli::console::Console;
 use crate::cli::exit::Outcome;
-use crate::count::survey::{ProgramRow, in_short};
+use crate::count::handshakes::{ProgramRow, in_short};
 use crate::report::completeness;
 use crate::report::judged::{self, Judged};
 use crate::words::escape;
@@ -213,7 +213,7 @@ fn never_seen(judged: &Judged<'_>) -> Vec<&'static str> {
 
 impl Report {
     fn new(judged: &Judged<'_>) -> Self {
-        let survey = &judged.totals.survey;
+        let survey = &judged.totals.handshakes;
         let range = judged.covered().map(|(from, to)| (timestamp(from), timestamp(to)));
         let silent = judged.totals.programs.iter().filter_map(|(name, row)| {
             let with_handshakes = survey.programs.get(&Some(name.clone())).map_or(0, |row| row.processes);
@@ -248,9 +248,7 @@ impl Report {
     fn text(&self, judged: &Judged<'_>) -> String {
         let paint = judged.paint;
         let mut out = String::new();
-        let line = |out: &mut String, name: &str, text: &str| {
-            let _ = writeln!(out, "{}  {text}", paint.heading(&format!("{name:<13}")));
-        };
+        let line = |out: &mut String, name: &str, text: &str| paint.line(out, 13, name, text);
         if let (Some(from), Some(to)) = (&self.from, &self.to) {
             line(&mut out, "Time", &format!("{from} to {to}"));
         }
@@ -288,14 +286,12 @@ impl Report {
     }
 
     fn handshakes(&self, judged: &Judged<'_>, out: &mut String) {
-        let mut line = |name: &str, text: &str| {
-            let _ = writeln!(out, "{}  {text}", judged.paint.heading(&format!("{name:<13}")));
-        };
+        let mut line = |name: &str, text: &str| judged.paint.line(out, 13, name, text);
         if self.ends == 0 {
             line("Handshakes", &judged.why_no_handshakes().unwrap_or_default());
             return;
         }
-        line("Handshakes", &in_short(&judged.totals.survey));
+        line("Handshakes", &in_short(&judged.totals.handshakes));
         for (count, what) in [
             (self.process_unknown, "whose process is not known"),
             (self.connected_before_capture, "of connections that were there before the capture"),
@@ -346,7 +342,7 @@ impl Report {
 
 /// Programs of which ends of connections were seen on the wire only, and why.
 fn wire_only(judged: &Judged<'_>) -> Vec<WireOnly> {
-    let rows = judged.totals.survey.programs.iter().filter(|(_, row)| row.wire_only() > 0);
+    let rows = judged.totals.handshakes.programs.iter().filter(|(_, row)| row.wire_only() > 0);
     // Names may be the same once they are redacted.
     let mut by_name: BTreeMap<String, WireOnly> = BTreeMap::new();
     for (name, row) in rows {

@@ -6,7 +6,7 @@ pub(crate) use args::{Args, Task};
 
 use crate::cli::console::{Console, Output};
 use crate::cli::exit::Outcome;
-use crate::count::summary::Totals;
+use crate::count::totals::Totals;
 use crate::event::RenderOptions;
 use crate::format::{EventFormat, JsonArray, JsonPretty, JsonStream};
 use crate::read::follow::Stop;

@@ -16,7 +16,7 @@ use crate::report::session;
 use crate::words::escape;
 use crate::words::kernel::errno_name;
 use crate::words::redact;
-use crate::words::text::{Paint, bytes, duration, grouped};
+use crate::words::text::{Paint, bytes, duration, grouped, hex};
 use crate::words::timestamp::timestamp;
 use anyhow::Result;
 use crypto_trace_format::record::{KINDS, Kind, Tier};
@@ -25,7 +25,6 @@ use rayon::prelude::*;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 use std::io::Write as _;
 
 /// Sums over some segments.
@@ -324,9 +323,7 @@ fn self_stats(capture: &Capture) -> Value {
 fn text(capture: &Capture, sums: &Sums, redacted: bool, paint: Paint) -> String {
     let meta = &capture.meta;
     let mut out = String::new();
-    let mut line = |name: &str, text: String| {
-        let _ = writeln!(out, "{}  {text}", paint.heading(&format!("{name:<12}")));
-    };
+    let mut line = |name: &str, text: String| paint.line(&mut out, 12, name, &text);
     let safe = |text: &str| escape::for_people(text.as_bytes());
     line("Capture", hex(&meta.capture_id));
     line(
@@ -369,13 +366,6 @@ fn text(capture: &Capture, sums: &Sums, redacted: bool, paint: Paint) -> String 
         line("Cost", format!("{cpu} CPU, {memory} memory at most, {} written", bytes(s.written_bytes)));
     }
     out
-}
-
-fn hex(id: &[u8]) -> String {
-    id.iter().fold(String::new(), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }
 
 #[cfg(test)]

@@ -39,9 +39,7 @@ impl Profile<'_> {
     fn text(&self, read: &Session<'_>, paint: Paint, out: &mut String) {
         let shown = |text: &str| redact::for_people(text.as_bytes(), read.request.redact);
         let optional = |text: &Option<String>| text.as_deref().map_or("?".to_owned(), shown);
-        let mut line = |name: &str, text: &str| {
-            let _ = writeln!(out, "{}  {text}", paint.heading(&format!("{name:<10}")));
-        };
+        let mut line = |name: &str, text: &str| paint.line(out, 10, name, text);
         let process = &self.process;
         line("Process", &format!("{} ({}), {}", shown(&process.name), process.pid, optional(&process.exe)));
         line("", &optional(&process.cmdline));

@@ -9,7 +9,7 @@ use crate::capture::timeline::ImageId;
 use crate::cli::Style;
 use crate::cli::console::Console;
 use crate::cli::exit::Outcome;
-use crate::count::inventory::{Gathered, Who, mapped_at};
+use crate::count::processes::{Gathered, Who, mapped_at};
 use crate::report::document::{Each, Escaped, OUT_BYTES, Reveal, write_documents};
 use crate::report::processes::{Key, Process, processes, user};
 use crate::report::session::Session;
@@ -272,9 +272,7 @@ fn text(snapshots: &[Snapshot<'_>], read: &Session<'_>, paint: Paint) -> String 
         if index > 0 {
             out.push('\n');
         }
-        let mut line = |name: &str, text: &str| {
-            let _ = writeln!(out, "{}  {text}", paint.heading(&format!("{name:<9}")));
-        };
+        let mut line = |name: &str, text: &str| paint.line(&mut out, 9, name, text);
         line("Snapshot", &format!("of {} at {}", shown(&snapshot.hostname), snapshot.generated_at));
         line("Kernel", &shown(&snapshot.kernel));
         let summary = &snapshot.summary;

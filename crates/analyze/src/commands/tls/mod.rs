@@ -8,7 +8,7 @@ pub(crate) use args::{Args, Task};
 use crate::capture::connections::{CertificateFields, Role};
 use crate::cli::console::Console;
 use crate::cli::exit::Outcome;
-use crate::count::survey::{CertificateRow, Exchange, Outcomes, Quantum, Told, peer_name, percent, ranked};
+use crate::count::handshakes::{CertificateRow, Exchange, Outcomes, Quantum, Told, peer_name, percent, ranked};
 use crate::report::findings::{self, Found};
 use crate::report::judged::{self, Judged};
 use crate::words::escape;
@@ -191,7 +191,7 @@ pub(super) fn run(task: &Task, console: Console) -> Result<Outcome> {
 
 impl Report {
     fn new(judged: &Judged<'_>) -> Self {
-        let survey = &judged.totals.survey;
+        let survey = &judged.totals.handshakes;
         let texts = |versions: &std::collections::BTreeSet<crate::protocol::iana::Version>| -> Vec<String> {
             versions.iter().map(ToString::to_string).collect()
         };
@@ -318,7 +318,7 @@ fn share(quantum: Quantum) -> Option<f64> {
 
 /// Those that end first come first.
 fn certificates(judged: &Judged<'_>) -> Vec<CertificateReport> {
-    let mut rows: Vec<&CertificateRow> = judged.totals.survey.certificates.values().collect();
+    let mut rows: Vec<&CertificateRow> = judged.totals.handshakes.certificates.values().collect();
     rows.sort_by_key(|row| row.certificate.not_after_unix.map_or((1, 0), |end| (0, end)));
     let now = judged.as_of.unix;
     let now_text = jiff::Timestamp::from_second(now).unwrap_or_default().to_string();

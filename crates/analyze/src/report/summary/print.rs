@@ -3,14 +3,15 @@
 use super::{calls, coverage, tls};
 use crate::capture::Capture;
 use crate::capture::clock::WallNs;
-use crate::count::inventory::{Common, MANY_FILES, common, shown_type};
-use crate::count::summary::count_errno;
-use crate::count::summary::{File, Program, Totals};
+use crate::count::files::count_errno;
+use crate::count::files::shown_type;
+use crate::count::paths::{Common, MANY_FILES, common};
+use crate::count::totals::{File, Program, Totals};
 use crate::report::completeness;
 use crate::words::escape;
 use crate::words::kernel::{self, errno_name};
 use crate::words::redact;
-use crate::words::text::{Align, Paint, Table, duration, grouped};
+use crate::words::text::{Align, Paint, Table, duration, grouped, hex, section, tabulate};
 use crate::words::timestamp::timestamp;
 use crypto_trace_format::catalog::{Confidence, FileType};
 use crypto_trace_format::record::Kind;
@@ -66,9 +67,7 @@ pub fn print(totals: &Totals, context: &SummaryContext<'_>) -> String {
 
 fn head(totals: &Totals, context: &SummaryContext<'_>, out: &mut String) {
     let paint = context.paint;
-    let mut line = |name: &str, text: &str| {
-        let _ = writeln!(out, "{}  {text}", paint.heading(&format!("{name:<10}")));
-    };
+    let mut line = |name: &str, text: &str| paint.line(out, 10, name, text);
     match totals.range {
         Some((from, to)) => {
             let span = u64::try_from(to.0.saturating_sub(from.0)).unwrap_or(0);
@@ -78,7 +77,7 @@ fn head(totals: &Totals, context: &SummaryContext<'_>, out: &mut String) {
     }
     for capture in context.captures {
         let meta = &capture.meta;
-        let id: String = meta.capture_id.iter().take(4).map(|byte| format!("{byte:02x}")).collect();
+        let id = hex(meta.capture_id.get(..4).unwrap_or_default());
         let text = [&meta.host, &meta.kernel, &meta.arch].map(|text| escape::for_people(text.as_bytes()));
         let [host, kernel, arch] = text;
         line("Host", &format!("{host} (Linux {kernel} {arch}, capture {id}…)"));
@@ -294,17 +293,6 @@ fn failures(failures: &[(u32, u64)]) -> String {
         None => format!("errno {errno} {}", grouped(*count)),
     });
     texts.collect::<Vec<_>>().join(", ")
-}
-
-pub(super) fn section(name: &str, paint: Paint, out: &mut String) {
-    let _ = writeln!(out, "\n{}", paint.heading(name));
-}
-
-pub(super) fn tabulate(name: &str, table: &Table, paint: Paint, out: &mut String) {
-    if !table.is_empty() {
-        section(name, paint, out);
-        table.write(paint, out);
-    }
 }
 
 pub(super) fn others(rows: usize, out: &mut String) {

@@ -1,16 +1,18 @@
 //! TLS handshakes counted: by version, suite, key exchange, peer, program, algorithm and certificate.
 //!
 //! A connection that was seen from both ends is one handshake in every count, but of programs: there each end is its
-//! program's. Every table has a limit; what is beyond is told by [`Survey::overflowed`].
+//! program's. Every table has a limit; what is beyond is told by [`HandshakeTotals::overflowed`].
 
-mod calls;
+mod algorithms;
 mod facts;
 mod findings;
+mod key;
 mod words;
 
-pub use calls::{CallKey, CallRow};
+pub use algorithms::{AlgorithmCall, CallRow};
 pub use facts::{Exchange, Facts, Place};
 pub use findings::{Finding, findings};
+pub use key::HandshakeKey;
 pub use words::{in_short, peer_name, percent, post_quantum, ranked, told_by_libraries};
 
 use crate::budget::{Budget, first_sorted, heap, sorted};
@@ -243,7 +245,7 @@ impl Default for Room {
 
 /// Everything that is counted.
 #[derive(Debug, Default)]
-pub struct Survey {
+pub struct HandshakeTotals {
     /// Ends of connections.
     pub ends: u64,
     /// How handshakes ended.
@@ -263,7 +265,7 @@ pub struct Survey {
     /// What libraries said of handshakes.
     pub told: Told,
     /// Calls of library functions.
-    pub calls: BTreeMap<CallKey, CallRow>,
+    pub calls: BTreeMap<AlgorithmCall, CallRow>,
     /// Those that an alert ended, by alert and who sent it.
     pub alerts: BTreeMap<(AlertDescription, Role), u64>,
     /// By the host asked for.
@@ -306,7 +308,7 @@ impl ProgramRow {
     }
 }
 
-impl Survey {
+impl HandshakeTotals {
     /// Counts connections. Both ends of one must come in one call.
     pub fn add(&mut self, passed: &[Passed], captures: &[Capture]) {
         let hosts = host_numbers(captures);
@@ -539,7 +541,7 @@ impl Key for (Option<Version>, Option<CipherSuite>, Exchange) {
     }
 }
 
-impl Key for CallKey {
+impl Key for AlgorithmCall {
     fn held_bytes(&self) -> usize {
         heap(self.function.len()) + heap(self.algorithm.as_ref().map_or(0, String::len))
     }

@@ -1,10 +1,15 @@
 //! Files and libraries of all processes, by their path, and which programs used them.
 
-use super::uses::{FileUse, LibraryUse, changed_names};
+mod directories;
+
+pub use directories::{Common, MANY_FILES, common};
+
 use crate::budget::{Budget, first_sorted, hashed, heap, sorted};
 use crate::capture::Capture;
 use crate::capture::libraries::{FileId, Known, better};
-use crate::capture::timeline::ImageId;
+use crate::capture::timeline::{ImageId, TICK_NS};
+use crate::count::files::{FileUse, changed_names};
+use crate::count::libraries::LibraryUse;
 use crate::count::rows::Rows;
 use crate::count::without_room;
 use crate::read::faults::{FaultLog, Problem};
@@ -18,9 +23,6 @@ use foldhash::fast::RandomState;
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashSet};
 use std::io;
-
-/// Start times that come from /proc are rounded down to this.
-const TICK_NS: u64 = 10_000_000;
 
 /// What one program did with a file or library.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -64,10 +66,10 @@ impl PathUse for LibraryUse {
 
 /// One path.
 #[derive(Debug, Clone)]
-pub(super) struct PathRow<U> {
-    pub(super) used: U,
+struct PathRow<U> {
+    used: U,
     /// By number of the program.
-    pub(super) programs: BTreeMap<usize, ProgramUse>,
+    programs: BTreeMap<usize, ProgramUse>,
     /// It is in the list of those that changed.
     changed: bool,
 }
@@ -230,9 +232,9 @@ const FOLLOWED_BYTES: usize = 1_024;
 
 /// Rows of one host.
 #[derive(Debug)]
-pub(super) struct PathTable<U> {
-    pub(super) rows: Rows<Vec<u8>, PathRow<U>>,
-    pub(super) seen: Seen,
+struct PathTable<U> {
+    rows: Rows<Vec<u8>, PathRow<U>>,
+    seen: Seen,
     /// Keys of rows that are new or have changed, where rows are shown as they change.
     changed: Option<Vec<Vec<u8>>>,
 }
@@ -268,7 +270,7 @@ impl<U: Clone> Shown<'_, U> {
 
 /// Names of programs, by number.
 #[derive(Debug, Default)]
-pub(super) struct Programs {
+struct Programs {
     numbers: Rows<Vec<u8>, ()>,
     names: Vec<Vec<u8>>,
 }
@@ -293,7 +295,7 @@ impl Programs {
     }
 
     /// Programs by their names, those that did most first.
-    pub(super) fn by_use(&self, of: &BTreeMap<usize, ProgramUse>) -> Vec<(&[u8], ProgramUse)> {
+    fn by_use(&self, of: &BTreeMap<usize, ProgramUse>) -> Vec<(&[u8], ProgramUse)> {
         let mut used: Vec<_> = of.iter().map(|(number, used)| (self.name(*number), *used)).collect();
         used.sort_by(|a, b| b.1.uses.cmp(&a.1.uses).then_with(|| a.0.cmp(b.0)));
         used
@@ -356,7 +358,7 @@ impl<U: PathUse> PathTable<U> {
         number
     }
 
-    pub(super) fn show<'a>(host: &'a str, key: &'a [u8], row: &'a PathRow<U>, programs: &'a Programs) -> Shown<'a, U> {
+    fn show<'a>(host: &'a str, key: &'a [u8], row: &'a PathRow<U>, programs: &'a Programs) -> Shown<'a, U> {
         Shown { host, key, files: 1, used: Cow::Borrowed(&row.used), programs: programs.by_use(&row.programs) }
     }
 

@@ -2,19 +2,20 @@
 //!
 //! Every table has a limit. What comes after it is full is counted in the totals and told as such, never dropped silently.
 
-use super::histogram::Histogram;
-use super::partial::{FileUse, ImageUse, LibraryUse, Partial, count_errno};
+use super::partial::{FileUse, ImageUse, LibraryUse, Partial};
 use crate::budget::{Budget, first_sorted, hashed, heap, sorted};
 use crate::capture::Capture;
 use crate::capture::clock::WallNs;
 use crate::capture::libraries::product;
 use crate::capture::libraries::{self, FileId, LibraryRow, better};
 use crate::capture::timeline::ImageId;
-use crate::count::survey::{CallKey, CallRow, Passed, Survey};
+use crate::count::files::count_errno;
+use crate::count::handshakes::{AlgorithmCall, HandshakeTotals, Passed};
+use crate::count::rate::Histogram;
 use crate::read::Tally;
 use crate::read::faults::FaultLog;
 use crate::words::redact;
-use crypto_trace_format::catalog::{self, FileType, Judged, file_name};
+use crypto_trace_format::catalog::{FileType, Judged, file_name};
 use crypto_trace_format::record::{ApiCall, ApiCallFixed, ApiMeaning, Kind, trim_comm};
 use foldhash::fast::RandomState;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
@@ -103,12 +104,12 @@ pub struct Totals {
     /// Files of libraries that speak TLS: where, and how often they were loaded, by capture.
     pub tls_files: BTreeMap<(u32, FileId), (Vec<u8>, u64)>,
     /// TLS handshakes.
-    pub survey: Survey,
-    /// Room for rows, but those of the survey.
+    pub handshakes: HandshakeTotals,
+    /// Room for rows, but those of handshakes.
     budget: Budget,
     /// A table was full: some rows are missing, some counts of distinct things are too low.
     pub overflowed: bool,
-    /// Connections that are not in the survey yet.
+    /// Connections that are not counted yet.
     passed: Vec<Passed>,
     seen_processes: HashSet<(u32, ImageId, u32), RandomState>,
     seen_loads: HashSet<(u32, u32, u32, u32), RandomState>,
@@ -142,28 +143,26 @@ impl Totals {
             let program = process.map(|(image, comm)| program_name(capture, image, trim_comm(&comm)).to_vec());
             self.passed.push(Passed { capture: partial.capture, connection, program });
         }
-        for ((library, meaning, function, (text, number), (image, _)), used) in partial.calls {
-            let fixed = ApiCallFixed { meaning, number, ..ApiCallFixed::default() };
-            let call = ApiCall { fixed, function: &function, text: &text, ..ApiCall::default() };
-            let family = capture.libraries.get(library).map_or(&[][..], |row| &row.family);
+        for ((key, (image, _)), (used, comm)) in partial.calls {
+            let fixed = ApiCallFixed { meaning: key.meaning, number: key.number, ..ApiCallFixed::default() };
+            let call = ApiCall { fixed, function: &key.function, text: &key.text, ..ApiCall::default() };
+            let family = capture.libraries.get(key.library).map_or(&[][..], |row| &row.family);
             let algorithm = libraries::algorithm(&call, family);
-            let key = CallKey {
+            let key = AlgorithmCall {
                 capture: partial.capture,
-                library,
-                meaning: ApiMeaning(meaning),
-                function: function.into(),
+                library: key.library,
+                meaning: ApiMeaning(key.meaning),
+                function: key.function,
                 algorithm,
             };
-            let row =
-                CallRow { calls: used.calls, failed: used.failed, internal: used.internal, programs: BTreeSet::new() };
-            self.survey.add_calls(key, &row, Some(program_name(capture, image, trim_comm(&used.comm))));
+            self.handshakes.add_calls(key, used, Some(program_name(capture, image, trim_comm(&comm))));
         }
     }
 
     /// Counts the connections of what was added, whose captures still hold them.
     pub fn add_handshakes(&mut self, captures: &[Capture]) {
-        self.survey.add(&std::mem::take(&mut self.passed), captures);
-        self.overflowed |= self.survey.overflowed;
+        self.handshakes.add(&std::mem::take(&mut self.passed), captures);
+        self.overflowed |= self.handshakes.overflowed;
     }
 
     fn add_image(&mut self, number: u32, capture: &Capture, (image, tgid): (ImageId, u32), used: &ImageUse) {
@@ -231,8 +230,8 @@ impl Totals {
     fn add_library(&mut self, number: u32, capture: &Capture, path: &[u8], used: &LibraryUse) {
         let file = file_name(path);
         let looked_into = capture.libraries.get(used.file);
-        let product = || looked_into.and_then(|row| product::product(&row.family));
-        let name = catalog::library(path).or_else(product).unwrap_or("other");
+        let family = looked_into.map(|row| &row.family[..]).unwrap_or_default();
+        let name = product::known_as(path, family).unwrap_or("other");
         let version = looked_into.map(|row| row.version.clone()).unwrap_or_default();
         // Right below a home directory its name is that of somebody, which is told from its path.
         let is_told = *redact::file_name(path, true) == *file;

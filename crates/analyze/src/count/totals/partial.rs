@@ -1,23 +1,28 @@
 //! What a few blocks add to the summary: counted by cheap keys, in parallel with other blocks.
 
-use super::histogram::Histogram;
 use crate::budget::hashed;
 use crate::capture::Capture;
 use crate::capture::clock::WallNs;
-use crate::capture::libraries::{self, FileId, LoadedFiles, better, judge_path, state};
+use crate::capture::libraries::{FileId, LoadedFiles, better, judge_path};
 use crate::capture::timeline::ImageId;
+use crate::count::calls::{CallKey, CallUse};
+use crate::count::files::count_errno;
+use crate::count::rate::Histogram;
 use crate::count::rows::Rows;
 use crate::read::faults::Problem;
 use crate::read::{BlockSource, Count, Match, Origin, Tally};
 use crate::select::{ResolvedFilter, Selection};
 use crate::words::kernel::is_interrupted;
 use crypto_trace_format::catalog::{Confidence, FileType, Judged};
-use crypto_trace_format::record::{ApiCall, ApiMeaning, Comm, FileOpen, Header, Kind, LibLoad, RecordError, flags};
+use crypto_trace_format::record::{ApiCall, Comm, FileOpen, Header, Kind, LibLoad, RecordError, flags};
 use foldhash::fast::RandomState;
 use std::collections::HashSet;
 
 /// An image, and a process id where the image is unknown.
 pub type ImageKey = (ImageId, u32);
+
+/// Calls, and who called.
+pub type ImageCall = (CallKey, ImageKey);
 
 /// What processes of one image did.
 #[derive(Debug, Clone, Default)]
@@ -93,26 +98,10 @@ pub struct Partial {
     pub libraries: Vec<(Vec<u8>, LibraryUse)>,
     /// TLS connections: number, process, thread name; no process where it is not known.
     pub connections: Vec<(u32, Option<(ImageId, Comm)>)>,
-    /// Calls of library functions.
-    pub calls: Vec<(ApiKey, ApiUse)>,
+    /// Calls of library functions, by who called, with some thread's name.
+    pub calls: Vec<(ImageCall, (CallUse, Comm))>,
     /// What was wrong.
     pub problems: Vec<Problem>,
-}
-
-/// Calls that are counted together: library, purpose, function, algorithm by its name or number there, and who called.
-pub type ApiKey = (FileId, u16, Vec<u8>, (Vec<u8>, u64), ImageKey);
-
-/// Calls of one function by one image.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct ApiUse {
-    /// How many.
-    pub calls: u64,
-    /// Those of them that failed.
-    pub failed: u64,
-    /// Those of them that the library itself made.
-    pub internal: u64,
-    /// Some thread name.
-    pub comm: Comm,
 }
 
 /// Counts the events of some blocks of one segment.
@@ -129,7 +118,7 @@ pub struct Counter {
     histogram: Histogram,
     range: Option<(WallNs, WallNs)>,
     connections: Vec<(u32, Option<(ImageId, Comm)>)>,
-    calls: Rows<ApiKey, ApiUse>,
+    calls: Rows<ImageCall, (CallUse, Comm)>,
     /// Bytes of blocks: all texts are from there.
     raw_bytes: usize,
     problems: Vec<Problem>,
@@ -160,7 +149,7 @@ impl Count for Counter {
             + self.files.len() * Rows::<Vec<u8>, FileUse>::ROW_BYTES
             + self.libraries.len() * Rows::<Vec<u8>, LibraryUse>::ROW_BYTES
             + self.loaders.len() * hashed::<(usize, ImageKey, ImageKey)>()
-            + self.calls.len() * Rows::<ApiKey, ApiUse>::ROW_BYTES
+            + self.calls.len() * Rows::<ImageCall, (CallUse, Comm)>::ROW_BYTES
     }
 
     fn finish(mut self, origin: Origin) -> Partial {
@@ -235,26 +224,12 @@ impl Counter {
                 library.images.push(key);
             }
         } else if let Some(call) = call {
-            self.add_call(&call, key, header.comm);
+            let new = || (CallUse::default(), header.comm);
+            if let Some((used, _)) = self.calls.row(&(CallKey::new(&call), key), new) {
+                used.add(CallUse::new(&call));
+            }
         }
         Ok(())
-    }
-
-    fn add_call(&mut self, call: &ApiCall<'_>, image: ImageKey, comm: Comm) {
-        let fixed = &call.fixed;
-        // Other texts and numbers are not counted apart.
-        let uses_algorithm = libraries::uses_algorithm(ApiMeaning(fixed.meaning));
-        let short = |text| libraries::short(text, libraries::MAX_TEXT).to_vec();
-        let (text, number) = if uses_algorithm { (short(call.text), fixed.number) } else { (Vec::new(), 0) };
-        let key = ((fixed.dev, fixed.ino), fixed.meaning, short(call.function), (text, number), image);
-        let Some(row) = self.calls.row(&key, || ApiUse { comm, ..ApiUse::default() }) else { return };
-        row.calls = row.calls.saturating_add(fixed.count);
-        if libraries::succeeded(call) == Some(false) {
-            row.failed = row.failed.saturating_add(fixed.count);
-        }
-        if fixed.state & state::INTERNAL != 0 {
-            row.internal = row.internal.saturating_add(fixed.count);
-        }
     }
 
     #[inline]
@@ -293,15 +268,4 @@ fn count_open(files: &mut Rows<Vec<u8>, FileUse>, loaded: &LoadedFiles, header: 
         count_errno(&mut file.failures, open.fixed.result.unsigned_abs(), 1);
     }
     if file.is_guess() { 0 } else { 1 << file.file_type() as u32 }
-}
-
-/// Adds to a short list of counts by errno.
-pub fn count_errno(failures: &mut Vec<(u32, u64)>, errno: u32, count: u64) {
-    let room = failures.len() < 64;
-    match failures.iter_mut().find(|(known, _)| *known == errno) {
-        Some((_, known)) => *known += count,
-        // A hostile capture could make the list long.
-        None if room => failures.push((errno, count)),
-        None => {}
-    }
 }

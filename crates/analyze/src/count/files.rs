@@ -1,39 +1,13 @@
-//! What is counted of a file, a library, a call and a handshake: the parts that every report is made of.
+//! What is counted of a file: opens and changes, what they asked for, and why they failed.
 
 use crate::budget::heap;
 use crate::capture::clock::WallNs;
-use crate::capture::connections::{Outcome, Role};
-use crate::capture::libraries::{FileId, LoadedFiles, Uses, better, judge_path};
-use crate::count::summary::count_errno;
-use crate::count::survey::{Exchange, Facts};
-use crate::protocol::iana::{AlertDescription, CipherSuite, Version};
+use crate::capture::libraries::{LoadedFiles, Uses, better, judge_path};
+use crate::count::{Span, is_from_proc};
 use crate::words::kernel::{access, closes_on_exec};
 use crypto_trace_format::catalog::{Confidence, FileType, Judged, JudgedBy};
-use crypto_trace_format::record::{FileChange, FileOpen, Header, LibLoad, Tier, flags};
+use crypto_trace_format::record::{FileChange, FileOpen, Header};
 use std::borrow::Cow;
-use std::net::IpAddr;
-
-/// When something happened first and last.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Span {
-    /// First.
-    pub first: WallNs,
-    /// Last.
-    pub last: WallNs,
-}
-
-impl Span {
-    /// It happened once.
-    pub fn at(time: WallNs) -> Self {
-        Self { first: time, last: time }
-    }
-
-    /// Also then.
-    pub fn add(&mut self, other: Self) {
-        self.first = self.first.min(other.first);
-        self.last = self.last.max(other.last);
-    }
-}
 
 /// What opens asked for.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -221,34 +195,14 @@ pub fn changed_names<'a>(change: &FileChange<'a>) -> impl Iterator<Item = Cow<'a
     names.into_iter().filter(move |name| !any || judge_path(name).is_some())
 }
 
-/// How often a library was mapped.
-#[derive(Debug, Clone)]
-pub struct LibraryUse {
-    /// Seen happening.
-    pub loads: u64,
-    /// Found mapped when the capture looked.
-    pub already_mapped: u64,
-    /// When.
-    pub span: Span,
-}
-
-impl LibraryUse {
-    /// Never, so far.
-    pub fn new(time: WallNs) -> Self {
-        Self { loads: 0, already_mapped: 0, span: Span::at(time) }
-    }
-
-    /// Counts one.
-    pub fn count(&mut self, header: &Header, load: &LibLoad<'_>, time: WallNs) {
-        self.span.add(Span::at(time));
-        if is_from_proc(header, load.fixed.tier) { self.already_mapped += 1 } else { self.loads += 1 }
-    }
-
-    /// Adds others of the same library.
-    pub fn add(&mut self, other: &Self) {
-        self.loads += other.loads;
-        self.already_mapped += other.already_mapped;
-        self.span.add(other.span);
+/// Adds to a short list of counts by errno.
+pub fn count_errno(failures: &mut Vec<(u32, u64)>, errno: u32, count: u64) {
+    let room = failures.len() < 64;
+    match failures.iter_mut().find(|(known, _)| *known == errno) {
+        Some((_, known)) => *known += count,
+        // A hostile capture could make the list long.
+        None if room => failures.push((errno, count)),
+        None => {}
     }
 }
 
@@ -257,104 +211,10 @@ pub fn shown_type(file_type: FileType, is_guess: bool) -> String {
     format!("{}{}", file_type.name(), if is_guess { "?" } else { "" })
 }
 
-fn is_from_proc(header: &Header, tier: u16) -> bool {
-    header.flags & flags::FROM_PROC != 0 || tier == Tier::PROC.0
-}
-
-/// Calls that are counted together.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct CallKey {
-    /// The library; (0, 0) is the kernel.
-    pub library: FileId,
-    /// What it is for, by its number.
-    pub meaning: u16,
-    /// Name of the function.
-    pub function: Box<[u8]>,
-    /// The algorithm's name, where the call uses one and tells it so.
-    pub text: Box<[u8]>,
-    /// The algorithm's number, likewise.
-    pub number: u64,
-}
-
-/// Calls of one function.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct CallUse {
-    /// How many.
-    pub calls: u64,
-    /// Those of them that failed.
-    pub failed: u64,
-    /// Those of them that the library itself made.
-    pub internal: u64,
-}
-
-impl CallUse {
-    /// Adds other calls.
-    pub fn add(&mut self, other: Self) {
-        self.calls = self.calls.saturating_add(other.calls);
-        self.failed = self.failed.saturating_add(other.failed);
-        self.internal = self.internal.saturating_add(other.internal);
-    }
-}
-
-/// Handshakes that are counted together.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct HandshakeKey {
-    /// Which side it is.
-    pub role: Option<Role>,
-    /// Address of the other end.
-    pub address: IpAddr,
-    /// Its port; none of clients, whose are new each time.
-    pub port: Option<u16>,
-    /// The host that was asked for: bytes of the peer.
-    pub server_name: Option<Box<[u8]>>,
-    /// How far it came.
-    pub outcome: Outcome,
-    /// The alert that ended it, and who sent it.
-    pub alert: Option<(AlertDescription, Role)>,
-    /// Version that was agreed on.
-    pub version: Option<Version>,
-    /// Suite that was agreed on.
-    pub suite: Option<CipherSuite>,
-    /// How keys were agreed on.
-    pub exchange: Exchange,
-    /// An earlier session went on.
-    pub resumed: bool,
-    /// What a library said came of it: `Some(None)` when it did not say.
-    pub told: Option<Option<bool>>,
-}
-
-impl HandshakeKey {
-    /// Bytes that it holds besides itself.
-    pub fn held_bytes(&self) -> usize {
-        let exchange = match &self.exchange {
-            Exchange::Known(name, _) => name.len(),
-            Exchange::Earlier | Exchange::NotSeen => 0,
-        };
-        heap(self.server_name.as_ref().map_or(0, |name| name.len())) + heap(exchange)
-    }
-
-    /// Of what a connection tells.
-    pub fn new(facts: Facts, remote: std::net::SocketAddr, told: Option<Option<bool>>) -> Self {
-        Self {
-            role: facts.role,
-            address: remote.ip(),
-            port: (facts.role != Some(Role::Server)).then_some(remote.port()),
-            server_name: facts.server_name,
-            outcome: facts.outcome,
-            alert: facts.alert,
-            version: facts.version,
-            suite: facts.suite,
-            exchange: facts.exchange,
-            resumed: facts.resumed,
-            told,
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crypto_trace_format::record::FileOpenFixed;
+    use crypto_trace_format::record::{FileOpenFixed, flags};
 
     fn open(flags: u32, result: i32) -> FileOpen<'static> {
         FileOpen { fixed: FileOpenFixed { flags, result, ..FileOpenFixed::default() }, ..FileOpen::default() }

@@ -3,21 +3,29 @@
 //! An image and not a process is what is counted by, because libraries are gone after an exec: only so can it be told what
 //! was mapped at a moment.
 
-use super::uses::{CallKey, CallUse, FileUse, HandshakeKey, LibraryUse, Span, changed_names};
+mod lineage;
+
+pub use lineage::{Gathered, Mapped, mapped_at};
+
 use crate::budget::{Budget, first_sorted, heap, sorted};
 use crate::capture::Capture;
-use crate::capture::libraries::{self, FileId, better, state};
+use crate::capture::libraries::{self, FileId, better};
 use crate::capture::timeline::ImageId;
+use crate::count::Span;
+use crate::count::calls::{CallKey, CallUse};
+use crate::count::files::{FileUse, changed_names};
+use crate::count::handshakes::Facts;
+use crate::count::handshakes::HandshakeKey;
+use crate::count::libraries::LibraryUse;
 use crate::count::rows::Rows;
-use crate::count::survey::Facts;
 use crate::read::faults::{FaultLog, Problem};
 use crate::read::{BlockSource, Count, Match, Origin, Tally};
 use crate::select::{ResolvedFilter, Selection};
 use crate::words::kernel::is_interrupted;
 use crypto_trace_format::catalog::Judged;
 use crypto_trace_format::record::{
-    ApiCall, ApiMeaning, Comm, FileChange, FileOpen, Header, Kind, LibLoad, ProcessExit, ProcessFork, ProcessInfo,
-    RecordError, TlsHello,
+    ApiCall, Comm, FileChange, FileOpen, Header, Kind, LibLoad, ProcessExit, ProcessFork, ProcessInfo, RecordError,
+    TlsHello,
 };
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -227,20 +235,9 @@ impl Doings {
     }
 
     fn call(&mut self, call: &ApiCall<'_>) {
-        let fixed = &call.fixed;
-        let short = |text| libraries::short(text, libraries::MAX_TEXT).into();
-        // Other texts and numbers are not counted apart.
-        let uses_algorithm = libraries::uses_algorithm(ApiMeaning(fixed.meaning));
-        let (text, number) = if uses_algorithm { (short(call.text), fixed.number) } else { (Box::default(), 0) };
-        let library = (fixed.dev, fixed.ino);
-        let key = CallKey { library, meaning: fixed.meaning, function: short(call.function), text, number };
-        let Some(row) = self.calls.row(&key, CallUse::default) else { return };
-        let of = |holds: bool| if holds { fixed.count } else { 0 };
-        row.add(CallUse {
-            calls: fixed.count,
-            failed: of(libraries::succeeded(call) == Some(false)),
-            internal: of(fixed.state & state::INTERNAL != 0),
-        });
+        if let Some(row) = self.calls.row(&CallKey::new(call), CallUse::default) {
+            row.add(CallUse::new(call));
+        }
     }
 
     /// Takes in what a file is that was opened before it was loaded: of a stream that becomes known later.
@@ -320,7 +317,7 @@ fn merge<K: std::hash::Hash + Eq + Clone, V>(
 
 /// Everything that was gathered, by capture and image.
 #[derive(Debug, Default)]
-pub struct Inventory {
+pub struct ProcessTotals {
     /// What was done, by capture and who.
     pub doings: BTreeMap<(u32, Who), Box<Doings>>,
     /// Records.
@@ -329,7 +326,7 @@ pub struct Inventory {
     pub budget: Budget,
 }
 
-impl Inventory {
+impl ProcessTotals {
     /// Adds what some blocks add. What is wrong with them goes to `faults`.
     pub fn add(&mut self, counted: Counted, faults: &mut FaultLog) {
         self.tally += counted.tally;

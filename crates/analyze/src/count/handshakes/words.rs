@@ -1,13 +1,13 @@
 //! Counts as people read them, the same wherever they are told.
 
-use super::{PeerKey, Quantum, Survey, Told};
+use super::{HandshakeTotals, PeerKey, Quantum, Told};
 use crate::capture::connections::Role;
 use crate::words::escape;
 use crate::words::text::{grouped, plural};
 use std::fmt::Write;
 
 /// How many there were, and how they ended.
-pub fn in_short(survey: &Survey) -> String {
+pub fn in_short(survey: &HandshakeTotals) -> String {
     let outcomes = survey.outcomes;
     let mut text = format!("{}: {} answered", plural(outcomes.all(), "handshake"), grouped(outcomes.answered));
     if outcomes.failed > 0 {

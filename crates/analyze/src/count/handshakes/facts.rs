@@ -275,7 +275,7 @@ mod tests {
 
     #[test]
     fn a_group_that_is_not_known_counts_as_unknown() {
-        use crate::count::survey::{Quantum, post_quantum};
+        use crate::count::handshakes::{Quantum, post_quantum};
         let mut quantum = Quantum::default();
         for (group, expected) in [
             (29, Exchange::Known("x25519".to_owned(), Some(false))),

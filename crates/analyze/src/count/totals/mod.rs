@@ -1,15 +1,14 @@
 //! What a person reads first: when, where, whether anything is missing, and who used which keys and libraries.
 //!
-//! Blocks are counted in parallel ([`partial`]) and added up in order ([`totals`]), so the result does not depend on the
+//! Blocks are counted in parallel ([`partial`]) and added up in order ([`whole`]), so the result does not depend on the
 //! number of threads. Nothing is sorted by time, and nothing is kept per event.
 
-pub mod histogram;
 mod partial;
-mod totals;
+mod whole;
 
-pub use partial::{Counter, Partial, count_errno};
-pub use totals::Totals;
-pub(crate) use totals::{File, Program};
+pub use partial::{Counter, Partial};
+pub use whole::Totals;
+pub(crate) use whole::{File, Program};
 
 use crate::capture::Capture;
 use crate::read::faults::FaultLog;

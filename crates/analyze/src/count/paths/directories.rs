@@ -3,8 +3,8 @@
 //! Only files that anyone may read are grouped, and those of which an open failed apart from those that could all be opened;
 //! keys stay single. What is grouped adds up: opens and failures are sums, a process is counted once.
 
-use super::FileUse;
-use super::by_path::{PathRow, PathTable, ProgramUse, Programs, Shown};
+use super::{PathRow, PathTable, ProgramUse, Programs, Shown};
+use crate::count::files::FileUse;
 use crypto_trace_format::catalog::FileType;
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap, HashSet};

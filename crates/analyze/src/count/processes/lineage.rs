@@ -3,13 +3,13 @@
 //! Two gatherings run side by side: what passes the filters, and what all processes mapped and opened, whoever they are,
 //! because an ancestor need not pass.
 
-use super::by_process::{Doings, Inventory, ProcessCounter, Who};
-use super::uses::LibraryUse;
+use super::{Doings, ProcessCounter, ProcessTotals, Who};
 use crate::budget::{Budget, MAX_BYTES};
 use crate::capture::Capture;
 use crate::capture::clock::WallNs;
 use crate::capture::libraries::FileId;
 use crate::capture::timeline::ImageId;
+use crate::count::libraries::LibraryUse;
 use crate::count::without_room;
 use crate::read::faults::FaultLog;
 use crate::read::{Fold, LiveBlock, LiveSink, Plan, Tally, count_blocks, count_live};
@@ -28,9 +28,9 @@ const MAX_PIDS: usize = 64;
 #[derive(Debug, Default)]
 pub struct Gathered {
     /// What passed the filters.
-    pub own: Inventory,
+    pub own: ProcessTotals,
     /// Libraries of all processes, and what else was asked for.
-    pub all: Inventory,
+    pub all: ProcessTotals,
     /// What is read of all processes.
     kinds: Vec<Kind>,
 }
@@ -129,7 +129,7 @@ pub struct Mapped {
 
 /// Libraries that an image had mapped at a time, by path and file: its own, and those that were there when it was forked.
 pub fn mapped_at<'a>(
-    all: &'a Inventory,
+    all: &'a ProcessTotals,
     own: Option<&'a Doings>,
     (number, capture): (u32, &Capture),
     image: ImageId,
