@@ -109,7 +109,10 @@ fn records_of_kinds_that_are_not_known_are_reported_by_every_command() {
     unknown[kind..kind + 2].copy_from_slice(&60u16.to_le_bytes());
     let ends = ("10.0.0.1:40000", "10.0.0.2:443");
     let mut records = handshake(header(500, "cat", 3_000), "openssl13", 1, ends, true);
-    records.extend([load(header(500, "cat", 1_000), b"/usr/lib/libssl.so.3"), unknown]);
+    // Blocks that have nothing a command asks for are not read.
+    let known =
+        [open(header(500, "cat", 900), b"/etc/b.key", 3), load(header(500, "cat", 1_000), b"/usr/lib/libssl.so.3")];
+    records.extend(known.into_iter().chain([unknown]));
     let count = records.len();
     let path = written(dir.path(), &records);
     let path = path.to_str().unwrap();
