@@ -9,12 +9,12 @@
 mod common;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use crypto_trace_analyze::count::summary;
+use crypto_trace_analyze::count::totals::Totals;
 use crypto_trace_analyze::event::RenderOptions;
 use crypto_trace_analyze::format::JsonStream;
 use crypto_trace_analyze::read::faults::FaultLog;
 use crypto_trace_analyze::read::input;
-use crypto_trace_analyze::read::{OrderedOutput, Plan, Wanted, read_captures, read_handshakes, write_ordered};
+use crypto_trace_analyze::read::{Fold, OrderedOutput, Plan, Wanted, read_captures, read_handshakes};
 use crypto_trace_analyze::select::Filter;
 use crypto_trace_format::record::FileOpen;
 use crypto_trace_format::segment::BlockBuffer;
@@ -76,7 +76,9 @@ fn throughput(criterion: &mut Criterion) {
                 let mut captures = read_captures(&inputs, &mut faults);
                 read_handshakes(&inputs, &mut captures, Wanted::All);
                 let plan = Plan::new(&inputs, &captures, &filter);
-                summary::summarize(&plan, &mut faults)
+                let mut totals = Totals::default();
+                totals.read(&plan, &mut faults).unwrap();
+                totals
             })
         });
     });
@@ -87,8 +89,9 @@ fn throughput(criterion: &mut Criterion) {
                 let mut captures = read_captures(&inputs, &mut faults);
                 read_handshakes(&inputs, &mut captures, Wanted::All);
                 let plan = Plan::new(&inputs, &captures, &filter);
-                let output = OrderedOutput::new(&JsonStream, RenderOptions { redact: true }, Sink(0)).unwrap();
-                write_ordered(&plan, output, &mut faults).unwrap()
+                let mut output = OrderedOutput::new(&JsonStream, RenderOptions { redact: true }, Sink(0)).unwrap();
+                output.read(&plan, &mut faults).unwrap();
+                output.finish().unwrap();
             })
         });
     });

@@ -23,7 +23,7 @@ fn main() -> ExitCode {
 }
 
 fn write(directory: &Path) -> std::io::Result<()> {
-    let command = crypto_trace_analyze::cli::args::command();
+    let command = crypto_trace_analyze::commands::command();
     let name = command.get_name().to_owned();
     let man = directory.join("man");
     std::fs::create_dir_all(&man)?;

@@ -6,7 +6,7 @@
 
 pub mod words;
 
-pub mod budget;
+pub(crate) mod budget;
 
 pub mod protocol;
 
@@ -16,6 +16,8 @@ pub mod capture;
 
 pub mod select;
 
+pub mod cli;
+
 pub mod event;
 
 pub mod format;
@@ -24,8 +26,6 @@ pub mod read;
 
 pub mod count;
 
-pub mod report;
-
-pub mod cli;
+pub(crate) mod report;
 
 pub mod commands;

@@ -1,17 +1,13 @@
 //! `crypto-trace-analyze`: arguments in, exit code out.
 
-use crypto_trace_analyze::cli::args::{self, Verbosity};
-use crypto_trace_analyze::cli::console::{self, Console};
-use crypto_trace_analyze::commands::{self, Outcome};
+use crypto_trace_analyze::cli::Verbosity;
+use crypto_trace_analyze::cli::console::Console;
+use crypto_trace_analyze::cli::exit;
+use crypto_trace_analyze::commands;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
-use std::io;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
-
-const FAILURE: u8 = 1;
-const USAGE: u8 = 2;
-const DAMAGED: u8 = 6;
 
 /// Set by crypto-trace-capture, which ends our input when it is asked to stop: a signal that reaches both of us is for it, and
 /// what is shown of its recording is to have its end.
@@ -27,27 +23,8 @@ fn main() -> ExitCode {
             let _ = signal_hook::flag::register(signal, Arc::new(AtomicBool::new(false)));
         }
     }
-    let job = match args::parse(std::env::args_os()) {
-        Ok(job) => job,
-        Err(error) => {
-            console::print_usage(&error);
-            return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(USAGE));
-        }
-    };
-    match commands::run(&job) {
-        Ok(Outcome::Done) => ExitCode::SUCCESS,
-        Ok(Outcome::Damaged) => ExitCode::from(DAMAGED),
-        Ok(Outcome::Usage) => ExitCode::from(USAGE),
-        Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
-        Err(error) => {
-            Console::new(Verbosity::Quiet).error(&format!("{error:#}"));
-            ExitCode::from(FAILURE)
-        }
+    match commands::parse(std::env::args_os()) {
+        Ok(job) => exit::code(commands::run(&job), Console::new(Verbosity::Quiet)),
+        Err(error) => exit::of_usage(&error),
     }
-}
-
-/// Whoever read our output has seen enough.
-fn is_broken_pipe(error: &anyhow::Error) -> bool {
-    let mut causes = error.chain().filter_map(|cause| cause.downcast_ref::<io::Error>());
-    causes.any(|cause| cause.kind() == io::ErrorKind::BrokenPipe)
 }

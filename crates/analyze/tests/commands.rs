@@ -4,7 +4,7 @@
 mod common;
 
 use common::*;
-use crypto_trace_format::record::{ApiCallFixed, ApiMeaning};
+use crypto_trace_format::record::{ApiCallFixed, ApiMeaning, FileOpen};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
@@ -100,6 +100,32 @@ fn one_empty_argument_is_not_none() {
     assert_eq!(serde_json::json!(shown), serde_json::json!([[""], [], ["sh", ""], ["sh", "-c", "", "x"]]));
 }
 
+/// `tls`, `algorithms` and `coverage` kept silent about them, and about counts.
+#[test]
+fn records_of_kinds_that_are_not_known_are_reported_by_every_command() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut unknown = open(header(500, "cat", 2_000), b"/etc/a.key", 3);
+    let kind = unknown.windows(2).position(|bytes| bytes == FileOpen::KIND.0.to_le_bytes()).unwrap();
+    unknown[kind..kind + 2].copy_from_slice(&60u16.to_le_bytes());
+    let ends = ("10.0.0.1:40000", "10.0.0.2:443");
+    let mut records = handshake(header(500, "cat", 3_000), "openssl13", 1, ends, true);
+    // Blocks that have nothing a command asks for are not read.
+    let known =
+        [open(header(500, "cat", 900), b"/etc/b.key", 3), load(header(500, "cat", 1_000), b"/usr/lib/libssl.so.3")];
+    records.extend(known.into_iter().chain([unknown]));
+    let count = records.len();
+    let path = written(dir.path(), &records);
+    let path = path.to_str().unwrap();
+    let all = ["events", "tls", "algorithms", "coverage", "files", "libs", "profile", "snapshot"];
+    for command in all {
+        let (_, err) = told(&[command, path, "-v"], 0);
+        assert!(err.contains("1 record of kinds that this version does not know, left out"), "{command}: {err}");
+        assert!(err.contains(&format!("Events processed: {count}\n")) && err.contains("Rate: "), "{command}: {err}");
+    }
+    let (out, _) = told(&["tls", path], 0);
+    assert!(out.contains("1 record of kinds that this version does not know"), "{out}");
+}
+
 #[test]
 fn a_segment_that_cannot_be_read_hides_none_that_can() {
     let dir = tempfile::tempdir().unwrap();
@@ -116,6 +142,9 @@ fn a_segment_that_cannot_be_read_hides_none_that_can() {
     }
     let (out, _) = told(&["tls", directory, "-f", "json"], 0);
     assert!(out.contains("1 segment could not be read"), "{out}");
+    // It said "Complete  yes" without that segment.
+    let (out, _) = told(&["events", directory, "-f", "summary"], 0);
+    assert!(out.contains("Complete    NO: 1 segment could not be read"), "{out}");
     told(&["verify", directory], 1);
     std::fs::remove_file(good).unwrap();
     let (_, err) = told(&["events", directory], 1);

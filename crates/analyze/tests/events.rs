@@ -400,7 +400,7 @@ fn overlapping_blocks_beyond_the_limit_are_told_and_do_not_depend_on_threads() {
     use crypto_trace_analyze::event::RenderOptions;
     use crypto_trace_analyze::format::JsonStream;
     use crypto_trace_analyze::read::faults::FaultLog;
-    use crypto_trace_analyze::read::{OrderedOutput, Plan, read_captures, write_ordered};
+    use crypto_trace_analyze::read::{Fold, OrderedOutput, Plan, read_captures};
     use crypto_trace_analyze::select::Filter;
 
     let dir = tempfile::tempdir().unwrap();
@@ -422,8 +422,11 @@ fn overlapping_blocks_beyond_the_limit_are_told_and_do_not_depend_on_threads() {
             let plan = Plan::new(&inputs, &captures, &filter);
             let mut out = Vec::new();
             let output = OrderedOutput::new(&JsonStream, RenderOptions { redact: true }, &mut out).unwrap();
-            let (tally, out_of_order) = write_ordered(&plan, output.limit_pending(limit), &mut faults).unwrap();
-            assert_eq!(tally.output, 600);
+            let mut output = output.limit_pending(limit);
+            output.read(&plan, &mut faults).unwrap();
+            assert_eq!(output.tally().output, 600);
+            let out_of_order = output.is_out_of_order();
+            output.finish().unwrap();
             (out, out_of_order)
         })
     };

@@ -7,7 +7,6 @@ mod common;
 mod mutate;
 
 use common::*;
-use crypto_trace_analyze::cli::args;
 use crypto_trace_analyze::commands;
 use crypto_trace_format::record::{Header, Record};
 use crypto_trace_format::segment::{BlockBuffer, SegmentReader};
@@ -142,7 +141,7 @@ fn output(input: &Path, out: &Path, (command, format, more): (&str, &str, &[&str
     let texts = ["crypto-trace-analyze", command, "-q", "--threads", threads, "-f", format];
     let mut words: Vec<OsString> = texts.iter().chain(more).map(OsString::from).collect();
     words.extend(["-o".into(), out.into(), input.into()]);
-    let job = args::parse(words.clone()).unwrap_or_else(|error| panic!("{words:?}: {error}"));
+    let job = commands::parse(words.clone()).unwrap_or_else(|error| panic!("{words:?}: {error}"));
     commands::run(&job).ok()?;
     std::fs::read(out).ok()
 }
@@ -274,7 +273,7 @@ fn fuzz_words() {
         let option = *rng.pick(OPTIONS);
         let command = *rng.pick(&["events", "files", "snapshot", "tls"]);
         let words: [OsString; 5] = ["crypto-trace-analyze".into(), command.into(), "x".into(), option.into(), word];
-        let _ = args::parse(words).map_err(|error| error.to_string());
+        let _ = commands::parse(words).map_err(|error| error.to_string());
     });
 }
 

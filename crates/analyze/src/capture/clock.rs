@@ -4,14 +4,12 @@
 //! counts, and the first one for what came before it. A step of the wall clock is therefore a jump between two pieces.
 //! Absurd anchors give absurd times, held to the range of [`WallNs`], never a panic.
 
+pub use crate::words::timestamp::WallNs;
+
 use std::collections::BTreeMap;
 use std::ops::Bound;
 
 use crypto_trace_format::segment::ClockAnchor;
-
-/// Nanoseconds since 1970-01-01 UTC.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
-pub struct WallNs(pub i64);
 
 /// Converts times of one capture.
 #[derive(Debug, Clone, Default)]

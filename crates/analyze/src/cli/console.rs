@@ -3,8 +3,9 @@
 //! Data goes to stdout or `--output`, everything else to stderr. Text is made safe to show here: a path or a message of a
 //! file may hold anything.
 
-use crate::cli::args::Verbosity;
+use crate::cli::Verbosity;
 use crate::words::escape;
+use crate::words::text::Paint;
 use anyhow::{Context, Result};
 use owo_colors::{OwoColorize, Style};
 use std::fs::File;
@@ -61,11 +62,6 @@ fn say(label: &str, style: Style, message: &str) {
     let _ = writeln!(anstream::stderr(), "{}: {message}", label.style(style));
 }
 
-/// What clap has to say, about help or wrong usage.
-pub fn print_usage(error: &clap::Error) {
-    let _ = error.print();
-}
-
 /// Whether stdin is a terminal, where nobody pipes segments in.
 pub fn stdin_is_terminal() -> bool {
     io::stdin().is_terminal()
@@ -109,6 +105,11 @@ impl Output {
                 Ok(Self { file: File::from(owned), colour, width })
             }
         }
+    }
+
+    /// How text for people is written here.
+    pub fn paint(&self) -> Paint {
+        Paint { colour: self.colour, width: self.width }
     }
 }
 

@@ -7,11 +7,11 @@
 
 use crate::capture::Capture;
 use crate::capture::clock::WallNs;
-use crate::cli::args::from_now;
 use crate::cli::console::Console;
 use crate::read::faults::FaultLog;
 use crate::read::{LiveBlock, LiveRun, LiveSink, run_live};
 use crate::select::Filter;
+use crate::select::time::TimeSpec;
 use anyhow::{Context, Result};
 use crypto_trace_format::segment::{OPEN_SUFFIX, SEGMENT_SUFFIX, Unit, unit_at};
 use signal_hook::consts::{SIGINT, SIGTERM};
@@ -177,6 +177,12 @@ impl LiveSink for FromNow<'_> {
         }
         self.inner.batch(blocks, captures, filter, faults)
     }
+}
+
+/// The filter of a run that follows: times before the capture's end are before now.
+fn from_now(filter: &Filter, now: WallNs) -> Filter {
+    let since = filter.since.and_then(|since| since.resolve(Some(now))).map(TimeSpec::At);
+    Filter { since, ..filter.clone() }
 }
 
 impl Follower {

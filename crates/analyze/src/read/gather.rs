@@ -2,14 +2,15 @@
 //!
 //! How blocks are cut into runs depends on the inputs alone, so what is counted does not depend on the number of threads.
 
-use super::{BlockSource, LiveBlock, Plan, Tally, Task};
+use super::{BlockSource, LiveBlock, LiveSink, Plan, Tally, Task};
 use crate::capture::Capture;
 use crate::capture::connections::LIVE_SEGMENT;
+use crate::cli::progress;
 use crate::read::faults::{FaultLog, Problem};
-use crate::read::progress;
 use crate::select::{Filter, ResolvedFilter, Selection};
 use crypto_trace_format::segment::{BlockBuffer, Fault};
 use rayon::prelude::*;
+use std::io;
 use std::sync::Mutex;
 
 /// Bytes of records that one thread counts together: sixteen full blocks.
@@ -20,6 +21,33 @@ const BATCH_CHUNKS: usize = 16;
 
 /// Bytes that the counts of one chunk may take before they are added up. Those of a real one take less.
 const PARTIAL_BYTES: usize = 16 << 20;
+
+/// What a run makes of the events that pass: read from files in one go, or taken in from a stream as it comes.
+pub trait Fold: LiveSink {
+    /// Reads everything that a plan holds.
+    ///
+    /// # Errors
+    /// When its output cannot be written. What is wrong with inputs goes to `faults`.
+    fn read(&mut self, plan: &Plan<'_>, faults: &mut FaultLog) -> io::Result<()>;
+
+    /// Records, and how many of them passed.
+    fn tally(&self) -> Tally;
+
+    /// Whether it also says how many handshakes there are in all, whatever passes.
+    fn needs_all_handshakes(&self) -> bool {
+        false
+    }
+
+    /// What is missing of it because there was no room, a sentence.
+    fn left_out(&self) -> Option<String> {
+        None
+    }
+
+    /// Whether events may be out of order.
+    fn is_out_of_order(&self) -> bool {
+        false
+    }
+}
 
 /// Counts some blocks of one segment.
 pub trait Count: Default {

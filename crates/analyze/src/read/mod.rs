@@ -23,13 +23,12 @@ mod live;
 mod ordered;
 mod pace;
 mod plan;
-pub mod progress;
 
 pub use block::{BlockSource, Match, Tally};
-pub use gather::{Count, Origin, count_blocks, count_live};
+pub use gather::{Count, Fold, Origin, count_blocks, count_live};
 pub use lifecycle::{Wanted, read_captures, read_handshakes};
 pub use live::{LiveBlock, LiveRun, LiveSink, run_live};
-pub use ordered::{OrderedOutput, write_ordered};
+pub use ordered::OrderedOutput;
 pub use pace::Pace;
 pub use plan::{Plan, Task, time_ranges};
 

@@ -11,10 +11,11 @@ use super::plan::{Plan, Task};
 use crate::capture::Capture;
 use crate::capture::clock::WallNs;
 use crate::capture::timeline::ImageId;
+use crate::cli::progress;
 use crate::event::{Event, EventWriter, RenderOptions};
 use crate::format::EventFormat;
+use crate::read::Fold;
 use crate::read::faults::{FaultLog, Problem};
-use crate::read::progress;
 use crate::select::{ResolvedFilter, Selection};
 use crypto_trace_format::record::{Record, TlsHello};
 use crypto_trace_format::segment::{BlockBuffer, BlockHeader, Fault};
@@ -354,54 +355,55 @@ impl<'a, W: Write + Send> OrderedOutput<'a, W> {
         self.out.flush()
     }
 
-    /// Ends the output. Returns what was written, and whether something may be out of order.
+    /// Ends the output.
     ///
     /// # Errors
     /// When it cannot be written.
-    pub fn finish(mut self) -> io::Result<(Tally, bool)> {
+    pub fn finish(mut self) -> io::Result<()> {
         debug_assert!(self.entries.is_empty());
         self.out.write_all(self.renderer.format.end(self.any))?;
-        self.out.flush()?;
-        Ok((self.tally, self.out_of_order))
+        self.out.flush()
     }
 }
 
-/// Reads, orders and writes all events of a plan.
-///
-/// # Errors
-/// When the output cannot be written. What is wrong with inputs goes to `faults`.
-pub fn write_ordered<W: Write + Send>(
-    plan: &Plan<'_>,
-    mut output: OrderedOutput<'_, W>,
-    faults: &mut FaultLog,
-) -> io::Result<(Tally, bool)> {
-    let decoder = Decoder { captures: plan.captures, filter: &plan.filter, selections: &plan.selections };
-    let pool = Arc::clone(&output.blocks.pool);
-    progress::begin(plan.tasks.len());
-    let mut batches = plan.tasks.chunks(BATCH_BLOCKS);
-    let mut tasks = batches.next().unwrap_or_default();
-    let mut decoded = read_batch(plan, &decoder, &pool, tasks);
-    while !tasks.is_empty() {
-        let next = batches.next().unwrap_or_default();
-        let mut blocks = Vec::with_capacity(decoded.len());
-        for (task, result) in tasks.iter().zip(decoded) {
-            match result {
-                Ok(block) => blocks.push(block),
-                Err(fault) => faults.add(task.segment, Problem::Segment(fault)),
+impl<W: Write + Send> Fold for OrderedOutput<'_, W> {
+    /// Reads, orders and writes all events of a plan; [`OrderedOutput::finish`] ends them.
+    fn read(&mut self, plan: &Plan<'_>, faults: &mut FaultLog) -> io::Result<()> {
+        let decoder = Decoder { captures: plan.captures, filter: &plan.filter, selections: &plan.selections };
+        let pool = Arc::clone(&self.blocks.pool);
+        progress::begin(plan.tasks.len());
+        let mut batches = plan.tasks.chunks(BATCH_BLOCKS);
+        let mut tasks = batches.next().unwrap_or_default();
+        let mut decoded = read_batch(plan, &decoder, &pool, tasks);
+        while !tasks.is_empty() {
+            let next = batches.next().unwrap_or_default();
+            let mut blocks = Vec::with_capacity(decoded.len());
+            for (task, result) in tasks.iter().zip(decoded) {
+                match result {
+                    Ok(block) => blocks.push(block),
+                    Err(fault) => faults.add(task.segment, Problem::Segment(fault)),
+                }
             }
+            self.add(blocks, faults);
+            let ready = self.take_ready(next.first().map(|task| task.from));
+            let (following, written) =
+                rayon::join(|| read_batch(plan, &decoder, &pool, next), || self.write(&ready, plan.captures, faults));
+            written?;
+            decoded = following;
+            tasks = next;
         }
-        output.add(blocks, faults);
-        let ready = output.take_ready(next.first().map(|task| task.from));
-        let (following, written) =
-            rayon::join(|| read_batch(plan, &decoder, &pool, next), || output.write(&ready, plan.captures, faults));
-        written?;
-        decoded = following;
-        tasks = next;
+        progress::end();
+        self.tally.processed += plan.skipped_records;
+        Ok(())
     }
-    progress::end();
-    let (mut tally, out_of_order) = output.finish()?;
-    tally.processed += plan.skipped_records;
-    Ok((tally, out_of_order))
+
+    fn tally(&self) -> Tally {
+        self.tally
+    }
+
+    fn is_out_of_order(&self) -> bool {
+        self.out_of_order
+    }
 }
 
 fn read_batch(plan: &Plan<'_>, decoder: &Decoder<'_>, pool: &Pool, tasks: &[Task]) -> Vec<Result<Decoded, Fault>> {

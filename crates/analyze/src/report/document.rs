@@ -1,5 +1,6 @@
 //! Reports as JSON by serde, with text of the traced host as safe and as exact as in events.
 
+use crate::cli::Style;
 use crate::event::cmdline;
 use crate::words::escape;
 use crate::words::redact;
@@ -61,6 +62,9 @@ impl Reveal {
     }
 }
 
+/// Bytes that are written at a time.
+pub(crate) const OUT_BYTES: usize = 64 << 10;
+
 /// Rows that are made one by one as they are written, once: together they may be large.
 pub struct Each<I>(Cell<Option<I>>);
 
@@ -107,6 +111,30 @@ pub fn write_array(rows: impl Iterator<Item: Serialize>, out: &mut impl Write) -
 pub fn write_pretty(value: &impl Serialize, out: &mut impl Write) -> io::Result<()> {
     write_to(value, PrettyFormatter::new(), out)?;
     out.write_all(b"\n")
+}
+
+/// Writes documents in JSON as it was asked for: one of them, or all. Each is made when it is written.
+pub(crate) fn write_documents<T: Serialize>(
+    mut documents: impl Iterator<Item = T>,
+    style: Style,
+    out: &mut impl Write,
+) -> io::Result<()> {
+    match style {
+        Style::JsonPretty => match (documents.next(), documents.next()) {
+            (Some(one), None) => write_pretty(&one, out)?,
+            (first, second) => {
+                let all = first.into_iter().chain(second).chain(documents);
+                write_pretty(&Each::new(all), out)?;
+            }
+        },
+        Style::JsonArray => write_array(documents, out)?,
+        Style::JsonStream | Style::Text => {
+            for document in documents {
+                write_line(&document, out)?;
+            }
+        }
+    }
+    Ok(())
 }
 
 /// One line of JSON, without its end.

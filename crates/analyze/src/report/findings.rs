@@ -2,8 +2,8 @@
 //!
 //! JSON has one row for each algorithm and rule; people read one entry for each rule, with all algorithms it speaks of.
 
-use crate::commands::survey::Counted;
-use crate::count::survey::{self, Finding};
+use crate::count::handshakes::{self, Finding};
+use crate::report::judged::Judged;
 use crate::rules::Rules;
 use crate::words::text::few;
 use crate::words::text::{grouped, plural};
@@ -30,17 +30,17 @@ pub(crate) struct Found {
 }
 
 /// Rules in force first, the strictest first among them, then by how often.
-pub(crate) fn found(counted: &Counted<'_>) -> Vec<Found> {
+pub(crate) fn found(judged: &Judged<'_>) -> Vec<Found> {
     let mut found: Vec<Found> = Vec::new();
-    for (name, row) in &counted.totals.survey.algorithms {
-        for finding in survey::findings(name, row, counted.as_of.date, &counted.task.rules) {
+    for (name, row) in &judged.totals.handshakes.algorithms {
+        for finding in handshakes::findings(name, row, judged.as_of.date, judged.rules) {
             found.push(Found {
-                algorithm: counted.shown(name.as_bytes()),
+                algorithm: judged.shown(name.as_bytes()),
                 seen_in: row.places.iter().map(|place| place.name()).collect(),
                 handshakes: row.handshakes,
                 calls: row.calls,
-                programs: row.programs.iter().map(|program| counted.shown(program)).collect(),
-                hosts: counted.hosts(&row.hosts),
+                programs: row.programs.iter().map(|program| judged.shown(program)).collect(),
+                hosts: judged.hosts(&row.hosts),
                 finding,
             });
         }
@@ -55,35 +55,35 @@ pub(crate) fn found(counted: &Counted<'_>) -> Vec<Found> {
 }
 
 /// Whose rules judge.
-pub(crate) fn names(counted: &Counted<'_>) -> Vec<&'static str> {
-    let chosen = &counted.task.rules;
+pub(crate) fn names(judged: &Judged<'_>) -> Vec<&'static str> {
+    let chosen = judged.rules;
     let judge = |rules: &&Rules| chosen.is_empty() || chosen.contains(rules);
     Rules::value_variants().iter().filter(judge).map(|rules| rules.name()).collect()
 }
 
 /// The same, when not all do: `ietf, nist`
-pub(crate) fn whose(counted: &Counted<'_>) -> Option<String> {
-    (!counted.task.rules.is_empty()).then(|| names(counted).join(", "))
+pub(crate) fn whose(judged: &Judged<'_>) -> Option<String> {
+    (!judged.rules.is_empty()).then(|| names(judged).join(", "))
 }
 
 /// Appends the rules in force, and those to come.
-pub(crate) fn write(found: &[Found], counted: &Counted<'_>, out: &mut String) {
-    let paint = counted.paint;
+pub(crate) fn write(found: &[Found], judged: &Judged<'_>, out: &mut String) {
+    let paint = judged.paint;
     let (now, later): (Vec<&Found>, Vec<&Found>) = found.iter().partition(|row| row.finding.in_force);
-    let _ = writeln!(out, "\n{}", paint.heading(&format!("Weak or deprecated as of {}", counted.as_of.date)));
+    let _ = writeln!(out, "\n{}", paint.heading(&format!("Weak or deprecated as of {}", judged.as_of.date)));
     if now.is_empty() {
-        let whose = whose(counted).map_or_else(String::new, |whose| format!(" ({whose}, as --rules says)"));
+        let whose = whose(judged).map_or_else(String::new, |whose| format!(" ({whose}, as --rules says)"));
         let _ = writeln!(out, "  no rule that is in force speaks against what was used{whose}");
     }
-    entries(&now, counted, out);
+    entries(&now, judged, out);
     if !later.is_empty() {
         let _ = writeln!(out, "\n{}", paint.heading("Rules to come"));
-        entries(&later, counted, out);
+        entries(&later, judged, out);
     }
 }
 
 /// One entry for each rule, in the order of their first rows.
-fn entries(rows: &[&Found], counted: &Counted<'_>, out: &mut String) {
+fn entries(rows: &[&Found], judged: &Judged<'_>, out: &mut String) {
     let mut rules: Vec<Vec<&Found>> = Vec::new();
     for row in rows {
         let same = |rule: &&mut Vec<&Found>| rule.first().is_some_and(|first| first.finding == row.finding);
@@ -96,7 +96,7 @@ fn entries(rows: &[&Found], counted: &Counted<'_>, out: &mut String) {
         let Some(first) = rule.first() else { continue };
         let finding = &first.finding;
         let status = if finding.in_force {
-            counted.paint.bad(finding.status)
+            judged.paint.bad(finding.status)
         } else {
             format!("{} from {} on", finding.status, finding.effective)
         };
@@ -120,7 +120,7 @@ fn entries(rows: &[&Found], counted: &Counted<'_>, out: &mut String) {
             paragraph(&format!("({})", remarks.join("; ")));
         }
         let _ = writeln!(out, "    {}", finding.source());
-        let _ = writeln!(out, "    {}", counted.paint.faint(finding.url));
+        let _ = writeln!(out, "    {}", judged.paint.faint(finding.url));
         let programs: BTreeSet<&String> = rule.iter().flat_map(|row| &row.programs).collect();
         let programs: Vec<String> = programs.into_iter().cloned().collect();
         if !programs.is_empty() {

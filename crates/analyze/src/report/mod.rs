@@ -1,10 +1,12 @@
-//! What the reports share: how inputs are read and faults are said, and the parts of which several are made.
+//! What the reports share: the run that reads, counts and says what went wrong, and the parts of which several are made.
 
 pub mod completeness;
 pub mod document;
 pub mod findings;
-pub mod inputs;
+pub mod judged;
 pub mod nearest;
 pub mod parts;
+pub mod paths;
 pub mod processes;
+pub mod session;
 pub mod summary;

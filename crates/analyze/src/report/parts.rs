@@ -39,8 +39,8 @@ impl LibraryPart {
         let looked_into = capture.and_then(|capture| capture.libraries.get(id));
         let mut some = |text: &[u8], name| (!text.is_empty()).then(|| reveal.text(text, name, escaped));
         let by_name = catalog::library(path);
-        let product = || looked_into.and_then(|row| product::product(&row.family));
-        let library_name = by_name.or_else(product).map(str::to_owned);
+        let family = looked_into.map(|row| &row.family[..]).unwrap_or_default();
+        let library_name = product::known_as(path, family).map(str::to_owned);
         let library_name = library_name.or_else(|| looked_into.and_then(|row| some(&row.family, "library_name")));
         let library_name_by = match (by_name, looked_into) {
             (Some(_), _) => Some("name"),

@@ -3,7 +3,7 @@
 use crate::capture::Capture;
 use crate::capture::clock::WallNs;
 use crate::capture::timeline::{ImageId, ProcessId};
-use crate::count::inventory::{Doings, Ids, Inventory, Who};
+use crate::count::processes::{Doings, Ids, ProcessTotals, Who};
 use crate::report::document::Reveal;
 use crate::words::redact;
 use crypto_trace_format::record::trim_comm;
@@ -25,7 +25,7 @@ pub(crate) struct Process<'a> {
 }
 
 /// All that did something, by capture.
-pub(crate) fn processes<'a>(own: &'a Inventory, captures: &'a [Capture]) -> Vec<Process<'a>> {
+pub(crate) fn processes<'a>(own: &'a ProcessTotals, captures: &'a [Capture]) -> Vec<Process<'a>> {
     let mut by_key: BTreeMap<(u32, Key), Vec<(Who, &Doings)>> = BTreeMap::new();
     for ((number, who), doings) in &own.doings {
         let Some(capture) = captures.get(*number as usize) else { continue };

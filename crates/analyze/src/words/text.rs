@@ -40,8 +40,26 @@ impl Paint {
         self.paint(text, Style::new().cyan())
     }
 
+    /// Appends a line of what a page begins with: a name, which takes `columns`, and what is said of it.
+    pub fn line(self, out: &mut String, columns: usize, name: &str, text: &str) {
+        let _ = writeln!(out, "{}  {text}", self.heading(&format!("{name:<columns$}")));
+    }
+
     fn paint(self, text: &str, style: Style) -> String {
         if self.colour && !text.is_empty() { text.style(style).to_string() } else { text.to_owned() }
+    }
+}
+
+/// Appends the heading of a section.
+pub fn section(name: &str, paint: Paint, out: &mut String) {
+    let _ = writeln!(out, "\n{}", paint.heading(name));
+}
+
+/// Appends a section with a table; nothing when it has no rows.
+pub fn tabulate(name: &str, table: &Table, paint: Paint, out: &mut String) {
+    if !table.is_empty() {
+        section(name, paint, out);
+        table.write(paint, out);
     }
 }
 

@@ -1,6 +1,8 @@
 //! Times as users read them: RFC 3339, UTC, microseconds.
 
-use crate::capture::clock::WallNs;
+/// Nanoseconds since 1970-01-01 UTC.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct WallNs(pub i64);
 
 /// Bytes of `2026-11-22T10:30:45.`.
 const SECOND_LEN: usize = 20;

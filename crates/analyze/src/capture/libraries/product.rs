@@ -1,5 +1,7 @@
 //! What the file name of a library tells, what its functions are called, and which part of what it says of itself is its version.
 
+use crypto_trace_format::catalog;
+
 /// What libraries are called of which the capture tells the family, data/probes.toml of crypto-trace-capture.
 const PRODUCTS: &[(&str, &str)] = &[
     ("openssl", "OpenSSL"),
@@ -78,6 +80,11 @@ const TLS_LIBRARIES: &[&str] = &[
 /// Whether a library speaks TLS, by its file name.
 pub fn speaks_tls(file_name: &[u8]) -> bool {
     TLS_LIBRARIES.iter().any(|prefix| file_name.starts_with(prefix.as_bytes()))
+}
+
+/// What a library is called: by the catalog, which goes by its path, or else by its family.
+pub fn known_as(path: &[u8], family: &[u8]) -> Option<&'static str> {
+    catalog::library(path).or_else(|| product(family))
 }
 
 #[cfg(test)]

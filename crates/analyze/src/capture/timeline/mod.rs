@@ -20,7 +20,7 @@ use std::collections::HashMap;
 use strings::{StringId, Strings};
 
 /// `USER_HZ` is 100 on every architecture we run on.
-const TICK_NS: u64 = 10_000_000;
+pub const TICK_NS: u64 = 10_000_000;
 
 /// Generations a fork may be away from the exec that tells what it runs.
 const MAX_INHERITANCE: usize = 64;

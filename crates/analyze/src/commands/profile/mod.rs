@@ -1,20 +1,28 @@
 //! `profile`: everything that was recorded of a process.
 
+mod args;
+
+pub(crate) use args::{Args, Task};
+
 mod text;
 
 use self::text::text;
-use super::Outcome;
-use super::inventory::{OUT_BYTES, Read, finish, write_documents};
 use crate::capture::Capture;
 use crate::capture::clock::WallNs;
 use crate::capture::libraries;
 use crate::capture::timeline::{ImageId, ProcessId};
-use crate::cli::args::Style;
-use crate::cli::console::{Console, Output};
-use crate::count::inventory::{CallKey, CallUse, FileUse, Gathered, HandshakeKey, Mapped, Span, mapped_at};
-use crate::report::document::{Each, Escaped, Reveal};
+use crate::cli::Style;
+use crate::cli::console::Console;
+use crate::cli::exit::Outcome;
+use crate::count::Span;
+use crate::count::calls::{CallKey, CallUse};
+use crate::count::files::FileUse;
+use crate::count::handshakes::HandshakeKey;
+use crate::count::processes::{Gathered, Mapped, mapped_at};
+use crate::report::document::{Each, Escaped, OUT_BYTES, Reveal, write_documents};
 use crate::report::parts::{Failures, LibraryPart, failures};
 use crate::report::processes::{Key, Process, processes, user};
+use crate::report::session::Session;
 use crate::words::kernel::{event_type, signal_name};
 use crate::words::redact;
 use crate::words::timestamp::timestamp;
@@ -256,35 +264,38 @@ struct Statistics {
     events: BTreeMap<&'static str, u64>,
 }
 
-pub(super) fn run(read: &Read<'_>, gathered: &Gathered, console: Console) -> Result<Outcome> {
+pub(super) fn run(task: &Task, console: Console) -> Result<Outcome> {
+    let (mut session, mut out) = Session::begin(&task.request, console)?;
+    let mut gathered = Gathered::new(&[]);
+    session.fold(&mut gathered)?;
+    let (read, paint) = (&session, out.paint());
     let mut children = BTreeMap::new();
     for (number, capture) in (0u32..).zip(&read.captures) {
         children.insert(number, children_of(capture));
     }
     let none = BTreeMap::new();
-    let selected = read.selects_processes();
+    let filter = &task.request.filter;
+    let selected = !filter.pids.is_empty() || !filter.names.is_empty();
     let (shown, without) = (Cell::new(0u64), Cell::new(0u64));
     let processes = processes(&gathered.own, &read.captures);
     // One at a time: what many of them used, twice, may be more than there is room for.
     let profiles = processes.iter().filter_map(|process| {
-        let profile = Profile::new(process, read, gathered, children.get(&process.number).unwrap_or(&none));
+        let profile = Profile::new(process, read, &gathered, children.get(&process.number).unwrap_or(&none));
         let counter = if selected || profile.uses_crypto() { &shown } else { &without };
         counter.set(counter.get() + 1);
         (selected || profile.uses_crypto()).then_some(profile)
     });
-    let mut out = Output::open(read.task.output.as_deref())?;
-    let paint = read.paint(&out);
     let mut buffered = BufWriter::with_capacity(OUT_BYTES, &mut out);
-    match read.task.style {
+    match task.style {
         Style::Text => text(profiles, read, &without, paint, &mut buffered)?,
         style => write_documents(profiles, style, &mut buffered)?,
     }
     buffered.flush()?;
     drop(buffered);
-    if shown.get() == 0 && read.task.style != Style::Text {
-        console.note(&read.why_none("processes that used crypto"));
+    if shown.get() == 0 && task.style != Style::Text {
+        session.note(session.why_none("processes that used crypto"));
     }
-    finish(read, console)
+    session.finish("counted")
 }
 
 /// Children by their parent.
@@ -305,7 +316,7 @@ fn children_of(capture: &Capture) -> BTreeMap<ProcessId, Vec<ProcessId>> {
 impl<'a> Profile<'a> {
     fn new(
         process: &'a Process<'a>,
-        read: &Read<'_>,
+        read: &Session<'_>,
         gathered: &'a Gathered,
         children: &BTreeMap<ProcessId, Vec<ProcessId>>,
     ) -> Self {

@@ -1,8 +1,8 @@
 //! A profile, for people.
 
-use super::super::inventory::Read;
 use super::{Call, File, Handshake, Library, Profile, Relative};
 use crate::report::parts::{failures_in_short, second};
+use crate::report::session::Session;
 use crate::words::redact;
 use crate::words::text::{Align, Paint, Table, counted, duration, grouped, plural};
 use std::cell::Cell;
@@ -14,7 +14,7 @@ const TOP: usize = 50;
 /// All profiles, for people.
 pub(super) fn text<'a>(
     profiles: impl Iterator<Item = Profile<'a>>,
-    read: &Read<'_>,
+    read: &Session<'_>,
     without: &Cell<u64>,
     paint: Paint,
     out: &mut impl std::io::Write,
@@ -36,12 +36,10 @@ pub(super) fn text<'a>(
 }
 
 impl Profile<'_> {
-    fn text(&self, read: &Read<'_>, paint: Paint, out: &mut String) {
-        let shown = |text: &str| redact::for_people(text.as_bytes(), read.task.redact);
+    fn text(&self, read: &Session<'_>, paint: Paint, out: &mut String) {
+        let shown = |text: &str| redact::for_people(text.as_bytes(), read.request.redact);
         let optional = |text: &Option<String>| text.as_deref().map_or("?".to_owned(), shown);
-        let mut line = |name: &str, text: &str| {
-            let _ = writeln!(out, "{}  {text}", paint.heading(&format!("{name:<10}")));
-        };
+        let mut line = |name: &str, text: &str| paint.line(out, 10, name, text);
         let process = &self.process;
         line("Process", &format!("{} ({}), {}", shown(&process.name), process.pid, optional(&process.exe)));
         line("", &optional(&process.cmdline));
@@ -94,9 +92,9 @@ impl Profile<'_> {
         self.tables(read, paint, out);
     }
 
-    fn tables(&self, read: &Read<'_>, paint: Paint, out: &mut String) {
+    fn tables(&self, read: &Session<'_>, paint: Paint, out: &mut String) {
         use Align::{Left, Right};
-        let shown = |text: &str| redact::for_people(text.as_bytes(), read.task.redact);
+        let shown = |text: &str| redact::for_people(text.as_bytes(), read.request.redact);
         let mut write = |heading: &str, columns: &[(&str, Align)], rows: &mut dyn Iterator<Item = Vec<String>>, all| {
             if all == 0 {
                 return;

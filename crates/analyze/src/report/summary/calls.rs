@@ -1,10 +1,10 @@
 //! The summary's part about calls of library functions and of the kernel's own crypto.
 
-use super::print::{SummaryContext, TOP, others, tabulate};
-use crate::count::summary::Totals;
-use crate::count::survey::CallKey;
+use super::print::{SummaryContext, TOP, others};
+use crate::count::handshakes::AlgorithmCall;
+use crate::count::totals::Totals;
 use crate::words::redact;
-use crate::words::text::{Align, Table, grouped};
+use crate::words::text::{Align, Table, grouped, tabulate};
 use crypto_trace_format::catalog;
 use std::collections::BTreeMap;
 
@@ -12,16 +12,16 @@ use std::collections::BTreeMap;
 pub(super) fn print(totals: &Totals, context: &SummaryContext<'_>, out: &mut String) {
     // Libraries of the same name go together.
     let mut rows: BTreeMap<(String, &str, String), (u64, u64)> = BTreeMap::new();
-    for (key, row) in &totals.survey.calls {
+    for (key, row) in &totals.handshakes.calls {
         // What a library calls of itself, nobody asked for.
-        let own = row.calls.saturating_sub(row.internal);
+        let own = row.used.own();
         if own == 0 {
             continue;
         }
         let what = (library_name(context, key), key.meaning.name(), redact::for_people(&key.function, context.redact));
         let counts = rows.entry(what).or_default();
         counts.0 = counts.0.saturating_add(own);
-        counts.1 = counts.1.saturating_add(row.failed);
+        counts.1 = counts.1.saturating_add(row.used.failed);
     }
     let mut rows: Vec<_> = rows.into_iter().collect();
     // Stable: by name where counts are the same.
@@ -42,7 +42,7 @@ pub(super) fn print(totals: &Totals, context: &SummaryContext<'_>, out: &mut Str
 }
 
 /// Name of the library in the catalog, or else of its file.
-fn library_name(context: &SummaryContext<'_>, key: &CallKey) -> String {
+fn library_name(context: &SummaryContext<'_>, key: &AlgorithmCall) -> String {
     if key.library == (0, 0) {
         return "kernel".to_owned();
     }

@@ -1,9 +1,10 @@
 //! The summary's part about what could be seen at all of TLS and of calls. More of it tells the `coverage` command.
 
-use super::print::{SummaryContext, section};
+use super::print::SummaryContext;
 use crate::report::completeness;
 use crate::words::escape;
 use crate::words::redact;
+use crate::words::text::section;
 use std::fmt::Write;
 
 /// Appends the section.

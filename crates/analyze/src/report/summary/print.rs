@@ -3,14 +3,15 @@
 use super::{calls, coverage, tls};
 use crate::capture::Capture;
 use crate::capture::clock::WallNs;
-use crate::count::inventory::{Common, MANY_FILES, common, shown_type};
-use crate::count::summary::count_errno;
-use crate::count::summary::{File, Program, Totals};
+use crate::count::files::count_errno;
+use crate::count::files::shown_type;
+use crate::count::paths::{Common, MANY_FILES, common};
+use crate::count::totals::{File, Program, Totals};
 use crate::report::completeness;
 use crate::words::escape;
 use crate::words::kernel::{self, errno_name};
 use crate::words::redact;
-use crate::words::text::{Align, Paint, Table, duration, grouped};
+use crate::words::text::{Align, Paint, Table, duration, grouped, hex, section, tabulate};
 use crate::words::timestamp::timestamp;
 use crypto_trace_format::catalog::{Confidence, FileType};
 use crypto_trace_format::record::Kind;
@@ -33,10 +34,8 @@ pub struct SummaryContext<'a> {
     pub captures: &'a [Capture],
     /// How many segments.
     pub segments: usize,
-    /// Records known to be lost to damage of the files.
-    pub damaged_records: u64,
-    /// Whether there is any damage.
-    pub damaged: bool,
+    /// What is missing, a sentence each.
+    pub missing: Vec<String>,
     /// Why there are no events, when there are none.
     pub why_none: String,
     /// Hide home directories.
@@ -68,9 +67,7 @@ pub fn print(totals: &Totals, context: &SummaryContext<'_>) -> String {
 
 fn head(totals: &Totals, context: &SummaryContext<'_>, out: &mut String) {
     let paint = context.paint;
-    let mut line = |name: &str, text: &str| {
-        let _ = writeln!(out, "{}  {text}", paint.heading(&format!("{name:<10}")));
-    };
+    let mut line = |name: &str, text: &str| paint.line(out, 10, name, text);
     match totals.range {
         Some((from, to)) => {
             let span = u64::try_from(to.0.saturating_sub(from.0)).unwrap_or(0);
@@ -80,7 +77,7 @@ fn head(totals: &Totals, context: &SummaryContext<'_>, out: &mut String) {
     }
     for capture in context.captures {
         let meta = &capture.meta;
-        let id: String = meta.capture_id.iter().take(4).map(|byte| format!("{byte:02x}")).collect();
+        let id = hex(meta.capture_id.get(..4).unwrap_or_default());
         let text = [&meta.host, &meta.kernel, &meta.arch].map(|text| escape::for_people(text.as_bytes()));
         let [host, kernel, arch] = text;
         line("Host", &format!("{host} (Linux {kernel} {arch}, capture {id}…)"));
@@ -89,16 +86,7 @@ fn head(totals: &Totals, context: &SummaryContext<'_>, out: &mut String) {
             line("Recorded", &recorded);
         }
     }
-    let missing: Vec<String> = context
-        .captures
-        .iter()
-        .flat_map(|capture| completeness::gaps(capture, context.captures.len() > 1))
-        .map(|gap| redact::sentence(gap, context.redact))
-        .chain(context.damaged.then(|| {
-            format!("files are damaged: {} records known to be lost (see verify)", grouped(context.damaged_records))
-        }))
-        .collect();
-    if missing.is_empty() {
+    if context.missing.is_empty() {
         let attached: usize = context.captures.iter().map(completeness::attached_probes).sum();
         let text = match attached {
             0 => "as far as told: nothing lost, nothing dropped; which probes were attached is not recorded".to_owned(),
@@ -107,7 +95,7 @@ fn head(totals: &Totals, context: &SummaryContext<'_>, out: &mut String) {
         };
         line("Complete", &if attached == 0 { text } else { paint.good(&text) });
     } else {
-        for (index, gap) in missing.iter().enumerate() {
+        for (index, gap) in context.missing.iter().enumerate() {
             let text = if index == 0 { format!("NO: {gap}") } else { gap.clone() };
             line(if index == 0 { "Complete" } else { "" }, &paint.bad(&text));
         }
@@ -305,17 +293,6 @@ fn failures(failures: &[(u32, u64)]) -> String {
         None => format!("errno {errno} {}", grouped(*count)),
     });
     texts.collect::<Vec<_>>().join(", ")
-}
-
-pub(super) fn section(name: &str, paint: Paint, out: &mut String) {
-    let _ = writeln!(out, "\n{}", paint.heading(name));
-}
-
-pub(super) fn tabulate(name: &str, table: &Table, paint: Paint, out: &mut String) {
-    if !table.is_empty() {
-        section(name, paint, out);
-        table.write(paint, out);
-    }
 }
 
 pub(super) fn others(rows: usize, out: &mut String) {

@@ -1,17 +1,17 @@
 //! The summary's part about TLS: what was agreed on, how much of it is post-quantum, what failed.
 //!
-//! It shows what [`crate::count::survey`] counted: a handshake once, also when both of its ends were seen.
+//! It shows what [`crate::count::handshakes`] counted: a handshake once, also when both of its ends were seen.
 
-use super::print::{SummaryContext, TOP, others, section, tabulate};
-use crate::count::summary::Totals;
-use crate::count::survey::{Survey, post_quantum, ranked, told_by_libraries};
+use super::print::{SummaryContext, TOP, others};
+use crate::count::handshakes::{HandshakeTotals, post_quantum, ranked, told_by_libraries};
+use crate::count::totals::Totals;
 use crate::words::escape;
-use crate::words::text::{Align, Table, grouped};
+use crate::words::text::{Align, Table, grouped, section, tabulate};
 use std::fmt::Write;
 
 /// Appends the section; nothing when there are no handshakes. Why, tells [`super::coverage`].
 pub(super) fn print(totals: &Totals, context: &SummaryContext<'_>, out: &mut String) {
-    let survey = &totals.survey;
+    let survey = &totals.handshakes;
     if survey.ends == 0 {
         return;
     }
@@ -46,7 +46,7 @@ pub(super) fn print(totals: &Totals, context: &SummaryContext<'_>, out: &mut Str
     others(rows.len(), out);
 }
 
-fn shares(survey: &Survey, out: &mut String) {
+fn shares(survey: &HandshakeTotals, out: &mut String) {
     if survey.outcomes.answered_in_all() > 0 {
         let _ = writeln!(out, "  {}", post_quantum(survey.quantum, survey.outcomes.all()));
     }

@@ -1,0 +1,80 @@
+//! Arguments of reports about handshakes: which are counted, and what judges them.
+
+use crate::cli::input::input;
+use crate::cli::values::day;
+use crate::cli::who::who;
+use crate::cli::{InputArgs, ReportFormat, Request, WhoArgs};
+use crate::rules::Rules;
+use clap::{ArgAction, Args};
+use crypto_trace_format::record::Kind;
+use jiff::civil::Date;
+use std::path::PathBuf;
+
+/// Count handshakes, and judge them.
+#[derive(Debug, Clone)]
+pub(crate) struct Judge {
+    /// Which, and where to.
+    pub request: Request,
+    /// As JSON.
+    pub json: bool,
+    /// The day that rules and certificates are judged by; when the capture ended, if `None`.
+    pub as_of: Option<Date>,
+    /// Whose rules judge; empty means all of them.
+    pub rules: Vec<Rules>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct JudgedArgs {
+    /// Judge rules and certificates as of this day, such as 2031-01-01 [default: when the capture ended]
+    #[arg(long, value_name = "DATE", value_parser = day)]
+    as_of: Option<Date>,
+
+    /// Whose rules judge [default: all]. NIST speaks to US federal agencies, CNSA 2.0 (the NSA) to US national security systems
+    #[arg(long, value_enum, value_name = "WHO,…", action = ArgAction::Append, value_delimiter = ',')]
+    rules: Vec<Rules>,
+
+    #[command(flatten)]
+    counted: CountedArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CountedArgs {
+    #[command(flatten)]
+    input: InputArgs,
+
+    /// How to show it
+    #[arg(short, long, value_enum, default_value = "text", value_name = "FORMAT")]
+    format: ReportFormat,
+
+    /// Write to FILE instead of stdout
+    #[arg(short, long, value_name = "FILE")]
+    output: Option<PathBuf>,
+
+    /// Show names of home directories
+    #[arg(long)]
+    no_redact: bool,
+
+    #[command(flatten)]
+    filters: WhoArgs,
+}
+
+impl JudgedArgs {
+    /// What is asked, of events of `kinds`.
+    pub fn check(self, kinds: Vec<Kind>) -> Result<Judge, clap::Error> {
+        let mut rules = self.rules;
+        rules.sort_unstable();
+        rules.dedup();
+        Ok(Judge { as_of: self.as_of, rules, ..self.counted.check(kinds)? })
+    }
+}
+
+impl CountedArgs {
+    /// What is asked, of events of `kinds`.
+    pub fn check(self, kinds: Vec<Kind>) -> Result<Judge, clap::Error> {
+        let mut filter = who(self.filters)?;
+        filter.kinds = kinds;
+        let input = input(self.input, &filter)?;
+        let request = Request { input, filter, output: self.output, redact: !self.no_redact };
+        Ok(Judge { request, json: self.format == ReportFormat::Json, as_of: None, rules: Vec::new() })
+    }
+}

@@ -1,0 +1,27 @@
+//! Arguments of `algorithms`.
+
+use crate::cli::judged::{Judge, JudgedArgs};
+use crypto_trace_format::record::{ApiCall, TlsHello};
+
+/// At the end of its help.
+const EXAMPLES: &str = "\
+Examples:
+  crypto-trace-analyze algorithms rec                   what was used, and which rules speak of it
+  crypto-trace-analyze algorithms rec --rules ietf,nist  without those for US national security systems
+  crypto-trace-analyze algorithms rec --as-of 2036-01-01 -f json";
+
+pub(crate) type Task = Judge;
+
+/// Tell which algorithms handshakes negotiated and library calls used (not merely offered), and which rules speak of them
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Args {
+    #[command(flatten)]
+    judged: JudgedArgs,
+}
+
+impl Args {
+    pub fn check(self) -> Result<Task, clap::Error> {
+        self.judged.check(vec![TlsHello::KIND, ApiCall::KIND])
+    }
+}

@@ -1,0 +1,26 @@
+//! Arguments of `coverage`.
+
+use crate::cli::judged::{CountedArgs, Judge};
+use crypto_trace_format::record::{ApiCall, LibLoad, TlsHello};
+
+/// At the end of its help.
+const EXAMPLES: &str = "\
+Examples:
+  crypto-trace-analyze coverage rec                     what could be seen, what could not, and why
+  crypto-trace-analyze coverage rec -n nginx";
+
+pub(crate) type Task = Judge;
+
+/// Tell what the capture could see of TLS, and what it could not
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Args {
+    #[command(flatten)]
+    judged: CountedArgs,
+}
+
+impl Args {
+    pub fn check(self) -> Result<Task, clap::Error> {
+        self.judged.check(vec![TlsHello::KIND, ApiCall::KIND, LibLoad::KIND])
+    }
+}

@@ -1,0 +1,145 @@
+//! Arguments of `events`.
+
+use crate::cli::input::read_or_follow;
+use crate::cli::values::{glob, kind, not_empty};
+use crate::cli::who::{globs, who};
+use crate::cli::{FollowArgs, Input, InputArgs, Request, WhoArgs, usage};
+use crate::select::{Filter, Outcome};
+use clap::error::ErrorKind;
+use clap::{ArgAction, ValueEnum};
+use crypto_trace_format::record::Kind;
+use std::path::PathBuf;
+
+/// At the end of its help.
+const EXAMPLES: &str = "\
+Examples:
+  crypto-trace-analyze events /var/log/crypto-trace --since -1h
+  crypto-trace-analyze events rec -n nginx -F '*.pem' -f json-array -o events.json
+  crypto-trace-analyze events rec -f summary
+  crypto-trace-analyze events --follow /var/log/crypto-trace --type tls_handshake | jq -r .server_name
+  crypto-trace-analyze events rec --replay-speed 10
+  crypto-trace-capture record -o - -- ./deploy.sh | crypto-trace-analyze events -";
+
+/// Show events.
+#[derive(Debug, Clone)]
+pub(crate) struct Task {
+    /// Which, and where to.
+    pub request: Request,
+    /// How to show them.
+    pub format: Format,
+    /// Show each event when it is due, rather than at once.
+    pub speed: Speed,
+    /// In the summary, show each file of a directory of which many were opened.
+    pub ungrouped: bool,
+}
+
+/// How events are shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// One JSON object per line
+    JsonStream,
+    /// One JSON array, one event per line
+    JsonArray,
+    /// One JSON array, indented
+    JsonPretty,
+    /// Counts and tables for people
+    Summary,
+}
+
+/// How fast a replay is.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum Speed {
+    /// As fast as possible.
+    Max,
+    /// So many times as fast as it happened.
+    Times(f64),
+}
+
+/// Show events, or a summary of them
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Args {
+    #[command(flatten)]
+    input: InputArgs,
+
+    /// How to show them
+    #[arg(short, long, value_enum, default_value = "json-stream", value_name = "FORMAT")]
+    format: Format,
+
+    /// Write to FILE instead of stdout
+    #[arg(short, long, value_name = "FILE")]
+    output: Option<PathBuf>,
+
+    /// Show names of home directories, which are hidden as /home/USER and /home/ROOT
+    #[arg(long)]
+    no_redact: bool,
+
+    /// In the summary, show each of the certificates of a directory of which many were opened
+    #[arg(long)]
+    ungrouped: bool,
+
+    #[command(flatten)]
+    follow: FollowArgs,
+
+    /// Replay in the capture's own time: 1, or faster (10) or slower (0.5); max is at once
+    #[arg(long, value_name = "SPEED", value_parser = speed, default_value = "max", conflicts_with = "follow")]
+    replay_speed: Speed,
+
+    #[command(flatten)]
+    filters: FilterArgs,
+}
+
+/// Filters combine with AND; one given several times is OR. Events about the capture itself, such as loss, are held only
+/// to --type, --since and --until.
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Filters (all must hold; one given several times: any)")]
+struct FilterArgs {
+    #[command(flatten)]
+    who: WhoArgs,
+
+    /// Glob for the file or library: without a slash its name in any directory, with one the whole path; {pem,crt} works
+    #[arg(short = 'F', long = "file", value_name = "GLOB", action = ArgAction::Append, value_parser = glob)]
+    files: Vec<String>,
+
+    /// Part of the library's file name (libssl) or of its name (OpenSSL)
+    #[arg(short, long = "library", value_name = "NAME", action = ArgAction::Append, value_parser = not_empty)]
+    libraries: Vec<String>,
+
+    /// Event types [default: process_exec,process_exit,file_open,file_change,lib_load,tls_handshake,api_call,loss]
+    #[arg(long = "type", value_name = "TYPE,…", action = ArgAction::Append, value_delimiter = ',', value_parser = kind)]
+    kinds: Vec<Kind>,
+
+    /// What succeeded, or what failed: opens, changes and library calls by their result, exits by their status, TLS handshakes by an alert
+    #[arg(long, value_enum, value_name = "RESULT")]
+    result: Option<Outcome>,
+}
+
+impl Task {
+    /// Whether single events go to stdout.
+    pub fn shows_events(&self) -> bool {
+        self.request.output.is_none() && self.format != Format::Summary
+    }
+}
+
+impl Args {
+    pub fn check(self) -> Result<Task, clap::Error> {
+        let FilterArgs { who: of, files, libraries, kinds, result } = self.filters;
+        let filter = Filter { files: globs(&files)?, libraries, kinds, outcome: result, ..who(of)? };
+        let (input, speed) = (read_or_follow(self.input, &self.follow, &filter)?, self.replay_speed);
+        if speed != Speed::Max && (input == Input::Stdin || self.format == Format::Summary) {
+            let message = "--replay-speed shows the events of files one by one: neither of a stream nor as a summary";
+            return Err(usage(ErrorKind::ArgumentConflict, message));
+        }
+        let request = Request { input, filter, output: self.output, redact: !self.no_redact };
+        Ok(Task { request, format: self.format, speed, ungrouped: self.ungrouped })
+    }
+}
+
+/// A speed.
+fn speed(text: &str) -> Result<Speed, String> {
+    if text == "max" {
+        return Ok(Speed::Max);
+    }
+    let speed = text.parse::<f64>().ok().filter(|speed| speed.is_finite() && *speed > 0.0);
+    speed.map(Speed::Times).ok_or_else(|| format!("`{text}` is not a speed such as 1, 10, 0.5 or max"))
+}

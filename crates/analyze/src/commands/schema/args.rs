@@ -1,0 +1,39 @@
+//! Arguments of `schema`.
+
+use clap::ValueEnum;
+
+/// At the end of its help.
+const EXAMPLES: &str = "\
+Examples:
+  crypto-trace-analyze schema > event.schema.json
+  crypto-trace-analyze schema profile";
+
+/// What a JSON Schema is of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Task {
+    /// One event
+    Events,
+    /// A document of `profile`
+    Profile,
+    /// A document of `snapshot`
+    Snapshot,
+    /// The document of `files`
+    Files,
+    /// The document of `libs`
+    Libs,
+}
+
+/// Print the JSON Schema of events, or of a report
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Args {
+    /// Of what
+    #[arg(value_enum, default_value = "events", value_name = "WHAT")]
+    of: Task,
+}
+
+impl Args {
+    pub fn check(self) -> Result<Task, clap::Error> {
+        Ok(self.of)
+    }
+}

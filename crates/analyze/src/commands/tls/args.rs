@@ -1,0 +1,27 @@
+//! Arguments of `tls`.
+
+use crate::cli::judged::{Judge, JudgedArgs};
+use crypto_trace_format::record::TlsHello;
+
+/// At the end of its help.
+const EXAMPLES: &str = "\
+Examples:
+  crypto-trace-analyze tls rec                          versions, suites, peers, failures, certificates
+  crypto-trace-analyze tls rec --as-of 2031-01-01       as if rules of that day held
+  crypto-trace-analyze tls -r captures --host web1 -f json";
+
+pub(crate) type Task = Judge;
+
+/// Count TLS handshakes: versions, suites, key exchange, peers, failures, weak findings, certificates
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Args {
+    #[command(flatten)]
+    judged: JudgedArgs,
+}
+
+impl Args {
+    pub fn check(self) -> Result<Task, clap::Error> {
+        self.judged.check(vec![TlsHello::KIND])
+    }
+}

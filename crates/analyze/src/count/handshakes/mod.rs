@@ -1,0 +1,570 @@
+//! TLS handshakes counted: by version, suite, key exchange, peer, program, algorithm and certificate.
+//!
+//! A connection that was seen from both ends is one handshake in every count, but of programs: there each end is its
+//! program's. Every table has a limit; what is beyond is told by [`HandshakeTotals::overflowed`].
+
+mod algorithms;
+mod facts;
+mod findings;
+mod key;
+mod words;
+
+pub use algorithms::{AlgorithmCall, CallRow};
+pub use facts::{Exchange, Facts, Place};
+pub use findings::{Finding, findings};
+pub use key::HandshakeKey;
+pub use words::{in_short, peer_name, percent, post_quantum, ranked, told_by_libraries};
+
+use crate::budget::{Budget, first_sorted, heap, sorted};
+use crate::capture::Capture;
+use crate::capture::connections::{Connection, Outcome, Role};
+use crate::capture::libraries::{FileId, HandshakeCall};
+use crate::protocol::iana::{AlertDescription, CipherSuite, Version};
+use crate::protocol::tls::Certificate;
+use rayon::prelude::*;
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::net::IpAddr;
+
+/// Rows of a table.
+const MAX_ROWS: usize = 50_000;
+
+/// Bytes that the rows of all tables may take, with what they name.
+const MAX_BYTES: usize = 128 << 20;
+
+/// Processes that are told apart.
+const MAX_PROCESSES: usize = 1 << 20;
+
+/// Programs that are named in one row.
+const MAX_PROGRAMS: usize = 100;
+
+/// Connections that are parsed before they are counted.
+const CHUNK: usize = 1_024;
+
+/// A connection that passed the filters.
+#[derive(Debug, Clone)]
+pub struct Passed {
+    /// Number of its capture.
+    pub capture: u32,
+    /// Its number in the capture.
+    pub connection: u32,
+    /// Executable of its process, or the thread's name where that is not known. None: no process is known.
+    pub program: Option<Vec<u8>>,
+}
+
+/// Handshakes by how they ended, as far as the wire tells.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Outcomes {
+    /// The server chose version and suite.
+    pub answered: u64,
+    /// An alert in the clear ended it.
+    pub failed: u64,
+    /// Those of them that the server had answered: what it chose is counted.
+    pub answered_then_failed: u64,
+    /// No answer was seen.
+    pub unanswered: u64,
+}
+
+impl Outcomes {
+    fn add(&mut self, facts: &Facts) {
+        match facts.outcome {
+            Outcome::ServerHello => self.answered += 1,
+            Outcome::Alert => {
+                self.failed += 1;
+                self.answered_then_failed += u64::from(facts.was_answered());
+            }
+            Outcome::None => self.unanswered += 1,
+        }
+    }
+
+    /// Those in which the server chose something, whatever came of them.
+    pub fn answered_in_all(self) -> u64 {
+        self.answered + self.answered_then_failed
+    }
+
+    /// All of them.
+    pub fn all(self) -> u64 {
+        self.answered + self.failed + self.unanswered
+    }
+}
+
+/// Key exchanges by whether a quantum computer is known to break them.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Quantum {
+    /// Post-quantum.
+    pub post_quantum: u64,
+    /// Classical.
+    pub classical: u64,
+    /// In groups of which nothing is known.
+    pub unknown: u64,
+}
+
+impl Quantum {
+    /// All of them.
+    pub fn all(self) -> u64 {
+        self.post_quantum + self.classical + self.unknown
+    }
+
+    pub(super) fn add(&mut self, exchange: &Exchange) {
+        match exchange {
+            Exchange::Known(_, Some(true)) => self.post_quantum += 1,
+            Exchange::Known(_, Some(false)) => self.classical += 1,
+            Exchange::Known(_, None) => self.unknown += 1,
+            Exchange::Earlier | Exchange::NotSeen => {}
+        }
+    }
+}
+
+/// With whom: a server's address and port as its clients see it, or a client's address as its server sees it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct PeerKey {
+    /// Which host was recorded, by the number of its first capture.
+    pub host: u32,
+    /// What this end is.
+    pub role: Option<Role>,
+    /// Address of the other end.
+    pub address: IpAddr,
+    /// Its port. None of clients: theirs are new each time.
+    pub port: Option<u16>,
+    /// The host asked for: bytes of the peer.
+    pub server_name: Option<Box<[u8]>>,
+}
+
+/// Handshakes with one peer, or for one server name.
+#[derive(Debug, Clone, Default)]
+pub struct PeerRow {
+    /// Hosts that were recorded, by the numbers of their first captures.
+    pub hosts: BTreeSet<u32>,
+    /// How they ended.
+    pub outcomes: Outcomes,
+    /// Versions agreed on.
+    pub versions: BTreeSet<Version>,
+    /// Key exchanges.
+    pub quantum: Quantum,
+}
+
+impl PeerRow {
+    fn add(&mut self, facts: &Facts) {
+        self.outcomes.add(facts);
+        self.versions.extend(facts.version);
+        self.quantum.add(&facts.exchange);
+    }
+}
+
+/// Handshakes by what libraries said of them: also of those that the wire cannot tell the end of.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Told {
+    /// Completed.
+    pub ok: u64,
+    /// Failed.
+    pub failed: u64,
+    /// A call was seen, its result was not.
+    pub unknown: u64,
+}
+
+impl Told {
+    fn add(&mut self, call: &HandshakeCall) {
+        match call.succeeded {
+            Some(true) => self.ok += 1,
+            Some(false) => self.failed += 1,
+            None => self.unknown += 1,
+        }
+    }
+
+    /// All of them.
+    pub fn all(self) -> u64 {
+        self.ok + self.failed + self.unknown
+    }
+}
+
+/// Ends of one program.
+#[derive(Debug, Clone, Default)]
+pub struct ProgramRow {
+    /// As client.
+    pub client: u64,
+    /// As server.
+    pub server: u64,
+    /// Neither hello was seen.
+    pub unknown_role: u64,
+    /// Processes.
+    pub processes: u64,
+    /// How they ended.
+    pub outcomes: Outcomes,
+    /// Versions agreed on.
+    pub versions: BTreeSet<Version>,
+    /// Key exchanges.
+    pub quantum: Quantum,
+    /// What libraries said of them.
+    pub told: Told,
+    /// Hosts that it ran on.
+    pub hosts: BTreeSet<u32>,
+    /// Those libraries: capture and file.
+    pub libraries: BTreeSet<(u32, FileId)>,
+}
+
+/// Uses of one algorithm.
+#[derive(Debug, Clone, Default)]
+pub struct AlgorithmRow {
+    /// Handshakes.
+    pub handshakes: u64,
+    /// Calls of library functions that use it.
+    pub calls: u64,
+    /// Where.
+    pub places: BTreeSet<Place>,
+    /// Protocol versions of the handshakes.
+    pub versions: BTreeSet<String>,
+    /// Programs, the first few.
+    pub programs: BTreeSet<Vec<u8>>,
+    /// Hosts that use it, by the numbers of captures.
+    pub hosts: BTreeSet<u32>,
+}
+
+/// A certificate that was shown.
+#[derive(Debug, Clone)]
+pub struct CertificateRow {
+    /// What it says.
+    pub certificate: Certificate,
+    /// Who showed it.
+    pub shown_by: BTreeSet<Role>,
+    /// In how many handshakes.
+    pub handshakes: u64,
+    /// Programs that showed or were shown it, the first few.
+    pub programs: BTreeSet<Vec<u8>>,
+    /// Hosts that recorded it.
+    pub hosts: BTreeSet<u32>,
+}
+
+/// Room for rows of all tables.
+#[derive(Debug)]
+struct Room(Budget);
+
+impl Default for Room {
+    fn default() -> Self {
+        Self(Budget::new(MAX_BYTES))
+    }
+}
+
+/// Everything that is counted.
+#[derive(Debug, Default)]
+pub struct HandshakeTotals {
+    /// Ends of connections.
+    pub ends: u64,
+    /// How handshakes ended.
+    pub outcomes: Outcomes,
+    /// Those that went on with an earlier session.
+    pub resumed: u64,
+    /// By what was agreed on, together.
+    pub agreed: BTreeMap<(Option<Version>, Option<CipherSuite>, Exchange), u64>,
+    /// By version agreed on.
+    pub versions: BTreeMap<Version, u64>,
+    /// By suite agreed on.
+    pub suites: BTreeMap<CipherSuite, u64>,
+    /// By key exchange.
+    pub exchanges: BTreeMap<Exchange, u64>,
+    /// Key exchanges.
+    pub quantum: Quantum,
+    /// What libraries said of handshakes.
+    pub told: Told,
+    /// Calls of library functions.
+    pub calls: BTreeMap<AlgorithmCall, CallRow>,
+    /// Those that an alert ended, by alert and who sent it.
+    pub alerts: BTreeMap<(AlertDescription, Role), u64>,
+    /// By the host asked for.
+    pub server_names: BTreeMap<Box<[u8]>, PeerRow>,
+    /// By peer.
+    pub peers: BTreeMap<PeerKey, PeerRow>,
+    /// By program; None for ends whose process is not known.
+    pub programs: BTreeMap<Option<Vec<u8>>, ProgramRow>,
+    /// By algorithm.
+    pub algorithms: BTreeMap<String, AlgorithmRow>,
+    /// By SHA-256.
+    pub certificates: BTreeMap<String, CertificateRow>,
+    /// Ends that were there before the capture.
+    pub late: u64,
+    /// Ends of which packets are missing.
+    pub gaps: u64,
+    /// Ends of which there was more than is kept.
+    pub cut: u64,
+    /// Ends whose client's hello was not seen, though the answer to it was.
+    pub no_client_hello: u64,
+    /// Ends of which a message was seen in part only.
+    pub incomplete: u64,
+    /// A table was full.
+    pub overflowed: bool,
+    /// Room for rows of all tables.
+    budget: Room,
+    /// Processes that were counted: capture, id, start.
+    seen_processes: HashSet<(u32, u32, u64)>,
+}
+
+impl ProgramRow {
+    /// Ends of connections.
+    pub fn ends(&self) -> u64 {
+        self.client + self.server + self.unknown_role
+    }
+
+    /// Those that no library told of.
+    pub fn wire_only(&self) -> u64 {
+        self.ends().saturating_sub(self.told.all())
+    }
+}
+
+impl HandshakeTotals {
+    /// Counts connections. Both ends of one must come in one call.
+    pub fn add(&mut self, passed: &[Passed], captures: &[Capture]) {
+        let hosts = host_numbers(captures);
+        let known: HashSet<(u32, u32)> = passed.iter().map(|one| (one.capture, one.connection)).collect();
+        for chunk in passed.chunks(CHUNK) {
+            let facts: Vec<_> = chunk
+                .par_iter()
+                .map(|one| {
+                    let Capture { handshakes, calls, .. } = captures.get(one.capture as usize)?;
+                    let connection = handshakes.connections().get(one.connection as usize)?;
+                    let facts = Facts::new(connection);
+                    let peer = handshakes.peer(connection).filter(|peer| known.contains(&(one.capture, peer.index())));
+                    let counts = peer.is_none_or(|peer| counts_for_both(connection, facts.role, peer));
+                    let call = calls.of(connection.cookie());
+                    // Of a handshake that counts once, either end may tell.
+                    let of_either = call.or_else(|| calls.of(handshakes.peer(connection)?.cookie()));
+                    Some((connection, facts, counts, (call, of_either)))
+                })
+                .collect();
+            for (one, facts) in chunk.iter().zip(facts) {
+                let Some((connection, facts, counts, (call, of_either))) = facts else { continue };
+                let host = hosts.get(one.capture as usize).copied().unwrap_or(one.capture);
+                self.add_end(one, host, connection, &facts, call);
+                self.add_names(one.program.as_deref(), host, &facts, counts);
+                if counts {
+                    if let Some(call) = of_either {
+                        self.told.add(call);
+                    }
+                    self.add_handshake(host, connection, facts);
+                }
+            }
+        }
+    }
+
+    fn add_end(
+        &mut self,
+        passed: &Passed,
+        host: u32,
+        connection: &Connection,
+        facts: &Facts,
+        call: Option<&HandshakeCall>,
+    ) {
+        self.ends += 1;
+        self.late += u64::from(connection.late);
+        self.gaps += u64::from(facts.gap);
+        self.cut += u64::from(connection.cut);
+        self.no_client_hello += u64::from(facts.no_client_hello);
+        self.incomplete += u64::from(facts.incomplete);
+        let Some(row) = row(&mut self.programs, passed.program.clone(), (&mut self.budget, &mut self.overflowed))
+        else {
+            return;
+        };
+        let process = (passed.capture, connection.owner.tgid, connection.owner.start_ns);
+        if connection.owner.is_known() && self.seen_processes.len() < MAX_PROCESSES {
+            row.processes += u64::from(self.seen_processes.insert(process));
+        }
+        match facts.role {
+            Some(Role::Client) => row.client += 1,
+            Some(Role::Server) => row.server += 1,
+            None => row.unknown_role += 1,
+        }
+        row.hosts.insert(host);
+        row.outcomes.add(facts);
+        row.versions.extend(facts.version);
+        row.quantum.add(&facts.exchange);
+        if let Some(call) = call {
+            row.told.add(call);
+            if row.libraries.len() < MAX_PROGRAMS {
+                row.libraries.insert((passed.capture, call.library));
+            }
+        }
+    }
+
+    /// Algorithms and certificates: of both ends who used them, of one how often.
+    fn add_names(&mut self, program: Option<&[u8]>, host: u32, facts: &Facts, counts: bool) {
+        let mut before: Option<&str> = None;
+        let mut algorithms: Vec<&(String, Place)> = facts.algorithms.iter().collect();
+        algorithms.sort();
+        let version = facts.algorithms.iter().find(|(_, place)| *place == Place::Protocol).map(|(name, _)| name);
+        for (name, place) in algorithms {
+            let Some(row) = row(&mut self.algorithms, name.clone(), (&mut self.budget, &mut self.overflowed)) else {
+                continue;
+            };
+            row.handshakes += u64::from(counts && before != Some(name));
+            row.places.insert(*place);
+            row.versions.extend(version.cloned());
+            row.hosts.insert(host);
+            name_program(&mut row.programs, program, &mut self.budget);
+            before = Some(name);
+        }
+        for (role, certificate) in &facts.certificates {
+            // One of which not all is there is told in its event, and is no row: which one it was is not known.
+            let Some(sha256) = &certificate.sha256 else { continue };
+            if !self.certificates.contains_key(sha256) {
+                // What it says is in it several times, in words.
+                let bytes = 2 * sorted::<(String, CertificateRow)>() + CERTIFICATE_BYTES + certificate.held_bytes();
+                if self.certificates.len() >= MAX_ROWS || !self.budget.0.take(bytes) {
+                    self.overflowed = true;
+                    continue;
+                }
+            }
+            let row = self.certificates.entry(sha256.clone()).or_insert_with(|| CertificateRow {
+                certificate: certificate.clone(),
+                shown_by: BTreeSet::new(),
+                handshakes: 0,
+                programs: BTreeSet::new(),
+                hosts: BTreeSet::new(),
+            });
+            row.hosts.insert(host);
+            row.shown_by.insert(*role);
+            row.handshakes += u64::from(counts);
+            name_program(&mut row.programs, program, &mut self.budget);
+        }
+    }
+
+    fn add_handshake(&mut self, host: u32, connection: &Connection, facts: Facts) {
+        self.outcomes.add(&facts);
+        self.resumed += u64::from(facts.resumed);
+        self.quantum.add(&facts.exchange);
+        if let Some(alert) = facts.alert {
+            *self.alerts.entry(alert).or_default() += 1;
+        }
+        if let Some(version) = facts.version {
+            *self.versions.entry(version).or_default() += 1;
+        }
+        if let Some(suite) = facts.suite {
+            *self.suites.entry(suite).or_default() += 1;
+        }
+        if let Some(name) = &facts.server_name
+            && let Some(row) = row(&mut self.server_names, name.clone(), (&mut self.budget, &mut self.overflowed))
+        {
+            row.add(&facts);
+            row.hosts.insert(host);
+        }
+        let remote = connection.remote();
+        let key = PeerKey {
+            host,
+            role: facts.role,
+            address: remote.ip(),
+            port: (facts.role != Some(Role::Server)).then_some(remote.port()),
+            server_name: facts.server_name.clone(),
+        };
+        if let Some(row) = row(&mut self.peers, key, (&mut self.budget, &mut self.overflowed)) {
+            row.add(&facts);
+            row.hosts.insert(host);
+        }
+        // Without an answer there is nothing to tell.
+        if !facts.was_answered() {
+            return;
+        }
+        let agreed = (facts.version, facts.suite, facts.exchange.clone());
+        if let Some(count) = row(&mut self.agreed, agreed, (&mut self.budget, &mut self.overflowed)) {
+            *count += 1;
+        }
+        if let Some(count) = row(&mut self.exchanges, facts.exchange, (&mut self.budget, &mut self.overflowed)) {
+            *count += 1;
+        }
+    }
+}
+
+/// Of each capture the number of the first one of the same host.
+fn host_numbers(captures: &[Capture]) -> Vec<u32> {
+    let mut first: HashMap<&str, u32> = HashMap::new();
+    (0u32..).zip(captures).map(|(number, capture)| *first.entry(&capture.meta.host).or_insert(number)).collect()
+}
+
+/// Names a program, as long as there is room: those beyond the first few are not told.
+fn name_program(programs: &mut BTreeSet<Vec<u8>>, program: Option<&[u8]>, room: &mut Room) {
+    let Some(program) = program.filter(|program| programs.len() < MAX_PROGRAMS && !programs.contains(*program)) else {
+        return;
+    };
+    // It is shown, too.
+    let entry = if programs.is_empty() { first_sorted::<Vec<u8>>() } else { sorted::<Vec<u8>>() };
+    if room.0.take(entry + 2 * heap(program.len()) + size_of::<String>()) {
+        programs.insert(program.to_vec());
+    }
+}
+
+/// Whether this end stands for both: the client does, where both know what they are.
+fn counts_for_both(own: &Connection, role: Option<Role>, peer: &Connection) -> bool {
+    match role {
+        Some(Role::Client) => true,
+        Some(Role::Server) => peer.view().role != Some(Role::Client),
+        None => peer.view().role.is_none() && own.index() < peer.index(),
+    }
+}
+
+/// What is a key of a table.
+trait Key: Ord {
+    /// Bytes that it holds besides itself.
+    fn held_bytes(&self) -> usize;
+}
+
+impl Key for Option<Vec<u8>> {
+    fn held_bytes(&self) -> usize {
+        heap(self.as_ref().map_or(0, Vec::len))
+    }
+}
+
+impl Key for String {
+    fn held_bytes(&self) -> usize {
+        heap(self.len())
+    }
+}
+
+impl Key for Box<[u8]> {
+    fn held_bytes(&self) -> usize {
+        heap(self.len())
+    }
+}
+
+impl Key for PeerKey {
+    fn held_bytes(&self) -> usize {
+        heap(self.server_name.as_ref().map_or(0, |name| name.len()))
+    }
+}
+
+impl Key for Exchange {
+    fn held_bytes(&self) -> usize {
+        match self {
+            Self::Known(name, _) => heap(name.len()),
+            Self::Earlier | Self::NotSeen => 0,
+        }
+    }
+}
+
+impl Key for (Option<Version>, Option<CipherSuite>, Exchange) {
+    fn held_bytes(&self) -> usize {
+        self.2.held_bytes()
+    }
+}
+
+impl Key for AlgorithmCall {
+    fn held_bytes(&self) -> usize {
+        heap(self.function.len()) + heap(self.algorithm.as_ref().map_or(0, String::len))
+    }
+}
+
+/// The row of a key, as long as there is room. Twice what it takes: it is shown, too.
+fn row<'a, K: Key, V: Default>(
+    rows: &'a mut BTreeMap<K, V>,
+    key: K,
+    (room, overflowed): (&mut Room, &mut bool),
+) -> Option<&'a mut V> {
+    if !rows.contains_key(&key) {
+        let bytes = 2 * (sorted::<(K, V)>() + key.held_bytes()) + ROW_SETS_BYTES;
+        if rows.len() >= MAX_ROWS || !room.0.take(bytes) {
+            *overflowed = true;
+            return None;
+        }
+    }
+    Some(rows.entry(key).or_default())
+}
+
+/// Sets of versions, hosts and places in a row: a node each.
+const ROW_SETS_BYTES: usize = 256;
+
+/// What a certificate says besides its names, in words.
+const CERTIFICATE_BYTES: usize = 512;

@@ -1,0 +1,129 @@
+//! Handshakes and calls counted, and the day and the rules that judge them: what `tls`, `algorithms` and `coverage` show.
+
+use crate::capture::clock::WallNs;
+use crate::cli::console::Console;
+use crate::cli::exit::Outcome;
+use crate::cli::judged::Judge;
+use crate::count::handshakes::{in_short, post_quantum, told_by_libraries};
+use crate::count::totals::Totals;
+use crate::report::session::Session;
+use crate::report::{completeness, document, findings};
+use crate::rules::Rules;
+use crate::words::escape;
+use crate::words::redact;
+use crate::words::text::Paint;
+use anyhow::Result;
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
+use serde::Serialize;
+use std::collections::BTreeSet;
+use std::io::Write as _;
+use std::ops::Deref;
+
+/// The day that rules are asked about, and the moment that certificates are.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct AsOf {
+    pub date: Date,
+    pub unix: i64,
+}
+
+impl AsOf {
+    /// The given day, from its beginning, UTC; else when the capture ended, so that a replay tells the same for ever.
+    fn new(given: Option<Date>, end: WallNs) -> Self {
+        let zoned = given.and_then(|date| date.to_zoned(TimeZone::UTC).ok());
+        match (given, zoned) {
+            (Some(date), Some(zoned)) => Self { date, unix: zoned.timestamp().as_second() },
+            _ => {
+                let unix = end.0.div_euclid(1_000_000_000);
+                let timestamp = jiff::Timestamp::from_second(unix).unwrap_or_default();
+                Self { date: timestamp.to_zoned(TimeZone::UTC).date(), unix }
+            }
+        }
+    }
+}
+
+/// What was counted, and how it is judged.
+pub(crate) struct Judged<'a> {
+    session: Session<'a>,
+    pub totals: Totals,
+    pub as_of: AsOf,
+    /// Whose rules judge; empty means all of them.
+    pub rules: &'a [Rules],
+    pub paint: Paint,
+}
+
+impl<'a> Deref for Judged<'a> {
+    type Target = Session<'a>;
+
+    fn deref(&self) -> &Self::Target {
+        &self.session
+    }
+}
+
+/// Counts, and writes what `document` makes of it: as JSON, or as `text` has it.
+pub(crate) fn run<D: Serialize>(
+    task: &Judge,
+    console: Console,
+    document: impl FnOnce(&Judged<'_>) -> D,
+    text: impl FnOnce(&D, &Judged<'_>) -> String,
+) -> Result<Outcome> {
+    let (mut session, mut out) = Session::begin(&task.request, console)?;
+    let mut totals = Totals::default();
+    session.fold(&mut totals)?;
+    let begun = session.captures.iter().map(|capture| WallNs(capture.meta.clock.realtime_ns)).max();
+    let end = session.covered().map(|(_, end)| end).or(begun).unwrap_or(WallNs(0));
+    let as_of = AsOf::new(task.as_of, end);
+    let judged = Judged { session, totals, as_of, rules: &task.rules, paint: out.paint() };
+    let document = document(&judged);
+    // JSON for programs, indented, as `info` writes it.
+    let shown = if task.json { document::pretty(&document)? + "\n" } else { text(&document, &judged) };
+    out.write_all(shown.as_bytes())?;
+    judged.session.finish("counted")
+}
+
+impl Judged<'_> {
+    /// Names of hosts, by the numbers of their captures; none when all that was read is of one host.
+    pub fn hosts(&self, numbers: &BTreeSet<u32>) -> Vec<String> {
+        let first = self.captures.first().map(|capture| &capture.meta.host);
+        if self.captures.iter().all(|capture| Some(&capture.meta.host) == first) {
+            return Vec::new();
+        }
+        let captures = numbers.iter().filter_map(|number| self.captures.get(*number as usize));
+        let names: BTreeSet<&str> = captures.map(|capture| &*capture.meta.host).collect();
+        names.into_iter().map(|host| escape::for_people(host.as_bytes())).collect()
+    }
+
+    /// Why there are no handshakes, when there are none.
+    pub fn why_no_handshakes(&self) -> Option<String> {
+        let why = || redact::sentence(completeness::why_no_handshakes(&self.captures), self.request.redact);
+        (self.totals.handshakes.ends == 0).then(why)
+    }
+
+    /// What `tls` and `algorithms` begin with: how much there is, as of when, and what is not there.
+    pub fn head(&self, out: &mut String) {
+        let mut line = |name: &str, text: &str| self.paint.line(out, 10, name, text);
+        let survey = &self.totals.handshakes;
+        match self.why_no_handshakes() {
+            Some(why) => line("TLS", &why),
+            None => {
+                line("TLS", &in_short(survey));
+                line("", &post_quantum(survey.quantum, survey.outcomes.all()));
+                if let Some(told) = told_by_libraries(survey.told, survey.outcomes.all()) {
+                    line("", &told);
+                }
+            }
+        }
+        line("As of", &self.as_of.date.to_string());
+        if let Some(whose) = findings::whose(self) {
+            line("Rules", &format!("of {whose} only"));
+        }
+        let gaps = self.gaps(None);
+        if gaps.is_empty() {
+            line("Complete", "yes: nothing lost, nothing dropped");
+        }
+        for (index, gap) in gaps.iter().enumerate() {
+            line(if index == 0 { "Missing" } else { "" }, &self.paint.bad(gap));
+        }
+        line("Blind to", "QUIC, DTLS, and what TLS 1.3 encrypts; see `crypto-trace-analyze coverage`");
+    }
+}
