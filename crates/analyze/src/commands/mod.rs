@@ -13,8 +13,6 @@ pub(crate) mod survey;
 mod tls;
 mod verify;
 
-pub use schema::SCHEMA;
-
 use crate::capture::clock::WallNs;
 use crate::cli::args::{Format, Job, Task};
 use crate::cli::console::{self, Console};

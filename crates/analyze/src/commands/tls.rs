@@ -2,8 +2,9 @@
 //! it, and which certificates were shown.
 
 use super::survey::{Counted, head, json};
-use crate::capture::connections::{CertificateFields, Role};
+use crate::capture::connections::Role;
 use crate::count::survey::{CertificateRow, Exchange, Outcomes, Quantum, Told, peer_name, percent, ranked};
+use crate::event::CertificateFields;
 use crate::report::findings::{self, Found};
 use crate::words::escape;
 use crate::words::text::few;
@@ -479,7 +480,7 @@ impl Report {
             let fields = &row.fields;
             table.row(vec![
                 row.state.unwrap_or("not known").replace('_', " "),
-                fields.not_after.as_ref().map_or_else(unknown, |end| end.chars().take(10).collect()),
+                fields.not_after.as_ref().map_or_else(unknown, |end| end.0.chars().take(10).collect()),
                 row.days_left.map_or_else(unknown, |days| days.to_string()),
                 fields.key(),
                 fields.signature_algorithm.clone().unwrap_or_else(unknown),
