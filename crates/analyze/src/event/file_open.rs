@@ -85,7 +85,7 @@ made_texts! {
 
 impl<'a> FileOpen<'a> {
     /// As the record tells it; `shown` is `file`.
-    #[inline]
+    #[inline(always)]
     pub fn new(
         open: &'a record::FileOpen<'a>,
         header: &Header,

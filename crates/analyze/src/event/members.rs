@@ -120,8 +120,8 @@ const fn may_escape(ty: &Type) -> bool {
     }
 }
 
-/// Appends one member, unless it is left out.
-#[inline]
+/// Appends one member, unless it is left out. In line, as all of this: what is made of a record to be written is never in memory then.
+#[inline(always)]
 pub fn write_member<T: Value>(value: &T, key: &str, bit: u32, object: &mut Object<'_>) {
     if !value.is_left_out() {
         object.raw(key.as_bytes());
@@ -177,7 +177,7 @@ macro_rules! members {
                 source: $crate::event::members::first!($($from,)? $source),
             } ),*];
 
-            #[inline]
+            #[inline(always)]
             fn write_members(&self, object: &mut $crate::event::object::Object<'_>) {
                 $( $crate::event::members::write_member(
                     &self.$field,

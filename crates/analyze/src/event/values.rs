@@ -22,7 +22,7 @@ pub struct When<T>(pub Option<T>);
 
 impl<T> When<T> {
     /// There when `holds`.
-    #[inline]
+    #[inline(always)]
     pub fn if_so(holds: bool, value: T) -> Self {
         Self(holds.then_some(value))
     }
@@ -33,12 +33,12 @@ impl<T: Value> Value for When<T> {
     const IS_NULLABLE: bool = T::IS_NULLABLE;
     const IS_OPTIONAL: bool = true;
 
-    #[inline]
+    #[inline(always)]
     fn is_left_out(&self) -> bool {
         self.0.is_none()
     }
 
-    #[inline]
+    #[inline(always)]
     fn write(&self, object: &mut Object<'_>, bit: u32) {
         if let Some(value) = &self.0 {
             value.write(object, bit);
@@ -52,7 +52,7 @@ impl<T: Value> Value for Option<T> {
     const IS_NULLABLE: bool = true;
     const IS_OPTIONAL: bool = T::IS_OPTIONAL;
 
-    #[inline]
+    #[inline(always)]
     fn write(&self, object: &mut Object<'_>, bit: u32) {
         match self {
             Some(value) => value.write(object, bit),
