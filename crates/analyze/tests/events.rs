@@ -5,7 +5,7 @@ mod common;
 
 use common::everything::*;
 use common::*;
-use crypto_trace_analyze::commands::SCHEMA;
+use crypto_trace_analyze::event::schema;
 use crypto_trace_format::record::flags;
 use serde_json::Value;
 use std::path::{Path, PathBuf};
@@ -52,7 +52,7 @@ fn every_kind_keeps_to_the_schema_and_the_schema_to_the_docs() {
     let path = dir.path().join("all.ctseg");
     let records = [one_of_everything(), tls_of_all_sorts(), calls_of_all_sorts()].concat();
     write_segment(&path, &meta("web1", 1, 0), &records, u32::MAX);
-    let schema: Value = serde_json::from_str(SCHEMA).unwrap();
+    let schema: Value = serde_json::from_str(&schema()).unwrap();
     let validator = jsonschema::validator_for(&schema).unwrap();
     let mut kinds = std::collections::BTreeSet::new();
     for args in [&["--type", ALL][..], &["--type", ALL, "--no-redact"]] {
@@ -71,7 +71,7 @@ fn every_kind_keeps_to_the_schema_and_the_schema_to_the_docs() {
             assert!(shown.iter().any(|event| !event[name].is_null()) || name == "container", "{kind}: no {name}");
         }
     }
-    assert_eq!(stdout(&run(&["schema"])), SCHEMA);
+    assert_eq!(stdout(&run(&["schema"])), crypto_trace_analyze::event::schema());
 
     let docs = include_str!("../../../docs/events.md");
     let mut names = Vec::new();
@@ -328,7 +328,7 @@ fn hostile_names_come_out_safe_and_reversible() {
         .collect();
     assert_eq!(argv, [&b"a\xff"[..], b"b\\", b"c"]);
     assert!(shown[0]["escaped"].as_array().unwrap().contains(&"argv".into()));
-    let schema: Value = serde_json::from_str(SCHEMA).unwrap();
+    let schema: Value = serde_json::from_str(&schema()).unwrap();
     let validator = jsonschema::validator_for(&schema).unwrap();
     assert!(shown.iter().all(|event| validator.is_valid(event)));
 }
@@ -443,7 +443,7 @@ fn overlapping_blocks_beyond_the_limit_are_told_and_do_not_depend_on_threads() {
 #[test]
 fn real_captures_keep_to_the_schema() {
     let testdata = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../testdata");
-    let schema: Value = serde_json::from_str(SCHEMA).unwrap();
+    let schema: Value = serde_json::from_str(&schema()).unwrap();
     let validator = jsonschema::validator_for(&schema).unwrap();
     let mut captures = 0;
     for entry in std::fs::read_dir(testdata).unwrap() {

@@ -160,7 +160,7 @@ fn a_certificate_that_cannot_be_read_keeps_its_place_with_its_digest_and_the_rea
     let path = dir.path().join("tls.ctseg");
     std::fs::write(&path, segment(&meta("web1", 1, 0), &records, 50)).unwrap();
     let event: Value = serde_json::from_str(events(&path, &[], None).trim()).unwrap();
-    let schema: Value = serde_json::from_str(crypto_trace_analyze::commands::SCHEMA).unwrap();
+    let schema: Value = serde_json::from_str(&crypto_trace_analyze::event::schema()).unwrap();
     let validator = jsonschema::validator_for(&schema).unwrap();
     let errors: Vec<String> = validator.iter_errors(&event).map(|error| error.to_string()).collect();
     assert!(errors.is_empty(), "{errors:?}");

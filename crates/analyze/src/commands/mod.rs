@@ -15,8 +15,6 @@ mod tls;
 mod verify;
 mod version;
 
-pub use schema::SCHEMA;
-
 use crate::cli::console::{self, Console};
 use crate::cli::exit::Outcome;
 use crate::cli::{GlobalArgs, Globals, progress};

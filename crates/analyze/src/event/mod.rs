@@ -1,10 +1,45 @@
-//! An event as it is shown: its members, as JSON. `docs/events.md` tells its fields.
+//! An event as it is shown: its members, and their JSON. `docs/events.md` tells its fields.
+//!
+//! A file for each type of event declares its members once ([`members`]) and says how they follow from the record; [`types`]
+//! lists the types. From the declarations come what is written ([`EventWriter`]), the JSON Schema ([`schema`]), the columns of
+//! typed formats ([`columns`]), and the tables of `docs/events.md`.
 
-mod change;
-mod fields;
-pub mod library;
+mod api_call;
+mod certificate;
+mod clock;
+mod columns;
+#[cfg(test)]
+mod events_doc;
+mod file_change;
+mod file_open;
+mod head;
+mod inventory;
+mod lib_load;
+mod library;
+mod library_info;
+mod loss;
+mod members;
 mod object;
+mod probe_status;
+mod process_exec;
+mod process_exit;
+mod process_fork;
+mod process_info;
 mod render;
+mod schema;
+mod self_stats;
+mod suppressed;
+mod tls_handshake;
+mod types;
+mod values;
 
-pub(crate) use fields::cmdline;
+pub(crate) use certificate::CertificateFields;
+pub use columns::{Column, ColumnType, columns};
+pub use members::{Field, Form, Type};
+pub use object::Redact;
 pub use render::{Event, EventWriter, RenderOptions};
+pub use schema::schema;
+#[cfg(test)]
+pub(crate) use tls_handshake::handshake_json;
+pub use types::{EVENT_TYPES, EventType, Who};
+pub(crate) use values::cmdline;

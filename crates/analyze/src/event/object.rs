@@ -1,13 +1,11 @@
 //! Writing the members of one JSON object straight into bytes.
 
-use crate::capture::clock::WallNs;
 use crate::words::escape;
 use crate::words::redact;
 use crate::words::secrets;
-use crate::words::timestamp::TimestampWriter;
 
 /// Members whose text may need `\xHH` escapes, as bits of [`Object::escaped`].
-pub const ESCAPABLE: [&str; 26] = [
+pub const ESCAPABLE: [&str; 29] = [
     "process",
     "exe",
     "cmdline",
@@ -34,6 +32,9 @@ pub const ESCAPABLE: [&str; 26] = [
     "new_file_given",
     "new_directory",
     "link_target",
+    "library_name",
+    "algorithm",
+    "api_function",
 ];
 
 /// How text is treated before it is escaped.
@@ -47,7 +48,7 @@ pub enum Redact {
     Secret,
 }
 
-/// One object being written. Keys come with their punctuation, `,"pid":`, so that a member is two copies.
+/// One object being written.
 #[derive(Debug)]
 pub struct Object<'a> {
     /// Where it is written to.
@@ -60,6 +61,26 @@ pub struct Object<'a> {
     pub scratch: &'a mut Vec<u8>,
 }
 
+/// The bit of a member in [`Object::escaped`]. Of one that is not in [`ESCAPABLE`] nothing is compiled.
+pub const fn escape_bit(name: &str) -> u32 {
+    let mut bit = 0;
+    while bit < ESCAPABLE.len() {
+        if is_same(ESCAPABLE[bit].as_bytes(), name.as_bytes()) {
+            return 1 << bit;
+        }
+        bit += 1;
+    }
+    panic!("the member's text may need escapes: it has to be in ESCAPABLE")
+}
+
+const fn is_same(one: &[u8], other: &[u8]) -> bool {
+    let mut at = 0;
+    while at < one.len() && at < other.len() && one[at] == other[at] {
+        at += 1;
+    }
+    at == one.len() && at == other.len()
+}
+
 impl Object<'_> {
     /// Appends bytes that are JSON already.
     #[inline]
@@ -69,72 +90,32 @@ impl Object<'_> {
 
     /// Appends a number.
     #[inline]
-    pub fn number(&mut self, key: &[u8], number: impl itoa::Integer) {
-        self.raw(key);
+    pub fn number(&mut self, number: impl itoa::Integer) {
         self.raw(itoa::Buffer::new().format(number).as_bytes());
     }
 
-    /// Appends a number, or `null`.
-    pub fn number_or_null(&mut self, key: &[u8], number: Option<impl itoa::Integer>) {
-        match number {
-            Some(number) => self.number(key, number),
-            None => {
-                self.raw(key);
-                self.raw(b"null");
-            }
-        }
-    }
-
-    /// Appends text that is known to be plain ASCII.
+    /// Appends a string that is known to be plain ASCII.
     #[inline]
-    pub fn plain(&mut self, key: &[u8], text: &str) {
-        self.raw(key);
+    pub fn word(&mut self, text: &str) {
         self.out.push(b'"');
         self.raw(text.as_bytes());
         self.out.push(b'"');
     }
 
-    /// Appends a number in another base as text.
-    pub fn formatted(&mut self, key: &[u8], text: std::fmt::Arguments<'_>) {
+    /// Appends formatted text that is known to be plain ASCII, without quotes.
+    pub fn format(&mut self, text: std::fmt::Arguments<'_>) {
         use std::io::Write;
-        self.raw(key);
-        self.out.push(b'"');
         // Writing to a Vec does not fail.
         let _ = self.out.write_fmt(text);
-        self.out.push(b'"');
     }
 
-    /// Appends `true`.
-    pub fn yes(&mut self, key: &[u8]) {
-        self.raw(key);
-        self.raw(b"true");
+    /// Appends the inside of a string that is shown as it is.
+    pub fn safe(&mut self, text: &str) {
+        escape::write_json(text.as_bytes(), self.out);
     }
 
-    /// Appends a time.
-    pub fn time(&mut self, key: &[u8], time: WallNs) {
-        self.raw(key);
-        self.out.push(b'"');
-        TimestampWriter::default().write(time, self.out);
-        self.out.push(b'"');
-    }
-
-    /// Appends text of the traced host. `name` is its row of [`ESCAPABLE`].
-    pub fn text(&mut self, key: &[u8], name: &str, text: &[u8], redact: Redact) {
-        self.raw(key);
-        self.value(name, text, redact);
-    }
-
-    /// Appends text of the traced host, or `null`.
-    pub fn text_or_null(&mut self, key: &[u8], name: &str, text: Option<&[u8]>, redact: Redact) {
-        self.raw(key);
-        match text {
-            Some(text) => self.value(name, text, redact),
-            None => self.raw(b"null"),
-        }
-    }
-
-    /// Appends one string value without a key.
-    pub fn value(&mut self, name: &str, text: &[u8], redact: Redact) {
+    /// Appends text of the traced host as a string. `bit` is its member's, see [`escape_bit`].
+    pub fn text(&mut self, bit: u32, text: &[u8], redact: Redact) {
         self.out.push(b'"');
         let escaped = match redact {
             _ if !self.redact => escape::write_json(text, self.out),
@@ -149,15 +130,8 @@ impl Object<'_> {
             }
         };
         self.out.push(b'"');
-        self.mark(name, escaped);
-    }
-
-    /// Notes that a member needed escapes.
-    pub fn mark(&mut self, name: &str, escaped: bool) {
         if escaped {
-            let bit = ESCAPABLE.iter().position(|known| *known == name);
-            debug_assert!(bit.is_some(), "{name} is not in ESCAPABLE");
-            self.escaped |= bit.map_or(0, |bit| 1 << bit);
+            self.escaped |= bit;
         }
     }
 

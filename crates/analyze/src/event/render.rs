@@ -1,22 +1,29 @@
-//! One event as one JSON object: the members that every event has. Those of each kind are in `fields`.
+//! One event as one JSON object: what opens it, whose it is, its own members, notes.
 //!
-//! Written by hand into bytes, because this is the analyzer's hot path: what is the same for many events (a process's
-//! identity, a file's path) is rendered once and kept.
+//! Straight into bytes, because this is the analyzer's hot path: what is the same for many events (a process's identity, a
+//! file's path) is rendered once and kept.
 
-use super::change;
-use super::fields;
-use super::library;
-use super::object::{Object, Redact};
+use super::file_open::OpenedFile;
+use super::head::{self, ARGV_CUT, INTERRUPTED, Ids, NO_PROCESS, Rendered};
+use super::lib_load::LibraryFile;
+use super::members::Members;
+use super::object::{Object, Redact, escape_bit};
+use super::tls_handshake::TlsHandshake;
+use super::types::{self, EventType};
+use super::values::Path;
+use super::{api_call, clock, file_change, file_open, inventory, lib_load, library_info, loss, probe_status};
+use super::{process_exec, process_exit, process_fork, process_info, self_stats, suppressed};
 use crate::capture::Capture;
 use crate::capture::clock::WallNs;
 use crate::capture::connections::Connection;
 use crate::capture::timeline::{Identity, ImageId};
 use crate::words::kernel::is_interrupted;
+use crate::words::redact;
 use crate::words::timestamp::TimestampWriter;
-use crypto_trace_format::catalog::Judged;
+use crypto_trace_format::catalog::{self, Judged};
 use crypto_trace_format::record::{
     ApiCall, Clock, Comm, FileChange, FileOpen, Inventory, LibLoad, LibraryInfo, Loss, ProbeStatus, ProcessExec,
-    ProcessExit, ProcessFork, ProcessInfo, Record, RecordError, SelfStats, Suppressed, TlsHello, flags,
+    ProcessExit, ProcessFork, ProcessInfo, Record, RecordError, SelfStats, Suppressed, TlsHello,
 };
 use foldhash::fast::RandomState;
 use std::collections::HashMap;
@@ -59,6 +66,7 @@ pub(super) struct Fragment {
     escaped: u32,
     argv_cut: bool,
     judged: Option<Judged>,
+    library_name: Option<&'static str>,
 }
 
 /// Fragments by key, thrown away when they get too many.
@@ -139,133 +147,115 @@ impl EventWriter {
 
     fn write_object(&mut self, event: &Event<'_>, out: &mut Vec<u8>) -> Result<(), RecordError> {
         let record = &event.record;
+        let (capture, header) = (event.capture, &record.header);
         match record.kind() {
             FileOpen::KIND => {
                 let open = FileOpen::decode(record)?;
-                self.head(b"{\"event_type\":\"file_open\",\"timestamp\":\"", event, out);
+                self.head(&types::FILE_OPEN, event, out);
                 let escaped = self.process(event, out);
                 self.file_open(event, &open, escaped, out);
             }
             FileChange::KIND => {
                 let told = FileChange::decode(record)?;
-                self.head(b"{\"event_type\":\"file_change\",\"timestamp\":\"", event, out);
-                let noted = if is_interrupted(told.fixed.result.into()) { fields::INTERRUPTED } else { 0 };
-                let escaped = self.process(event, out) | noted;
-                self.rest(event, escaped, out, |object| change::file_change(object, &told));
+                self.head(&types::FILE_CHANGE, event, out);
+                let escaped = self.process(event, out) | interrupted(is_interrupted(told.fixed.result.into()));
+                let (path, new) = (told.full_path(), told.full_new());
+                self.rest(event, escaped, out, &file_change::FileChange::new(&told, &path, new.as_deref()));
             }
             LibLoad::KIND => {
                 let load = LibLoad::decode(record)?;
-                self.head(b"{\"event_type\":\"lib_load\",\"timestamp\":\"", event, out);
+                self.head(&types::LIB_LOAD, event, out);
                 let escaped = self.process(event, out);
                 self.lib_load(event, &load, escaped, out);
             }
             ProcessExec::KIND => {
                 let exec = ProcessExec::decode(record)?;
-                self.head(b"{\"event_type\":\"process_exec\",\"timestamp\":\"", event, out);
-                let told = fields::exec_identity(event, &exec);
-                self.own_identity(event, &told, out, |object| fields::process_exec(object, &exec));
+                self.head(&types::PROCESS_EXEC, event, out);
+                let identity = process_exec::identity(capture.timeline.identity(event.image), &exec);
+                let escaped = self.own_identity(event, &identity, out);
+                self.rest(event, escaped, out, &process_exec::ProcessExec::new(&exec));
             }
             ProcessInfo::KIND => {
                 let info = ProcessInfo::decode(record)?;
-                self.head(b"{\"event_type\":\"process_info\",\"timestamp\":\"", event, out);
-                let told = fields::info_identity(event, &info);
-                self.own_identity(event, &told, out, |object| fields::process_info(object, &info));
+                self.head(&types::PROCESS_INFO, event, out);
+                let identity = process_info::identity(capture.timeline.identity(event.image), &info);
+                let escaped = self.own_identity(event, &identity, out);
+                self.rest(event, escaped, out, &process_info::ProcessInfo::new(&info));
             }
             ProcessFork::KIND => {
                 let fork = ProcessFork::decode(record)?;
-                self.head(b"{\"event_type\":\"process_fork\",\"timestamp\":\"", event, out);
+                self.head(&types::PROCESS_FORK, event, out);
                 let escaped = self.process(event, out);
-                self.rest(event, escaped, out, |object| fields::process_fork(object, &fork));
+                self.rest(event, escaped, out, &process_fork::ProcessFork::new(&fork));
             }
             ProcessExit::KIND => {
                 let exit = ProcessExit::decode(record)?;
-                self.head(b"{\"event_type\":\"process_exit\",\"timestamp\":\"", event, out);
+                self.head(&types::PROCESS_EXIT, event, out);
                 let escaped = self.process(event, out);
-                self.rest(event, escaped, out, |object| fields::process_exit(object, &exit));
+                self.rest(event, escaped, out, &process_exit::ProcessExit::new(&exit));
             }
             TlsHello::KIND => {
                 let Some(connection) = event.connection else { return Err(unknown(record)) };
-                self.head(b"{\"event_type\":\"tls_handshake\",\"timestamp\":\"", event, out);
-                let escaped = if connection.owner.is_known() {
-                    self.process(event, out)
-                } else {
-                    out.extend_from_slice(fields::NO_PROCESS);
-                    0
-                };
-                let handshakes = &event.capture.handshakes;
-                self.rest(event, escaped, out, |object| {
-                    connection.write_members(handshakes, object.redact, object.out);
-                    library::handshake(object, event.capture, connection.cookie());
-                });
+                self.head(&types::TLS_HANDSHAKE, event, out);
+                let escaped = self.process_if(connection.owner.is_known(), event, out);
+                let handshake = TlsHandshake::new(capture, connection, &connection.view(), self.options.redact);
+                self.rest(event, escaped, out, &handshake);
             }
             ApiCall::KIND => {
                 let call = ApiCall::decode(record)?;
-                self.head(b"{\"event_type\":\"api_call\",\"timestamp\":\"", event, out);
-                let noted = if crate::capture::libraries::was_interrupted(&call) { fields::INTERRUPTED } else { 0 };
+                self.head(&types::API_CALL, event, out);
+                let noted = interrupted(crate::capture::libraries::was_interrupted(&call));
                 let escaped = self.process(event, out) | noted;
-                self.rest(event, escaped, out, |object| library::api_call(object, event.capture, &call));
+                let algorithm = api_call::algorithm(capture, &call);
+                self.rest(event, escaped, out, &api_call::ApiCall::new(capture, &call, algorithm.as_deref()));
             }
             LibraryInfo::KIND => {
                 let info = LibraryInfo::decode(record)?;
-                self.head(b"{\"event_type\":\"library_info\",\"timestamp\":\"", event, out);
-                let escaped = if record.header.tgid == 0 {
-                    out.extend_from_slice(fields::NO_PROCESS);
-                    0
-                } else {
-                    self.process(event, out)
-                };
-                self.rest(event, escaped, out, |object| library::library_info(object, &info));
+                self.head(&types::LIBRARY_INFO, event, out);
+                let escaped = self.process_if(header.tgid != 0, event, out);
+                self.rest(event, escaped, out, &library_info::LibraryInfo::new(&info));
             }
             Suppressed::KIND => {
-                let suppressed = Suppressed::decode(record)?;
-                self.head(b"{\"event_type\":\"suppressed\",\"timestamp\":\"", event, out);
-                let escaped = if record.header.tgid == 0 {
-                    out.extend_from_slice(fields::NO_PROCESS);
-                    0
-                } else {
-                    self.process(event, out)
-                };
-                self.rest(event, escaped, out, |object| {
-                    fields::suppressed(object, event.capture, &record.header, &suppressed);
-                });
+                let withheld = Suppressed::decode(record)?;
+                self.head(&types::SUPPRESSED, event, out);
+                let escaped = self.process_if(header.tgid != 0, event, out);
+                self.rest(event, escaped, out, &suppressed::Suppressed::new(capture, header, &withheld));
             }
-            _ => self.about_capture(event, out)?,
+            // Events about the capture itself have no process.
+            Loss::KIND => {
+                let members = loss::Loss::new(capture, &Loss::decode(record)?);
+                self.about_capture(&types::LOSS, event, out, &members);
+            }
+            Clock::KIND => {
+                let members = clock::Clock::new(&Clock::decode(record)?);
+                self.about_capture(&types::CLOCK, event, out, &members);
+            }
+            ProbeStatus::KIND => {
+                let members = probe_status::ProbeStatus::new(&ProbeStatus::decode(record)?);
+                self.about_capture(&types::PROBE_STATUS, event, out, &members);
+            }
+            SelfStats::KIND => {
+                let members = self_stats::SelfStats::new(header, &SelfStats::decode(record)?);
+                self.about_capture(&types::SELF_STATS, event, out, &members);
+            }
+            Inventory::KIND => {
+                let members = inventory::Inventory::new(capture, &Inventory::decode(record)?);
+                self.about_capture(&types::INVENTORY, event, out, &members);
+            }
+            _ => return Err(unknown(record)),
         }
         Ok(())
     }
 
-    /// Events about the capture itself have no process.
-    fn about_capture(&mut self, event: &Event<'_>, out: &mut Vec<u8>) -> Result<(), RecordError> {
-        let record = &event.record;
-        let open: &[u8] = match record.kind() {
-            Loss::KIND => b"{\"event_type\":\"loss\",\"timestamp\":\"",
-            Clock::KIND => b"{\"event_type\":\"clock\",\"timestamp\":\"",
-            ProbeStatus::KIND => b"{\"event_type\":\"probe_status\",\"timestamp\":\"",
-            SelfStats::KIND => b"{\"event_type\":\"self_stats\",\"timestamp\":\"",
-            Inventory::KIND => b"{\"event_type\":\"inventory\",\"timestamp\":\"",
-            _ => return Err(unknown(record)),
-        };
-        self.head(open, event, out);
-        let record = *record;
-        let mut result = Ok(());
-        self.rest(event, 0, out, |object| {
-            result = match record.kind() {
-                Loss::KIND => Loss::decode(&record).map(|loss| fields::loss(object, event.capture, &loss)),
-                Clock::KIND => Clock::decode(&record).map(|clock| fields::clock(object, &clock)),
-                ProbeStatus::KIND => ProbeStatus::decode(&record).map(|status| fields::probe_status(object, &status)),
-                Inventory::KIND => {
-                    Inventory::decode(&record).map(|look| fields::inventory(object, event.capture, &look))
-                }
-                _ => SelfStats::decode(&record).map(|stats| fields::self_stats(object, &record.header, &stats)),
-            };
-        });
-        result
+    fn about_capture(&mut self, ty: &EventType, event: &Event<'_>, out: &mut Vec<u8>, members: &impl Members) {
+        self.head(ty, event, out);
+        self.rest(event, 0, out, members);
     }
 
     /// `{"event_type":…,"timestamp":…,"host":…`
     #[inline]
-    fn head(&mut self, open: &[u8], event: &Event<'_>, out: &mut Vec<u8>) {
-        out.extend_from_slice(open);
+    fn head(&mut self, ty: &EventType, event: &Event<'_>, out: &mut Vec<u8>) {
+        out.extend_from_slice(ty.open.as_bytes());
         self.time.write(event.time, out);
         let index = event.capture_index as usize;
         while self.hosts.len() <= index {
@@ -294,7 +284,7 @@ impl EventWriter {
                 let shown =
                     crate::words::redact::comm(event.record.comm(), event.capture.timeline.exe(event.image), redact);
                 let mut object = Object { out: &mut fragment.json, escaped: 0, redact, scratch: &mut self.scratch };
-                object.value("process", &shown, Redact::Text);
+                object.text(escape_bit("process"), &shown, Redact::Text);
                 fragment.escaped = object.escaped;
                 self.comms.insert(key, 0, fragment);
             }
@@ -307,12 +297,9 @@ impl EventWriter {
             self.comm.0 = key;
         }
         let mut object = Object { out, escaped: 0, redact: false, scratch: &mut self.scratch };
-        object.number(b",\"pid\":", header.tgid);
-        object.number(b",\"tid\":", header.tid);
-        object.number(b",\"uid\":", header.uid);
-        object.number(b",\"gid\":", header.gid);
-        object.raw(b",\"process\":");
-        object.raw(&self.comm.1.json);
+        let process = Rendered(&self.comm.1.json);
+        let ids = Ids { pid: header.tgid, tid: header.tid, uid: header.uid, gid: header.gid, process };
+        ids.write_members(&mut object);
         self.comm.1.escaped
     }
 
@@ -326,80 +313,100 @@ impl EventWriter {
             let identity = event.capture.timeline.identity(event.image);
             let mut object =
                 Object { out: &mut fragment.json, escaped: 0, redact: self.options.redact, scratch: &mut self.scratch };
-            fields::identity(&mut object, &identity);
+            head::program(&mut object, &identity);
             fragment.escaped = object.escaped;
             fragment.argv_cut = identity.argv_cut;
             self.identities.insert(key, 0, fragment);
         }
         let Some(fragment) = self.identities.map.get(&key) else { return escaped };
         out.extend_from_slice(&fragment.json);
-        escaped | fragment.escaped | if fragment.argv_cut { fields::ARGV_CUT } else { 0 }
+        escaped | fragment.escaped | if fragment.argv_cut { ARGV_CUT } else { 0 }
     }
 
-    /// Ids and an identity that the record itself tells, then what `fields` writes.
-    fn own_identity(
-        &mut self,
-        event: &Event<'_>,
-        identity: &Identity<'_>,
-        out: &mut Vec<u8>,
-        fields: impl FnOnce(&mut Object<'_>),
-    ) {
+    /// The same where the process is known, and `null` for each where it is not.
+    fn process_if(&mut self, is_known: bool, event: &Event<'_>, out: &mut Vec<u8>) -> u32 {
+        if is_known {
+            return self.process(event, out);
+        }
+        out.extend_from_slice(&NO_PROCESS);
+        0
+    }
+
+    /// Ids, and an identity that the record itself tells.
+    fn own_identity(&mut self, event: &Event<'_>, identity: &Identity<'_>, out: &mut Vec<u8>) -> u32 {
         let escaped = self.ids(event, out);
-        let cut = if identity.argv_cut { fields::ARGV_CUT } else { 0 };
-        self.rest(event, escaped | cut, out, |object| {
-            fields::identity(object, identity);
-            fields(object);
-        });
+        let mut object = Object { out, escaped, redact: self.options.redact, scratch: &mut self.scratch };
+        head::program(&mut object, identity);
+        object.escaped | if identity.argv_cut { ARGV_CUT } else { 0 }
     }
 
-    /// Members of the kind, notes, end.
-    fn rest(&mut self, event: &Event<'_>, escaped: u32, out: &mut Vec<u8>, fields: impl FnOnce(&mut Object<'_>)) {
-        let noted = escaped & (fields::ARGV_CUT | fields::INTERRUPTED);
+    /// Members of the type, notes, end.
+    #[inline]
+    fn rest(&mut self, event: &Event<'_>, escaped: u32, out: &mut Vec<u8>, members: &impl Members) {
+        let noted = escaped & (ARGV_CUT | INTERRUPTED);
         let mut object =
             Object { out, escaped: escaped & !noted, redact: self.options.redact, scratch: &mut self.scratch };
-        fields(&mut object);
-        fields::notes(&mut object, &event.record.header, noted);
+        members.write_members(&mut object);
+        head::notes(&mut object, &event.record.header, noted);
         object.finish();
     }
 
     #[inline]
     fn file_open(&mut self, event: &Event<'_>, open: &FileOpen<'_>, escaped: u32, out: &mut Vec<u8>) {
         let path = &*open.full_path();
+        let header = &event.record.header;
         // From the cache, then the other members.
-        out.extend_from_slice(b",\"file\":");
         let (redact, scratch) = (self.options.redact, &mut self.scratch);
-        let (path_escaped, by_path) = cached(&mut self.files, path, out, |json| {
+        let known = cached(&mut self.files, path, out, |json, fragment| {
             let mut object = Object { out: json, escaped: 0, redact, scratch };
-            object.value("file", path, Redact::Path);
-            (object.escaped, crate::capture::libraries::judge_path(path))
+            OpenedFile { file: Path(path) }.write_members(&mut object);
+            fragment.escaped = object.escaped;
+            fragment.judged = crate::capture::libraries::judge_path(path);
         });
-        let judged = event.capture.loaded.judged(&event.record.header, open, by_path);
-        let noted = if is_interrupted(open.fixed.result.into()) { fields::INTERRUPTED } else { 0 };
-        self.rest(event, escaped | path_escaped | noted, out, |object| {
-            fields::file_open(object, event, open, path, judged);
-        });
+        let judged = event.capture.loaded.judged(header, open, known.judged);
+        let escaped = escaped | known.escaped | interrupted(is_interrupted(open.fixed.result.into()));
+        let members = file_open::FileOpen::new(open, header, event.capture.open_flags, path, judged);
+        self.rest(event, escaped, out, &members);
     }
 
     #[inline]
     fn lib_load(&mut self, event: &Event<'_>, load: &LibLoad<'_>, escaped: u32, out: &mut Vec<u8>) {
         let (redact, scratch) = (self.options.redact, &mut self.scratch);
-        let (path_escaped, _) = cached(&mut self.libraries, load.path, out, |json| {
+        let known = cached(&mut self.libraries, load.path, out, |json, fragment| {
             let mut object = Object { out: json, escaped: 0, redact, scratch };
-            fields::library(&mut object, load.path);
-            (object.escaped, None)
+            let name = redact::file_name(load.path, redact);
+            LibraryFile::new(load.path, &name).write_members(&mut object);
+            fragment.escaped = object.escaped;
+            fragment.library_name = catalog::library(load.path);
         });
-        let (is_unnamed, path_escaped) = (path_escaped & fields::UNNAMED != 0, path_escaped & !fields::UNNAMED);
-        let source = if event.record.header.flags & flags::FROM_PROC != 0 { "already mapped" } else { "mapped" };
-        self.rest(event, escaped | path_escaped, out, |object| {
-            library::loaded(object, event.capture, (load.fixed.dev, load.fixed.ino), is_unnamed);
-            fields::lib_load(object, load, source);
-        });
+        let members = lib_load::LibLoad::new(event.capture, &event.record.header, load, known.library_name);
+        self.rest(event, escaped | known.escaped, out, &members);
     }
+}
+
+/// The note that the kernel gave the call up, where it did.
+fn interrupted(is: bool) -> u32 {
+    if is { INTERRUPTED } else { 0 }
 }
 
 /// A record that cannot be shown.
 fn unknown(record: &Record<'_>) -> RecordError {
     RecordError::BadFixedLength { fixed_len: record.header.fixed_len, len: record.header.len }
+}
+
+/// What is known of a path besides its JSON.
+#[derive(Debug, Clone, Copy)]
+struct Known {
+    escaped: u32,
+    judged: Option<Judged>,
+    library_name: Option<&'static str>,
+}
+
+impl Fragment {
+    #[inline]
+    fn known(&self) -> Known {
+        Known { escaped: self.escaped, judged: self.judged, library_name: self.library_name }
+    }
 }
 
 /// Appends what `make` writes for `path`, made once.
@@ -408,17 +415,19 @@ fn cached(
     cache: &mut Cache<Vec<u8>>,
     path: &[u8],
     out: &mut Vec<u8>,
-    make: impl FnOnce(&mut Vec<u8>) -> (u32, Option<Judged>),
-) -> (u32, Option<Judged>) {
+    make: impl FnOnce(&mut Vec<u8>, &mut Fragment),
+) -> Known {
     if let Some(fragment) = cache.map.get(path) {
         out.extend_from_slice(&fragment.json);
-        return (fragment.escaped, fragment.judged);
+        return fragment.known();
     }
     let start = out.len();
-    let (escaped, judged) = make(out);
+    let mut fragment = Fragment::default();
+    make(out, &mut fragment);
+    let known = fragment.known();
     if path.len() <= MAX_CACHED_PATH {
-        let json = out.get(start..).unwrap_or_default().to_vec();
-        cache.insert(path.to_vec(), path.len(), Fragment { json, escaped, argv_cut: false, judged });
+        fragment.json = out.get(start..).unwrap_or_default().to_vec();
+        cache.insert(path.to_vec(), path.len(), fragment);
     }
-    (escaped, judged)
+    known
 }

@@ -4,12 +4,10 @@
 //! each end of a connection that was seen, with the process that owns it as far as any piece tells. What they say is
 //! parsed when it is shown, see [`Connection::view`]. A connection is shown in place of its earliest record.
 
-mod fields;
 mod owner;
 mod side;
 mod view;
 
-pub(crate) use fields::CertificateFields;
 pub use owner::{Owner, OwnerSource};
 pub use side::Side;
 pub use view::{Outcome, Role, View};

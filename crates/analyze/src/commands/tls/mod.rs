@@ -5,10 +5,11 @@ mod args;
 
 pub(crate) use args::{Args, Task};
 
-use crate::capture::connections::{CertificateFields, Role};
+use crate::capture::connections::Role;
 use crate::cli::console::Console;
 use crate::cli::exit::Outcome;
 use crate::count::handshakes::{CertificateRow, Exchange, Outcomes, Quantum, Told, peer_name, percent, ranked};
+use crate::event::CertificateFields;
 use crate::report::findings::{self, Found};
 use crate::report::judged::{self, Judged};
 use crate::words::escape;
@@ -484,7 +485,7 @@ impl Report {
             let fields = &row.fields;
             table.row(vec![
                 row.state.unwrap_or("not known").replace('_', " "),
-                fields.not_after.as_ref().map_or_else(unknown, |end| end.chars().take(10).collect()),
+                fields.not_after.as_ref().map_or_else(unknown, |end| end.0.chars().take(10).collect()),
                 row.days_left.map_or_else(unknown, |days| days.to_string()),
                 fields.key(),
                 fields.signature_algorithm.clone().unwrap_or_else(unknown),
