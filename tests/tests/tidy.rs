@@ -72,18 +72,13 @@ fn crates_depend_on_each_other_as_the_design_says() {
 /// The rooms of the analyzer, in the order of its lib.rs: each uses those before it only.
 #[test]
 fn rooms_of_the_analyzer_use_those_before_them_only() {
-    // Who still looks up, and why.
-    let exceptions = [
-        // It writes the members of a handshake as JSON; goes when fields of events are declared once.
-        ("capture", "report"),
-    ];
     let src = Path::new("crates/analyze/src");
     let lib = std::fs::read_to_string(root().join(src).join("lib.rs")).unwrap();
     let name = |line: &str| Some(line.split_once("mod ")?.1.strip_suffix(';')?.to_owned());
     let rooms: Vec<String> = lib.lines().filter(|line| !line.starts_with("//")).filter_map(name).collect();
     assert!(rooms.len() > 10, "{rooms:?}");
     let Some(files) = sources(&["rs"]) else { return };
-    let (mut bad, mut excused) = (Vec::new(), BTreeSet::new());
+    let mut bad = Vec::new();
     for (path, text) in files.iter().filter(|(path, _)| !path.ends_with("tests.rs")) {
         let Some(room) = path.strip_prefix(src).ok().and_then(|path| path.iter().next()) else { continue };
         let room = room.to_str().unwrap().trim_end_matches(".rs");
@@ -95,14 +90,12 @@ fn rooms_of_the_analyzer_use_those_before_them_only() {
                 let used: String = used.chars().take_while(|c| c.is_ascii_alphanumeric() || *c == '_').collect();
                 match rooms.iter().position(|name| *name == used) {
                     Some(at) if at <= own => {}
-                    Some(_) if exceptions.contains(&(room, &*used)) => drop(excused.insert((room.to_owned(), used))),
                     _ => bad.push(format!("{}: {}", path.display(), line.trim())),
                 }
             }
         }
     }
     assert!(bad.is_empty(), "rooms that use what comes after them in lib.rs:\n{}", bad.join("\n"));
-    assert_eq!(excused.len(), exceptions.len(), "an exception is not needed any more");
 }
 
 #[test]
