@@ -2,7 +2,7 @@
 //!
 //! [`members!`] declares a struct whose fields are members in the order in which they are written. A field's name is the
 //! member's, its doc comment the meaning in `docs/events.md`, and its type says the rest: how it is written and redacted, what
-//! the JSON Schema allows, which type of column it is, and whether it may be `null` (`Option`) or left out ([`When`]).
+//! the JSON Schema allows, which type of column it is, and whether it may be `null` (`Option`) or left out (`When`).
 //! What is written can only be what is declared: writing walks the same fields.
 
 use super::object::{Object, Redact, escape_bit};

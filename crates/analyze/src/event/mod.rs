@@ -1,8 +1,8 @@
 //! An event as it is shown: its members, and their JSON. `docs/events.md` tells its fields.
 //!
 //! A file for each type of event declares its members once ([`members`]) and says how they follow from the record; [`types`]
-//! lists the types. From the declarations come what is written ([`EventWriter`]), the JSON Schema ([`schema`]), the columns of
-//! typed formats ([`columns`]), and the tables of `docs/events.md`.
+//! lists the types. From the declarations come what is written ([`EventWriter`]), the JSON Schema ([`mod@schema`]), the columns of
+//! typed formats ([`mod@columns`]), and the tables of `docs/events.md`.
 
 mod api_call;
 mod certificate;

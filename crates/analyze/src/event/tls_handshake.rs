@@ -372,7 +372,7 @@ impl<'a> TlsHandshake<'a> {
             socket_cookie: connection.cookie(),
             net_ns: connection.net_ns(),
             stream_offset: When(AtLeast::new(view.client_offset)),
-            hello_notes: Listed(view.notes(connection).into_iter().map(HelloNote::new).collect()),
+            hello_notes: Listed(connection.notes(view).into_iter().map(HelloNote::new).collect()),
             library: When(library.as_ref().map(|library| library.path)),
             library_name: When(library.as_ref().map(|library| library.name)),
             library_version: When(library.as_ref().and_then(|library| library.version.0)),

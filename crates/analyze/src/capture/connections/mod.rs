@@ -6,15 +6,18 @@
 
 mod owner;
 mod side;
-mod view;
 
+pub use crate::protocol::tls::View;
+pub use crate::protocol::{Outcome, Role};
 pub use owner::{Owner, OwnerSource};
 pub use side::Side;
-pub use view::{Outcome, Role, View};
 
+use crate::protocol::tls::Tls;
+use crate::protocol::{Ends, Protocol as _};
 use crypto_trace_format::record::{Header, TlsHello};
 use foldhash::fast::RandomState;
 use side::Piece;
+use std::borrow::Cow;
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::OnceLock;
@@ -87,6 +90,20 @@ pub struct Connection {
 type Found = ((SocketAddr, SocketAddr), u64, u32);
 
 impl Connection {
+    /// What its hellos say.
+    pub fn view(&self) -> Cow<'_, View> {
+        let read = || {
+            // Of the protocols only TLS is recorded.
+            Tls::view(&Ends { sent: self.sent.said(), received: self.received.said() })
+        };
+        if self.keeps_view { Cow::Borrowed(self.viewed.get_or_init(|| Box::new(read()))) } else { Cow::Owned(read()) }
+    }
+
+    /// What is to be said of it: what was not seen, and why.
+    pub fn notes(&self, view: &View) -> Vec<&'static str> {
+        view.notes(self.cut, self.late)
+    }
+
     /// Address and port of this end.
     pub fn local(&self) -> SocketAddr {
         self.key.ends.0

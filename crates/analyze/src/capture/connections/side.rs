@@ -1,6 +1,6 @@
 //! One direction of a connection: pieces of its stream, put in order.
 
-use crate::protocol::tls::Chunk;
+use crate::protocol::{Chunk, Said};
 
 /// Pieces that are kept of one direction. A capture sends at most 32 KiB, some dozens of packets; more when they are tiny.
 const MAX_PIECES: usize = 256;
@@ -75,18 +75,25 @@ impl Side {
         (chunks, false)
     }
 
+    /// What was said in this direction, as far as it was seen.
+    pub(super) fn said(&self) -> Said<'_> {
+        let (chunks, gap) = self.chunks();
+        let (first_ns, last_ns) = (self.first_ns(), self.last_ns());
+        Said { chunks, gap, first_ns, last_ns, first_offset: self.first_offset() }
+    }
+
     /// When its first bytes were seen, boot time.
-    pub(super) fn first_ns(&self) -> Option<u64> {
+    fn first_ns(&self) -> Option<u64> {
         self.pieces.iter().map(|piece| piece.time_ns).min()
     }
 
     /// When its last bytes were seen, boot time.
-    pub(super) fn last_ns(&self) -> Option<u64> {
+    fn last_ns(&self) -> Option<u64> {
         self.pieces.iter().rev().find(|piece| !piece.data.is_empty()).map(|piece| piece.time_ns)
     }
 
     /// Where in the stream they are.
-    pub(super) fn first_offset(&self) -> u32 {
+    fn first_offset(&self) -> u32 {
         self.pieces.first().map_or(0, |piece| piece.offset)
     }
 }

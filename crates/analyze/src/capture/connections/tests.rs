@@ -98,7 +98,7 @@ fn what_was_sent_again_counts_once_also_when_it_overlaps() {
     let (bytes, gap) = joined(&connection.received);
     assert!(bytes == SERVER && !gap);
     assert_eq!(suite(connection).as_deref(), Some(SUITE));
-    assert_eq!(connection.received.first_ns(), Some(5));
+    assert_eq!(connection.received.said().first_ns, Some(5));
 }
 
 #[test]
@@ -125,7 +125,7 @@ fn bytes_that_are_missing_are_told_also_by_a_record_without_bytes() {
     let connection = &all.connections()[0];
     let view = connection.view();
     assert!(view.gap && view.server.as_ref().is_some_and(|server| server.server_hello().is_some()));
-    assert_eq!(view.notes(connection), ["packets_missing", "certificate_incomplete"]);
+    assert_eq!(connection.notes(&view), ["packets_missing", "certificate_incomplete"]);
 }
 
 #[test]
@@ -133,7 +133,7 @@ fn a_half_that_was_not_seen_is_told() {
     let notes = |records: &[(Header, TlsHelloFixed, &[u8])]| {
         let all = gathered(records);
         let connection = &all.connections()[0];
-        connection.view().notes(connection)
+        connection.notes(&connection.view())
     };
     let client = (header(7, 1), fixed(1, true, true), CLIENT);
     let server = (header(7, 2), fixed(1, true, false), SERVER);
@@ -183,7 +183,7 @@ fn a_second_hello_without_a_retry_changes_nothing_and_is_noted() {
     let all = gathered(&records);
     let connection = &all.connections()[0];
     let view = connection.view();
-    assert_eq!(view.notes(connection), ["second_hello_without_retry"]);
+    assert_eq!(connection.notes(&view), ["second_hello_without_retry"]);
     let first = gathered(&records[..1]);
     let first = first.connections()[0].view();
     assert_eq!(view.hello(), first.hello());

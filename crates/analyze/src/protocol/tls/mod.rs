@@ -19,7 +19,9 @@ mod key_exchange;
 mod server_hello;
 mod sslv2;
 mod stream;
+mod view;
 
+pub use crate::protocol::Chunk;
 pub use alert::{Alert, AlertLevel};
 pub use certificate::{Certificate, CertificateChain};
 pub use client_hello::{ClientHello, HelloFormat};
@@ -27,4 +29,5 @@ pub use crypto_trace_format::wire::cursor::ParseError;
 pub use handshake::{KeyExchange, Negotiated, Resumption};
 pub use key_exchange::ServerKeyExchange;
 pub use server_hello::ServerHello;
-pub use stream::{Chunk, Message, Stream, StreamEnd, find_hello};
+pub use stream::{Message, Stream, StreamEnd, find_hello};
+pub use view::{Tls, View};

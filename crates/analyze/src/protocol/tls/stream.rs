@@ -9,6 +9,7 @@ use super::client_hello::ClientHello;
 use super::key_exchange::{SERVER_KEY_EXCHANGE, ServerKeyExchange};
 use super::server_hello::ServerHello;
 use super::sslv2;
+use crate::protocol::Chunk;
 use crate::protocol::iana::{CipherSuite, Version};
 use crypto_trace_format::wire::tls::{
     ALERT, APPLICATION_DATA, CHANGE_CIPHER_SPEC, CLIENT_HELLO, HANDSHAKE, HANDSHAKE_HEADER_LEN, HEARTBEAT,
@@ -58,15 +59,6 @@ pub enum StreamEnd {
     NotTls,
     /// At a record or message that cannot be.
     Malformed,
-}
-
-/// Bytes at a place in a stream.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Chunk<'a> {
-    /// Where the first of them is.
-    pub offset: u32,
-    /// The bytes.
-    pub bytes: &'a [u8],
 }
 
 /// What one side of a connection said in the clear.

@@ -1,49 +1,7 @@
 //! What a connection's hellos say.
 
-use super::Connection;
-use crate::protocol::tls::{Alert, AlertLevel, ClientHello, Negotiated, Stream};
-use std::borrow::Cow;
-
-/// Which side of the handshake this end is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Role {
-    /// It opened the handshake.
-    Client,
-    /// It answers.
-    Server,
-}
-
-impl Role {
-    /// As events tell it.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Client => "client",
-            Self::Server => "server",
-        }
-    }
-}
-
-/// How far a handshake came, as the wire tells it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Outcome {
-    /// No answer was seen.
-    None,
-    /// The server chose version and suite.
-    ServerHello,
-    /// A fatal alert in the clear.
-    Alert,
-}
-
-impl Outcome {
-    /// As events tell it.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::None => "none",
-            Self::ServerHello => "server_hello",
-            Self::Alert => "alert",
-        }
-    }
-}
+use super::{Alert, AlertLevel, ClientHello, Negotiated, Stream};
+use crate::protocol::{Ends, Outcome, Protocol, Role, Said};
 
 /// A connection's hellos, parsed.
 #[derive(Debug, Clone)]
@@ -84,8 +42,9 @@ impl View {
         self.client.as_ref().and_then(Stream::second_client_hello).filter(|_| self.retried())
     }
 
-    /// What is to be said of it: what was not seen, and why.
-    pub fn notes(&self, connection: &Connection) -> Vec<&'static str> {
+    /// What is to be said of it: what was not seen, and why. `cut`: more was there than was kept; `late`: the connection was there
+    /// before the capture.
+    pub fn notes(&self, cut: bool, late: bool) -> Vec<&'static str> {
         let client_hello = self.hello().is_some();
         let answered = self.server.as_ref().is_some_and(|server| server.server_hello().is_some());
         let server_alert = matches!(self.alert, Some((_, Role::Server)));
@@ -95,8 +54,8 @@ impl View {
             (self.retried(), "retried"),
             (second && !self.retried(), "second_hello_without_retry"),
             (self.gap, "packets_missing"),
-            (connection.cut, "hello_cut"),
-            (connection.late, "connected_before_capture"),
+            (cut, "hello_cut"),
+            (late, "connected_before_capture"),
             (self.role.is_some() && !client_hello, "client_hello_not_seen"),
             (self.role.is_some() && !answered && !server_alert, "server_hello_not_seen"),
         ] {
@@ -126,22 +85,17 @@ impl View {
     }
 }
 
-impl Connection {
-    /// What its hellos say.
-    pub fn view(&self) -> Cow<'_, View> {
-        if self.keeps_view {
-            Cow::Borrowed(self.viewed.get_or_init(|| Box::new(self.parse())))
-        } else {
-            Cow::Owned(self.parse())
-        }
-    }
+/// TLS over TCP.
+#[derive(Debug)]
+pub struct Tls;
 
-    fn parse(&self) -> View {
-        let (sent, sent_gap) = self.sent.chunks();
-        let (received, received_gap) = self.received.chunks();
-        let streams = Stream::parse_both(&sent, &received);
-        let (sent, received) =
-            (Some(streams.0).filter(|_| !sent.is_empty()), Some(streams.1).filter(|_| !received.is_empty()));
+impl Protocol for Tls {
+    type View = View;
+
+    fn view(ends: &Ends<'_>) -> View {
+        let streams = Stream::parse_both(&ends.sent.chunks, &ends.received.chunks);
+        let of = |stream, said: &Said<'_>| Some(stream).filter(|_| !said.chunks.is_empty());
+        let (sent, received) = (of(streams.0, &ends.sent), of(streams.1, &ends.received));
         let is_client = |stream: &Option<Stream>| {
             stream.as_ref().is_some_and(|s| s.client_hello().is_some() || s.incomplete == Some(1))
         };
@@ -157,8 +111,8 @@ impl Connection {
             None
         };
         let (client_side, server_side, client, server) = match role {
-            Some(Role::Server) => (&self.received, &self.sent, received, sent),
-            _ => (&self.sent, &self.received, sent, received),
+            Some(Role::Server) => (&ends.received, &ends.sent, received, sent),
+            _ => (&ends.sent, &ends.received, sent, received),
         };
         let negotiated = server.as_ref().and_then(|server| Negotiated::new(client.as_ref(), server));
         let alert_of =
@@ -167,7 +121,7 @@ impl Connection {
         let (by_server, by_client) = (alert_of(&server, Role::Server), alert_of(&client, Role::Client));
         // Of two, the first: the other side may answer with one of its own. Nothing follows an alert that ends a handshake.
         let fatal = match (by_server.filter(is_fatal), by_client.filter(is_fatal)) {
-            (Some(_), Some(by_client)) if client_side.last_ns() < server_side.last_ns() => Some(by_client),
+            (Some(_), Some(by_client)) if client_side.last_ns < server_side.last_ns => Some(by_client),
             (by_server, by_client) => by_server.or(by_client),
         };
         let outcome = match (&fatal, &negotiated) {
@@ -176,11 +130,11 @@ impl Connection {
             (None, None) => Outcome::None,
         };
         let alert = fatal.or(by_server).or(by_client);
-        let exchange_ns = match (client_side.first_ns(), server_side.first_ns()) {
+        let exchange_ns = match (client_side.first_ns, server_side.first_ns) {
             (Some(client), Some(server)) => server.checked_sub(client),
             _ => None,
         };
-        let client_offset = client_side.first_offset();
+        let client_offset = client_side.first_offset;
         View {
             role,
             client,
@@ -189,7 +143,7 @@ impl Connection {
             outcome,
             alert,
             exchange_ns,
-            gap: sent_gap || received_gap,
+            gap: ends.sent.gap || ends.received.gap,
             client_offset,
         }
     }
