@@ -11,8 +11,8 @@ use crate::words::redact;
 use crate::words::secrets;
 use crypto_trace_format::catalog::{self, FileType, Judged};
 use crypto_trace_format::record::{
-    Clock, FileOpen, Header, Inventory, Kind, LibLoad, Loss, LossCause, ProbeState, ProbeStatus, ProcessExec,
-    ProcessExit, ProcessFork, ProcessInfo, SelfStats, Suppressed, SuppressionReason, Tier, flags,
+    Clock, ClockReason, FileOpen, Header, Inventory, Kind, LibLoad, Loss, LossCause, OpenCall, ProbeState, ProbeStatus,
+    ProcessExec, ProcessExit, ProcessFork, ProcessInfo, SelfStats, Suppressed, SuppressionReason, Tier, flags,
 };
 
 /// In a set of escapes: the command line is longer than what was recorded.
@@ -210,7 +210,7 @@ pub fn file_open(
     if event.record.header.flags & flags::FROM_PROC != 0 {
         object.plain(b",\"source\":", "already open");
     } else {
-        object.plain(b",\"syscall\":", call_name(fixed.call));
+        object.plain(b",\"syscall\":", OpenCall(fixed.call).name());
     }
     if fixed.resolve != 0 {
         object.formatted(b",\"resolve\":", format_args!("{:#x}", fixed.resolve));
@@ -262,19 +262,6 @@ pub(super) fn error(object: &mut Object<'_>, errno: u32) {
     match errno_name(errno) {
         Some(name) => object.plain(b",\"error\":", name),
         None => object.formatted(b",\"error\":", format_args!("errno {errno}")),
-    }
-}
-
-fn call_name(call: u16) -> &'static str {
-    match call {
-        1 => "open",
-        2 => "openat",
-        3 => "openat2",
-        4 => "creat",
-        5 => "open_by_handle_at",
-        16 => "io_uring openat",
-        17 => "io_uring openat2",
-        _ => "unknown",
     }
 }
 
@@ -369,13 +356,7 @@ fn kind_name(object: &mut Object<'_>, kind: u16) {
 pub fn clock(object: &mut Object<'_>, clock: &Clock<'_>) {
     object.number(b",\"boottime_ns\":", clock.fixed.boottime_ns);
     object.time(b",\"realtime\":", WallNs(clock.fixed.realtime_ns));
-    let reason = match clock.fixed.reason {
-        1 => "start",
-        2 => "slew",
-        3 => "step",
-        _ => "unknown",
-    };
-    object.plain(b",\"reason\":", reason);
+    object.plain(b",\"reason\":", ClockReason(clock.fixed.reason).name());
     object.number(b",\"error_ns\":", clock.fixed.error_ns);
 }
 

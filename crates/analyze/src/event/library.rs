@@ -4,10 +4,12 @@ use super::fields;
 use super::object::{Object, Redact};
 use crate::capture::Capture;
 use crate::capture::libraries::product;
-use crate::capture::libraries::{self, FEATURES, FileId, IS_EXECUTABLE, IS_GO, succeeded};
+use crate::capture::libraries::{self, FEATURES, FileId, succeeded};
 use crate::protocol::iana::{CipherSuite, Version};
 use crypto_trace_format::catalog;
-use crypto_trace_format::record::{ApiCall, ApiLevel, ApiMeaning, LibraryInfo, ProbeState};
+use crypto_trace_format::record::{
+    ApiCall, ApiLevel, ApiMeaning, LibraryInfo, ProbeState, api_state, library_features,
+};
 use std::io::Write;
 
 /// Members of an api_call.
@@ -29,7 +31,7 @@ pub fn api_call(object: &mut Object<'_>, capture: &Capture, call: &ApiCall<'_>) 
             None => object.raw(b",\"algorithm\":null"),
         }
     }
-    let told = known(libraries::state::RESULT) && !libraries::was_interrupted(call);
+    let told = known(api_state::RESULT) && !libraries::was_interrupted(call);
     object.number_or_null(b",\"result\":", told.then_some(fixed.result));
     if fixed.level == ApiLevel::KERNEL.0 && told && fixed.result < 0 {
         fields::error(object, u32::try_from(fixed.result.unsigned_abs()).unwrap_or(u32::MAX));
@@ -56,9 +58,9 @@ pub fn api_call(object: &mut Object<'_>, capture: &Capture, call: &ApiCall<'_>) 
         object,
         b",\"call_notes\":[",
         &[
-            (known(libraries::state::PENDING), "may_go_on"),
-            (known(libraries::state::UNREADABLE), "argument_unreadable"),
-            (known(libraries::state::INTERNAL), "called_by_library"),
+            (known(api_state::PENDING), "may_go_on"),
+            (known(api_state::UNREADABLE), "argument_unreadable"),
+            (known(api_state::INTERNAL), "called_by_library"),
         ],
     );
 }
@@ -185,7 +187,10 @@ pub fn library_info(object: &mut Object<'_>, info: &LibraryInfo<'_>) {
     }
     object.number(b",\"functions\":", fixed.functions);
     let mut told: Vec<(bool, &str)> = FEATURES.iter().map(|(bit, name)| (fixed.features & bit != 0, *name)).collect();
-    told.extend([(fixed.features & IS_EXECUTABLE != 0, "executable"), (fixed.features & IS_GO != 0, "go")]);
+    told.extend([
+        (fixed.features & library_features::EXECUTABLE != 0, "executable"),
+        (fixed.features & library_features::GO != 0, "go"),
+    ]);
     list(object, b",\"features\":[", &told);
 }
 

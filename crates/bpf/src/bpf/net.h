@@ -23,7 +23,7 @@ struct ct_dir {
 	__u8 hellos;
 	__u8 changed_cipher;
 	__u8 take;  /* the message is copied */
-	__u8 state; /* enum ct_tls_hello_state for the next record */
+	__u8 state; /* CT_HELLO_*, for the next record */
 	__u8 lead;  /* the message began its TLS record */
 	__u8 body;  /* inside of a message, after its head */
 	__u8 done;  /* with this packet */
@@ -51,7 +51,7 @@ struct ct_socket {
 	__u32 uid;
 	__u32 gid;
 	char comm[16];
-	__u8 owner;  /* enum ct_tls_owner */
+	__u8 owner;  /* CT_OWNER_* */
 	__u8 wanted; /* that owner is selected */
 	__u8 start_is_tick; /* start_ns is from /proc */
 	__u8 retried;	    /* the server asked for a second hello */

@@ -17,7 +17,6 @@
 
 #define CT_PASS 1
 
-#define CT_TLS_DATA_MAX 8192	 /* bytes in one of our records */
 #define CT_TLS_LIMIT 32768	 /* bytes copied of one direction */
 #define CT_TLS_STEPS 2048	 /* heads and bodies followed in one packet: a hello of 500 bytes in records of one byte takes 1,000 */
 #define CT_TLS_FLUSH_STEPS 8	 /* of these, kept for what is to go out */
@@ -87,7 +86,7 @@ struct ct_parked {
 struct ct_parked_record {
 	__u32 len;
 	__u32 reserved;
-	__u8 record[sizeof(struct ct_header) + sizeof(struct ct_tls_hello) + CT_TLS_DATA_MAX + 8];
+	__u8 record[sizeof(struct ct_header) + sizeof(struct ct_tls_hello) + CT_HELLO_DATA_MAX + 8];
 };
 
 struct {
@@ -211,11 +210,11 @@ static __always_inline void emit_hello(struct ct_walk_tls *w)
 	__u32 slot = 0;
 
 	d->news = 0;
-	if (len > CT_TLS_DATA_MAX)
-		len = CT_TLS_DATA_MAX;
+	if (len > CT_HELLO_DATA_MAX)
+		len = CT_HELLO_DATA_MAX;
 	if (d->taken + len > CT_TLS_LIMIT) {
 		len = CT_TLS_LIMIT - d->taken;
-		d->state |= CT_TLS_CUT;
+		d->state |= CT_HELLO_CUT;
 		d->at = CT_AT_DONE;
 		d->done = 1;
 		d->out_to = d->to = d->from = d->out_from = from + len;
@@ -240,7 +239,7 @@ static __always_inline void emit_hello(struct ct_walk_tls *w)
 		if (st->owner != CT_OWNER_SENDER || !st->seems_accepted)
 			return;
 		st->seems_accepted = 0;
-		d->state |= CT_TLS_TAKEN;
+		d->state |= CT_HELLO_TAKEN;
 		kept = len = 0;
 	}
 	s = scratch_take(&slot);
@@ -292,9 +291,9 @@ static __always_inline void emit_hello(struct ct_walk_tls *w)
 	if (kept) {
 		__builtin_memcpy(&s->record[pos], d->head, 8);
 		len &= 7;
-	} else if (in_range(len, 1, CT_TLS_DATA_MAX)) {
+	} else if (in_range(len, 1, CT_HELLO_DATA_MAX)) {
 		if (bpf_skb_load_bytes(w->skb, from, &s->record[pos], len))
-			hello->state |= CT_TLS_CUT, len = 0;
+			hello->state |= CT_HELLO_CUT, len = 0;
 	} else {
 		/* Nothing but the news that something is missing. */
 		len = 0;

@@ -232,7 +232,7 @@ static long step_tls(__u32 i, void *ctx)
 		} else {
 			if (i >= CT_TLS_STEPS - CT_TLS_FLUSH_STEPS) {
 				/* More small records in one packet than any handshake is made of. */
-				d->state |= CT_TLS_CUT;
+				d->state |= CT_HELLO_CUT;
 				d->at = CT_AT_DONE;
 			} else {
 				advance(w);

@@ -398,7 +398,7 @@ static __always_inline int look_at(struct __sk_buff *skb, __u16 direction)
 		}
 		/* The SYN may count as a byte. */
 		if (tcp->bytes_received > 0 || tcp->bytes_acked > 1)
-			st->dir[0].state = st->dir[1].state = CT_TLS_LATE;
+			st->dir[0].state = st->dir[1].state = CT_HELLO_LATE;
 		if (tcp->bytes_received + tcp->bytes_acked > CT_TLS_LOOK_BYTES) {
 			give_up(st, &st->dir[direction - 1]);
 			return CT_PASS;
@@ -425,7 +425,7 @@ static __always_inline int look_at(struct __sk_buff *skb, __u16 direction)
 			return CT_PASS;
 		d->next = offset;
 		if (d->at != CT_AT_LOOK) {
-			d->state |= CT_TLS_GAP;
+			d->state |= CT_HELLO_GAP;
 			d->at = CT_AT_DONE;
 		}
 		d->have = 0;

@@ -8,7 +8,7 @@ use crate::count::summary::count_errno;
 use crate::count::summary::{File, Program, Totals};
 use crate::report::completeness;
 use crate::words::escape;
-use crate::words::kernel::{self, errno_name};
+use crate::words::kernel::errno_name;
 use crate::words::redact;
 use crate::words::text::{Align, Paint, Table, duration, grouped};
 use crate::words::timestamp::timestamp;
@@ -146,7 +146,7 @@ fn kinds(totals: &Totals, paint: Paint, out: &mut String) {
     rows.sort_by_key(|(kind, count)| (std::cmp::Reverse(**count), **kind));
     let mut table = Table::new(&[("type", Align::Left), ("events", Align::Right)]);
     for (kind, count) in rows {
-        table.row(vec![kernel::event_type(*kind).to_owned(), grouped(*count)]);
+        table.row(vec![kind.event_type().to_owned(), grouped(*count)]);
     }
     tabulate("Events by type", &table, paint, out);
 }
