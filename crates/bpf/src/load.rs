@@ -12,7 +12,7 @@ use crate::library::{CountingProbe, LibraryLink};
 use crate::log::Log;
 use crate::missed::{missed_returns, missed_runs};
 use crate::numbers::{
-    COUNTER_NO_TLS, COUNTER_SUPPRESSED, COUNTER_TARGETS_FULL, COUNTER_UNREADABLE, COUNTER_USES_FULL, NAME_ENDING,
+    COUNTER_NO_HELLO, COUNTER_SUPPRESSED, COUNTER_TARGETS_FULL, COUNTER_UNREADABLE, COUNTER_USES_FULL, NAME_ENDING,
     NAME_WANTED, TARGET_DESCENDANT, TARGET_SEED,
 };
 use crate::object::is_old;
@@ -437,7 +437,7 @@ impl Programs {
         let others = [
             (COUNTER_TARGETS_FULL, CounterKind::TargetsFull),
             (COUNTER_UNREADABLE, CounterKind::Unreadable),
-            (COUNTER_NO_TLS, CounterKind::NoTls),
+            (COUNTER_NO_HELLO, CounterKind::NoTls),
             (COUNTER_SUPPRESSED, CounterKind::Suppressed),
             (COUNTER_USES_FULL, CounterKind::UsesFull),
         ];

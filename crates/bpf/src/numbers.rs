@@ -13,7 +13,7 @@ crypto_trace_format::numbers! {
         /// An open whose path could not be read, so not judged.
         COUNTER_UNREADABLE: u32 = 49,
         /// A connection in which no hello began within the limits.
-        COUNTER_NO_TLS: u32 = 50,
+        COUNTER_NO_HELLO: u32 = 50,
         /// A record that was withheld, and not even the user is known by whom.
         COUNTER_SUPPRESSED: u32 = 51,
         /// A call that could not be counted, as the map or the process's part of it is full.

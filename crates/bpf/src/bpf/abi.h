@@ -122,7 +122,7 @@ struct ct_tls_hello {
 	__u16 owner;
 	__u16 state;
 	__u16 data_len;
-	__u16 reserved;
+	__u16 protocol;
 };
 
 struct ct_api_call {

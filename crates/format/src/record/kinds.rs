@@ -213,8 +213,9 @@ record! {
         state: u16,
         /// Length of `data`.
         data_len: u16,
-        /// Zero.
-        reserved: u16,
+        /// What it is a hello of, see [`Protocol`](super::Protocol). Recordings from before this was told have 0, TLS, and nothing
+        /// else.
+        protocol: u16,
     }
     strings {
         /// Whole or partial TLS records, in the order of the stream.

@@ -330,6 +330,17 @@ mod tests {
         assert_eq!((exit.fixed.status, exit.fixed.duration_ns), (9 << 8, 0));
     }
 
+    /// In recordings from before it was told, where the protocol is, is zero.
+    #[test]
+    fn a_hello_that_does_not_tell_its_protocol_is_of_tls() {
+        let mut out = Vec::new();
+        TlsHello { data: b"\x16\x03\x01", ..TlsHello::default() }.encode(Header::default(), &mut out);
+        let hello = TlsHello::decode(&Record::parse(&out).expect("well formed")).expect("readable");
+        assert_eq!((Protocol(hello.fixed.protocol), hello.data.len()), (Protocol::TLS, 3));
+        let field = TlsHelloFixed::FIELDS.last().expect("fields");
+        assert_eq!((field.name, field.offset + field.size), ("protocol", TlsHelloFixed::SIZE));
+    }
+
     /// What is asked of kinds was five ranges in five places: a kind outside of all of them was neither counted nor filtered.
     #[test]
     fn every_kind_is_classified() {
