@@ -3,13 +3,7 @@
 //! The BPF programs know whole file names, suffixes and path prefixes. A glob is turned into the narrowest of these that
 //! still lets everything through that the glob matches; user space then applies the glob itself. Nothing here matches paths.
 
-use crypto_trace_format::catalog::MAX_NAME_LEN;
-
-/// Longest suffix, with its dot, that the names map can hold.
-const MAX_SUFFIX_LEN: usize = 15;
-
-/// Longest path prefix the prefixes trie can hold.
-pub const MAX_PREFIX_LEN: usize = 255;
+use crate::numbers::{NAME_MAX, PREFIX_MAX, SUFFIX_MAX};
 
 /// What the kernel asks of the last path component.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -64,7 +58,7 @@ fn rule(glob: &str) -> KernelRule {
 
 fn name_rule(last: &str) -> NameRule {
     if !last.contains(is_special) {
-        return if last.len() <= MAX_NAME_LEN && last.len() >= 2 {
+        return if last.len() <= NAME_MAX && last.len() >= 2 {
             NameRule::Exact(last.to_owned())
         } else {
             NameRule::Any
@@ -72,7 +66,7 @@ fn name_rule(last: &str) -> NameRule {
     }
     let Some(dot) = last.rfind('.') else { return NameRule::Any };
     let suffix = last.get(dot..).unwrap_or_default();
-    let simple = (2..=MAX_SUFFIX_LEN).contains(&suffix.len()) && suffix.is_ascii() && !suffix.contains(is_special);
+    let simple = (2..=SUFFIX_MAX).contains(&suffix.len()) && suffix.is_ascii() && !suffix.contains(is_special);
     if simple { NameRule::Suffix(suffix.to_ascii_lowercase()) } else { NameRule::Any }
 }
 
@@ -83,7 +77,7 @@ fn prefix(glob: &str) -> Option<String> {
     }
     let literal = glob.find(is_special).map_or(glob, |at| glob.get(..at).unwrap_or_default());
     let end = literal.rfind('/')? + 1;
-    let mut end = end.min(MAX_PREFIX_LEN);
+    let mut end = end.min(PREFIX_MAX);
     while !literal.is_char_boundary(end) {
         end -= 1;
     }

@@ -10,6 +10,8 @@ mod library;
 mod load;
 mod log;
 mod missed;
+#[allow(dead_code, reason = "build.rs writes all of them for the programs")]
+mod numbers;
 mod object;
 mod random;
 mod real;

@@ -11,24 +11,31 @@ use libbpf_rs::{Link, MapCore as _, MapFlags, UprobeMultiOpts, UprobeOpts};
 use crate::batch::for_each_entry;
 use crate::counted::CountingProbe;
 use crate::load::{LoadError, Programs, errno_of};
+use crate::numbers::{
+    self, ACCESSOR_STEPS, ACCESSORS, AGAIN_MAX, ALGORITHM_NONE, ALGORITHM_NUMBER, ALGORITHM_OBJECT, ALGORITHM_POINTER,
+    ALGORITHM_TEXT, BY, COOKIE_HITS_SHIFT, COOKIE_JUMPED_TO_SHIFT, COOKIE_JUMPS_SHIFT, COOKIE_LIBRARY_SHIFT,
+    COOKIE_RETURNS_SHIFT, COOKIE_STACK_SHIFT, DOES_COUNT, DOES_DESCRIPTOR, DOES_FORGET, DOES_HANDSHAKE, DOES_TELL,
+    FUNCTION_MAX, MAX_HITS, NO_ACCESSOR, RETURNS_INT, RETURNS_NOTHING, RETURNS_POINTER,
+};
 use crate::skel::types;
 
-/// What a probe on a function does; `enum ct_does` in abi.h.
+/// What a probe on a function does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
 pub enum Does {
     /// Records the call.
-    Tell,
+    Tell = DOES_TELL,
     /// Records the call that ends a handshake.
-    Handshake,
+    Handshake = DOES_HANDSHAKE,
     /// Remembers the connection's descriptor, which is its number argument.
-    Descriptor,
+    Descriptor = DOES_DESCRIPTOR,
     /// Forgets the connection.
-    Forget,
+    Forget = DOES_FORGET,
     /// Counts the call by the algorithm it is given.
-    Count,
+    Count = DOES_COUNT,
 }
 
-/// How a function is told which algorithm to use; `enum ct_algorithm` in abi.h. Numbers are those of arguments.
+/// How a function is told which algorithm to use. Numbers are those of arguments.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Algorithm {
     /// It is the function's own.
@@ -43,15 +50,16 @@ pub enum Algorithm {
     Object(u8),
 }
 
-/// What a function returns; `enum ct_returns` in abi.h.
+/// What a function returns.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
 pub enum Returns {
     /// `int`.
-    Int,
+    Int = RETURNS_INT,
     /// A pointer: recorded as 1, or 0 when it is null.
-    Pointer,
+    Pointer = RETURNS_POINTER,
     /// Nothing that is recorded.
-    Nothing,
+    Nothing = RETURNS_NOTHING,
 }
 
 /// A function that can be probed. Arguments are counted from 0, at most 5.
@@ -89,11 +97,11 @@ pub struct FunctionRow {
 
 impl FunctionRow {
     /// Longest name in bytes.
-    pub const MAX_NAME: usize = 47;
+    pub const MAX_NAME: usize = FUNCTION_MAX - 1;
     /// Most values of [`FunctionRow::again`].
-    pub const MAX_AGAIN: usize = 2;
+    pub const MAX_AGAIN: usize = AGAIN_MAX;
     /// Most accessors that are tried for one algorithm.
-    pub const MAX_BY: usize = 2;
+    pub const MAX_BY: usize = BY;
 
     /// The arguments that are looked at.
     pub fn arguments(&self) -> Vec<u8> {
@@ -119,7 +127,7 @@ pub struct Accessor {
 
 impl Accessor {
     /// Most pointers that are followed, and the number.
-    pub const MAX_STEPS: usize = 4;
+    pub const MAX_STEPS: usize = ACCESSOR_STEPS;
 }
 
 /// A condition on an object.
@@ -158,7 +166,7 @@ pub struct LibraryRow {
 
 impl LibraryRow {
     /// Most accessors for algorithms.
-    pub const MAX_ACCESSORS: usize = 12;
+    pub const MAX_ACCESSORS: usize = ACCESSORS;
 }
 
 /// A probe on a place in a file.
@@ -210,11 +218,11 @@ pub struct AttachError {
 
 impl Programs {
     /// Most rows of functions.
-    pub const MAX_FUNCTIONS: usize = 512;
+    pub const MAX_FUNCTIONS: usize = numbers::MAX_FUNCTIONS;
     /// Most libraries.
-    pub const MAX_LIBRARIES: usize = 1024;
+    pub const MAX_LIBRARIES: usize = numbers::MAX_LIBRARIES;
     /// Most probes that count.
-    pub const MAX_COUNTED: usize = 4096;
+    pub const MAX_COUNTED: usize = MAX_HITS;
 
     /// Tells the programs what functions there are.
     ///
@@ -271,7 +279,15 @@ impl Programs {
         let mut links = Vec::new();
         let mut attach = |program, sites: &[ProbeSite], returns, retprobe| -> libbpf_rs::Result<()> {
             if !sites.is_empty() {
-                links.extend(attach_sites(program, &path, sites, slot, u64::from(returns) << 32, retprobe, pid)?);
+                links.extend(attach_sites(
+                    program,
+                    &path,
+                    sites,
+                    slot,
+                    u64::from(returns) << COOKIE_RETURNS_SHIFT,
+                    retprobe,
+                    pid,
+                )?);
             }
             Ok(())
         };
@@ -288,7 +304,9 @@ impl Programs {
         let places = free.chain(self.counters.len()..Self::MAX_COUNTED);
         for (site, place) in probes.counted.iter().zip(places) {
             let hits = u64::try_from(place).unwrap_or(u64::MAX);
-            let cookie = hits << 33 | u64::from(site.jumps) << 45 | u64::from(site.jumped_to) << 46;
+            let cookie = hits << COOKIE_HITS_SHIFT
+                | u64::from(site.jumps) << COOKIE_JUMPS_SHIFT
+                | u64::from(site.jumped_to) << COOKIE_JUMPED_TO_SHIFT;
             let mut link =
                 attach_sites(&progs.library_count, &path, &[*site], slot, cookie, false, pid).map_err(attach_error)?;
             counters.extend(link.pop().map(|link| (place, *site, cookie, link)));
@@ -407,8 +425,10 @@ pub(crate) fn attach_sites(
     retprobe: bool,
     pid: i32,
 ) -> libbpf_rs::Result<Vec<Link>> {
-    let cookie =
-        |site: &ProbeSite| u64::from(site.stack) << 49 | more | u64::from(slot) << 16 | u64::from(site.function);
+    let cookie = |site: &ProbeSite| {
+        let library = u64::from(slot) << COOKIE_LIBRARY_SHIFT;
+        u64::from(site.stack) << COOKIE_STACK_SHIFT | more | library | u64::from(site.function)
+    };
     let offset = |site: &ProbeSite| usize::try_from(site.offset).unwrap_or(0);
     let many = UprobeMultiOpts {
         offsets: sites.iter().map(offset).collect(),
@@ -434,9 +454,6 @@ pub(crate) fn attach_sites(
 pub(crate) fn attach_error(error: libbpf_rs::Error) -> AttachError {
     AttachError { errno: errno_of(error.kind()), message: format!("{error:#}") }
 }
-
-/// `CT_NO_ACCESSOR` in abi.h.
-const NO_ACCESSOR: u8 = 0xff;
 
 /// The bytes of a map's value, put together by the layout that the skeleton tells.
 struct Value<const N: usize>([u8; N]);
@@ -481,30 +498,18 @@ fn function_row(row: &FunctionRow) -> [u8; size_of::<types::ct_function>()] {
     }
     value.put(offset_of!(types::ct_function, again_count), &[u8::try_from(again.len()).unwrap_or(0)]);
     value.put(offset_of!(types::ct_function, meaning), &row.meaning.to_ne_bytes());
-    let does = match row.does {
-        Does::Tell => 1,
-        Does::Handshake => 2,
-        Does::Descriptor => 3,
-        Does::Forget => 4,
-        Does::Count => 5,
-    };
-    value.put(offset_of!(types::ct_function, does), &[does]);
-    let returns = match row.returns {
-        Returns::Int => 0,
-        Returns::Pointer => 1,
-        Returns::Nothing => 2,
-    };
-    value.put(offset_of!(types::ct_function, returns), &[returns]);
+    value.put(offset_of!(types::ct_function, does), &[row.does as u8]);
+    value.put(offset_of!(types::ct_function, returns), &[row.returns as u8]);
     value.put(offset_of!(types::ct_function, object_arg), &argument(row.object));
     value.put(offset_of!(types::ct_function, text_arg), &argument(row.text));
     value.put(offset_of!(types::ct_function, length_arg), &argument(row.length));
     value.put(offset_of!(types::ct_function, number_arg), &argument(row.number));
     let (algorithm, place) = match row.algorithm {
-        Algorithm::Own => (0, None),
-        Algorithm::Text(place) => (1, Some(place)),
-        Algorithm::Number(place) => (2, Some(place)),
-        Algorithm::Pointer(place) => (3, Some(place)),
-        Algorithm::Object(place) => (4, Some(place)),
+        Algorithm::Own => (ALGORITHM_NONE, None),
+        Algorithm::Text(place) => (ALGORITHM_TEXT, Some(place)),
+        Algorithm::Number(place) => (ALGORITHM_NUMBER, Some(place)),
+        Algorithm::Pointer(place) => (ALGORITHM_POINTER, Some(place)),
+        Algorithm::Object(place) => (ALGORITHM_OBJECT, Some(place)),
     };
     value.put(offset_of!(types::ct_function, algorithm), &[algorithm]);
     value.put(offset_of!(types::ct_function, algorithm_arg), &argument(place));

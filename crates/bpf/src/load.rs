@@ -3,7 +3,7 @@
 use std::mem::{MaybeUninit, offset_of};
 use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, OwnedFd};
 
-use crypto_trace_format::record::{KINDS, ProbeState, Tier};
+use crypto_trace_format::record::{KINDS, Kind, ProbeState, SocketOwner, Tier};
 use libbpf_rs::skel::{OpenSkel as _, SkelBuilder as _};
 use libbpf_rs::{ErrorKind, Link, MapCore as _, MapFlags, MapHandle, OpenObject};
 use rustix::thread::{MembarrierCommand, membarrier};
@@ -12,6 +12,10 @@ use crate::counted::CountingProbe;
 use crate::library::LibraryLink;
 use crate::log::Log;
 use crate::missed::{missed_returns, missed_runs};
+use crate::numbers::{
+    COUNTER_NO_HELLO, COUNTER_SUPPRESSED, COUNTER_TARGETS_FULL, COUNTER_UNREADABLE, COUNTER_USES_FULL, NAME_ENDING,
+    NAME_WANTED, TARGET_DESCENDANT, TARGET_SEED,
+};
 use crate::object::is_old;
 use crate::random::RandomCounts;
 use crate::release;
@@ -20,13 +24,6 @@ use crate::select::{Selection, Tables};
 use crate::skel::{CryptoTraceSkel, CryptoTraceSkelBuilder, OpenCryptoTraceSkel, types};
 use crate::tiers::{self, Plan};
 use crate::trial::{lacking, warns_of_lazy_maps};
-
-/// Rows of the counters map that are not kinds; `enum ct_counter` in abi.h.
-const COUNTER_TARGETS_FULL: u32 = 48;
-const COUNTER_UNREADABLE: u32 = 49;
-const COUNTER_NO_TLS: u32 = 50;
-const COUNTER_SUPPRESSED: u32 = 51;
-const COUNTER_USES_FULL: u32 = 52;
 
 /// What kernels are too old for that have programs of their own.
 const TOO_OLD: &str = "see TLS or calls of libraries before Linux 5.17";
@@ -176,9 +173,6 @@ pub struct ListenerOwner {
     /// Name, NUL padded.
     pub comm: [u8; 16],
 }
-
-/// `CT_OWNER_LISTENER` in abi.h.
-const OWNER_LISTENER: u8 = 3;
 
 /// The loaded programs. Dropping it detaches them.
 pub struct Programs {
@@ -335,7 +329,7 @@ impl Programs {
     /// # Errors
     /// When the map is full.
     pub fn add_target(&self, tgid: u32, descendant: bool) -> Result<(), LoadError> {
-        let value = if descendant { 2 } else { 1 };
+        let value = if descendant { TARGET_DESCENDANT } else { TARGET_SEED };
         self.skel
             .maps
             .targets
@@ -368,6 +362,7 @@ impl Programs {
     /// # Errors
     /// When the kernel refuses.
     pub fn own_listener(&self, socket: BorrowedFd<'_>, owner: &ListenerOwner) -> Result<(), LoadError> {
+        let [listener, _] = SocketOwner::LISTENER.0.to_le_bytes();
         // The map's value, by the layout that the skeleton tells.
         let mut value = [0; size_of::<types::ct_socket>()];
         let mut put = |offset: usize, bytes: &[u8]| {
@@ -381,7 +376,7 @@ impl Programs {
         put(offset_of!(types::ct_socket, uid), &owner.uid.to_ne_bytes());
         put(offset_of!(types::ct_socket, gid), &owner.gid.to_ne_bytes());
         put(offset_of!(types::ct_socket, comm), &owner.comm);
-        put(offset_of!(types::ct_socket, owner), &[OWNER_LISTENER]);
+        put(offset_of!(types::ct_socket, owner), &[listener]);
         put(offset_of!(types::ct_socket, wanted), &[1]);
         put(offset_of!(types::ct_socket, start_is_tick), &[1]);
         self.skel
@@ -438,12 +433,12 @@ impl Programs {
     /// # Errors
     /// When a map cannot be read.
     pub fn counters(&self) -> Result<Vec<Counters>, LoadError> {
-        let kinds =
-            KINDS.iter().filter(|kind| kind.kind < 16).map(|kind| (u32::from(kind.kind), CounterKind::Kind(kind.kind)));
+        let kinds = KINDS.iter().map(|layout| Kind(layout.kind)).filter(|kind| kind.is_from_bpf());
+        let kinds = kinds.map(|kind| (u32::from(kind.0), CounterKind::Kind(kind.0)));
         let others = [
             (COUNTER_TARGETS_FULL, CounterKind::TargetsFull),
             (COUNTER_UNREADABLE, CounterKind::Unreadable),
-            (COUNTER_NO_TLS, CounterKind::NoTls),
+            (COUNTER_NO_HELLO, CounterKind::NoTls),
             (COUNTER_SUPPRESSED, CounterKind::Suppressed),
             (COUNTER_USES_FULL, CounterKind::UsesFull),
         ];
@@ -532,10 +527,6 @@ pub(crate) fn plain_report(
 ) -> ProbeReport {
     ProbeReport { probe, tier, target, state, errno: 0, message: message.to_owned() }
 }
-
-/// Values of the names map: CT_NAME_* in maps.h.
-const NAME_WANTED: u8 = 1;
-const NAME_ENDING: u8 = 2;
 
 /// Entries of the large maps where all of them are allocated ahead.
 const ENTRIES_AHEAD: u32 = 8192;

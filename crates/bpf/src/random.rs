@@ -6,6 +6,7 @@ use std::os::fd::AsFd as _;
 use libbpf_rs::{ErrorKind, MapCore as _, MapFlags, MapHandle};
 
 use crate::batch::for_each_entry;
+use crate::numbers::{RANDOM_DEV_RANDOM, RANDOM_DEV_URANDOM, RANDOM_GETRANDOM, RANDOM_REFUSED};
 use crate::skel::types::{ct_process_key, ct_random};
 
 /// Entries that are removed by one system call.
@@ -88,7 +89,6 @@ fn at<const LEN: usize>(bytes: &[u8], offset: usize) -> [u8; LEN] {
 fn decode(key: &[u8], value: &[u8]) -> RandomCount {
     let word = |offset| u64::from_ne_bytes(at(value, offset));
     let half = |offset| u32::from_ne_bytes(at(value, offset));
-    // `enum ct_random_source` in random.h.
     let count = |source: usize| word(offset_of!(ct_random, counts) + source * size_of::<u64>());
     RandomCount {
         tgid: u32::from_ne_bytes(at(key, offset_of!(ct_process_key, tgid))),
@@ -97,12 +97,12 @@ fn decode(key: &[u8], value: &[u8]) -> RandomCount {
         uid: half(offset_of!(ct_random, uid)),
         gid: half(offset_of!(ct_random, gid)),
         comm: at(value, offset_of!(ct_random, comm)),
-        getrandom: count(0),
+        getrandom: count(RANDOM_GETRANDOM),
         bytes: word(offset_of!(ct_random, bytes)),
-        refused: count(1),
+        refused: count(RANDOM_REFUSED),
         error: i32::from_ne_bytes(at(value, offset_of!(ct_random, error))),
-        dev_urandom: count(2),
-        dev_random: count(3),
+        dev_urandom: count(RANDOM_DEV_URANDOM),
+        dev_random: count(RANDOM_DEV_RANDOM),
     }
 }
 

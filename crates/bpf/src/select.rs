@@ -2,22 +2,20 @@
 
 use std::os::fd::OwnedFd;
 
-use crypto_trace_format::catalog::{
-    COPY_ENDINGS, DIRECTORIES, EXACT_NAMES, LIBRARY_PREFIXES, MAX_NAME_LEN, PREFIXES, SUFFIXES,
-};
+use crypto_trace_format::catalog::{COPY_ENDINGS, DIRECTORIES, EXACT_NAMES, LIBRARY_PREFIXES, PREFIXES, SUFFIXES};
 
 use crate::globs::{NameRule, kernel_rules};
+use crate::numbers::{
+    ARGV_EXE, ARGV_FULL, ARGV_NONE, MAX_CGROUP_FILTERS, MAX_COMM_FILTERS, NAME_MAX, PREFIX_MAX, TAIL_BITS,
+};
 use crate::skel::types;
 use crate::tiers::TierChoice;
 
 /// Length of a zero-padded key in the names map.
-pub(crate) const NAME_KEY_LEN: usize = MAX_NAME_LEN + 1;
+pub(crate) const NAME_KEY_LEN: usize = NAME_MAX + 1;
 
 /// Bytes of a tails table: one bit for each hash of the end of a name.
 pub(crate) const TAILS_LEN: usize = 1 << (TAIL_BITS - 3);
-
-/// Bits of a hash of the end of a name; CT_TAIL_BITS in maps.h.
-const TAIL_BITS: u32 = 18;
 
 /// Which files' opens are recorded.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -64,7 +62,7 @@ pub struct CommTooLong(pub String);
 
 impl CommFilter {
     /// Most names that can be looked for at once.
-    pub const MAX_COUNT: usize = 8;
+    pub const MAX_COUNT: usize = MAX_COMM_FILTERS;
 
     /// A filter for names that contain `part`.
     ///
@@ -143,7 +141,7 @@ pub struct Selection {
 
 impl Selection {
     /// Most cgroups at once.
-    pub const MAX_CGROUPS: usize = 8;
+    pub const MAX_CGROUPS: usize = MAX_CGROUP_FILTERS;
 }
 
 /// The filter tables of a selection, as the maps hold them.
@@ -198,7 +196,7 @@ impl Tables {
         // One rule without a prefix lets every path through.
         let prefixes: Option<Vec<_>> = rules.iter().map(|rule| rule.prefix.as_deref()).collect();
         if let Some(prefixes) = prefixes {
-            self.prefixes = prefixes.iter().map(|prefix| trie_key(prefix, crate::globs::MAX_PREFIX_LEN + 1)).collect();
+            self.prefixes = prefixes.iter().map(|prefix| trie_key(prefix, PREFIX_MAX + 1)).collect();
         }
     }
 
@@ -219,9 +217,9 @@ impl Tables {
         cfg.cgroup_count = count(selection.cgroups.len());
         cfg.comm_count = count(selection.comms.len());
         cfg.argv = match selection.argv {
-            ArgvSelection::Full => 0,
-            ArgvSelection::Exe => 1,
-            ArgvSelection::None => 2,
+            ArgvSelection::Full => ARGV_FULL,
+            ArgvSelection::Exe => ARGV_EXE,
+            ArgvSelection::None => ARGV_NONE,
         };
         rodata.record_kernel_crypto = selection.kernel_crypto.into();
         cfg.library_calls = selection.library_calls.is_some().into();

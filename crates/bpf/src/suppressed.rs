@@ -28,7 +28,7 @@ pub struct Suppressed {
     pub comm: [u8; 16],
     /// Kind of the records.
     pub kind: u16,
-    /// `enum ct_reason`.
+    /// Why, see `SuppressionReason` of the format crate.
     pub reason: u16,
     /// How many.
     pub count: u64,

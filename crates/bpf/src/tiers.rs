@@ -11,15 +11,10 @@ use libbpf_rs::btf::types::Func;
 use libbpf_rs::{ErrorKind, Link, ProgramMut};
 
 use crate::load::{LoadError, ProbeReport, plain_report, report};
+use crate::numbers::{PART_CHANGES, PART_CRYPTO, PART_FILES, PART_LIBS};
 use crate::select::{FileSelection, LibrarySelection, Selection};
 use crate::skel::{CryptoTraceSkel, OpenCryptoTraceSkel};
 use crate::trial::{counts_missed_returns, fentry_is_refused, has_kprobes, tells_io_uring};
-
-/// `enum ct_part` in abi.h.
-const PART_FILES: u8 = 1;
-const PART_LIBS: u8 = 2;
-const PART_CRYPTO: u8 = 4;
-const PART_CHANGES: u8 = 8;
 
 /// The program of the system call tier.
 const SYS_EXIT: &str = "tp_btf:sys_exit";

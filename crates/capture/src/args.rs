@@ -14,7 +14,7 @@ use crypto_trace_bpf::{ArgvSelection, TierChoice};
 
 pub use capture::{CaptureArgs, EVENT_RING_BYTES};
 pub use doctor::{DoctorArgs, DoctorFormat};
-pub use render::{EVENT_TYPES, Format, MonitorArgs, ProfileArgs, ShowArgs};
+pub use render::{Format, MonitorArgs, ProfileArgs, ShowArgs};
 pub use snapshot::SnapshotArgs;
 
 use crate::units::{parse_duration, parse_size};

@@ -1,6 +1,6 @@
 //! The relation of `CLOCK_BOOTTIME`, which records carry, to `CLOCK_REALTIME`, which people read.
 
-use crypto_trace_format::record::{Clock, ClockFixed, Header};
+use crypto_trace_format::record::{Clock, ClockFixed, ClockReason, Header};
 use crypto_trace_format::segment::ClockAnchor;
 use rustix::time::{ClockId, Timespec, clock_gettime};
 
@@ -9,17 +9,6 @@ const TOLERANCE_NS: i64 = 1_000_000;
 
 /// A move larger than this is a step rather than slew, ns.
 const STEP_NS: i64 = 10_000_000;
-
-/// Why an anchor is recorded, as the `clock` record tells it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Reason {
-    /// A segment starts.
-    Start = 1,
-    /// The clocks drifted apart.
-    Slew = 2,
-    /// The wall clock was set.
-    Step = 3,
-}
 
 fn ns(time: Timespec) -> i64 {
     time.tv_sec.saturating_mul(1_000_000_000).saturating_add(time.tv_nsec)
@@ -62,24 +51,20 @@ impl ClockWatch {
     }
 
     /// Whether `now` must be recorded, and why.
-    pub fn check(&mut self, now: ClockAnchor) -> Option<Reason> {
+    pub fn check(&mut self, now: ClockAnchor) -> Option<ClockReason> {
         let moved = offset_ns(now).saturating_sub(offset_ns(self.last)).saturating_abs();
         if moved <= TOLERANCE_NS {
             return None;
         }
         self.last = now;
-        Some(if moved > STEP_NS { Reason::Step } else { Reason::Slew })
+        Some(if moved > STEP_NS { ClockReason::STEP } else { ClockReason::SLEW })
     }
 }
 
 /// Appends a `clock` record.
-pub fn encode(anchor: ClockAnchor, error_ns: u32, reason: Reason, out: &mut Vec<u8>) {
-    let fixed = ClockFixed {
-        boottime_ns: anchor.boottime_ns,
-        realtime_ns: anchor.realtime_ns,
-        reason: reason as u32,
-        error_ns,
-    };
+pub fn encode(anchor: ClockAnchor, error_ns: u32, reason: ClockReason, out: &mut Vec<u8>) {
+    let fixed =
+        ClockFixed { boottime_ns: anchor.boottime_ns, realtime_ns: anchor.realtime_ns, reason: reason.0, error_ns };
     let header = Header { time_ns: anchor.boottime_ns, ..Header::default() };
     Clock { fixed, ..Clock::default() }.encode(header, out);
 }
@@ -94,9 +79,9 @@ mod tests {
         let mut watch = ClockWatch::new(at(1_000_000_000, 0));
         assert_eq!(watch.check(at(2_000_000_000, 1_000_000_000)), None);
         assert_eq!(watch.check(at(3_000_000_000, 2_000_500_000)), None);
-        assert_eq!(watch.check(at(4_000_000_000, 3_002_000_000)), Some(Reason::Slew));
+        assert_eq!(watch.check(at(4_000_000_000, 3_002_000_000)), Some(ClockReason::SLEW));
         assert_eq!(watch.check(at(5_000_000_000, 4_002_000_000)), None);
-        assert_eq!(watch.check(at(6_000_000_000, -3_600_000_000_000)), Some(Reason::Step));
+        assert_eq!(watch.check(at(6_000_000_000, -3_600_000_000_000)), Some(ClockReason::STEP));
         assert_eq!(watch.check(at(7_000_000_000, -3_599_000_000_000)), None);
     }
 

@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 use std::ops::Range;
 
-use crypto_trace_format::record::{ApiCall, ApiMeaning, Record, TlsHello};
+use crypto_trace_format::record::{ApiCall, ApiMeaning, Record, TlsHello, hello_state};
 use crypto_trace_format::wire::cursor::Shape;
 use crypto_trace_format::wire::tls::{
     ALERT, CHANGE_CIPHER_SPEC, CLIENT_HELLO, ClientHelloParts, HANDSHAKE, HANDSHAKE_HEADER_LEN, RECORD_HEADER_LEN,
@@ -25,9 +25,6 @@ pub enum Privacy {
 
 /// Connections whose later packets may be kept, at most.
 const MAX_KNOWN: usize = 4096;
-
-/// `state` bit: more was there and is left out.
-const CUT: u16 = 2;
 
 /// Takes names and addresses out.
 #[derive(Debug)]
@@ -72,7 +69,7 @@ impl Anonymizer {
         let keep = self.hide_names(&mut data, (hello.fixed.cookie, hello.fixed.direction), hello.fixed.offset);
         if keep < data.len() {
             data.truncate(keep);
-            hello.fixed.state |= CUT;
+            hello.fixed.state |= hello_state::CUT;
         }
         hello.data = &data;
         let mut out = Vec::new();
@@ -358,7 +355,7 @@ mod tests {
         for data in [two_records, one_record] {
             let mut anonymizer = Anonymizer::new(Privacy::Drop);
             let (fixed, shown) = apply(&mut anonymizer, &data, 1);
-            assert!(!contains(&shown, b"cn") && shown.len() == hello.len() && fixed.state & CUT != 0);
+            assert!(!contains(&shown, b"cn") && shown.len() == hello.len() && fixed.state & hello_state::CUT != 0);
             let offset = u32::try_from(data.len()).expect("short");
             assert!(apply_at(&mut anonymizer, b"rest of a certificate", 1, offset).1.is_empty());
         }

@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 
 use crypto_trace_bpf::{ArgvSelection, Targets};
 use crypto_trace_format::catalog;
+use crypto_trace_format::record::limits::{ARGV_EXE_MAX, ARGV_MAX};
 use crypto_trace_format::record::{
     Comm, FileOpen, FileOpenFixed, Header, LibLoad, LibLoadFixed, ProcessInfo, ProcessInfoFixed, Records, Tier, flags,
     trim_comm,
@@ -33,12 +34,6 @@ const PF_KTHREAD: u32 = 0x0020_0000;
 
 /// Threads that look at /proc for somebody who waits.
 const MAX_THREADS: usize = 8;
-
-/// Longest argv that is recorded, as in the BPF programs.
-const ARGV_MAX: usize = 4096;
-
-/// Longest first argument when only that is recorded, as there.
-const ARGV_EXE_MAX: usize = 256;
 
 /// Descriptors of one process that are looked at.
 const MAX_DESCRIPTORS: usize = 65_536;

@@ -8,15 +8,12 @@ use std::collections::HashMap;
 use std::path::Path;
 
 use crypto_trace_bpf::{RandomCount, RandomCounts};
-use crypto_trace_format::record::{ApiCall, ApiCallFixed, ApiLevel, ApiMeaning, Header};
+use crypto_trace_format::record::{ApiCall, ApiCallFixed, ApiLevel, ApiMeaning, Header, api_state};
 
 use crate::privileges;
 
 /// Every so many readings, processes of which nothing is new are looked for in /proc.
 const LOOK_EVERY: u32 = 64;
-
-/// `state` bit: `result` is known.
-const RESULT_KNOWN: u16 = 1;
 
 /// What was told so far.
 pub struct RandomTally {
@@ -82,7 +79,7 @@ fn encode_added(before: &RandomCount, count: &RandomCount, now_ns: u64, out: &mu
     let fixed =
         ApiCallFixed { fd: -1, meaning: ApiMeaning::RANDOM.0, level: ApiLevel::KERNEL.0, ..ApiCallFixed::default() };
     let bytes = count.bytes.wrapping_sub(before.bytes);
-    let refused = ApiCallFixed { state: RESULT_KNOWN, result: count.error.into(), ..fixed };
+    let refused = ApiCallFixed { state: api_state::RESULT, result: count.error.into(), ..fixed };
     let sources = [
         (before.getrandom, count.getrandom, ApiCallFixed { number: bytes, ..fixed }, "getrandom", ""),
         (before.refused, count.refused, refused, "getrandom", ""),

@@ -8,11 +8,11 @@ use std::time::Instant;
 
 use anyhow::Context as _;
 use crypto_trace_bpf::ArgvSelection;
-use crypto_trace_format::record::{Record, Records};
+use crypto_trace_format::record::{ClockReason, Record, Records};
 use crypto_trace_format::segment::{BlockBuilder, BlockType, SegmentMeta, SegmentStore, SegmentWriter, StoreOptions};
 
 use crate::args::SnapshotArgs;
-use crate::clock::{self, Reason, boottime_ns, read_anchor};
+use crate::clock::{self, boottime_ns, read_anchor};
 use crate::exit::Failure;
 use crate::filter::RecordFilter;
 use crate::host::segment_meta;
@@ -83,7 +83,7 @@ fn look(args: &SnapshotArgs) -> Result<(SegmentMeta, Vec<BlockBuilder>, Tally), 
     filter.encode_at_once(&mut table);
     let (anchor, error_ns) = read_anchor();
     let mut lifecycle = Vec::new();
-    clock::encode(anchor, error_ns, Reason::Start, &mut lifecycle);
+    clock::encode(anchor, error_ns, ClockReason::START, &mut lifecycle);
     lifecycle.append(&mut table.lifecycle);
     if filter.libraries {
         let (mut libraries, loads) = libraries::look_once(&lifecycle, args.verbose)?;

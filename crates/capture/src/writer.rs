@@ -10,10 +10,10 @@ use std::sync::mpsc::{Receiver, Sender};
 use std::time::{Duration, Instant};
 
 use crypto_trace_bpf::ProbeReport;
-use crypto_trace_format::record::{Header, ProbeStatus, ProbeStatusFixed, Records};
+use crypto_trace_format::record::{ClockReason, Header, ProbeStatus, ProbeStatusFixed, Records};
 use crypto_trace_format::segment::{BlockBuilder, BlockType, Pressure, SegmentStore, SegmentWriter, Swapped, Totals};
 
-use crate::clock::{self, Reason, boottime_ns, read_anchor};
+use crate::clock::{self, boottime_ns, read_anchor};
 use crate::libraries::LibraryRecords;
 use crate::process_table::{Table, TableFilter};
 use crate::say;
@@ -279,7 +279,7 @@ impl Writer {
         self.shared.stats.segments.store(self.opened, Ordering::Relaxed);
         let (anchor, error_ns) = read_anchor();
         let mut lifecycle = Vec::new();
-        clock::encode(anchor, error_ns, Reason::Start, &mut lifecycle);
+        clock::encode(anchor, error_ns, ClockReason::START, &mut lifecycle);
         for probe in &self.opening.probes {
             encode_probe(probe, &mut lifecycle);
         }

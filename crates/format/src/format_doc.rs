@@ -2,13 +2,16 @@
 //!
 //! `UPDATE=1 cargo test -p crypto-trace-format format_doc` writes the tables anew. The prose around them is written by hand.
 
-use crate::record::{ApiLevel, ApiMeaning, FieldLayout, Header, KINDS, LossCause, ProbeState, Tier, flags};
+use crate::record::{
+    ApiLevel, ApiMeaning, ChangeCall, ClockReason, Direction, FieldLayout, Header, KINDS, LossCause, OpenCall,
+    ProbeState, Protocol, SocketOwner, SuppressionReason, Tier, api_state, flags, hello_state, library_features,
+};
 use crate::segment;
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
 const KINDS_SOURCE: &str = include_str!("record/kinds.rs");
-const RECORD_SOURCE: &str = include_str!("record/mod.rs");
+const CODES_SOURCE: &str = include_str!("record/codes.rs");
 
 /// Doc comments of the fields of the struct declared after `marker`, by field; strings of a record kind included.
 fn field_docs(source: &str, marker: &str) -> BTreeMap<String, String> {
@@ -110,16 +113,29 @@ fn sections() -> BTreeMap<String, String> {
     }
     let docs = field_docs(KINDS_SOURCE, "pub struct Header {");
     sections.insert("Header".to_owned(), layout(Header::FIELDS, &docs));
-    let flag_docs = field_docs_of_flags();
-    let rows = flags::NAMES.iter().map(|(bit, name)| {
-        let number = bit.trailing_zeros();
-        format!("| {number} | `{name}` | {} |\n", flag_docs[&number])
-    });
-    sections.insert(
-        "flags".to_owned(),
-        "| bit | name | meaning |\n|---:|---|---|\n".to_owned() + &rows.collect::<String>(),
-    );
+    for (name, names) in [
+        ("flags", flags::NAMES),
+        ("hello_state", hello_state::NAMES),
+        ("api_state", api_state::NAMES),
+        ("library_features", library_features::NAMES),
+    ] {
+        sections.insert(name.to_owned(), bits(name, names));
+    }
     sections.insert("Tier".to_owned(), codes(Tier::NAMES));
+    sections.insert("OpenCall".to_owned(), codes(OpenCall::NAMES));
+    sections.insert("ChangeCall".to_owned(), codes(ChangeCall::NAMES));
+    sections.insert("Protocol".to_owned(), codes(Protocol::NAMES));
+    sections.insert("Direction".to_owned(), codes(Direction::NAMES));
+    let docs = number_docs("pub struct SocketOwner(");
+    let rows = SocketOwner::NAMES
+        .iter()
+        .map(|(value, name)| format!("| {value} | `{name}` | {} |\n", docs[&u32::from(*value)]));
+    sections.insert(
+        "SocketOwner".to_owned(),
+        "| value | name | meaning |\n|---:|---|---|\n".to_owned() + &rows.collect::<String>(),
+    );
+    sections.insert("ClockReason".to_owned(), codes(ClockReason::NAMES));
+    sections.insert("SuppressionReason".to_owned(), codes(SuppressionReason::NAMES));
     sections.insert("LossCause".to_owned(), codes(LossCause::NAMES));
     sections.insert("ProbeState".to_owned(), codes(ProbeState::NAMES));
     sections.insert("ApiLevel".to_owned(), codes(ApiLevel::NAMES));
@@ -128,19 +144,28 @@ fn sections() -> BTreeMap<String, String> {
     sections
 }
 
-fn field_docs_of_flags() -> BTreeMap<u32, String> {
+/// What the doc comments of codes.rs say of the numbers that it declares behind `marker`.
+fn number_docs(marker: &str) -> BTreeMap<u32, String> {
     let (mut docs, mut doc) = (BTreeMap::new(), String::new());
-    let start = RECORD_SOURCE.find("pub mod flags {").expect("flags are declared");
-    for line in RECORD_SOURCE[start..].lines().map(str::trim) {
+    let start = CODES_SOURCE.find(marker).unwrap_or_else(|| panic!("{marker} is not declared"));
+    for line in CODES_SOURCE[start..].lines().skip(1).map(str::trim).take_while(|line| *line != "}") {
         if let Some(text) = line.strip_prefix("///") {
             doc = format!("{doc} {}", text.trim());
-        } else if let Some((_, bit)) = line.strip_suffix(';').and_then(|line| line.split_once("u16 = 1 << ")) {
-            docs.insert(bit.parse().expect("a bit number"), plain(&std::mem::take(&mut doc)));
-        } else if line.starts_with("pub const NAMES") {
-            break;
+        } else if let Some((number, _)) = line.split_once(" = ").and_then(|(_, value)| value.split_once(' ')) {
+            docs.insert(number.parse().expect("a number"), plain(&std::mem::take(&mut doc)));
         }
     }
     docs
+}
+
+/// Bits that codes.rs declares as the module `name`.
+fn bits(name: &str, names: &[(u16, &str)]) -> String {
+    let docs = number_docs(&format!("pub mod {name},"));
+    let rows = names.iter().map(|(bit, name)| {
+        let number = bit.trailing_zeros();
+        format!("| {number} | `{name}` | {} |\n", docs[&number])
+    });
+    "| bit | name | meaning |\n|---:|---|---|\n".to_owned() + &rows.collect::<String>()
 }
 
 #[test]

@@ -1,7 +1,6 @@
 //! Values of options, one by one: what is accepted, and what is said of the rest.
 
 use crate::select::Globs;
-use crate::words::kernel::event_type;
 use crypto_trace_format::record::{KINDS, Kind};
 use jiff::civil::Date;
 
@@ -15,8 +14,8 @@ pub(crate) fn glob(text: &str) -> Result<String, String> {
 
 pub(crate) fn kind(text: &str) -> Result<Kind, String> {
     let kinds = || KINDS.iter().map(|layout| Kind(layout.kind));
-    kinds().find(|kind| event_type(*kind) == text).ok_or_else(|| {
-        let names: Vec<&str> = kinds().map(event_type).collect();
+    kinds().find(|kind| kind.event_type() == text).ok_or_else(|| {
+        let names: Vec<&str> = kinds().map(Kind::event_type).collect();
         let near = nearest_name(text, &names).map_or_else(String::new, |name| format!(", did you mean {name}?"));
         format!("not an event type{near}; there are {}", names.join(", "))
     })

@@ -29,16 +29,10 @@ words! {
 impl Clock {
     /// As the record tells it.
     pub fn new(clock: &record::Clock<'_>) -> Self {
-        let reason = match clock.fixed.reason {
-            1 => "start",
-            2 => "slew",
-            3 => "step",
-            _ => "unknown",
-        };
         Self {
             boottime_ns: clock.fixed.boottime_ns,
             realtime: WallNs(clock.fixed.realtime_ns),
-            reason: Reason::new(reason),
+            reason: Reason::new(record::ClockReason(clock.fixed.reason).name()),
             error_ns: clock.fixed.error_ns,
         }
     }

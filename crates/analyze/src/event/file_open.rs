@@ -114,7 +114,7 @@ impl<'a> FileOpen<'a> {
             inode: When::if_so(is_file, fixed.ino),
             inode_mode: When::if_so(fixed.inode_mode != 0, InodeMode(fixed.inode_mode)),
             source: When(was_open.then(|| Found::new("already open"))),
-            syscall: When((!was_open).then(|| OpenCall::new(call_name(fixed.call)))),
+            syscall: When((!was_open).then(|| OpenCall::new(record::OpenCall(fixed.call).name()))),
             resolve: When::if_so(fixed.resolve != 0, Hex(fixed.resolve)),
             tier: Tier(fixed.tier),
         }
@@ -132,17 +132,4 @@ pub fn file_type(judged: Option<Judged>) -> (FileType, Option<Confidence>, Optio
 #[inline]
 pub fn error(result: Option<i32>) -> When<Errno> {
     When(result.filter(|result| *result < 0).map(|result| Errno(result.unsigned_abs())))
-}
-
-fn call_name(call: u16) -> &'static str {
-    match call {
-        1 => "open",
-        2 => "openat",
-        3 => "openat2",
-        4 => "creat",
-        5 => "open_by_handle_at",
-        16 => "io_uring openat",
-        17 => "io_uring openat2",
-        _ => "unknown",
-    }
 }

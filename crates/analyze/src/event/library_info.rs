@@ -3,7 +3,8 @@
 use super::library::LibraryName;
 use super::members::members;
 use super::values::{Device, Errno, HexBytes, Listed, Path, Text, When, some, words};
-use crate::capture::libraries::{FEATURES, IS_EXECUTABLE, IS_GO, product};
+use crate::capture::libraries::{FEATURES, product};
+use crypto_trace_format::record::library_features::{EXECUTABLE, GO};
 use crypto_trace_format::record::{self, ProbeState};
 
 members! {
@@ -51,7 +52,7 @@ impl<'a> LibraryInfo<'a> {
     /// As the record tells it.
     pub fn new(info: &record::LibraryInfo<'a>) -> Self {
         let fixed = &info.fixed;
-        let features = FEATURES.iter().copied().chain([(IS_EXECUTABLE, "executable"), (IS_GO, "go")]);
+        let features = FEATURES.iter().copied().chain([(EXECUTABLE, "executable"), (GO, "go")]);
         Self {
             library: Path(info.path),
             library_name: LibraryName::new(info.path, info.family),

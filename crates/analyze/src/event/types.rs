@@ -94,7 +94,6 @@ event_types! {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::words::kernel::event_type;
     use std::collections::BTreeSet;
 
     #[test]
@@ -102,7 +101,7 @@ mod tests {
         let kinds: BTreeSet<u16> = record::KINDS.iter().map(|layout| layout.kind).collect();
         assert_eq!(EVENT_TYPES.iter().map(|ty| ty.kind.0).collect::<BTreeSet<_>>(), kinds);
         assert_eq!(EVENT_TYPES.len(), kinds.len());
-        assert!(EVENT_TYPES.iter().all(|ty| event_type(ty.kind) == ty.name));
+        assert!(EVENT_TYPES.iter().all(|ty| ty.kind.event_type() == ty.name));
     }
 
     #[test]

@@ -293,7 +293,7 @@ pub fn why_nothing(what: &str, captures: &[Capture], filter: &Filter, processed:
 /// Of kinds that could not be there at all, why, a sentence each.
 pub fn unwatched(captures: &[Capture], kinds: &[Kind]) -> Vec<String> {
     let mut told = Vec::new();
-    for kind in kinds.iter().filter(|kind| (1..=15).contains(&kind.0)) {
+    for kind in kinds.iter().filter(|kind| kind.is_from_bpf()) {
         let Some(name) = kind.name() else { continue };
         let attached = |capture: &Capture| {
             let by_probe = probes_of(capture, name).any(|(_, row)| row.state == ProbeState::ATTACHED);

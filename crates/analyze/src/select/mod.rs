@@ -20,8 +20,8 @@ use crate::words::escape;
 use crate::words::kernel::is_interrupted;
 use crypto_trace_format::catalog::{self, file_name};
 use crypto_trace_format::record::{
-    ApiCall, ApiMeaning, FileChange, FileOpen, Kind, LibLoad, Loss, ProcessExec, ProcessExit, Record, RecordError,
-    Suppressed, TlsHello, flags,
+    ApiCall, ApiMeaning, FileChange, FileOpen, Kind, LibLoad, Loss, MAX_BITMAP_KIND, ProcessExec, ProcessExit, Record,
+    RecordError, Suppressed, TlsHello, flags,
 };
 use crypto_trace_format::segment::BlockHeader;
 use memchr::memmem::find;
@@ -188,7 +188,7 @@ impl<'a> ResolvedFilter<'a> {
         if kind.bit() & self.kind_bits == 0 || time < self.since || !self.before_until(time) {
             return Ok(false);
         }
-        if is_about_capture(kind) {
+        if kind.is_about_capture() {
             return Ok(true);
         }
         let header = &record.header;
@@ -287,11 +287,7 @@ fn names_file(call: &ApiCall<'_>) -> bool {
         .contains(&ApiMeaning(call.fixed.meaning))
 }
 
-/// Kinds that are about the capture, not about a process.
-fn is_about_capture(kind: Kind) -> bool {
-    matches!(kind.0, 17..=31)
-}
-
 fn capture_kind_bits() -> u64 {
-    (17..=31).fold(0, |bits, kind| bits | Kind(kind).bit())
+    let kinds = (0..MAX_BITMAP_KIND).map(Kind).filter(|kind| kind.is_about_capture());
+    kinds.fold(0, |bits, kind| bits | kind.bit())
 }

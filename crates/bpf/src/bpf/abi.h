@@ -3,120 +3,14 @@
  * The records our programs write, and the configuration they read.
  *
  * The record structs are the C side of crates/format/src/record/kinds.rs. build.rs turns the tables there into one
- * _Static_assert per field (abi_check.h), so that the two cannot drift: a mismatch does not compile.
+ * _Static_assert per field (abi_check.h), so that the two cannot drift: a mismatch does not compile. It writes all numbers into
+ * abi_codes.h: those of records are declared in crates/format/src/record/codes.rs, the others in crates/bpf/src/numbers.rs.
  * Every record is a header, a fixed part, byte strings, and zero padding to 8 bytes.
  */
 #ifndef CRYPTO_TRACE_ABI_H
 #define CRYPTO_TRACE_ABI_H
 
-#define CT_PATH_MAX 4096
-#define CT_COMPONENT_MAX 255 /* NAME_MAX, include/uapi/linux/limits.h */
-#define CT_ARGV_MAX 4096
-#define CT_ARGV_EXE_MAX 256 /* of the first argument, when only that is wanted */
-#define CT_NAME_MAX 31 /* longest catalog name; keys are one longer */
-#define CT_SUFFIX_MAX 15
-#define CT_PREFIX_MAX 255 /* longest path prefix in a filter */
-#define CT_MAX_COMM_FILTERS 8
-#define CT_MAX_CGROUP_FILTERS 8
-#define CT_COUNTERS 64
-#define CT_TEXT_MAX 1024	/* longest argument of a library call that is recorded */
-#define CT_FUNCTION_MAX 48	/* longest name of a probed function, with its NUL */
-#define CT_MAX_FUNCTIONS 512	/* rows of the functions map */
-#define CT_MAX_LIBRARIES 1024	/* libraries that are probed at once */
-
-enum ct_kind {
-	CT_PROCESS_EXEC = 1,
-	CT_PROCESS_FORK = 2,
-	CT_PROCESS_EXIT = 3,
-	CT_FILE_OPEN = 4,
-	CT_LIB_LOAD = 5,
-	CT_TLS_HELLO = 6,
-	CT_API_CALL = 7,
-	CT_FILE_CHANGE = 8,
-};
-
-/* Rows of the counters map that are not kinds. */
-enum ct_counter {
-	CT_COUNTER_TARGETS_FULL = 48, /* a descendant could not be added to the targets map */
-	CT_COUNTER_UNREADABLE = 49,   /* an open whose path could not be read, so not judged */
-	CT_COUNTER_NO_TLS = 50,	      /* a connection in which no TLS began within the limits */
-	CT_COUNTER_SUPPRESSED = 51,   /* a record that was withheld, and not even the user is known by whom */
-	CT_COUNTER_USES_FULL = 52,    /* a call that could not be counted, as the map or the process's part of it is full */
-};
-
-/* Why a record is withheld (budget.h). */
-enum ct_reason {
-	CT_PROCESS_SHARE = 1, /* the ring is filling, and the process wrote much of it */
-	CT_USER_SHARE = 2,    /* the same, and its user */
-	CT_PROCESS_RATE = 3,  /* the process wrote more than it may, for long */
-	CT_USER_RATE = 4,     /* the same, and its user */
-};
-
-enum ct_flag {
-	CT_F_TRUNCATED = 1 << 0,
-	CT_F_PATH_PARTIAL = 1 << 1,
-	CT_F_PATH_AS_PASSED = 1 << 2,
-	CT_F_START_IS_TICK = 1 << 3,
-	CT_F_UNLINKED = 1 << 4,
-	CT_F_UNREADABLE = 1 << 5,
-	CT_F_COMPAT = 1 << 6,
-	CT_F_MATCHED_GIVEN = 1 << 8,
-	CT_F_DETACHED = 1 << 9,
-	CT_F_OTHER_NAMESPACE = 1 << 10,
-};
-
-enum ct_open_call {
-	CT_OPEN = 1,
-	CT_OPENAT = 2,
-	CT_OPENAT2 = 3,
-	CT_CREAT = 4,
-	CT_OPEN_BY_HANDLE_AT = 5,
-	CT_IO_URING_OPENAT = 16,
-	CT_IO_URING_OPENAT2 = 17,
-};
-
-/* `call` of file_change: in the order of CT_SYS_RENAME to CT_SYS_FCHOWNAT in syscall.h. */
-enum ct_change_call {
-	CT_CHANGE_RENAME = 1,
-	CT_CHANGE_SYMLINK = 6,
-	CT_CHANGE_SYMLINKAT = 7,
-	CT_CHANGE_FCHOWNAT = 18,
-};
-
-enum ct_tls_direction {
-	CT_SENT = 1,
-	CT_RECEIVED = 2,
-};
-
-enum ct_tls_owner {
-	CT_OWNER_UNKNOWN = 0,
-	CT_OWNER_SENDER = 1,
-	CT_OWNER_CONNECT = 2,
-	CT_OWNER_LISTENER = 3,
-	CT_OWNER_EARLIER = 4,
-};
-
-enum ct_tls_hello_state {
-	CT_TLS_GAP = 1 << 0,
-	CT_TLS_CUT = 1 << 1,
-	CT_TLS_LATE = 1 << 2,
-	CT_TLS_TAKEN = 1 << 3,
-};
-
-enum ct_tier {
-	CT_TIER_TRACEPOINT = 2,
-	CT_TIER_RAW_TRACEPOINT = 3,
-	CT_TIER_KPROBE = 4,
-	CT_TIER_FENTRY = 5,
-};
-
-/* What may be seen at the end of system calls. */
-enum ct_part {
-	CT_PART_FILES = 1 << 0,
-	CT_PART_LIBS = 1 << 1,
-	CT_PART_CRYPTO = 1 << 2,
-	CT_PART_CHANGES = 1 << 3,
-};
+#include "abi_codes.h"
 
 struct ct_header {
 	__u32 len;
@@ -228,7 +122,7 @@ struct ct_tls_hello {
 	__u16 owner;
 	__u16 state;
 	__u16 data_len;
-	__u16 reserved;
+	__u16 protocol;
 };
 
 struct ct_api_call {
@@ -252,57 +146,12 @@ struct ct_api_call {
 	__u16 reserved;
 };
 
-/* What ct_api_call.state says. */
-enum ct_api_state {
-	CT_API_RESULT = 1 << 0,
-	CT_API_PENDING = 1 << 1,
-	CT_API_UNREADABLE = 1 << 2,
-	CT_API_INTERNAL = 1 << 3,
-};
-
-enum ct_api_level {
-	CT_LEVEL_HANDSHAKE = 1,
-	CT_LEVEL_ALGORITHM = 2,
-	CT_LEVEL_KERNEL = 3,
-};
-
-/* What a probe on a function does. */
-enum ct_does {
-	CT_DOES_TELL = 1,	/* record the call */
-	CT_DOES_HANDSHAKE = 2,	/* record it when it ends a handshake */
-	CT_DOES_DESCRIPTOR = 3, /* remember the connection's descriptor */
-	CT_DOES_FORGET = 4,	/* the connection is gone */
-	CT_DOES_COUNT = 5,	/* count the call by the algorithm it is given */
-};
-
-/* What an argument that names an algorithm is. */
-enum ct_algorithm {
-	CT_ALGORITHM_NONE = 0,	 /* the function itself names it */
-	CT_ALGORITHM_TEXT = 1,	 /* a text ended by NUL */
-	CT_ALGORITHM_NUMBER = 2,
-	CT_ALGORITHM_POINTER = 3, /* to a number */
-	CT_ALGORITHM_OBJECT = 4, /* accessors tell its name or number */
-};
-
-#define CT_ACCESSORS 12 /* of one library, by number */
-#define CT_BY 2	       /* accessors that are tried */
-#define CT_NO_ACCESSOR 0xff
-#define CT_USE_TEXT 32	  /* longest name of an algorithm, with its NUL */
-#define CT_MAX_HITS 4096  /* probes that are counted by themselves */
-
-
-enum ct_returns {
-	CT_RETURNS_INT = 0,
-	CT_RETURNS_POINTER = 1, /* recorded as 1, or as 0 when it is null */
-	CT_RETURNS_NOTHING = 2,
-};
-
 /* A row of the functions map: one row of the probe table. Arguments are counted from 0; -1: none. */
 struct ct_function {
 	char name[CT_FUNCTION_MAX];
 	__u64 only_value;
 	__s64 success;	/* of a handshake */
-	__s64 again[2]; /* results that ask to be called again */
+	__s64 again[CT_AGAIN_MAX]; /* results that ask to be called again */
 	__u16 name_len;
 	__u16 meaning;
 	__u8 does;
@@ -312,8 +161,8 @@ struct ct_function {
 	__s8 number_arg;
 	__s8 only_arg; /* only calls with only_value in this argument */
 	__u8 again_count;
-	__u8 returns; /* enum ct_returns */
-	__u8 algorithm; /* enum ct_algorithm */
+	__u8 returns; /* CT_RETURNS_* */
+	__u8 algorithm; /* CT_ALGORITHM_* */
 	__s8 algorithm_arg;
 	__s8 context_arg; /* asked when the algorithm is null: it goes on with the one it has */
 	__u8 reserved;
@@ -327,7 +176,6 @@ struct ct_function {
  * offsets[0..steps-1), read `size` bytes at the last one. When `guard_size` is not 0, only if as many bytes at
  * guard_offset in the object are guard_value.
  */
-#define CT_ACCESSOR_STEPS 4
 struct ct_accessor {
 	__u16 offsets[CT_ACCESSOR_STEPS];
 	__u8 steps; /* 0: not known */
@@ -388,13 +236,6 @@ struct ct_comm_filter {
 	__u32 reserved;
 };
 
-/* How much of the arguments of a process is recorded. */
-enum ct_argv {
-	CT_ARGV_FULL = 0,
-	CT_ARGV_EXE = 1, /* the first one */
-	CT_ARGV_NONE = 2,
-};
-
 /* Set by user space before load; see crates/bpf/src/select.rs. */
 struct ct_config {
 	__u32 self_tgid;
@@ -406,7 +247,7 @@ struct ct_config {
 	__u8 match_all_names; /* every file name matches: a glob that no table can tell */
 	__u8 match_dirs;      /* the directories map is in force */
 	__u8 filter_prefix;   /* resolved path must be in the prefixes trie */
-	__u8 argv;	      /* enum ct_argv */
+	__u8 argv;	      /* CT_ARGV_* */
 	__u8 library_calls;   /* probes on libraries may be attached */
 	__u8 page_shift;      /* of the unit in which mappings count their offset */
 	__u8 reserved;
@@ -439,13 +280,6 @@ struct ct_lib_key {
 struct ct_path_key {
 	__u32 prefix_bits;
 	char path[CT_PREFIX_MAX + 1];
-};
-
-/* `meaning` of api_call records of system calls. */
-enum ct_kernel_meaning {
-	CT_KERNEL_ALGORITHM = 18,
-	CT_KERNEL_TLS = 19,
-	CT_KERNEL_KEY = 20,
 };
 
 #endif

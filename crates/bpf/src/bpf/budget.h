@@ -62,7 +62,7 @@ struct ct_suppressed_key {
 	__u32 tgid; /* 0: of some of the user's processes, of which there are too many */
 	__u32 uid;
 	__u16 kind;
-	__u16 reason; /* enum ct_reason */
+	__u16 reason; /* CT_PROCESS_SHARE and its kin */
 	__u32 reserved;
 };
 
@@ -191,7 +191,7 @@ static __always_inline __u64 user_limit(__u64 lately, __u64 ring, int writes_lit
 }
 
 /*
- * Whether a record (`what` as above) of this process is one too many: enum ct_reason, or 0. It is counted as suppressed then. A
+ * Whether a record (`what` as above) of this process is one too many: why, or 0. It is counted as suppressed then. A
  * global function: verified once, and its stack is given back.
  */
 __noinline int over_budget(__u64 what, __u32 tgid, __u32 uid, __u64 start_ns)

@@ -17,7 +17,7 @@
 #ifndef CRYPTO_TRACE_CALLS_H
 #define CRYPTO_TRACE_CALLS_H
 
-/* What the program on every system call's exit is for: enum ct_part. */
+/* What the program on every system call's exit is for: CT_PART_*. */
 const volatile __u8 sys_exit_parts = 0;
 
 /*

@@ -19,10 +19,13 @@
  *   changes.h       file_change
  *   library.h       calls into crypto libraries
  *   kernel_crypto.h AF_ALG, kTLS, key rings
+ *   tls.h           TLS on the wire: numbers, and what is kept of it
+ *   protocols.h     the protocols whose hellos are recorded
  *   net.h           sockets and packets
- *   tls.h           hellos on the wire: their records
- *   tls_follow.h    a stream of TLS, followed
- *   tls_look.h      where one begins; the programs on packets
+ *   hello.h         hellos on the wire: their records
+ *   tls_look.h      where TLS begins
+ *   tls_follow.h    what of TLS is copied
+ *   stream.h        following a stream; the programs on packets
  *   calls.h         system calls that end, in three attach tiers
  */
 #include "kernel.h"
@@ -49,9 +52,12 @@
 #include "library.h"
 #include "kernel_crypto.h"
 #include "calls.h"
-#include "net.h"
 #include "tls.h"
-#include "tls_follow.h"
+#include "protocols.h"
+#include "net.h"
+#include "hello.h"
 #include "tls_look.h"
+#include "tls_follow.h"
+#include "stream.h"
 
 char LICENSE[] SEC("license") = "Dual MIT/GPL";

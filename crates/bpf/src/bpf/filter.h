@@ -5,11 +5,6 @@
 #ifndef CRYPTO_TRACE_FILTER_H
 #define CRYPTO_TRACE_FILTER_H
 
-enum ct_target {
-	CT_TARGET_SEED = 1,	  /* named by the user: name filters apply as well */
-	CT_TARGET_DESCENDANT = 2, /* of a selected process: nothing else applies but uid and cgroup */
-};
-
 /* Whether the 16 bytes of a comm contain one of the wanted names. */
 static __always_inline int comm_contains(const char *comm)
 {

@@ -73,7 +73,7 @@ struct ct_kernel_call {
 /* Attempts to get an AF_ALG socket are of interest when they fail; else its bind(2) tells more. */
 static __always_inline int wanted_socket(struct ct_kernel_call *call, struct ct_args *args)
 {
-	call->meaning = CT_KERNEL_ALGORITHM;
+	call->meaning = CT_MEANING_KERNEL_ALGORITHM;
 	return (__u32)args->a[0] == AF_ALG && call->result < 0;
 }
 
@@ -86,7 +86,7 @@ static __always_inline int wanted_bind(struct ct_kernel_call *call, struct ct_ar
 		return 0;
 	if (address.family != AF_ALG)
 		return 0;
-	call->meaning = CT_KERNEL_ALGORITHM;
+	call->meaning = CT_MEANING_KERNEL_ALGORITHM;
 	call->fd = (__s32)args->a[0];
 	/* As the kernel does: the last byte is its end. */
 	address.type[13] = 0;
@@ -103,7 +103,7 @@ static __always_inline int wanted_setsockopt(struct ct_kernel_call *call, struct
 	struct ct_tls_crypto_info info;
 	__u32 cipher;
 
-	call->meaning = CT_KERNEL_TLS;
+	call->meaning = CT_MEANING_KERNEL_TLS;
 	call->fd = (__s32)args->a[0];
 	if (level == IPPROTO_TCP && option == TCP_ULP && call->result < 0) {
 		/* Refused before there is a cipher. */
@@ -139,7 +139,7 @@ static __always_inline int wanted_setsockopt(struct ct_kernel_call *call, struct
 
 static __always_inline int wanted_key(struct ct_kernel_call *call, struct ct_args *args, __u32 sys)
 {
-	call->meaning = CT_KERNEL_KEY;
+	call->meaning = CT_MEANING_KERNEL_KEY;
 	if (sys == CT_SYS_KEYCTL) {
 		call->number = (__u32)args->a[0];
 	} else {

@@ -16,12 +16,12 @@
  * function ends in a jump into another that counts and whether others so end in it, and how far the stack pointer has moved since the entry.
  */
 #define CT_COOKIE_FUNCTION(cookie) ((__u32)(cookie)&0xffff)
-#define CT_COOKIE_LIBRARY(cookie) ((__u32)((cookie) >> 16) & 0xffff)
-#define CT_COOKIE_RETURNS(cookie) ((cookie) >> 32 & 1)
-#define CT_COOKIE_HITS(cookie) ((__u32)((cookie) >> 33) & 0xfff)
-#define CT_COOKIE_JUMPS(cookie) ((cookie) >> 45 & 1)
-#define CT_COOKIE_JUMPED_TO(cookie) ((cookie) >> 46 & 1)
-#define CT_COOKIE_STACK(cookie) ((cookie) >> 49)
+#define CT_COOKIE_LIBRARY(cookie) ((__u32)((cookie) >> CT_COOKIE_LIBRARY_SHIFT) & 0xffff)
+#define CT_COOKIE_RETURNS(cookie) ((cookie) >> CT_COOKIE_RETURNS_SHIFT & 1)
+#define CT_COOKIE_HITS(cookie) ((__u32)((cookie) >> CT_COOKIE_HITS_SHIFT) & (CT_MAX_HITS - 1))
+#define CT_COOKIE_JUMPS(cookie) ((cookie) >> CT_COOKIE_JUMPS_SHIFT & 1)
+#define CT_COOKIE_JUMPED_TO(cookie) ((cookie) >> CT_COOKIE_JUMPED_TO_SHIFT & 1)
+#define CT_COOKIE_STACK(cookie) ((cookie) >> CT_COOKIE_STACK_SHIFT)
 
 /* Reads what an accessor leads to; 0: it leads nowhere. */
 __noinline int follow_accessor(__u64 object, const struct ct_accessor *accessor, __u64 *value)

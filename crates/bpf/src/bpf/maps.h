@@ -11,7 +11,6 @@ const volatile struct ct_config cfg = {};
  * One bit per hash of the last eight bytes of a wanted name (filter.h). Rejects nearly every name that no table holds for the
  * price of one load.
  */
-#define CT_TAIL_BITS 18
 #define CT_TAILS (1 << (CT_TAIL_BITS - 3))
 
 const volatile __u8 name_tails[CT_TAILS] = {};
@@ -23,10 +22,6 @@ const volatile __u64 name_head_mask = 0;
 
 /* Backups and temporaries of wanted names are wanted. */
 const volatile __u8 match_copies = 0;
-
-/* Values of the names map. */
-#define CT_NAME_WANTED 1
-#define CT_NAME_ENDING 2 /* what programs put behind the name of a file that they copy */
 
 /* Lifecycle records have a ring of their own, so that a storm of opens cannot cost the process tree. */
 struct {
@@ -46,7 +41,7 @@ struct {
 	__type(value, struct ct_counter_row);
 } counters SEC(".maps");
 
-/* Selected processes: 1 = named by the user, 2 = descendant of a selected one. */
+/* Selected processes: CT_TARGET_SEED or CT_TARGET_DESCENDANT. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(max_entries, 65536);

@@ -1,47 +1,44 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR MIT */
 /*
- * Sockets and packets: who owns a TCP connection, and where the data of a packet is. What the data means is in tls.h.
+ * Sockets and packets: who owns a TCP connection, and where the data of a packet is. What the data means is the business of protocols.h.
  *
  * State is kept in socket storage. A listening socket's storage is cloned into the sockets accepted from it.
  */
 #ifndef CRYPTO_TRACE_NET_H
 #define CRYPTO_TRACE_NET_H
 
+/* Where a direction's stream is; the numbers between are its protocol's. */
+enum ct_at {
+	CT_AT_LOOK = 0, /* no hello yet; `have` bytes of what may be its beginning are kept */
+	CT_AT_DONE = 255,
+};
+
 /* What is known of one direction of a connection's byte stream. */
 struct ct_dir {
-	__u32 base;	/* sequence number of stream offset 0 */
-	__u32 next;	/* offset of the next byte */
-	__u32 left;	/* bytes of the TLS record still to come */
-	__u32 msg_left; /* bytes of the handshake message still to come */
-	__u32 taken;	/* bytes copied */
-	__u16 packets;	/* with data, before TLS began */
-	__u8 at;	/* enum ct_tls_at */
-	__u8 seen;	/* base and next are known */
-	__u8 have;	/* bytes of `head` that are there */
-	__u8 msg_have;	/* bytes of `msg` that are there */
-	__u8 role;	/* message type of the first hello, or CT_TLS_NO_HELLO */
-	__u8 hellos;
-	__u8 changed_cipher;
-	__u8 take;  /* the message is copied */
-	__u8 state; /* enum ct_tls_hello_state for the next record */
-	__u8 lead;  /* the message began its TLS record */
-	__u8 body;  /* inside of a message, after its head */
-	__u8 done;  /* with this packet */
-	__u8 news;  /* something is to be told, without bytes */
-	__u8 reserved[3];
-	__u8 kept;  /* bytes of `head` from earlier packets that are to go out */
-	__u8 take_other; /* the record, which holds no message, is copied */
+	__u32 base;    /* sequence number of stream offset 0 */
+	__u32 next;    /* offset of the next byte */
+	__u32 taken;   /* bytes copied */
+	__u16 packets; /* with data, before a hello */
+	__u8 at;       /* enum ct_at */
+	__u8 seen;     /* base and next are known */
+	__u8 protocol; /* CT_PROTOCOL_*, once a hello began */
+	__u8 role;     /* which side of its protocol this is, as that numbers them; 0: not known */
+	__u8 have;     /* bytes of `head` that are there */
+	__u8 kept;     /* bytes of `head` from earlier packets that are to go out */
+	__u8 state;    /* CT_HELLO_*, for the next record */
+	__u8 done;     /* with this packet */
+	__u8 news;     /* something is to be told, without bytes */
+	__u8 reserved;
 	__u8 head[16];
-	__u8 msg[32];
+	struct ct_reading of;
 	/* Of the packet that is followed now, offsets in it. Here, not on the stack, where the verifier would follow them. */
-	__u32 p;	/* of the next byte */
-	__u32 end;	/* of its data */
-	__u32 from;	/* what is to be copied */
+	__u32 p;    /* of the next byte */
+	__u32 end;  /* of its data */
+	__u32 from; /* what is to be copied */
 	__u32 to;
 	__u32 out_from; /* what goes out now */
 	__u32 out_to;
-	__u32 shift;	/* packet offset + shift = stream offset */
-	__u32 record;	/* where the TLS record began; 0: in an earlier packet */
+	__u32 shift; /* packet offset + shift = stream offset */
 };
 
 struct ct_socket {
@@ -51,12 +48,11 @@ struct ct_socket {
 	__u32 uid;
 	__u32 gid;
 	char comm[16];
-	__u8 owner;  /* enum ct_tls_owner */
+	__u8 owner;  /* CT_OWNER_* */
 	__u8 wanted; /* that owner is selected */
 	__u8 start_is_tick; /* start_ns is from /proc */
-	__u8 retried;	    /* the server asked for a second hello */
-	__u8 answered;	    /* the server's hello was seen */
 	__u8 seems_accepted; /* by the process that listens: records said so, and none said who sent */
+	struct ct_reading_both of;
 	__u8 reserved[2];
 	struct ct_dir dir[2];
 };

@@ -15,14 +15,6 @@
 /* The kernel's crypto is wanted: these counts, and what kernel_crypto.h records. */
 const volatile __u8 record_kernel_crypto = 0;
 
-enum ct_random_source {
-	CT_RANDOM_GETRANDOM = 0,
-	CT_RANDOM_REFUSED = 1, /* getrandom(2) that failed */
-	CT_RANDOM_DEV_URANDOM = 2,
-	CT_RANDOM_DEV_RANDOM = 3,
-	CT_RANDOM_SOURCES = 4,
-};
-
 /* drivers/char/mem.c, Documentation/admin-guide/devices.txt: kernel-internal device numbers, MAJOR << 20 | MINOR */
 #define CT_DEV_RANDOM (1 << 20 | 8)
 #define CT_DEV_URANDOM (1 << 20 | 9)

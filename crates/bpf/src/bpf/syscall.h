@@ -29,7 +29,7 @@ enum ct_sys {
 	CT_SYS_GETRANDOM = 14,
 	CT_SYS_SOCKETCALL = 15, /* 32 bit: one of the first three */
 
-	/* From here on for changes.h; in the order of enum ct_change_call. */
+	/* From here on for changes.h; in the order of CT_CHANGE_RENAME to CT_CHANGE_FCHOWNAT. */
 	CT_SYS_RENAME = 32,
 	CT_SYS_RENAMEAT = 33,
 	CT_SYS_RENAMEAT2 = 34,

@@ -172,20 +172,11 @@ static __always_inline int is_tds(const __u8 *b, __u32 found)
 	return found == 8 && b[0] == 0x12 && b[1] <= 1 && ((__u32)b[2] << 8 | b[3]) > 8;
 }
 
-/* No TLS began in as much as is looked at. */
-static __always_inline void give_up(struct ct_socket *st, struct ct_dir *d)
-{
-	d->at = CT_AT_DONE;
-	if (!st->dir[0].role && !st->dir[1].role)
-		st->dir[0].at = st->dir[1].at = CT_AT_DONE;
-	count(CT_COUNTER_NO_TLS);
-}
-
 /*
  * Looks for a hello in a packet; 1: one begins, at d->p. Where the packet ends in what may be the first bytes of one, they are
  * kept in d->head, and d->have says how many.
  */
-static __always_inline int look(struct ct_walk_tls *w)
+static __always_inline int tls_begins(struct ct_stream *w)
 {
 	struct ct_socket *st = w->st;
 	struct ct_dir *d = w->d;
@@ -207,9 +198,9 @@ static __always_inline int look(struct ct_walk_tls *w)
 		}
 		if (old_hello_begins(first)) {
 			d->role = CT_TLS_CLIENT_HELLO;
-			d->hellos = 1;
-			d->take_other = 1;
-			d->left = ((__u32)(first[0] & 0x7f) << 8 | first[1]) + 2;
+			d->of.tls.hellos = 1;
+			d->of.tls.take_other = 1;
+			d->of.tls.left = ((__u32)(first[0] & 0x7f) << 8 | first[1]) + 2;
 			d->at = CT_AT_OTHER;
 			return 1;
 		}
@@ -282,170 +273,6 @@ static __always_inline int look(struct ct_walk_tls *w)
 		d->from = d->to = d->out_from = d->out_to = d->p;
 	}
 	return 1;
-}
-
-/* Follows the stream through one packet, of which `skipped` bytes are known already. */
-static __always_inline void follow(struct __sk_buff *skb, struct bpf_sock *sk, struct ct_socket *st, struct ct_dir *d,
-				   const struct ct_packet *packet, struct ct_parked *parked, __u32 skipped)
-{
-	__u32 p = packet->data + skipped;
-	struct ct_walk_tls w = {
-		.skb = skb,
-		.sk = sk,
-		.st = st,
-		.d = d,
-		.packet = packet,
-		.parked = parked,
-	};
-
-	d->p = d->from = d->to = d->out_from = d->out_to = p;
-	d->end = packet->data + packet->len;
-	d->shift = d->next - p;
-	d->record = 0;
-	d->kept = 0;
-	/* What follows after missing bytes is not followed; that they are missing is told. */
-	d->news = d->done = d->at == CT_AT_DONE;
-	d->next += d->end - p;
-	if (d->at == CT_AT_LOOK && !look(&w)) {
-		if (d->at == CT_AT_LOOK && (++d->packets >= CT_TLS_LOOK_PACKETS || d->next > CT_TLS_LOOK_BYTES))
-			give_up(st, d);
-		return;
-	}
-	bpf_loop(CT_TLS_STEPS, step_tls, &w, 0);
-}
-
-/* A packet with data for a listening socket: a connection is about to be accepted, or not. */
-static __always_inline void look_at_listener(struct __sk_buff *skb, struct bpf_sock *sk, const struct ct_packet *packet)
-{
-	struct ct_parked *waiting;
-	struct ct_socket *st;
-	struct ct_dir *d;
-	__u32 slot = 0;
-
-	waiting = bpf_map_lookup_elem(&parked, &slot);
-	if (!waiting)
-		return;
-	/* Whatever waits has waited in vain: no socket was made of the packet before. */
-	waiting->waits = 0;
-	if (!packet->len)
-		return;
-	waiting->waits = 1;
-	waiting->count = 0;
-	st = bpf_sk_storage_get(&sockets, sk, NULL, 0);
-	if (st)
-		waiting->st = *st;
-	else
-		__builtin_memset(&waiting->st, 0, sizeof(waiting->st));
-	waiting->seq = packet->seq;
-	waiting->source_port = packet->source_port;
-	waiting->dest_port = packet->dest_port;
-	d = &waiting->st.dir[CT_RECEIVED - 1];
-	__builtin_memset(waiting->st.dir, 0, sizeof(waiting->st.dir));
-	d->seen = 1;
-	d->base = packet->seq;
-	follow(skb, sk, &waiting->st, d, packet, waiting, 0);
-}
-
-static __always_inline int look_at(struct __sk_buff *skb, __u16 direction)
-{
-	struct ct_packet packet = {};
-	struct ct_parked *waiting;
-	struct bpf_tcp_sock *tcp;
-	struct bpf_sock *sk = skb->sk;
-	struct ct_socket *st;
-	struct ct_dir *d;
-	__u32 slot = 0;
-	__u32 offset;
-
-	if (!sk)
-		return CT_PASS;
-	/* All that most packets cost. */
-	st = bpf_sk_storage_get(&sockets, sk, NULL, 0);
-	if (st && st->dir[direction - 1].at == CT_AT_DONE)
-		return CT_PASS;
-	sk = bpf_sk_fullsock(sk);
-	if (!sk || sk->protocol != IPPROTO_TCP)
-		return CT_PASS;
-	packet.direction = direction;
-	if (!parse_packet(skb, &packet))
-		return CT_PASS;
-	if (sk->state == TCP_LISTEN) {
-		if (direction == CT_RECEIVED)
-			look_at_listener(skb, sk, &packet);
-		return CT_PASS;
-	}
-	tcp = bpf_tcp_sock(sk);
-	if (!tcp)
-		return CT_PASS;
-	if (direction == CT_SENT && packet.syn && sk->state == TCP_SYN_RECV) {
-		/* The answer to a SYN whose data was accepted (TCP Fast Open): this is the first that is seen of its socket. */
-		waiting = bpf_map_lookup_elem(&parked, &slot);
-		if (waiting && is_parked_for(waiting, tcp->rcv_nxt - (__u32)tcp->bytes_received, packet.source_port,
-					     packet.dest_port)) {
-			st = bpf_sk_storage_get(&sockets, sk, NULL, BPF_SK_STORAGE_GET_F_CREATE);
-			if (st)
-				unpark(waiting, st, bpf_get_socket_cookie(skb));
-		}
-		return CT_PASS;
-	}
-	if (!packet.len)
-		return CT_PASS;
-	if (!st) {
-		st = bpf_sk_storage_get(&sockets, sk, NULL, BPF_SK_STORAGE_GET_F_CREATE);
-		if (!st) {
-			count_lost(CT_TLS_HELLO);
-			return CT_PASS;
-		}
-		/* The SYN may count as a byte. */
-		if (tcp->bytes_received > 0 || tcp->bytes_acked > 1)
-			st->dir[0].state = st->dir[1].state = CT_TLS_LATE;
-		if (tcp->bytes_received + tcp->bytes_acked > CT_TLS_LOOK_BYTES) {
-			give_up(st, &st->dir[direction - 1]);
-			return CT_PASS;
-		}
-	}
-	d = &st->dir[direction - 1];
-	if (!d->seen) {
-		d->seen = 1;
-		if (direction == CT_RECEIVED) {
-			/* Packets may arrive in any order, so the socket is asked where it is. */
-			d->base = tcp->rcv_nxt - (__u32)tcp->bytes_received;
-			d->next = (__u32)tcp->bytes_received;
-		} else {
-			d->base = packet.seq;
-		}
-	}
-	offset = packet.seq - d->base;
-	if ((__s32)(offset - d->next) > 0) {
-		/*
-		 * Something before it is missing, and comes again, unless the socket has it already. It has when it came after
-		 * a packet like this one, which the socket kept.
-		 */
-		if (direction == CT_RECEIVED && (__s32)(tcp->rcv_nxt - d->base - d->next) <= 0)
-			return CT_PASS;
-		d->next = offset;
-		if (d->at != CT_AT_LOOK) {
-			d->state |= CT_TLS_GAP;
-			d->at = CT_AT_DONE;
-		}
-		d->have = 0;
-	}
-	if ((__s32)(offset + packet.len - d->next) <= 0)
-		return CT_PASS; /* a retransmission */
-	follow(skb, sk, st, d, &packet, NULL, d->next - offset);
-	return CT_PASS;
-}
-
-SEC("cgroup_skb/egress")
-int tls_egress(struct __sk_buff *skb)
-{
-	return look_at(skb, CT_SENT);
-}
-
-SEC("cgroup_skb/ingress")
-int tls_ingress(struct __sk_buff *skb)
-{
-	return look_at(skb, CT_RECEIVED);
 }
 
 #endif

@@ -4,29 +4,16 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use clap::builder::PossibleValuesParser;
 use clap::{Args, ValueEnum};
+use crypto_trace_format::record::{KINDS, Kind};
 
 use super::{CaptureArgs, UsageError, When};
 
 /// Event types, by the names that the analyzer gives them.
-pub const EVENT_TYPES: &[&str] = &[
-    "process_exec",
-    "process_fork",
-    "process_exit",
-    "file_open",
-    "file_change",
-    "lib_load",
-    "tls_handshake",
-    "api_call",
-    "process_info",
-    "loss",
-    "clock",
-    "probe_status",
-    "self_stats",
-    "library_info",
-    "inventory",
-    "suppressed",
-];
+fn event_types() -> PossibleValuesParser {
+    PossibleValuesParser::new(KINDS.iter().map(|layout| Kind(layout.kind).event_type()))
+}
 
 /// How long `profile` watches when it is not told.
 const PROFILE_DURATION: Duration = Duration::from_secs(30);
@@ -80,7 +67,7 @@ pub struct ShowArgs {
 #[derive(Debug, Args)]
 pub struct MonitorArgs {
     /// Show only events of these types
-    #[arg(long = "type", value_name = "TYPE,…", value_delimiter = ',', value_parser = clap::builder::PossibleValuesParser::new(EVENT_TYPES), hide_possible_values = true)]
+    #[arg(long = "type", value_name = "TYPE,…", value_delimiter = ',', value_parser = event_types(), hide_possible_values = true)]
     pub kinds: Vec<String>,
 
     /// How to show them.

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use crypto_trace_bpf::{FunctionRow, Hits, LoadError, Programs, Use};
 use crypto_trace_format::record::{
-    ApiCall, ApiCallFixed, ApiLevel, Header, ProbeState, ProbeStatus, ProbeStatusFixed, Tier,
+    ApiCall, ApiCallFixed, ApiLevel, Header, ProbeState, ProbeStatus, ProbeStatusFixed, Tier, api_state,
 };
 
 use super::finder::FileId;
@@ -28,9 +28,6 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(3_600);
 
 /// Rounds without a new call after which a use is forgotten.
 const IDLE_ROUNDS: u32 = 30;
-
-/// `state` bit: the library called itself.
-const INTERNAL: u16 = 8;
 
 /// What is to become of what was counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -168,7 +165,7 @@ impl Algorithms {
             number: use_.number,
             fd: -1,
             meaning: function.meaning,
-            state: if use_.internal { INTERNAL } else { 0 },
+            state: if use_.internal { api_state::INTERNAL } else { 0 },
             level: ApiLevel::ALGORITHM.0,
             ..ApiCallFixed::default()
         };

@@ -2,8 +2,9 @@
 //! wrote. It is no more than that, and is told as such.
 
 use super::elf::{Elf, MAX_VERSION, version_text};
-use super::plan::{Plan, features};
+use super::plan::Plan;
 use super::table::{ProbeTable, Text};
+use crypto_trace_format::record::library_features as features;
 
 /// Why nothing is probed where only a text is known.
 const BY_TEXT: &str = "known by a text in it only: its functions have no names, so none is probed";

@@ -16,13 +16,13 @@ use std::sync::Arc;
 
 use crypto_trace_bpf::Does;
 use crypto_trace_format::catalog::{self, file_name};
-use crypto_trace_format::record::{Header, LibLoad, LibLoadFixed, Tier, flags};
+use crypto_trace_format::record::{Header, LibLoad, LibLoadFixed, Tier, flags, library_features as features};
 
 use super::cache;
 use super::elf::Bytes;
 use super::open::{self, Opened, Stamp};
 use super::patience::{self, Patience, Work};
-use super::plan::{Plan, ReturnProbes, features, plan, version_of};
+use super::plan::{Plan, ReturnProbes, plan, version_of};
 use super::queue::Queue;
 use super::table::ProbeTable;
 use crate::maps::{self, Mapping};

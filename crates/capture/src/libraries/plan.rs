@@ -4,30 +4,13 @@
 use std::collections::HashMap;
 
 use crypto_trace_bpf::{Accessor, Does, LibraryProbes, LibraryRow, ProbeSite, Returns};
+use crypto_trace_format::record::library_features as features;
 
 use super::accessor;
 use super::elf::{Bytes, Elf, ElfError, Function};
 use super::evidence;
 use super::site::{self, Needs};
 use super::table::{Brand, Chain, Family, ProbeTable};
-
-/// Bits of `LibraryInfoFixed::features`.
-pub mod features {
-    /// The results of calls are recorded.
-    pub const RESULTS: u16 = 1;
-    /// Versions are read.
-    pub const VERSIONS: u16 = 2;
-    /// Suites are read.
-    pub const SUITES: u16 = 4;
-    /// An executable that holds the library.
-    pub const EXECUTABLE: u16 = 8;
-    /// A Go program.
-    pub const GO: u16 = 16;
-    /// Known by a text in it only: its functions have no names.
-    pub const TEXT: u16 = 32;
-    /// Its handshakes are its business.
-    pub const TLS: u16 = 64;
-}
 
 /// What is to be attached to a file, and what is told of it.
 #[derive(Debug, Clone, Default)]

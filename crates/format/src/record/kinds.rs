@@ -127,8 +127,7 @@ record! {
         ino: u64,
         /// `st_mode` of the file: type and permissions; 0 when the open failed.
         inode_mode: u32,
-        /// Which call: 1 open, 2 openat, 3 openat2, 4 creat, 5 open_by_handle_at, 16 and 17 requests of io_uring that do as openat and
-        /// openat2.
+        /// Which call, see [`OpenCall`](super::OpenCall).
         call: u16,
         /// Attach tier that saw it, see [`Tier`](super::Tier).
         tier: u16,
@@ -206,19 +205,17 @@ record! {
         remote_port: u16,
         /// Family of the addresses: 2 IPv4 (`AF_INET`), 10 IPv6 (`AF_INET6`).
         family: u16,
-        /// 1 sent by this end, 2 received by it.
+        /// Which way the packet went, see [`Direction`](super::Direction).
         direction: u16,
-        /// How the process is known: 0 it is not, 1 it sent this packet, 2 it connected the socket, 3 it opened the
-        /// listening socket the connection was accepted from, 4 it sent an earlier packet.
+        /// How the process is known, see [`SocketOwner`](super::SocketOwner).
         owner: u16,
-        /// Bits: 1 bytes before these are missing, 2 more than the limit was there and is left out, 4 the connection was
-        /// there before the capture, 8 it was accepted by the process of the header, which is not selected, from the
-        /// socket of one that is: earlier records seemed to be of the latter, and later ones are left out.
+        /// What is to be known of these bytes, see [`hello_state`](super::hello_state).
         state: u16,
         /// Length of `data`.
         data_len: u16,
-        /// Zero.
-        reserved: u16,
+        /// What it is a hello of, see [`Protocol`](super::Protocol). Recordings from before this was told have 0, TLS, and nothing
+        /// else.
+        protocol: u16,
     }
     strings {
         /// Whole or partial TLS records, in the order of the stream.
@@ -243,7 +240,7 @@ record! {
         /// calls counted together from the first to the last; ns; 0 when not known.
         duration_ns: u64,
         /// What the call returned, of a system call -errno when it failed; of calls counted together, the last one. Means
-        /// something only with `state` 1.
+        /// something only with the bit `result` of `state`.
         result: i64,
         /// How many calls were counted; 1 for one call.
         count: u64,
@@ -259,8 +256,7 @@ record! {
         suite: u16,
         /// What the call is for, see [`ApiMeaning`](super::ApiMeaning).
         meaning: u16,
-        /// Bits: 1 `result` is known, 2 the call may go on (it would have blocked, or the library does not tell), 4 the
-        /// text could not be read, 8 the caller is the library itself.
+        /// What is known of the call, see [`api_state`](super::api_state).
         state: u16,
         /// See [`ApiLevel`](super::ApiLevel).
         level: u16,
@@ -399,7 +395,7 @@ record! {
         boottime_ns: u64,
         /// `CLOCK_REALTIME`, ns since 1970-01-01 UTC.
         realtime_ns: i64,
-        /// 1 start of segment, 2 slew, 3 step.
+        /// Why, see [`ClockReason`](super::ClockReason).
         reason: u32,
         /// Uncertainty of the pair: time between the two reads, ns.
         error_ns: u32,
@@ -490,9 +486,7 @@ record! {
         errno: i32,
         /// Functions that are probed.
         functions: u16,
-        /// Bits: 1 the results of calls are recorded, 2 versions are read, 4 suites are read, 8 it is an executable, which
-        /// holds the library if `family` is not empty, 16 it is a Go program, 32 a text in it is all that tells of the
-        /// library, 64 the library makes TLS handshakes.
+        /// What is known of it, see [`library_features`](super::library_features).
         features: u16,
         /// Length of `path`.
         path_len: u16,

@@ -12,10 +12,12 @@
 //! This module reads and writes single records and walks the records of a block. It knows neither files nor compression.
 //! Everything it is given is untrusted: no byte sequence panics or allocates.
 
+mod codes;
 mod kinds;
 pub(crate) mod layout;
 mod paths;
 
+pub use codes::*;
 pub use kinds::*;
 pub use layout::{Comm, FieldLayout, KindLayout};
 
@@ -43,10 +45,30 @@ impl Kind {
         KINDS.iter().find(|layout| layout.name == name).map(|layout| Self(layout.kind))
     }
 
+    /// What the analyzer calls an event made of such records: as the kind, but for hellos, which are shown as handshakes.
+    pub fn event_type(self) -> &'static str {
+        if self == TlsHello::KIND { "tls_handshake" } else { self.name().unwrap_or("unknown") }
+    }
+
+    /// Whether BPF programs write records of this kind, into a C struct: what is seen happening.
+    pub const fn is_from_bpf(self) -> bool {
+        matches!(self.0, 1..=15)
+    }
+
+    /// Whether records of this kind are about the capture itself, not about a process.
+    pub const fn is_about_capture(self) -> bool {
+        matches!(self.0, 17..=31)
+    }
+
+    /// Whether records of this kind are about what a process does or is.
+    pub const fn is_event(self) -> bool {
+        !self.is_about_capture()
+    }
+
     /// Whether records of this kind go into lifecycle blocks, which the analyzer's first pass reads: everything about
     /// processes and about the capture itself.
-    pub fn is_lifecycle(self) -> bool {
-        matches!(self.0, 1..=3 | 16..=31)
+    pub const fn is_lifecycle(self) -> bool {
+        matches!(self.0, 1..=3 | 16) || self.is_about_capture()
     }
 
     /// This kind's bit in a block's kind bitmap.
@@ -74,251 +96,6 @@ pub const KINDS: &[KindLayout] = &[
     Inventory::LAYOUT,
     Suppressed::LAYOUT,
 ];
-
-/// Bits of [`Header::flags`].
-pub mod flags {
-    /// A string was cut at its end, or at its start for a resolved path.
-    pub const TRUNCATED: u16 = 1 << 0;
-    /// Leading components of a resolved path are missing; it is not absolute.
-    pub const PATH_PARTIAL: u16 = 1 << 1;
-    /// The path is as passed to the call: the kernel resolved none, because the call failed.
-    pub const PATH_AS_PASSED: u16 = 1 << 2;
-    /// `start_ns` comes from /proc and is rounded down to the clock tick (10 ms).
-    pub const START_IS_TICK: u16 = 1 << 3;
-    /// The file had no name any more, or never had one (deleted, `O_TMPFILE`, memfd).
-    pub const UNLINKED: u16 = 1 << 4;
-    /// A string could not be read from the traced process's memory.
-    pub const UNREADABLE: u16 = 1 << 5;
-    /// The call came through the 32-bit system call table.
-    pub const COMPAT: u16 = 1 << 6;
-    /// Found in /proc, not seen happening.
-    pub const FROM_PROC: u16 = 1 << 7;
-    /// The path matched the selection only by the name it was opened by, not by the resolved one.
-    pub const MATCHED_GIVEN: u16 = 1 << 8;
-    /// The path starts at a mount that is not part of the process's mount namespace (detached or lazily unmounted).
-    pub const DETACHED: u16 = 1 << 9;
-
-    /// The path is one of another mount namespace than the process's, or of a mount in none (`/proc/PID/root`, open_tree(2)).
-    pub const OTHER_NAMESPACE: u16 = 1 << 10;
-
-    /// Every flag with its name, for output.
-    pub const NAMES: &[(u16, &str)] = &[
-        (TRUNCATED, "truncated"),
-        (PATH_PARTIAL, "path_partial"),
-        (PATH_AS_PASSED, "path_as_passed"),
-        (START_IS_TICK, "start_is_tick"),
-        (UNLINKED, "unlinked"),
-        (UNREADABLE, "unreadable"),
-        (COMPAT, "compat32"),
-        (FROM_PROC, "from_proc"),
-        (MATCHED_GIVEN, "matched_given"),
-        (DETACHED, "detached"),
-        (OTHER_NAMESPACE, "other_namespace"),
-    ];
-}
-
-/// Declares a numbered enum whose unknown values are kept.
-macro_rules! codes {
-    ($(#[$meta:meta])* pub struct $name:ident($repr:ty) { $( $(#[$vmeta:meta])* $variant:ident = $value:literal $text:literal ),* $(,)? }) => {
-        $(#[$meta])*
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-        pub struct $name(pub $repr);
-        impl $name {
-            $( $(#[$vmeta])* pub const $variant: Self = Self($value); )*
-            /// All values this version knows, with their names.
-            pub const NAMES: &'static [($repr, &'static str)] = &[$( ($value, $text) ),*];
-            /// Name for output; `unknown` for a value of a newer version.
-            pub fn name(self) -> &'static str {
-                Self::NAMES.iter().find(|(value, _)| *value == self.0).map_or("unknown", |(_, text)| text)
-            }
-        }
-    };
-}
-
-codes! {
-    /// Kernel mechanism a probe uses.
-    pub struct Tier(u16) {
-        /// No kernel mechanism: read from /proc.
-        PROC = 1 "proc",
-        /// Classic tracepoint through perf.
-        TRACEPOINT = 2 "tracepoint",
-        /// Raw tracepoint (BTF-typed).
-        RAW_TRACEPOINT = 3 "raw_tracepoint",
-        /// kprobe/kretprobe.
-        KPROBE = 4 "kprobe",
-        /// fentry/fexit.
-        FENTRY = 5 "fentry",
-        /// uprobe.
-        UPROBE = 6 "uprobe",
-        /// cgroup_skb, on the packets of a cgroup's sockets.
-        CGROUP_SKB = 7 "cgroup_skb",
-    }
-}
-
-codes! {
-    /// The system call of a `file_change`.
-    pub struct ChangeCall(u16) {
-        /// rename(2).
-        RENAME = 1 "rename",
-        /// renameat(2).
-        RENAMEAT = 2 "renameat",
-        /// renameat2(2).
-        RENAMEAT2 = 3 "renameat2",
-        /// link(2).
-        LINK = 4 "link",
-        /// linkat(2).
-        LINKAT = 5 "linkat",
-        /// symlink(2).
-        SYMLINK = 6 "symlink",
-        /// symlinkat(2).
-        SYMLINKAT = 7 "symlinkat",
-        /// unlink(2).
-        UNLINK = 8 "unlink",
-        /// unlinkat(2).
-        UNLINKAT = 9 "unlinkat",
-        /// rmdir(2).
-        RMDIR = 10 "rmdir",
-        /// chmod(2).
-        CHMOD = 11 "chmod",
-        /// fchmod(2).
-        FCHMOD = 12 "fchmod",
-        /// fchmodat(2).
-        FCHMODAT = 13 "fchmodat",
-        /// fchmodat2(2).
-        FCHMODAT2 = 14 "fchmodat2",
-        /// chown(2).
-        CHOWN = 15 "chown",
-        /// lchown(2).
-        LCHOWN = 16 "lchown",
-        /// fchown(2).
-        FCHOWN = 17 "fchown",
-        /// fchownat(2).
-        FCHOWNAT = 18 "fchownat",
-    }
-}
-
-codes! {
-    /// Why records are missing. Causes below 16 are *lost* (the kernel could not deliver), from 16 on *dropped* (user
-    /// space discarded).
-    pub struct LossCause(u16) {
-        /// Ring buffer full.
-        RING_FULL = 1 "ring_full",
-        /// A filter map was full, so descendants of a target may be unseen.
-        FILTER_MAP_FULL = 2 "filter_map_full",
-        /// The kernel skipped a run of a program because one was active on that CPU.
-        MISSED_RUN = 3 "missed_run",
-        /// An open's path could not be read from memory, so it is not known whether it was wanted.
-        UNREADABLE = 4 "path_unreadable",
-        /// Withheld by the fair share, like what `suppressed` records tell, but with no room to tell whose they were.
-        SUPPRESSED = 5 "suppressed",
-        /// A map in which calls are counted was full, or one process's or user's part of it.
-        MAP_FULL = 6 "map_full",
-        /// The disk refused the data.
-        WRITE_FAILED = 16 "write_failed",
-        /// A record from the ring was not well formed.
-        MALFORMED = 17 "malformed",
-    }
-}
-
-impl LossCause {
-    /// Whether user space discarded the records, rather than the kernel being unable to deliver them.
-    pub fn is_drop(self) -> bool {
-        self.0 >= 16
-    }
-}
-
-codes! {
-    /// Why records of a process were withheld.
-    pub struct SuppressionReason(u16) {
-        /// The ring buffer was filling, and the process had written much of it.
-        PROCESS_SHARE = 1 "process_share",
-        /// The same, and the user had.
-        USER_SHARE = 2 "user_share",
-        /// The process had written more than it may for longer than some seconds.
-        PROCESS_RATE = 3 "process_rate",
-        /// The same, and the user had.
-        USER_RATE = 4 "user_rate",
-    }
-}
-
-codes! {
-    /// State of a probe.
-    pub struct ProbeState(u32) {
-        /// Attached and running.
-        ATTACHED = 1 "attached",
-        /// Could not be loaded or attached.
-        FAILED = 2 "failed",
-        /// Not wanted, or not possible here, or a better tier was chosen.
-        SKIPPED = 3 "skipped",
-        /// Was attached, is not any more.
-        DETACHED = 4 "detached",
-    }
-}
-
-codes! {
-    /// How closely library calls are looked at.
-    pub struct ApiLevel(u16) {
-        /// Handshakes and what configures them.
-        HANDSHAKE = 1 "handshake",
-        /// Algorithms, counted.
-        ALGORITHM = 2 "algorithm",
-        /// System calls.
-        KERNEL = 3 "kernel",
-    }
-}
-
-codes! {
-    /// What an `api_call` is for, and what its `text` and `number` are.
-    pub struct ApiMeaning(u16) {
-        /// A TLS handshake; no text.
-        HANDSHAKE = 1 "handshake",
-        /// A context for connections is made; no text.
-        CONTEXT = 2 "context",
-        /// Text: path of a certificate that is to be shown.
-        CERTIFICATE_FILE = 3 "certificate_file",
-        /// Text: path of a private key.
-        PRIVATE_KEY_FILE = 4 "private_key_file",
-        /// Text: path of certificates that are trusted, file or directory.
-        TRUST_FILE = 5 "trust_file",
-        /// Text: the host that is asked for.
-        SERVER_NAME = 6 "server_name",
-        /// Text: cipher suites allowed, as the library writes them.
-        CIPHERS = 7 "ciphers",
-        /// Text: groups allowed.
-        GROUPS = 8 "groups",
-        /// Text: a priority string of GnuTLS.
-        PRIORITY = 9 "priority",
-        /// Number: a version that is the lowest allowed.
-        MIN_VERSION = 10 "min_version",
-        /// Number: a version that is the highest allowed.
-        MAX_VERSION = 11 "max_version",
-        /// Text, or number as the library numbers them: an algorithm that is used.
-        CIPHER = 12 "cipher",
-        /// The same, of a hash.
-        DIGEST = 13 "digest",
-        /// The same, of a signature or key.
-        PUBLIC_KEY = 14 "public_key",
-        /// The same, of a message authentication code.
-        MAC = 15 "mac",
-        /// The same, of a key derivation.
-        KEY_DERIVATION = 16 "key_derivation",
-        /// Random bytes. Of getrandom(2): no text, number: how many bytes. Of a device: text: its path, counted are opens.
-        RANDOM = 17 "random",
-        /// Text: type and name of an algorithm of the kernel (AF_ALG), a space between them; none when the socket itself was
-        /// refused.
-        KERNEL_ALGORITHM = 18 "kernel_algorithm",
-        /// The kernel is to encrypt a TLS connection from now on (kTLS); number: 1 what is sent, 2 what is received, 0 when
-        /// kTLS itself was refused; text: the cipher as the kernel names it (`TLS_CIPHER_*` without that), or its number there
-        /// when it has no name yet.
-        KERNEL_TLS = 19 "kernel_tls",
-        /// Text: type of a key in the kernel's key ring; of keyctl(2) number: the operation (`KEYCTL_*`), and no text.
-        KERNEL_KEY = 20 "kernel_key",
-        /// Text: a configuration file or section.
-        CONFIGURATION = 21 "configuration",
-        /// Number: a mechanism of PKCS#11 (`CKM_*`).
-        MECHANISM = 22 "mechanism",
-    }
-}
 
 /// Why bytes are not a record.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -551,6 +328,36 @@ mod tests {
         finish_record(&mut older, 0);
         let exit = ProcessExit::decode(&Record::parse(&older).expect("well formed")).expect("readable");
         assert_eq!((exit.fixed.status, exit.fixed.duration_ns), (9 << 8, 0));
+    }
+
+    /// In recordings from before it was told, where the protocol is, is zero.
+    #[test]
+    fn a_hello_that_does_not_tell_its_protocol_is_of_tls() {
+        let mut out = Vec::new();
+        TlsHello { data: b"\x16\x03\x01", ..TlsHello::default() }.encode(Header::default(), &mut out);
+        let hello = TlsHello::decode(&Record::parse(&out).expect("well formed")).expect("readable");
+        assert_eq!((Protocol(hello.fixed.protocol), hello.data.len()), (Protocol::TLS, 3));
+        let field = TlsHelloFixed::FIELDS.last().expect("fields");
+        assert_eq!((field.name, field.offset + field.size), ("protocol", TlsHelloFixed::SIZE));
+    }
+
+    /// What is asked of kinds was five ranges in five places: a kind outside of all of them was neither counted nor filtered.
+    #[test]
+    fn every_kind_is_classified() {
+        for layout in KINDS {
+            let kind = Kind(layout.kind);
+            assert!(layout.kind < MAX_BITMAP_KIND, "{} has no bit of its own", layout.name);
+            assert_ne!(kind.is_event(), kind.is_about_capture(), "{}", layout.name);
+            assert!(
+                kind.is_lifecycle() || kind.is_from_bpf(),
+                "{} is neither an event nor a lifecycle record",
+                layout.name
+            );
+            assert!(kind.is_event() || kind.is_lifecycle(), "{}", layout.name);
+            assert_eq!(kind.is_from_bpf(), kind.is_event() && kind != ProcessInfo::KIND, "{}", layout.name);
+            assert!(Kind::from_name(layout.name) == Some(kind) && kind.event_type() != "unknown");
+        }
+        assert_eq!((TlsHello::KIND.event_type(), Kind(15).event_type()), ("tls_handshake", "unknown"));
     }
 
     #[test]

@@ -14,7 +14,7 @@ pub use side::Side;
 
 use crate::protocol::tls::Tls;
 use crate::protocol::{Ends, Protocol as _};
-use crypto_trace_format::record::{Header, TlsHello};
+use crypto_trace_format::record::{Direction, Header, TlsHello, hello_state};
 use foldhash::fast::RandomState;
 use side::Piece;
 use std::borrow::Cow;
@@ -205,12 +205,12 @@ impl Handshakes {
         }
         connection.first = connection.first.min((header.time_ns, segment, number));
         connection.last_ns = connection.last_ns.max(header.time_ns);
-        connection.late |= fixed.state & 4 != 0;
-        connection.cut |= fixed.state & 2 != 0;
-        connection.taken |= fixed.state & 8 != 0;
+        connection.late |= fixed.state & hello_state::LATE != 0;
+        connection.cut |= fixed.state & hello_state::CUT != 0;
+        connection.taken |= fixed.state & hello_state::TAKEN != 0;
         connection.ready_from_ns = None;
         connection.viewed.take();
-        let side = if fixed.direction == 1 { &mut connection.sent } else { &mut connection.received };
+        let side = if fixed.direction == Direction::SENT.0 { &mut connection.sent } else { &mut connection.received };
         let len = hello.data.len();
         let mut bytes = 0;
         if self.bytes.saturating_add(len) > self.max_bytes {
@@ -220,7 +220,7 @@ impl Handshakes {
             bytes += side.add(Piece {
                 offset: fixed.offset,
                 time_ns: header.time_ns,
-                after_gap: fixed.state & 1 != 0,
+                after_gap: fixed.state & hello_state::GAP != 0,
                 data: hello.data.into(),
             });
         } else {

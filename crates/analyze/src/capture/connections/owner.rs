@@ -1,6 +1,6 @@
 //! Which process a socket belongs to, as far as its records tell.
 
-use crypto_trace_format::record::{Comm, Header, flags};
+use crypto_trace_format::record::{Comm, Header, SocketOwner, flags};
 
 /// How a socket's process is known, from least to best.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -20,11 +20,11 @@ pub enum OwnerSource {
 
 impl OwnerSource {
     pub(super) fn new(code: u16) -> Self {
-        match code {
-            1 => Self::Sender,
-            2 => Self::Connect,
-            3 => Self::Listener,
-            4 => Self::Earlier,
+        match SocketOwner(code) {
+            SocketOwner::SENDER => Self::Sender,
+            SocketOwner::CONNECT => Self::Connect,
+            SocketOwner::LISTENER => Self::Listener,
+            SocketOwner::EARLIER => Self::Earlier,
             _ => Self::Unknown,
         }
     }

@@ -13,8 +13,10 @@ pub use files::{Known, LoadedFiles, Uses, better, judge_path, loaded_as};
 pub use names::{algorithm, is_number, uses_algorithm};
 pub use outcome::{succeeded, was_interrupted};
 
+pub use crypto_trace_format::record::api_state as state;
+
 use crate::capture::libraries::product::version_number;
-use crypto_trace_format::record::{ApiCall, ApiMeaning, Header, LibraryInfo, ProbeState};
+use crypto_trace_format::record::{ApiCall, ApiMeaning, Header, LibraryInfo, ProbeState, library_features};
 use foldhash::fast::RandomState;
 use std::collections::{BTreeMap, HashMap};
 
@@ -35,33 +37,14 @@ pub fn short(text: &[u8], max: usize) -> &[u8] {
     text.get(..max).unwrap_or(text)
 }
 
-/// Bits of `state` of an `api_call`.
-pub mod state {
-    /// Its result is known.
-    pub const RESULT: u16 = 1;
-    /// It may go on.
-    pub const PENDING: u16 = 2;
-    /// Its text could not be read.
-    pub const UNREADABLE: u16 = 4;
-    /// The caller is the library itself.
-    pub const INTERNAL: u16 = 8;
-}
-
-/// Bits of `features` of a `library_info`, and what they are called. The values 8 and 16 say what kind of file it is.
-pub const FEATURES: &[(u16, &str)] =
-    &[(1, "results"), (2, "versions"), (4, "suites"), (IS_TEXT, "text"), (IS_TLS, "tls")];
-
-/// Of [`LibraryRow::features`]: an executable ; it holds the library when that has a family.
-pub const IS_EXECUTABLE: u16 = 8;
-
-/// Of [`LibraryRow::features`]: a Go program.
-pub const IS_GO: u16 = 16;
-
-/// Of [`LibraryRow::features`]: a text in it is all that tells of the library.
-pub const IS_TEXT: u16 = 32;
-
-/// Of [`LibraryRow::features`]: the library makes TLS handshakes.
-pub const IS_TLS: u16 = 64;
+/// Bits of `features` of a `library_info`, and what they are called; but for the two that say what kind of file it is.
+pub const FEATURES: &[(u16, &str)] = &[
+    (library_features::RESULTS, "results"),
+    (library_features::VERSIONS, "versions"),
+    (library_features::SUITES, "suites"),
+    (library_features::TEXT, "text"),
+    (library_features::TLS, "tls"),
+];
 
 /// A file: device in the kernel's form, and inode number.
 pub type FileId = (u64, u64);
@@ -83,7 +66,7 @@ pub struct LibraryRow {
     pub errno: i32,
     /// Functions that are probed.
     pub functions: u16,
-    /// See [`FEATURES`].
+    /// See [`library_features`].
     pub features: u16,
     /// Why there are no probes, or not all.
     pub message: Vec<u8>,
@@ -166,12 +149,12 @@ impl LibraryRow {
 
     /// Whether it is known to make TLS handshakes.
     pub fn speaks_tls(&self) -> bool {
-        self.features & IS_TLS != 0
+        self.features & library_features::TLS != 0
     }
 
     /// Whether a text in the file is all that tells of it.
     pub fn is_by_text(&self) -> bool {
-        self.features & IS_TEXT != 0
+        self.features & library_features::TEXT != 0
     }
 }
 

@@ -258,7 +258,8 @@ fn report(capture: &Capture, sums: &Sums, redacted: bool) -> Map<String, Value> 
 
 /// Lost records by kind: every kind of event, and what cannot be told as `unknown`.
 fn lost_by_kind(capture: &Capture) -> BTreeMap<&'static str, u64> {
-    let mut lost: BTreeMap<&str, u64> = KINDS.iter().filter(|kind| kind.kind < 16).map(|kind| (kind.name, 0)).collect();
+    let kinds = KINDS.iter().filter(|layout| Kind(layout.kind).is_from_bpf());
+    let mut lost: BTreeMap<&str, u64> = kinds.map(|layout| (layout.name, 0)).collect();
     let mut told = 0u64;
     for ((kind, cause), row) in &capture.loss {
         if !cause.is_drop() {

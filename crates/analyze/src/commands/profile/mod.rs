@@ -23,7 +23,7 @@ use crate::report::document::{Each, Escaped, OUT_BYTES, Reveal, write_documents}
 use crate::report::parts::{Failures, LibraryPart, failures};
 use crate::report::processes::{Key, Process, processes, user};
 use crate::report::session::Session;
-use crate::words::kernel::{event_type, signal_name};
+use crate::words::kernel::signal_name;
 use crate::words::redact;
 use crate::words::timestamp::timestamp;
 use anyhow::Result;
@@ -337,7 +337,7 @@ impl<'a> Profile<'a> {
                 row.1.add(*span);
             }
             for (kind, count) in &doings.events {
-                *used.events.entry(event_type(*kind)).or_default() += count;
+                *used.events.entry(kind.event_type()).or_default() += count;
             }
         }
         let libraries = libraries(process, gathered, to);

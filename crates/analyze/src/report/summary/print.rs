@@ -9,7 +9,7 @@ use crate::count::paths::{Common, MANY_FILES, common};
 use crate::count::totals::{File, Program, Totals};
 use crate::report::completeness;
 use crate::words::escape;
-use crate::words::kernel::{self, errno_name};
+use crate::words::kernel::errno_name;
 use crate::words::redact;
 use crate::words::text::{Align, Paint, Table, duration, grouped, hex, section, tabulate};
 use crate::words::timestamp::timestamp;
@@ -134,7 +134,7 @@ fn kinds(totals: &Totals, paint: Paint, out: &mut String) {
     rows.sort_by_key(|(kind, count)| (std::cmp::Reverse(**count), **kind));
     let mut table = Table::new(&[("type", Align::Left), ("events", Align::Right)]);
     for (kind, count) in rows {
-        table.row(vec![kernel::event_type(*kind).to_owned(), grouped(*count)]);
+        table.row(vec![kind.event_type().to_owned(), grouped(*count)]);
     }
     tabulate("Events by type", &table, paint, out);
 }

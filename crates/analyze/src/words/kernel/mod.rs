@@ -11,13 +11,3 @@ pub use change_flags::{change_flags, change_name};
 pub use errno::{errno_name, is_interrupted};
 pub use open_flags::{OpenFlags, access, closes_on_exec, takes_mode};
 pub use signal::signal_name;
-
-use crypto_trace_format::record::{Kind, TlsHello};
-
-/// What an event of this kind is called: as the record, but for hellos, which are shown as handshakes.
-pub fn event_type(kind: Kind) -> &'static str {
-    match kind {
-        TlsHello::KIND => "tls_handshake",
-        _ => kind.name().unwrap_or("unknown"),
-    }
-}

@@ -8,8 +8,9 @@ use std::os::unix::fs::FileExt as _;
 use object::{Object as _, ObjectSymbol as _};
 
 use super::*;
-use crate::libraries::plan::{Plan, ReturnProbes, features, plan};
+use crate::libraries::plan::{Plan, ReturnProbes, plan};
 use crate::libraries::table::ProbeTable;
+use crypto_trace_format::record::library_features as features;
 
 /// Size of a table that is not really there.
 const HUGE: u64 = 4 << 30;
