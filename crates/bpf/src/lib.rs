@@ -3,38 +3,40 @@
 //!
 //! This crate turns kernel mechanisms into plain Rust. It writes no files, parses no command line and renders nothing.
 
+mod attach;
 mod batch;
-mod counted;
+mod error;
 pub mod globs;
-mod library;
 mod load;
 mod log;
+mod maps;
 mod missed;
 #[allow(dead_code, reason = "build.rs writes all of them for the programs")]
 mod numbers;
 mod object;
-mod random;
+mod programs;
 mod real;
 mod release;
+mod report;
 mod ring;
 mod select;
 #[cfg(test)]
 #[allow(clippy::indexing_slicing, clippy::unwrap_used, reason = "tests")]
 mod superset;
-mod suppressed;
 mod tiers;
 mod trial;
 
-pub use counted::Hits;
-pub use library::{
-    Accessor, Algorithm, AttachError, Does, FunctionRow, Guard, LibraryProbes, LibraryRow, ProbeSite, Returns, Use,
+pub use attach::{LibraryProbes, ProbeSite};
+pub use error::{AttachError, LoadError};
+pub use maps::{
+    Accessor, Algorithm, CounterKind, Counters, Does, FunctionRow, Guard, Hits, LibraryRow, ListenerOwner, RandomCount,
+    RandomCounts, Returns, Suppressed, SuppressedTally, Targets, Use,
 };
-pub use load::{CounterKind, Counters, ListenerOwner, LoadError, ProbeReport, Programs, RingSizes, Rings, Targets};
-pub use random::{RandomCount, RandomCounts};
+pub use programs::{Programs, RingSizes, Rings};
 pub use real::Mapped;
 pub use release::Releasing;
+pub use report::ProbeReport;
 pub use select::{ArgvSelection, Budgets, CommFilter, CommTooLong, FileSelection, LibrarySelection, Selection};
-pub use suppressed::{Suppressed, SuppressedTally};
 pub use tiers::TierChoice;
 
 #[allow(

@@ -10,7 +10,7 @@ use std::time::Duration;
 use libbpf_rs::{MapCore as _, MapFlags, ProgramInput};
 use memmap2::MmapOptions;
 
-use crate::load::Programs;
+use crate::programs::Programs;
 use crate::skel::types::ct_asked;
 
 /// How often it is asked at once: the kernel does not answer while another thread changes our mappings.

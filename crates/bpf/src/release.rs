@@ -7,7 +7,7 @@ use std::thread::Builder;
 
 use libbpf_rs::Link;
 
-use crate::load::Programs;
+use crate::programs::Programs;
 
 /// Threads for that at once; few, because a service may not have many.
 const THREADS: usize = 8;

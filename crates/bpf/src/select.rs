@@ -8,6 +8,7 @@ use crate::globs::{NameRule, kernel_rules};
 use crate::numbers::{
     ARGV_EXE, ARGV_FULL, ARGV_NONE, MAX_CGROUP_FILTERS, MAX_COMM_FILTERS, NAME_MAX, PREFIX_MAX, TAIL_BITS,
 };
+use crate::programs::RingSizes;
 use crate::skel::types;
 use crate::tiers::TierChoice;
 
@@ -207,7 +208,7 @@ impl Tables {
     }
 
     /// Writes everything the programs read from read-only memory.
-    pub fn configure(&self, selection: &Selection, rings: crate::load::RingSizes, rodata: &mut types::rodata) {
+    pub fn configure(&self, selection: &Selection, rings: RingSizes, rodata: &mut types::rodata) {
         let count = |len: usize| u8::try_from(len).unwrap_or(u8::MAX);
         let cfg = &mut rodata.cfg;
         cfg.self_tgid = selection.self_tgid;

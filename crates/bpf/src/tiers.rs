@@ -10,8 +10,9 @@ use libbpf_rs::btf::Btf;
 use libbpf_rs::btf::types::Func;
 use libbpf_rs::{ErrorKind, Link, ProgramMut};
 
-use crate::load::{LoadError, ProbeReport, plain_report, report};
+use crate::error::LoadError;
 use crate::numbers::{PART_CHANGES, PART_CRYPTO, PART_FILES, PART_LIBS};
+use crate::report::{ProbeReport, plain_report, report};
 use crate::select::{FileSelection, LibrarySelection, Selection};
 use crate::skel::{CryptoTraceSkel, OpenCryptoTraceSkel};
 use crate::trial::{counts_missed_returns, fentry_is_refused, has_kprobes, tells_io_uring};

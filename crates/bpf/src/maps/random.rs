@@ -6,7 +6,9 @@ use std::os::fd::AsFd as _;
 use libbpf_rs::{ErrorKind, MapCore as _, MapFlags, MapHandle};
 
 use crate::batch::for_each_entry;
+use crate::error::LoadError;
 use crate::numbers::{RANDOM_DEV_RANDOM, RANDOM_DEV_URANDOM, RANDOM_GETRANDOM, RANDOM_REFUSED};
+use crate::programs::Programs;
 use crate::skel::types::{ct_process_key, ct_random};
 
 /// Entries that are removed by one system call.
@@ -47,7 +49,7 @@ pub struct RandomCounts {
 }
 
 impl RandomCounts {
-    pub(crate) fn new(handle: MapHandle) -> Self {
+    fn new(handle: MapHandle) -> Self {
         Self { handle }
     }
 
@@ -78,6 +80,17 @@ impl RandomCounts {
             }
         }
         Ok(())
+    }
+}
+
+impl Programs {
+    /// A handle for reading, from any thread, how often processes asked for random bytes.
+    ///
+    /// # Errors
+    /// When the map's descriptor cannot be duplicated.
+    pub fn random_counts(&self) -> Result<RandomCounts, LoadError> {
+        let map = MapHandle::try_from(&self.skel.maps.random_counts);
+        map.map(RandomCounts::new).map_err(|e| LoadError::new("duplicate a map", e))
     }
 }
 

@@ -1,22 +1,16 @@
-//! Probes on crypto libraries: the rows that tell the programs what to do, and attaching them to a file.
-//!
-//! Which functions there are, where in a file they are and what is known of it is the caller's business.
+//! What the programs are told of libraries: the functions that can be probed, and what is known of each file.
 
 use std::mem::offset_of;
-use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd};
-use std::rc::Rc;
 
-use libbpf_rs::{Link, MapCore as _, MapFlags, UprobeMultiOpts, UprobeOpts};
+use libbpf_rs::{MapCore as _, MapFlags};
 
-use crate::batch::for_each_entry;
-use crate::counted::CountingProbe;
-use crate::load::{LoadError, Programs, errno_of};
+use crate::error::LoadError;
 use crate::numbers::{
-    self, ACCESSOR_STEPS, ACCESSORS, AGAIN_MAX, ALGORITHM_NONE, ALGORITHM_NUMBER, ALGORITHM_OBJECT, ALGORITHM_POINTER,
-    ALGORITHM_TEXT, BY, COOKIE_HITS_SHIFT, COOKIE_JUMPED_TO_SHIFT, COOKIE_JUMPS_SHIFT, COOKIE_LIBRARY_SHIFT,
-    COOKIE_RETURNS_SHIFT, COOKIE_STACK_SHIFT, DOES_COUNT, DOES_DESCRIPTOR, DOES_FORGET, DOES_HANDSHAKE, DOES_TELL,
-    FUNCTION_MAX, MAX_HITS, NO_ACCESSOR, RETURNS_INT, RETURNS_NOTHING, RETURNS_POINTER,
+    ACCESSOR_STEPS, ACCESSORS, AGAIN_MAX, ALGORITHM_NONE, ALGORITHM_NUMBER, ALGORITHM_OBJECT, ALGORITHM_POINTER,
+    ALGORITHM_TEXT, BY, DOES_COUNT, DOES_DESCRIPTOR, DOES_FORGET, DOES_HANDSHAKE, DOES_TELL, FUNCTION_MAX, NO_ACCESSOR,
+    RETURNS_INT, RETURNS_NOTHING, RETURNS_POINTER,
 };
+use crate::programs::Programs;
 use crate::skel::types;
 
 /// What a probe on a function does.
@@ -169,61 +163,7 @@ impl LibraryRow {
     pub const MAX_ACCESSORS: usize = ACCESSORS;
 }
 
-/// A probe on a place in a file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct ProbeSite {
-    /// Offset in the file.
-    pub offset: u64,
-    /// Row of the function.
-    pub function: u16,
-    /// How far below its place at the function's entry the stack pointer is there, in bytes; at most 32,767.
-    pub stack: u16,
-    /// Of a function that counts: it may end by a jump into another one.
-    pub jumps: bool,
-    /// Others may end by a jump into it.
-    pub jumped_to: bool,
-}
-
-/// Everything that is attached to one file.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
-pub struct LibraryProbes {
-    /// Where functions whose result is recorded begin. Their return is probed by uretprobes.
-    pub returning: Vec<ProbeSite>,
-    /// Where functions begin whose result is not recorded, or not by a uretprobe.
-    pub entries: Vec<ProbeSite>,
-    /// Where functions whose result is recorded begin, when their return instructions are probed.
-    pub stepped: Vec<ProbeSite>,
-    /// Those return instructions.
-    pub exits: Vec<ProbeSite>,
-    /// Where functions begin whose calls are counted.
-    pub counted: Vec<ProbeSite>,
-}
-
-impl LibraryProbes {
-    /// Whether there is nothing to attach.
-    pub fn is_empty(&self) -> bool {
-        self.returning.is_empty() && self.entries.is_empty() && self.stepped.is_empty() && self.counted.is_empty()
-    }
-}
-
-/// Probes on a library that could not be attached.
-#[derive(Debug, thiserror::Error)]
-#[error("{message}")]
-pub struct AttachError {
-    /// errno, positive; 0 when there is none that matters.
-    pub errno: i32,
-    /// Why, for people.
-    pub message: String,
-}
-
 impl Programs {
-    /// Most rows of functions.
-    pub const MAX_FUNCTIONS: usize = numbers::MAX_FUNCTIONS;
-    /// Most libraries.
-    pub const MAX_LIBRARIES: usize = numbers::MAX_LIBRARIES;
-    /// Most probes that count.
-    pub const MAX_COUNTED: usize = MAX_HITS;
-
     /// Tells the programs what functions there are.
     ///
     /// # Errors
@@ -254,205 +194,6 @@ impl Programs {
         // It may have been pushed out by others.
         let _ = self.skel.maps.known_files.delete(&[dev.to_ne_bytes(), ino.to_ne_bytes()].concat());
     }
-
-    /// Attaches probes to the file behind `file`, which is library number `slot`; of one process only when `pid` is given.
-    /// Either all are attached or none.
-    ///
-    /// # Errors
-    /// [`AttachError`].
-    pub fn attach_library(
-        &mut self,
-        slot: u16,
-        file: BorrowedFd<'_>,
-        row: &LibraryRow,
-        probes: &LibraryProbes,
-        pid: Option<u32>,
-    ) -> Result<(), AttachError> {
-        self.skel
-            .maps
-            .probed
-            .update(&u32::from(slot).to_ne_bytes(), &library_row(row), MapFlags::ANY)
-            .map_err(attach_error)?;
-        let path = format!("/proc/self/fd/{}", file.as_raw_fd());
-        let pid = pid.map_or(-1, |pid| i32::try_from(pid).unwrap_or(-1));
-        let progs = &self.skel.progs;
-        let mut links = Vec::new();
-        let mut attach = |program, sites: &[ProbeSite], returns, retprobe| -> libbpf_rs::Result<()> {
-            if !sites.is_empty() {
-                links.extend(attach_sites(
-                    program,
-                    &path,
-                    sites,
-                    slot,
-                    u64::from(returns) << COOKIE_RETURNS_SHIFT,
-                    retprobe,
-                    pid,
-                )?);
-            }
-            Ok(())
-        };
-        // Returns first: a call that is entered has its return probed.
-        attach(&progs.library_return, &probes.exits, true, false)
-            .and_then(|()| attach(&progs.library_return, &probes.returning, true, true))
-            .and_then(|()| attach(&progs.library_enter, &probes.stepped, true, false))
-            .and_then(|()| attach(&progs.library_enter, &probes.returning, true, false))
-            .and_then(|()| attach(&progs.library_enter, &probes.entries, false, false))
-            .map_err(attach_error)?;
-        let mut counters = Vec::new();
-        // Places of libraries that are gone come first.
-        let free = (0..).zip(&self.counters).filter(|(_, probe)| probe.free).map(|(place, _)| place);
-        let places = free.chain(self.counters.len()..Self::MAX_COUNTED);
-        for (site, place) in probes.counted.iter().zip(places) {
-            let hits = u64::try_from(place).unwrap_or(u64::MAX);
-            let cookie = hits << COOKIE_HITS_SHIFT
-                | u64::from(site.jumps) << COOKIE_JUMPS_SHIFT
-                | u64::from(site.jumped_to) << COOKIE_JUMPED_TO_SHIFT;
-            let mut link =
-                attach_sites(&progs.library_count, &path, &[*site], slot, cookie, false, pid).map_err(attach_error)?;
-            counters.extend(link.pop().map(|link| (place, *site, cookie, link)));
-        }
-        let held = match counters.is_empty() {
-            true => None,
-            false => file.try_clone_to_owned().ok().map(Rc::new),
-        };
-        self.library_links.extend(links.into_iter().map(|link| LibraryLink { slot, link }));
-        for (place, site, cookie, link) in counters {
-            let file = held.clone();
-            let new = CountingProbe { slot, site, cookie, pid, file, link: Some(link), hits: 0, free: false };
-            match self.counters.get_mut(place) {
-                // The kernel's count goes on where it was.
-                Some(before) => *before = CountingProbe { hits: before.hits, ..new },
-                None => self.counters.push(new),
-            }
-        }
-        Ok(())
-    }
-
-    /// All uses of algorithms as they are counted until now.
-    ///
-    /// # Errors
-    /// When the map cannot be read.
-    pub fn uses(&self) -> Result<Vec<Use>, LoadError> {
-        let mut all = Vec::new();
-        let sizes = [size_of::<types::ct_use_key>(), size_of::<types::ct_use>()];
-        let read = for_each_entry(self.skel.maps.uses.as_fd(), sizes, |key, value| {
-            all.extend(Use::decode(key.to_vec(), value))
-        });
-        read.map_err(|error| LoadError::new("read the uses of algorithms", error.into()))?;
-        Ok(all)
-    }
-
-    /// Forgets a use, by its key.
-    pub fn forget_use(&self, key: &[u8]) {
-        // It may be gone.
-        let _ = self.skel.maps.uses.delete(key);
-    }
-}
-
-/// What holds probes on a library.
-pub(crate) struct LibraryLink {
-    pub(crate) slot: u16,
-    pub(crate) link: Link,
-}
-
-/// Calls that were counted together.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Use {
-    /// What stands for it.
-    pub key: Vec<u8>,
-    /// Process id.
-    pub tgid: u32,
-    /// Its start.
-    pub start_ns: u64,
-    /// Real user and group.
-    pub uid: u32,
-    /// Real group.
-    pub gid: u32,
-    /// Name of the process.
-    pub comm: [u8; 16],
-    /// Row of functions.
-    pub function: u16,
-    /// Number of the library.
-    pub slot: u16,
-    /// The library called itself.
-    pub internal: bool,
-    /// The algorithm by its name; empty when it is told by number, or not.
-    pub text: Vec<u8>,
-    /// The algorithm by its number.
-    pub number: u64,
-    /// How many.
-    pub count: u64,
-    /// When the first one was, `CLOCK_BOOTTIME` ns.
-    pub first_ns: u64,
-    /// When the last one was.
-    pub last_ns: u64,
-}
-
-impl Use {
-    fn decode(key: Vec<u8>, value: &[u8]) -> Option<Self> {
-        fn word<const N: usize>(bytes: &[u8], at: usize) -> Option<[u8; N]> {
-            bytes.get(at..)?.first_chunk().copied()
-        }
-        let k = |at| word(&key, at);
-        let text = key.get(offset_of!(types::ct_use_key, text)..)?;
-        let text = text.split(|byte| *byte == 0).next()?.to_vec();
-        Some(Self {
-            start_ns: u64::from_ne_bytes(word(&key, offset_of!(types::ct_use_key, start_ns))?),
-            number: u64::from_ne_bytes(word(&key, offset_of!(types::ct_use_key, number))?),
-            tgid: u32::from_ne_bytes(k(offset_of!(types::ct_use_key, tgid))?),
-            function: u16::from_ne_bytes(word(&key, offset_of!(types::ct_use_key, function))?),
-            slot: u16::from_ne_bytes(word(&key, offset_of!(types::ct_use_key, library))?),
-            internal: k(offset_of!(types::ct_use_key, internal))? != [0; 4],
-            text,
-            count: u64::from_ne_bytes(word(value, offset_of!(types::ct_use, count))?),
-            first_ns: u64::from_ne_bytes(word(value, offset_of!(types::ct_use, first_ns))?),
-            last_ns: u64::from_ne_bytes(word(value, offset_of!(types::ct_use, last_ns))?),
-            uid: u32::from_ne_bytes(word(value, offset_of!(types::ct_use, uid))?),
-            gid: u32::from_ne_bytes(word(value, offset_of!(types::ct_use, gid))?),
-            comm: word(value, offset_of!(types::ct_use, comm))?,
-            key,
-        })
-    }
-}
-
-/// One link for all places where the kernel can do that (Linux 6.6), else one each.
-pub(crate) fn attach_sites(
-    program: &libbpf_rs::ProgramMut<'_>,
-    path: &str,
-    sites: &[ProbeSite],
-    slot: u16,
-    more: u64,
-    retprobe: bool,
-    pid: i32,
-) -> libbpf_rs::Result<Vec<Link>> {
-    let cookie = |site: &ProbeSite| {
-        let library = u64::from(slot) << COOKIE_LIBRARY_SHIFT;
-        u64::from(site.stack) << COOKIE_STACK_SHIFT | more | library | u64::from(site.function)
-    };
-    let offset = |site: &ProbeSite| usize::try_from(site.offset).unwrap_or(0);
-    let many = UprobeMultiOpts {
-        offsets: sites.iter().map(offset).collect(),
-        cookies: sites.iter().map(cookie).collect(),
-        retprobe,
-        ..UprobeMultiOpts::default()
-    };
-    match program.attach_uprobe_multi_with_opts(pid, path, "", many) {
-        Ok(link) => return Ok(vec![link]),
-        Err(error) if error.kind() != libbpf_rs::ErrorKind::InvalidInput => return Err(error),
-        Err(_) => {}
-    }
-    sites
-        .iter()
-        .map(|site| {
-            let opts = UprobeOpts { cookie: cookie(site), retprobe, ..UprobeOpts::default() };
-            program.attach_uprobe_with_opts(pid, path, offset(site), opts)
-        })
-        .collect()
-}
-
-#[allow(clippy::needless_pass_by_value, reason = "made for map_err")]
-pub(crate) fn attach_error(error: libbpf_rs::Error) -> AttachError {
-    AttachError { errno: errno_of(error.kind()), message: format!("{error:#}") }
 }
 
 /// The bytes of a map's value, put together by the layout that the skeleton tells.
@@ -521,7 +262,7 @@ fn function_row(row: &FunctionRow) -> [u8; size_of::<types::ct_function>()] {
     value.0
 }
 
-fn library_row(row: &LibraryRow) -> [u8; size_of::<types::ct_library>()] {
+pub(crate) fn library_row(row: &LibraryRow) -> [u8; size_of::<types::ct_library>()] {
     let mut value = Value([0; size_of::<types::ct_library>()]);
     value.put(offset_of!(types::ct_library, dev), &row.dev.to_ne_bytes());
     value.put(offset_of!(types::ct_library, ino), &row.ino.to_ne_bytes());

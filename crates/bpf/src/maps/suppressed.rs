@@ -7,7 +7,8 @@ use std::os::fd::AsFd as _;
 use libbpf_rs::{MapCore as _, MapFlags};
 
 use crate::batch::for_each_entry;
-use crate::load::{LoadError, Programs};
+use crate::error::LoadError;
+use crate::programs::Programs;
 use crate::skel::types::{ct_suppressed_key, ct_suppressed_sum};
 
 /// Readings without growth after which a sum is removed.

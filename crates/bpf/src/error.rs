@@ -1,0 +1,81 @@
+//! Why programs or probes could not be had.
+
+use libbpf_rs::ErrorKind;
+
+/// Why the programs could not be loaded.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum LoadError {
+    /// Not allowed to.
+    #[error("not allowed to load BPF programs: {0}")]
+    Permission(libbpf_rs::Error),
+    /// The kernel lacks something.
+    #[error("this kernel lacks {what}")]
+    Unsupported {
+        /// What it lacks.
+        what: &'static str,
+    },
+    /// Anything else.
+    #[error("cannot {action}: {source}")]
+    Failed {
+        /// What was tried.
+        action: &'static str,
+        /// What libbpf said.
+        source: libbpf_rs::Error,
+        /// What libbpf and the kernel's verifier said before that, in many lines; it may be empty.
+        log: String,
+    },
+}
+
+impl LoadError {
+    pub(crate) fn new(action: &'static str, source: libbpf_rs::Error) -> Self {
+        // The verifier refuses programs with EACCES, which is no matter of permission.
+        if source.kind() == ErrorKind::PermissionDenied && os_error(&source) != Some(EACCES) {
+            Self::Permission(source)
+        } else {
+            Self::Failed { action, source, log: String::new() }
+        }
+    }
+}
+
+/// Probes on a library that could not be attached.
+#[derive(Debug, thiserror::Error)]
+#[error("{message}")]
+pub struct AttachError {
+    /// errno, positive; 0 when there is none that matters.
+    pub errno: i32,
+    /// Why, for people.
+    pub message: String,
+}
+
+#[allow(clippy::needless_pass_by_value, reason = "made for map_err")]
+pub(crate) fn attach_error(error: libbpf_rs::Error) -> AttachError {
+    AttachError { errno: errno_of(error.kind()), message: format!("{error:#}") }
+}
+
+const EACCES: i32 = 13;
+
+/// The system's own error number, when the error comes from the system.
+pub(crate) fn os_error(error: &libbpf_rs::Error) -> Option<i32> {
+    let mut source: Option<&dyn std::error::Error> = Some(error);
+    while let Some(error) = source {
+        if let Some(error) = error.downcast_ref::<std::io::Error>() {
+            return error.raw_os_error();
+        }
+        source = error.source();
+    }
+    // libbpf-rs does not hand out an error that is the system's own and nothing else, but it shows it.
+    let text = error.to_string();
+    text.split("(os error ").nth(1)?.split(')').next()?.parse().ok()
+}
+
+/// errno of a libbpf error kind, for the record; 0 when it has none that matters.
+pub(crate) fn errno_of(kind: ErrorKind) -> i32 {
+    match kind {
+        ErrorKind::PermissionDenied => 1,
+        ErrorKind::NotFound => 2,
+        ErrorKind::AlreadyExists => 17,
+        ErrorKind::InvalidInput => 22,
+        _ => 0,
+    }
+}

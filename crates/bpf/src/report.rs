@@ -1,0 +1,69 @@
+//! What became of the probes.
+
+use crypto_trace_format::record::{ProbeState, Tier};
+use libbpf_rs::Link;
+
+use crate::error::errno_of;
+
+/// What became of one probe.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProbeReport {
+    /// What it records.
+    pub probe: &'static str,
+    /// Kernel mechanism.
+    pub tier: Tier,
+    /// What it is attached to.
+    pub target: &'static str,
+    /// Attached, failed, skipped.
+    pub state: ProbeState,
+    /// errno of a failure, positive; 0 when there is none.
+    pub errno: i32,
+    /// Why, for people; empty when attached.
+    pub message: String,
+}
+
+impl ProbeReport {
+    /// TLS that cannot be seen, and why.
+    pub fn failed_tls(message: String) -> Self {
+        let (probe, target) = ("tls_hello", "cgroup_skb");
+        Self { probe, tier: Tier::CGROUP_SKB, target, state: ProbeState::FAILED, errno: 0, message }
+    }
+
+    /// Library calls that cannot be seen, and why.
+    pub fn failed_calls(message: String) -> Self {
+        let (probe, target) = ("api_call", "uprobe");
+        Self { probe, tier: Tier::UPROBE, target, state: ProbeState::FAILED, errno: 0, message }
+    }
+}
+
+/// Keeps the link of a probe that was attached.
+pub(crate) fn report(
+    probe: &'static str,
+    tier: Tier,
+    target: &'static str,
+    attached: libbpf_rs::Result<Link>,
+    links: &mut Vec<Link>,
+) -> ProbeReport {
+    match attached {
+        Ok(link) => {
+            links.push(link);
+            plain_report(probe, tier, target, ProbeState::ATTACHED, "")
+        }
+        Err(error) => ProbeReport {
+            errno: errno_of(error.kind()),
+            // With its causes: what was tried alone is no reason.
+            ..plain_report(probe, tier, target, ProbeState::FAILED, &format!("{error:#}"))
+        },
+    }
+}
+
+/// A report without an error of the system.
+pub(crate) fn plain_report(
+    probe: &'static str,
+    tier: Tier,
+    target: &'static str,
+    state: ProbeState,
+    message: &str,
+) -> ProbeReport {
+    ProbeReport { probe, tier, target, state, errno: 0, message: message.to_owned() }
+}
