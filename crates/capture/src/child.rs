@@ -16,8 +16,9 @@ use rustix::process::{
     waitpid,
 };
 
-use crate::signals::Signals;
-use crate::{exit, limits};
+use crate::exit;
+use crate::limits;
+use crate::session::signals::Signals;
 
 /// Name of the hidden command that is the gate.
 pub const GATE_COMMAND: &str = "__gate";

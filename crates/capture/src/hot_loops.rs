@@ -7,10 +7,10 @@ use anyhow::Context as _;
 use crypto_trace_format::record::Records;
 use crypto_trace_format::segment::{BlockBuilder, SegmentMeta, SegmentWriter};
 
-use crate::drain::Blocks;
-use crate::filter::RecordFilter;
-use crate::stats::Accounting;
-use crate::writer::Message;
+use crate::out::writer::Message;
+use crate::session::drain::Blocks;
+use crate::session::filter::RecordFilter;
+use crate::session::stats::Accounting;
 
 /// As `record` has it by default.
 const COMPRESSION_LEVEL: i32 = 1;
@@ -41,7 +41,7 @@ pub fn drain(records: &[u8], mut each: impl FnMut(&BlockBuilder)) -> anyhow::Res
             take();
         }
     }
-    crate::drain::flush(&blocks, &queue);
+    crate::session::drain::flush(&blocks, &queue);
     take();
     Ok(blocks.into_inner().accounting.recorded)
 }

@@ -5,7 +5,8 @@ use std::process::ExitCode;
 
 use clap::CommandFactory as _;
 use crypto_trace_capture::args::{Cli, Command};
-use crypto_trace_capture::{child, config, doctor, exit, monitor, record, say, snapshot};
+use crypto_trace_capture::commands::{doctor, monitor, record, snapshot};
+use crypto_trace_capture::{child, config, exit, say};
 
 fn main() -> ExitCode {
     let words: Vec<_> = std::env::args_os().collect();

@@ -25,9 +25,9 @@ use super::patience::{self, Patience, Work};
 use super::plan::{Plan, ReturnProbes, plan, version_of};
 use super::queue::Queue;
 use super::table::ProbeTable;
-use crate::maps::{self, Mapping};
-use crate::process_table::file_number;
-use crate::service::Heartbeat;
+use crate::proc::maps::{self, Mapping};
+use crate::proc::table::file_number;
+use crate::session::service::Heartbeat;
 
 /// Files of one process that are looked at.
 const MAX_FILES: usize = 512;

@@ -37,8 +37,10 @@ use crypto_trace_format::record::{ProcessInfo, Record, Records};
 use rustix::event::{EventfdFlags, eventfd};
 use rustix::io::Errno;
 
-use crate::service::Heartbeat;
-use crate::{limits, privileges, say};
+use crate::limits;
+use crate::limits::privileges;
+use crate::say;
+use crate::session::service::Heartbeat;
 
 use self::algorithms::Algorithms;
 pub use self::algorithms::Counts;

@@ -6,7 +6,7 @@ use rustix::fs::{Access, access, statvfs};
 use rustix::io::Errno;
 
 use crate::args::RecordArgs;
-use crate::cgroup;
+use crate::proc::cgroup;
 use crate::units::show_size;
 
 /// What is wrong, each with its key; what only the service may see is left to it.
@@ -46,7 +46,7 @@ fn output(path: &Path) -> Result<(), String> {
     if !nearest.is_dir() {
         return Err(format!("{shown}: {} is no directory", nearest.display()));
     }
-    if nearest != parent && crate::destination::is_file(path) {
+    if nearest != parent && crate::out::destination::is_file(path) {
         return Err(format!("{shown}: there is no directory {}", parent.display()));
     }
     writable(nearest)

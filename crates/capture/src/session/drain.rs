@@ -10,11 +10,11 @@ use crypto_trace_bpf::Rings;
 use crypto_trace_format::record::{Record, Records};
 use crypto_trace_format::segment::{BlockBuilder, BlockType};
 
-use crate::filter::RecordFilter;
 use crate::libraries::Notices;
-use crate::privacy::{Anonymizer, Privacy};
-use crate::stats::{Accounting, from_rings};
-use crate::writer::{BLOCK_BYTES, Message};
+use crate::out::writer::{BLOCK_BYTES, Message};
+use crate::session::filter::RecordFilter;
+use crate::session::privacy::{Anonymizer, Privacy};
+use crate::session::stats::{Accounting, from_rings};
 
 /// Records taken from a ring in one go.
 const EVENTS_PER_PASS: usize = 1024;

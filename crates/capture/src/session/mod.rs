@@ -1,42 +1,55 @@
-//! The `record` command: from arguments to sealed segments.
+//! A recording as it goes: the drain thread's loop, from the first record to the sealed end.
 
+pub(crate) mod drain;
+pub(crate) mod filter;
+pub(crate) mod kernel_crypto;
+pub(crate) mod prepare;
+mod privacy;
+mod random;
+pub(crate) mod service;
+pub(crate) mod signals;
+pub(crate) mod stats;
+mod wait;
+
+use crate::args::{CaptureArgs, UsageError};
+use crate::child::{Child, CommandOutput};
+use crate::clock::{self, ClockWatch, boottime_ns, read_anchor};
+use crate::exit::Failure;
+use crate::libraries::{Counts, Libraries, Notices};
+use crate::limits;
+use crate::limits::allocator;
+use crate::limits::privileges;
+use crate::limits::seccomp;
+use crate::out::destination::{Destination, Place};
+use crate::out::renderer::{Renderer, RendererCommand};
+use crate::out::stream;
+use crate::out::writer::{Message, Opening, Shared, Writer, Written};
+use crate::proc::host::segment_meta;
+use crate::proc::table::{Table, TableFilter};
+use crate::proc::watched::Watched;
+use crate::say::outcome::{Outcome, Stop, exit_code, tell_outcome, tell_probes, tell_unmapped};
+use crate::say::report::{Numbers, Reporter};
+use crate::session::drain::{Blocks, Drained, drain, flush, unwritten};
+use crate::session::filter::RecordFilter;
+use crate::session::prepare::{
+    add_descendants, check_probes, libraries, load, privacy, selection, table_filter, tell_programs, tls_cgroups,
+};
+use crate::session::random::RandomTally;
+use crate::session::service::Notifier;
+use crate::session::signals::Signals;
+use crate::session::stats::Accounting;
+use crate::session::wait::wait;
+use anyhow::Context as _;
+use crypto_trace_bpf::{Programs, SuppressedTally};
+use crypto_trace_format::record::ProbeState;
+use rustix::event::epoll;
+use rustix::process::Signal;
 use std::cell::RefCell;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, SyncSender, channel, sync_channel};
 use std::time::{Duration, Instant};
-
-use anyhow::Context as _;
-use crypto_trace_bpf::{Programs, SuppressedTally};
-use crypto_trace_format::record::ProbeState;
-use rustix::event::epoll;
-use rustix::process::Signal;
-
-use crate::args::{CaptureArgs, RecordArgs, UsageError};
-use crate::child::{Child, CommandOutput};
-use crate::clock::{self, ClockWatch, boottime_ns, read_anchor};
-use crate::destination::{Destination, Place};
-use crate::drain::{self, Blocks, Drained, drain, flush};
-use crate::exit::{self, Failure};
-use crate::filter::RecordFilter;
-use crate::host::segment_meta;
-use crate::libraries::{Counts, Libraries, Notices};
-use crate::outcome::{Outcome, Stop, exit_code, tell_outcome, tell_probes, tell_unmapped};
-use crate::prepare::{
-    add_descendants, check_probes, libraries, load, privacy, selection, table_filter, tell_programs, tls_cgroups,
-};
-use crate::process_table::{Table, TableFilter};
-use crate::random::RandomTally;
-use crate::renderer::{Renderer, RendererCommand};
-use crate::report::{Numbers, Reporter};
-use crate::service::Notifier;
-use crate::signals::Signals;
-use crate::stats::Accounting;
-use crate::wait::wait;
-use crate::watched::Watched;
-use crate::writer::{Message, Opening, Shared, Writer, Written};
-use crate::{allocator, check, kernel_crypto, limits, privileges, say, seccomp, stream};
 
 /// Blocks that may wait for the writer.
 const QUEUE_BLOCKS: usize = 6;
@@ -55,32 +68,6 @@ const DISCARD_PER_PASS: usize = 65_536;
 
 /// Nice value of our threads.
 const DRAIN_NICE: i32 = -10;
-
-/// Runs `record`. Returns the exit code.
-///
-/// # Errors
-/// [`Failure`] with the exit code that belongs to it.
-pub fn run(args: &RecordArgs) -> Result<u8, Failure> {
-    args.validate()?;
-    if let (Some(config), true) = (&args.config, args.check) {
-        RecordFilter::new(&args.capture.file, &args.capture.library).map_err(|error| UsageError(error.to_string()))?;
-        let problems = check::problems(args);
-        for problem in &problems {
-            say::error(&format!("{}: {problem}", config.display()));
-        }
-        if problems.is_empty() {
-            say::info(&format!("{}: ok", config.display()));
-        }
-        return Ok(if problems.is_empty() { 0 } else { exit::FAILURE });
-    }
-    if args.to_stdout() && rustix::termios::isatty(std::io::stdout()) {
-        return Err(UsageError(
-            "standard output is a terminal: pipe it into crypto-trace-analyze, or give -o DIR; monitor shows events at once".into(),
-        )
-        .into());
-    }
-    capture(&args.capture, &Destination::Record(args))
-}
 
 /// Records, once the arguments are checked. Returns the exit code.
 ///
@@ -564,7 +551,7 @@ impl Session {
             // Once more, for what was closed only when the queue had room.
             flush(blocks, &queue);
         }
-        let unwritten = drain::unwritten(blocks);
+        let unwritten = unwritten(blocks);
         let written = self.writer.take().and_then(|writer| writer.join().ok()).unwrap_or_default();
         if let Some(reporter) = self.reporter.take() {
             reporter.finish(&Self::numbers(&self.blocks, &self.shared, self.ring_bytes, self.probes));

@@ -5,7 +5,8 @@ use rustix::thread::{
     set_capabilities, set_capabilities_secure_bits, set_no_new_privs,
 };
 
-use crate::{say, seccomp};
+use crate::limits::seccomp;
+use crate::say;
 
 /// What loading and attaching need that is missing; `None` when nothing is.
 pub fn missing() -> Option<&'static str> {

@@ -19,8 +19,10 @@ use rustix::process::{Pid, Resource, Rlimit};
 use rustix::thread::{CapabilitySet, CapabilitySets, set_capabilities, set_no_new_privs};
 
 use crate::exit::Failure;
-use crate::signals::Signals;
-use crate::{output, say, seccomp};
+use crate::limits::seccomp;
+use crate::out::output;
+use crate::say;
+use crate::session::signals::Signals;
 
 /// The analyzer's name.
 const ANALYZER: &str = "crypto-trace-analyze";

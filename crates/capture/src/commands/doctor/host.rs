@@ -8,8 +8,10 @@ use rustix::thread::{CapabilitySet, capabilities as held_capabilities};
 use super::Finding;
 use crate::args::EVENT_RING_BYTES;
 use crate::exit::{PRIVILEGES, UNSUPPORTED};
+use crate::limits::privileges;
+use crate::out::renderer;
+use crate::proc::cgroup;
 use crate::units::{show_hours, show_size};
-use crate::{cgroup, privileges, renderer};
 
 /// Bytes on disk that a recorded event takes, about: docs/performance.md.
 const BYTES_PER_EVENT: u64 = 4;

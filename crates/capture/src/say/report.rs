@@ -11,8 +11,9 @@ use anyhow::Context as _;
 use crypto_trace_format::record::SelfStatsFixed;
 
 use crate::exit::Failure;
+use crate::limits::privileges;
+use crate::say;
 use crate::units::show_size;
-use crate::{privileges, say};
 
 /// How often the metrics file is replaced when nobody says.
 const METRICS_INTERVAL: Duration = Duration::from_secs(15);

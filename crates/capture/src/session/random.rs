@@ -10,7 +10,7 @@ use std::path::Path;
 use crypto_trace_bpf::{RandomCount, RandomCounts};
 use crypto_trace_format::record::{ApiCall, ApiCallFixed, ApiLevel, ApiMeaning, Header, api_state};
 
-use crate::privileges;
+use crate::limits::privileges;
 
 /// Every so many readings, processes of which nothing is new are looked for in /proc.
 const LOOK_EVERY: u32 = 64;

@@ -1,9 +1,9 @@
 //! `monitor`, `files`, `libs` and `profile`: a recording that is rendered as it goes.
 
 use crate::args::{MonitorArgs, ProfileArgs, ShowArgs};
-use crate::destination::Destination;
 use crate::exit::Failure;
-use crate::record::capture;
+use crate::out::destination::Destination;
+use crate::session::capture;
 
 /// Runs `monitor`. Returns the exit code.
 ///

@@ -12,10 +12,10 @@ use crypto_trace_format::segment::{SegmentMeta, SegmentStore, SegmentWriter, Sto
 
 use crate::args::RecordArgs;
 use crate::exit::Failure;
-use crate::output;
-use crate::renderer::{Renderer, RendererCommand, user_behind_sudo};
-use crate::stream::StreamOutput;
-use crate::writer::{Shared, Sink};
+use crate::out::output;
+use crate::out::renderer::{Renderer, RendererCommand, user_behind_sudo};
+use crate::out::stream::StreamOutput;
+use crate::out::writer::{Shared, Sink};
 
 /// How often what is rendered at once is handed over.
 const RENDERER_FLUSH_INTERVAL: Duration = Duration::from_millis(50);

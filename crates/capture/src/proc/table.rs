@@ -20,14 +20,14 @@ use crypto_trace_format::record::{
     trim_comm,
 };
 
-use crate::cgroup;
 use crate::clock::boottime_ns;
-use crate::filter::RecordFilter;
-use crate::maps::{self, Loads, Mapping};
-use crate::proc_entry::{self, Entry, Extent, Missing};
+use crate::proc::cgroup;
+use crate::proc::entry::{self, Entry, Extent, Missing};
+use crate::proc::maps::{self, Loads, Mapping};
+use crate::proc::tally::Tally;
 use crate::say;
-use crate::service::Heartbeat;
-use crate::tally::Tally;
+use crate::session::filter::RecordFilter;
+use crate::session::service::Heartbeat;
 
 /// Bit of a process's flags, include/linux/sched.h.
 const PF_KTHREAD: u32 = 0x0020_0000;
@@ -195,7 +195,7 @@ impl TableFilter {
                 && targets.as_ref().is_none_or(|targets| targets.contains(tgid))
                 && (self.pids.is_empty() || self.pids.contains(tgid))
         };
-        Ok(proc_entry::all()?.filter(wanted).collect())
+        Ok(entry::all()?.filter(wanted).collect())
     }
 
     /// The same; that they cannot be listed is told.
@@ -401,7 +401,7 @@ impl Found {
 /// File names of the crypto libraries that are mapped now, as far as one may see.
 pub fn mapped_libraries() -> BTreeSet<Vec<u8>> {
     let mut names = BTreeSet::new();
-    for tgid in proc_entry::all().into_iter().flatten() {
+    for tgid in entry::all().into_iter().flatten() {
         let mut loads = Loads::default();
         let look = |map: &Mapping<'_>| {
             if loads.is_one(map) && names.len() < MAX_ROWS {

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use crypto_trace_bpf::{ListenerOwner, Programs};
 use rustix::process::{Pid, PidfdFlags, PidfdGetfdFlags, pidfd_getfd, pidfd_open};
 
-use crate::proc_entry::{Entry, Extent, Limits, each_line};
+use crate::proc::entry::{Entry, Extent, Limits, each_line};
 use crate::say;
 
 /// Descriptors of one process that are looked at.

@@ -4,6 +4,9 @@
 //! else than text is escaped: a line is one message, and looks as it is.
 #![allow(clippy::print_stderr, reason = "this is the output module")]
 
+pub(crate) mod outcome;
+pub(crate) mod report;
+
 use std::borrow::Cow;
 
 /// Something went wrong. It may have several lines: what libbpf said, the line of a configuration that is wrong.

@@ -13,8 +13,8 @@ use std::time::{Duration, Instant};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 
+use crate::out::writer::Shared;
 use crate::say;
-use crate::writer::Shared;
 
 /// What a pipe that can be written to takes without blocking: `PIPE_BUF`, include/uapi/linux/limits.h.
 const PIPE_BUF: usize = 4096;

@@ -15,11 +15,11 @@ use crypto_trace_format::segment::{BlockBuilder, BlockType, Pressure, SegmentSto
 
 use crate::clock::{self, boottime_ns, read_anchor};
 use crate::libraries::LibraryRecords;
-use crate::process_table::{Table, TableFilter};
+use crate::out::stream::StreamOutput;
+use crate::proc::table::{Table, TableFilter};
 use crate::say;
-use crate::service::Heartbeat;
-use crate::stats::{WriterStats, from_rings};
-use crate::stream::StreamOutput;
+use crate::session::service::Heartbeat;
+use crate::session::stats::{WriterStats, from_rings};
 
 /// A block is closed at this size of raw records.
 pub const BLOCK_BYTES: usize = 256 << 10;

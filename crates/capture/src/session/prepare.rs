@@ -12,13 +12,15 @@ use crypto_trace_format::record::{Header, ProbeState, Tier, trim_comm};
 
 use crate::args::{CaptureArgs, PrivacyMode, UsageError, When};
 use crate::exit::Failure;
-use crate::filter::RecordFilter;
 use crate::libraries::Libraries;
-use crate::listeners::Listeners;
-use crate::privacy::Privacy;
-use crate::proc_entry::{self, Entry};
-use crate::process_table::{TableFilter, contains};
-use crate::{cgroup, privileges, say};
+use crate::limits::privileges;
+use crate::proc::cgroup;
+use crate::proc::entry::{self, Entry};
+use crate::proc::listeners::Listeners;
+use crate::proc::table::{TableFilter, contains};
+use crate::say;
+use crate::session::filter::RecordFilter;
+use crate::session::privacy::Privacy;
 
 /// What the BPF programs are told.
 pub(crate) fn selection(args: &CaptureArgs) -> Result<Selection, Failure> {
@@ -101,7 +103,7 @@ pub(crate) fn table_filter(args: &CaptureArgs, selection: &Selection) -> Result<
 /// Selects the processes that descend from `pids` already. Those forked meanwhile are selected by the programs.
 pub(crate) fn add_descendants(programs: &Programs, pids: &[u32]) -> Result<(), Failure> {
     let mut parents = std::collections::HashMap::new();
-    for pid in proc_entry::all().context("cannot read /proc")? {
+    for pid in entry::all().context("cannot read /proc")? {
         if let Ok(stat) = Entry::open(pid).and_then(|entry| entry.stat()) {
             parents.insert(pid, stat.ppid);
         }

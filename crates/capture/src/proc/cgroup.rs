@@ -10,7 +10,7 @@ use rustix::fs::{Mode, OFlags};
 use rustix::mount::{FsMountFlags, FsOpenFlags, MountAttrFlags, fsconfig_create, fsmount, fsopen};
 
 use crate::exit::Failure;
-use crate::proc_entry::{Limits, each_line};
+use crate::proc::entry::{Limits, each_line};
 
 /// How much is looked at of the mounts.
 const MOUNTS: Limits = Limits { line: 20 << 10, total: 64 << 20, time: Duration::from_secs(10) };

@@ -7,9 +7,9 @@ use crypto_trace_format::record::{LibraryInfo, ProbeState, Records};
 use super::Finding;
 use crate::args::{CaptureArgs, Cli, Command};
 use crate::exit::Failure;
-use crate::kernel_crypto;
 use crate::libraries::Libraries;
-use crate::prepare::{load, selection, tls_cgroups};
+use crate::session::kernel_crypto;
+use crate::session::prepare::{load, selection, tls_cgroups};
 
 /// Attaches everything for a moment.
 pub(super) fn try_out() -> Vec<Finding> {

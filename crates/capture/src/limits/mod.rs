@@ -1,6 +1,10 @@
 //! How many descriptors there may be. Probes need some for each library, so we take what we may have; what we start has what it would
 //! have had.
 
+pub(crate) mod allocator;
+pub(crate) mod privileges;
+pub(crate) mod seccomp;
+
 use std::os::fd::{AsRawFd as _, BorrowedFd};
 use std::sync::OnceLock;
 

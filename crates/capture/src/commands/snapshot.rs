@@ -14,17 +14,17 @@ use crypto_trace_format::segment::{BlockBuilder, BlockType, SegmentMeta, Segment
 use crate::args::SnapshotArgs;
 use crate::clock::{self, boottime_ns, read_anchor};
 use crate::exit::Failure;
-use crate::filter::RecordFilter;
-use crate::host::segment_meta;
 use crate::libraries;
-use crate::output;
-use crate::proc_entry::Entry;
-use crate::process_table::{Table, TableFilter};
-use crate::renderer::{RendererCommand, user_behind_sudo};
+use crate::out::output;
+use crate::out::renderer::{RendererCommand, user_behind_sudo};
+use crate::out::writer::in_blocks;
+use crate::proc::entry::Entry;
+use crate::proc::host::segment_meta;
+use crate::proc::table::{Table, TableFilter};
+use crate::proc::tally::Tally;
 use crate::say;
-use crate::signals::Signals;
-use crate::tally::Tally;
-use crate::writer::in_blocks;
+use crate::session::filter::RecordFilter;
+use crate::session::signals::Signals;
 
 /// zstd level: once and for all, so it may take its time.
 const COMPRESSION_LEVEL: i32 = 3;

@@ -12,7 +12,7 @@ use crypto_trace_format::record::{
 };
 use crypto_trace_format::segment::BlockBuilder;
 
-use crate::host;
+use crate::proc::host;
 
 /// What the writer thread tells the drain thread.
 #[derive(Debug, Default)]

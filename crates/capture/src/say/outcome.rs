@@ -9,11 +9,12 @@ use crypto_trace_format::record::{LibLoad, Records};
 use crate::args::CaptureArgs;
 use crate::child::ChildExit;
 use crate::exit::Failure;
-use crate::proc_entry::{self, Entry};
-use crate::process_table::{self, contains};
+use crate::limits::seccomp;
+use crate::out::writer::Written;
+use crate::proc::entry::{self, Entry};
+use crate::proc::table::{self, contains};
+use crate::say;
 use crate::units::show_size;
-use crate::writer::Written;
-use crate::{say, seccomp};
 
 /// How many names are told that come near one that was asked for.
 const NEAREST: usize = 5;
@@ -132,7 +133,7 @@ pub(crate) fn tell_outcome(args: &CaptureArgs, outcome: &Outcome, stop: Stop) {
 
 /// Tells which processes there are whose names come near one that nothing was recorded of.
 fn tell_nearest(wanted: &str) {
-    let Ok(processes) = proc_entry::all() else { return };
+    let Ok(processes) = entry::all() else { return };
     let shown = |name: &[u8]| String::from_utf8_lossy(name).into_owned();
     // By either name they are selected.
     let names = processes.filter_map(|pid| Entry::open(pid).ok()).flat_map(|entry| {
@@ -154,7 +155,7 @@ fn tell_nearest(wanted: &str) {
 
 /// Tells which libraries there are, loaded meanwhile or mapped now, whose names come near those that none was recorded of.
 fn tell_nearest_library(args: &CaptureArgs, outcome: &Outcome) {
-    let mut there = process_table::mapped_libraries();
+    let mut there = table::mapped_libraries();
     there.extend(outcome.other_libraries.iter().cloned());
     let there: Vec<String> =
         there.iter().map(|name| String::from_utf8_lossy(name).escape_debug().to_string()).collect();

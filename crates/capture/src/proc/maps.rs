@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use crypto_trace_format::catalog;
 
-use crate::proc_entry::{Entry, Extent, Limits, each_line};
+use crate::proc::entry::{Entry, Extent, Limits, each_line};
 use crate::say;
 
 /// What the kernel puts behind the name of a file that has none any more.
