@@ -9,6 +9,7 @@ fn is_joined(dir: &[u8], path: &[u8]) -> bool {
     !dir.is_empty() && path.first() != Some(&b'/')
 }
 
+#[inline]
 fn join<'a>(dir: &[u8], path: &'a [u8]) -> Cow<'a, [u8]> {
     if !is_joined(dir, path) {
         return path.into();
