@@ -53,6 +53,10 @@ pub fn gaps(capture: &Capture, name_host: bool) -> Vec<String> {
     if refused > 0 {
         gaps.push(format!("{} packets of TLS handshakes left out here: more connections than fit", grouped(refused)));
     }
+    let unknown = capture.handshakes.of_unknown_protocols();
+    if unknown > 0 {
+        gaps.push(format!("{} packets of protocols that this version does not know, left out", grouped(unknown)));
+    }
     for (count, what) in
         [(capture.calls.refused(), "handshakes of libraries"), (capture.libraries.refused(), "records of libraries")]
     {

@@ -14,7 +14,7 @@ pub use side::Side;
 
 use crate::protocol::tls::Tls;
 use crate::protocol::{Ends, Protocol as _};
-use crypto_trace_format::record::{Direction, Header, TlsHello, hello_state};
+use crypto_trace_format::record::{Direction, Header, Protocol, TlsHello, hello_state};
 use foldhash::fast::RandomState;
 use side::Piece;
 use std::borrow::Cow;
@@ -93,7 +93,7 @@ impl Connection {
     /// What its hellos say.
     pub fn view(&self) -> Cow<'_, View> {
         let read = || {
-            // Of the protocols only TLS is recorded.
+            // Records of other protocols are left out by `Handshakes::add`.
             Tls::view(&Ends { sent: self.sent.said(), received: self.received.said() })
         };
         if self.keeps_view { Cow::Borrowed(self.viewed.get_or_init(|| Box::new(read()))) } else { Cow::Owned(read()) }
@@ -155,6 +155,7 @@ pub struct Handshakes {
     seen: u64,
     taken: u64,
     refused: u64,
+    of_unknown_protocols: u64,
     /// Some were not read, because nobody asks for them.
     pub skipped: bool,
 }
@@ -179,12 +180,17 @@ impl Handshakes {
             seen: 0,
             taken: 0,
             refused: 0,
+            of_unknown_protocols: 0,
             skipped: false,
         }
     }
 
     /// Takes in one record, which is `number` of `segment`.
     pub fn add(&mut self, header: &Header, hello: &TlsHello<'_>, segment: u32, number: u64) {
+        if Protocol(hello.fixed.protocol) != Protocol::TLS {
+            self.of_unknown_protocols += 1;
+            return;
+        }
         let key = key(hello);
         let index = match self.by_key.get(&key) {
             Some(index) => *index,
@@ -321,6 +327,11 @@ impl Handshakes {
     /// Records that were left out, because there was no more room.
     pub fn refused(&self) -> u64 {
         self.refused
+    }
+
+    /// Records that were left out, because they are of protocols that this version does not know.
+    pub fn of_unknown_protocols(&self) -> u64 {
+        self.of_unknown_protocols
     }
 
     /// The records that stand for connections which a live reader need not wait for; the n-th has number n. Both ends of a

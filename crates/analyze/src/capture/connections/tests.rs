@@ -405,3 +405,10 @@ fn what_a_connection_says_is_parsed_once_and_again_only_when_there_is_more_of_it
     gather(&mut all, &[(header(7, 2), fixed(1, true, false), SERVER)]);
     assert!(all.connections()[0].view().server.is_some());
 }
+
+#[test]
+fn a_hello_of_a_protocol_of_a_later_version_is_not_taken_for_tls() {
+    let later = TlsHelloFixed { protocol: 77, ..fixed(2, true, true) };
+    let all = gathered(&[(header(7, 1), fixed(1, true, true), CLIENT), (header(7, 2), later, CLIENT)]);
+    assert_eq!((all.connections().len(), all.of_unknown_protocols()), (1, 1));
+}
