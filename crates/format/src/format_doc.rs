@@ -2,6 +2,7 @@
 //!
 //! `UPDATE=1 cargo test -p crypto-trace-format format_doc` writes the tables anew. The prose around them is written by hand.
 
+use super::generated_docs;
 use crate::record::{
     ApiLevel, ApiMeaning, ChangeCall, ClockReason, Direction, FieldLayout, Header, KINDS, LossCause, OpenCall,
     ProbeState, Protocol, SocketOwner, SuppressionReason, Tier, api_state, flags, hello_state, library_features,
@@ -170,24 +171,5 @@ fn bits(name: &str, names: &[(u16, &str)]) -> String {
 
 #[test]
 fn docs_format_md_says_what_the_code_does() {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/format.md");
-    let found = std::fs::read_to_string(path).expect("docs/format.md");
-    let mut expected = String::new();
-    let mut rest = found.as_str();
-    let mut missing = sections();
-    while let Some((before, section)) = rest.split_once("<!-- generated: ") {
-        let (name, body) = section.split_once(" -->\n").expect("a section name");
-        let (_, after) = body.split_once("<!-- end -->").expect("an end of the section");
-        let table = missing.remove(name).unwrap_or_else(|| panic!("unknown or repeated section {name}"));
-        let _ = write!(expected, "{before}<!-- generated: {name} -->\n\n{table}\n<!-- end -->");
-        rest = after;
-    }
-    expected += rest;
-    assert!(missing.is_empty(), "docs/format.md lacks the sections {:?}", missing.keys());
-    if std::env::var_os("UPDATE").is_some() {
-        std::fs::write(path, &expected).expect("writable");
-    } else if found != expected {
-        let differs = found.lines().zip(expected.lines()).find(|(found, expected)| found != expected);
-        panic!("docs/format.md and the code differ, first here: {differs:#?}\nUPDATE=1 writes the tables anew");
-    }
+    generated_docs::check(env!("CARGO_MANIFEST_DIR"), "format.md", sections());
 }

@@ -12,3 +12,5 @@ pub mod wire;
 
 #[cfg(test)]
 mod format_doc;
+#[cfg(test)]
+mod generated_docs;

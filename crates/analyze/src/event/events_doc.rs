@@ -2,6 +2,7 @@
 //!
 //! `UPDATE=1 cargo test -p crypto-trace-analyze events_doc` writes the tables anew. The prose around them is written by hand.
 
+use super::generated_docs;
 use super::head::{HEAD, TAIL};
 use super::members::{Field, Type};
 use super::object::Redact;
@@ -70,34 +71,15 @@ fn nest(name: String, ty: &Type, nested: &mut Vec<(&'static [Field], Vec<String>
 }
 
 /// Every generated section by name.
-fn sections() -> BTreeMap<&'static str, String> {
-    let mut sections: BTreeMap<&'static str, String> =
-        EVENT_TYPES.iter().map(|ty| (ty.name, tables(ty.members().collect()))).collect();
-    sections.insert("every event", tables(HEAD.iter().chain(TAIL).collect()));
-    sections.insert("every process", tables(process_fields().collect()));
+fn sections() -> BTreeMap<String, String> {
+    let mut sections: BTreeMap<String, String> =
+        EVENT_TYPES.iter().map(|ty| (ty.name.to_owned(), tables(ty.members().collect()))).collect();
+    sections.insert("every event".to_owned(), tables(HEAD.iter().chain(TAIL).collect()));
+    sections.insert("every process".to_owned(), tables(process_fields().collect()));
     sections
 }
 
 #[test]
 fn docs_events_md_says_what_is_declared() {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/events.md");
-    let found = std::fs::read_to_string(path).expect("docs/events.md");
-    let mut expected = String::new();
-    let mut rest = found.as_str();
-    let mut missing = sections();
-    while let Some((before, section)) = rest.split_once("<!-- generated: ") {
-        let (name, body) = section.split_once(" -->\n").expect("a section name");
-        let (_, after) = body.split_once("<!-- end -->").expect("an end of the section");
-        let table = missing.remove(name).unwrap_or_else(|| panic!("unknown or repeated section {name}"));
-        let _ = write!(expected, "{before}<!-- generated: {name} -->\n\n{table}\n<!-- end -->");
-        rest = after;
-    }
-    expected += rest;
-    assert!(missing.is_empty(), "docs/events.md lacks the sections {:?}", missing.keys());
-    if std::env::var_os("UPDATE").is_some() {
-        std::fs::write(path, &expected).expect("writable");
-    } else if found != expected {
-        let differs = found.lines().zip(expected.lines()).find(|(found, expected)| found != expected);
-        panic!("docs/events.md and the code differ, first here: {differs:#?}\nUPDATE=1 writes the tables anew");
-    }
+    generated_docs::check(env!("CARGO_MANIFEST_DIR"), "events.md", sections());
 }

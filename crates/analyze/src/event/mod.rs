@@ -12,6 +12,9 @@ mod columns;
 mod events_doc;
 mod file_change;
 mod file_open;
+#[cfg(test)]
+#[path = "../../../format/src/generated_docs.rs"]
+mod generated_docs;
 mod head;
 mod inventory;
 mod lib_load;
