@@ -1,9 +1,9 @@
-# Thin: what a developer types. The work is in cargo and in scripts/.
+# Thin: what a developer types. The work is in cargo, in xtask/ and in scripts/.
 .PHONY: build demo test fuzz bench bench-peers kernel-matrix instructions goldens lint package clean
 
 build:
 	scripts/setup
-	cargo build --release --locked
+	cargo build --release --locked -p crypto-trace-capture -p crypto-trace-analyze --bins
 
 demo: build
 	scripts/setup --tests
@@ -14,8 +14,7 @@ test:
 	scripts/test
 
 fuzz:
-	CRYPTO_TRACE_FUZZ_ROUNDS=3000000 cargo test --release --locked -p crypto-trace-format --test fuzz
-	CRYPTO_TRACE_FUZZ_ROUNDS=30000 cargo test --release --locked -p crypto-trace-analyze --test fuzz
+	cargo xtask fuzz
 
 bench:
 	bench/run
@@ -30,7 +29,7 @@ kernel-matrix:
 
 instructions:
 	scripts/setup --matrix
-	scripts/instructions
+	cargo xtask instructions
 
 goldens:
 	cargo build --locked --bins
@@ -43,7 +42,7 @@ lint:
 
 package:
 	scripts/setup
-	scripts/package
+	cargo xtask package
 
 clean:
 	cargo clean

@@ -66,7 +66,7 @@ def fetch(suite):
 
 def build(*options):
     """The static programs, into STATIC."""
-    subprocess.run([os.path.join(ROOT, "scripts", "build-static"), *options], check=True)
+    subprocess.run(["cargo", "xtask", "static", *options], check=True, cwd=ROOT)
 
 
 def libraries(program):

@@ -43,6 +43,7 @@ fn crates_depend_on_each_other_as_the_design_says() {
         ("crypto-trace-capture", vec!["crypto-trace-bpf", "crypto-trace-format"]),
         ("crypto-trace-analyze", vec!["crypto-trace-format"]),
         ("crypto-trace-tests", vec!["crypto-trace-format"]),
+        ("xtask", vec!["crypto-trace-analyze", "crypto-trace-capture"]),
     ];
     let forbidden = [
         ("crypto-trace-format", vec!["libbpf-rs", "libbpf-sys", "procfs", "clap", "anyhow"]),

@@ -1,5 +1,5 @@
 //! What is done for each record, once for each in a file: `hot_loops none|drain|write FILE`, of raw records (`zstd -dc` of a
-//! segment). For `scripts/instructions`, which counts what it executes.
+//! segment). For `cargo xtask instructions`, which counts what it executes.
 #![allow(clippy::print_stdout, clippy::unwrap_used, reason = "a benchmark's load")]
 
 use crypto_trace_capture::hot_loops::{drain, drain_and_write};

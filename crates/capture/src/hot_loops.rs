@@ -1,4 +1,4 @@
-//! What the two threads do for each record, without a kernel: for counting its instructions (`scripts/instructions`).
+//! What the two threads do for each record, without a kernel: for counting its instructions (`cargo xtask instructions`).
 
 use std::cell::RefCell;
 use std::sync::mpsc::{channel, sync_channel};
