@@ -7,8 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use crypto_trace_bpf::{CounterKind, Counters, Suppressed};
 use crypto_trace_format::catalog::file_name;
 use crypto_trace_format::record::{
-    self, ApiCall, Header, LibLoad, Loss, LossCause, LossFixed, ProcessInfo, Record, Records, SelfStats,
-    SelfStatsFixed, flags,
+    self, ApiCall, Header, Kind, LibLoad, Loss, LossCause, LossFixed, Record, Records, SelfStats, SelfStatsFixed, flags,
 };
 use crypto_trace_format::segment::BlockBuilder;
 
