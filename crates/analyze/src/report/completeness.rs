@@ -311,7 +311,7 @@ mod tests {
 
     fn meta(options: &[&str]) -> SegmentMeta {
         let filters: Vec<String> = options.iter().map(|&option| option.to_owned()).collect();
-        SegmentMeta { selected: Selected::from_options(&filters), filters, ..SegmentMeta::default() }
+        SegmentMeta { selected: Box::new(Selected::from_options(&filters)), filters, ..SegmentMeta::default() }
     }
 
     #[test]
@@ -331,7 +331,7 @@ mod tests {
         let older = Capture::new(meta(&["--tls off", "--library-calls off", "--kernel-crypto off"]));
         let off = Wanted::OFF;
         let selected = Selected { tls: off, library_calls: off, kernel_crypto: off, ..Selected::default() };
-        let values_alone = Capture::new(SegmentMeta { selected, ..SegmentMeta::default() });
+        let values_alone = Capture::new(SegmentMeta { selected: Box::new(selected), ..SegmentMeta::default() });
         for capture in [older, values_alone] {
             assert_eq!(wire_state(&capture), "not watched: recorded with --tls off");
             assert_eq!(library_state(&capture), "not watched: recorded with --library-calls off");

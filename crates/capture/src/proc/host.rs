@@ -18,7 +18,7 @@ pub fn segment_meta(selected: Selected, clock: ClockAnchor) -> SegmentMeta {
         arch: text(names.machine()),
         tool: concat!("crypto-trace-capture ", env!("CARGO_PKG_VERSION")).to_owned(),
         filters: selected.options(),
-        selected,
+        selected: Box::new(selected),
         clock,
         schema: schema_table(),
     }

@@ -128,7 +128,7 @@ pub struct SegmentMeta {
     /// Filters in force, as the user gave them, for example `--pid 12`.
     pub filters: Vec<String>,
     /// The same as values.
-    pub selected: Selected,
+    pub selected: Box<Selected>,
     /// Clocks at the start of the segment.
     pub clock: ClockAnchor,
     /// Record layouts of the writer, see [`schema_table`]. Segments that follow each other share it.
@@ -221,7 +221,7 @@ pub(crate) fn encode_blob(meta: &SegmentMeta) -> Option<Vec<u8>> {
 pub(crate) fn decode_blob(bytes: &[u8]) -> Option<SegmentMeta> {
     let (blob, len): (Blob, usize) = bincode::decode_from_slice(bytes, config()).ok()?;
     let selected = match bytes.get(len..)? {
-        [] => Selected::from_options(&blob.filters),
+        [] => Box::new(Selected::from_options(&blob.filters)),
         rest => bincode::decode_from_slice(rest, config()).ok()?.0,
     };
     Some(SegmentMeta {
@@ -263,7 +263,7 @@ mod tests {
             user_rate: Some(0),
             ..Selected::default()
         };
-        let meta = SegmentMeta { selected, ..meta(&["--tls off", "-- ./x"]) };
+        let meta = SegmentMeta { selected: Box::new(selected), ..meta(&["--tls off", "-- ./x"]) };
         let bytes = encode_blob(&meta).expect("small");
         assert_eq!(decode_blob(&bytes), Some(meta.clone()));
         let newer = [&bytes[..], &[1, 2, 3]].concat();
@@ -274,9 +274,9 @@ mod tests {
     fn what_recordings_made_before_selected_is_in_their_options() {
         let old = meta(&["--tls off", "--argv exe", "-- ./x"]);
         let read = decode_blob(&encode_without_selected(&old)).expect("an old one");
-        assert_eq!(read.selected, Selected::from_options(&old.filters));
+        assert_eq!(*read.selected, Selected::from_options(&old.filters));
         assert_eq!((read.selected.tls, read.selected.argv), (Wanted::OFF, ArgvMode::EXE));
-        assert_eq!(SegmentMeta { selected: Selected::default(), ..read }, old);
+        assert_eq!(SegmentMeta { selected: Box::default(), ..read }, old);
     }
 
     #[test]

@@ -211,7 +211,7 @@ mod tests {
     #[test]
     fn options_that_are_not_known_restrict() {
         let filters = owned(&["--argv none", "--privacy odd", "--new x", "-- ./x"]);
-        let selected = Selected::from_options(&filters);
+        let selected = Box::new(Selected::from_options(&filters));
         let meta = SegmentMeta { filters, selected, ..SegmentMeta::default() };
         assert_eq!(meta.options(), (vec!["--argv none"], vec!["--privacy odd", "--new x", "-- ./x"]));
     }
