@@ -132,3 +132,48 @@ crypto_trace_format::numbers! {
         COOKIE_STACK_SHIFT: u32 = 49,
     }
 }
+
+/// System calls whose ends are seen, as the programs number them; in C `CT_SYS_` and the name. Those that open a file are numbered
+/// as [`OpenCall`](crypto_trace_format::record::OpenCall) numbers them, those that change names and modes as
+/// [`ChangeCall`](crypto_trace_format::record::ChangeCall), from `BEFORE_CHANGES` on. The programs count on the order: of those from
+/// `SOCKET` on, which are kernel_crypto.h's; of the changes; and of those of 16-bit ids, which is that of `CHOWN`, `LCHOWN`, `FCHOWN`.
+pub mod system_calls {
+    crypto_trace_format::numbers! {
+        /// All others.
+        OTHERS {
+            /// None of them.
+            OTHER: u32 = 0,
+            /// mmap(2).
+            MMAP: u32 = 6,
+            /// 32 bit: offset in pages.
+            MMAP2: u32 = 7,
+            /// socket(2).
+            SOCKET: u32 = 8,
+            /// bind(2).
+            BIND: u32 = 9,
+            /// setsockopt(2).
+            SETSOCKOPT: u32 = 10,
+            /// add_key(2).
+            ADD_KEY: u32 = 11,
+            /// request_key(2).
+            REQUEST_KEY: u32 = 12,
+            /// keyctl(2).
+            KEYCTL: u32 = 13,
+            /// getrandom(2).
+            GETRANDOM: u32 = 14,
+            /// 32 bit: one of the first three from `SOCKET` on.
+            SOCKETCALL: u32 = 15,
+            /// mprotect(2) and pkey_mprotect(2).
+            MPROTECT: u32 = 31,
+            /// chown(2) of 16-bit ids, which 32-bit programs have.
+            CHOWN16: u32 = 50,
+            /// The same of lchown(2).
+            LCHOWN16: u32 = 51,
+            /// The same of fchown(2).
+            FCHOWN16: u32 = 52,
+        }
+    }
+
+    /// What is added to the number of a change.
+    pub const BEFORE_CHANGES: u64 = 31;
+}

@@ -44,36 +44,59 @@ pub enum TierChoice {
     Tracepoint,
 }
 
-/// What is seen at the end of system calls.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Part {
-    Files,
-    Libraries,
-    Crypto,
-    Changes,
+/// What is seen at the end of system calls: a part of it, which has a tier of its own.
+#[derive(Debug, Clone, Copy)]
+struct Part {
+    /// Its name.
+    probe: &'static str,
+    /// What the program on every system call's exit knows it by.
+    bit: u8,
+    /// Its calls are seldom: one program for all of them starts sooner than one for each.
+    seldom: bool,
+    /// Some of its functions are seen by kprobes where the others are by fexit.
+    mixed: bool,
+    is_wanted: fn(&Selection) -> bool,
 }
 
-impl Part {
-    const ALL: [Self; 4] = [Self::Files, Self::Libraries, Self::Crypto, Self::Changes];
-
-    fn bit(self) -> u8 {
-        match self {
-            Self::Files => PART_FILES,
-            Self::Libraries => PART_LIBS,
-            Self::Crypto => PART_CRYPTO,
-            Self::Changes => PART_CHANGES,
-        }
-    }
-
-    fn probe(self) -> &'static str {
-        match self {
-            Self::Files => "file_open",
-            Self::Libraries => "lib_load",
-            Self::Crypto => "kernel_crypto",
-            Self::Changes => "file_change",
-        }
+impl PartialEq for Part {
+    fn eq(&self, other: &Self) -> bool {
+        self.bit == other.bit
     }
 }
+
+impl Eq for Part {}
+
+const FILES: Part = Part {
+    probe: "file_open",
+    bit: PART_FILES,
+    seldom: false,
+    mixed: false,
+    // Opens of the random devices are counted with the kernel's crypto.
+    is_wanted: |selection| selection.files != FileSelection::None || selection.kernel_crypto,
+};
+const LIBRARIES: Part = Part {
+    probe: "lib_load",
+    bit: PART_LIBS,
+    seldom: false,
+    mixed: false,
+    is_wanted: |selection| selection.libraries != LibrarySelection::None,
+};
+const CRYPTO: Part = Part {
+    probe: "kernel_crypto",
+    bit: PART_CRYPTO,
+    seldom: false,
+    mixed: true,
+    is_wanted: |selection| selection.kernel_crypto,
+};
+const CHANGES: Part = Part {
+    probe: "file_change",
+    bit: PART_CHANGES,
+    seldom: true,
+    mixed: true,
+    is_wanted: |selection| selection.files != FileSelection::None,
+};
+
+const PARTS: [Part; 4] = [FILES, LIBRARIES, CRYPTO, CHANGES];
 
 /// A kernel function whose return is probed.
 struct Function {
@@ -91,7 +114,7 @@ struct Function {
 macro_rules! function {
     ($part:ident, $name:expr, $program:expr, $optional:expr) => {
         Function {
-            part: Part::$part,
+            part: $part,
             name: $name,
             program: $program,
             fexit: concat!("fexit:", $name),
@@ -144,73 +167,73 @@ macro_rules! compat {
 /// What calls.h and syscall.h know. The names of system calls are those of `SYSCALL_DEFINE` and its `COMPAT_` form
 /// (arch/x86/include/asm/syscall_wrapper.h).
 const FUNCTIONS: &[Function] = &[
-    function!(Files, "do_sys_openat2", Some("open_fexit"), false),
-    function!(Files, "do_handle_open", Some("handle_fexit"), true),
-    function!(Libraries, "ksys_mmap_pgoff", Some("mmap_fexit"), false),
-    native!(Libraries, mprotect, false),
-    late!(Libraries, pkey_mprotect),
-    native!(Crypto, socket, true),
-    native!(Crypto, bind, true),
-    native!(Crypto, setsockopt, true),
-    native!(Crypto, add_key, true),
-    native!(Crypto, request_key, true),
-    native!(Crypto, keyctl, true),
-    native!(Crypto, getrandom, true),
-    compat!(Crypto, compat_sys_keyctl),
-    native!(Changes, renameat, false),
-    native!(Changes, renameat2, false),
-    native!(Changes, linkat, false),
-    native!(Changes, symlinkat, false),
-    native!(Changes, unlinkat, false),
-    native!(Changes, fchmod, false),
-    native!(Changes, fchmodat, false),
+    function!(FILES, "do_sys_openat2", Some("open_fexit"), false),
+    function!(FILES, "do_handle_open", Some("handle_fexit"), true),
+    function!(LIBRARIES, "ksys_mmap_pgoff", Some("mmap_fexit"), false),
+    native!(LIBRARIES, mprotect, false),
+    late!(LIBRARIES, pkey_mprotect),
+    native!(CRYPTO, socket, true),
+    native!(CRYPTO, bind, true),
+    native!(CRYPTO, setsockopt, true),
+    native!(CRYPTO, add_key, true),
+    native!(CRYPTO, request_key, true),
+    native!(CRYPTO, keyctl, true),
+    native!(CRYPTO, getrandom, true),
+    compat!(CRYPTO, compat_sys_keyctl),
+    native!(CHANGES, renameat, false),
+    native!(CHANGES, renameat2, false),
+    native!(CHANGES, linkat, false),
+    native!(CHANGES, symlinkat, false),
+    native!(CHANGES, unlinkat, false),
+    native!(CHANGES, fchmod, false),
+    native!(CHANGES, fchmodat, false),
     // Since Linux 6.6: a program for it could not be loaded before, and whatever is loaded beside it with it.
-    late!(Changes, fchmodat2),
-    native!(Changes, fchown, false),
-    native!(Changes, fchownat, false),
+    late!(CHANGES, fchmodat2),
+    native!(CHANGES, fchown, false),
+    native!(CHANGES, fchownat, false),
 ];
 
 /// Those that x86-64 has beside them: older calls, and a table of its own for 32-bit programs.
 #[cfg(target_arch = "x86_64")]
 const OF_X86: &[Function] = &[
-    native!(Changes, rename, false),
-    native!(Changes, link, false),
-    native!(Changes, symlink, false),
-    native!(Changes, unlink, false),
-    native!(Changes, rmdir, false),
-    native!(Changes, chmod, false),
-    native!(Changes, chown, false),
-    native!(Changes, lchown, false),
-    compat!(Libraries, sys_mprotect),
-    compat!(Libraries, sys_pkey_mprotect),
-    compat!(Crypto, sys_socket),
-    compat!(Crypto, sys_bind),
-    compat!(Crypto, sys_setsockopt),
-    compat!(Crypto, sys_add_key),
-    compat!(Crypto, sys_request_key),
-    compat!(Crypto, sys_getrandom),
-    compat!(Crypto, compat_sys_socketcall),
-    compat!(Changes, sys_rename),
-    compat!(Changes, sys_renameat),
-    compat!(Changes, sys_renameat2),
-    compat!(Changes, sys_link),
-    compat!(Changes, sys_linkat),
-    compat!(Changes, sys_symlink),
-    compat!(Changes, sys_symlinkat),
-    compat!(Changes, sys_unlink),
-    compat!(Changes, sys_unlinkat),
-    compat!(Changes, sys_rmdir),
-    compat!(Changes, sys_chmod),
-    compat!(Changes, sys_fchmod),
-    compat!(Changes, sys_fchmodat),
-    compat!(Changes, sys_fchmodat2),
-    compat!(Changes, sys_chown),
-    compat!(Changes, sys_lchown),
-    compat!(Changes, sys_fchown),
-    compat!(Changes, sys_fchownat),
-    compat!(Changes, sys_chown16),
-    compat!(Changes, sys_lchown16),
-    compat!(Changes, sys_fchown16),
+    native!(CHANGES, rename, false),
+    native!(CHANGES, link, false),
+    native!(CHANGES, symlink, false),
+    native!(CHANGES, unlink, false),
+    native!(CHANGES, rmdir, false),
+    native!(CHANGES, chmod, false),
+    native!(CHANGES, chown, false),
+    native!(CHANGES, lchown, false),
+    compat!(LIBRARIES, sys_mprotect),
+    compat!(LIBRARIES, sys_pkey_mprotect),
+    compat!(CRYPTO, sys_socket),
+    compat!(CRYPTO, sys_bind),
+    compat!(CRYPTO, sys_setsockopt),
+    compat!(CRYPTO, sys_add_key),
+    compat!(CRYPTO, sys_request_key),
+    compat!(CRYPTO, sys_getrandom),
+    compat!(CRYPTO, compat_sys_socketcall),
+    compat!(CHANGES, sys_rename),
+    compat!(CHANGES, sys_renameat),
+    compat!(CHANGES, sys_renameat2),
+    compat!(CHANGES, sys_link),
+    compat!(CHANGES, sys_linkat),
+    compat!(CHANGES, sys_symlink),
+    compat!(CHANGES, sys_symlinkat),
+    compat!(CHANGES, sys_unlink),
+    compat!(CHANGES, sys_unlinkat),
+    compat!(CHANGES, sys_rmdir),
+    compat!(CHANGES, sys_chmod),
+    compat!(CHANGES, sys_fchmod),
+    compat!(CHANGES, sys_fchmodat),
+    compat!(CHANGES, sys_fchmodat2),
+    compat!(CHANGES, sys_chown),
+    compat!(CHANGES, sys_lchown),
+    compat!(CHANGES, sys_fchown),
+    compat!(CHANGES, sys_fchownat),
+    compat!(CHANGES, sys_chown16),
+    compat!(CHANGES, sys_lchown16),
+    compat!(CHANGES, sys_fchown16),
 ];
 #[cfg(not(target_arch = "x86_64"))]
 const OF_X86: &[Function] = &[];
@@ -238,7 +261,7 @@ macro_rules! fexit_programs {
 /// A tier for each part that is wanted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Plan {
-    tiers: [Option<Tier>; 4],
+    tiers: Vec<(Part, Tier)>,
     /// Functions that this kernel's BTF does not have.
     missing: Vec<&'static str>,
     /// What io_uring opens is to be seen too; and the kernel tells of it.
@@ -269,36 +292,26 @@ impl Plan {
             TierChoice::Kprobe => Tier::KPROBE,
             TierChoice::Tracepoint => Tier::RAW_TRACEPOINT,
         };
-        let wanted = [
-            // Opens of the random devices are counted with the kernel's crypto.
-            selection.files != FileSelection::None || selection.kernel_crypto,
-            selection.libraries != LibrarySelection::None,
-            selection.kernel_crypto,
-            selection.files != FileSelection::None,
-        ];
-        let mut tiers = wanted.map(|wanted| wanted.then_some(first));
-        if selection.tier == TierChoice::Auto && first == Tier::FENTRY && accountable {
-            // One program for all of these calls, which are seldom, starts sooner than one for each.
-            let changes = &mut tiers[Part::Changes as usize];
-            *changes = changes.map(|_| Tier::KPROBE);
-        }
+        let by_kprobes = selection.tier == TierChoice::Auto && first == Tier::FENTRY && accountable;
+        let tier = |part: &Part| if part.seldom && by_kprobes { Tier::KPROBE } else { first };
+        let wanted = PARTS.into_iter().filter(|part| (part.is_wanted)(selection));
+        let tiers = wanted.map(|part| (part, tier(&part))).collect();
         let wants_io_uring = selection.io_uring && selection.files != FileSelection::None;
         let io_uring = wants_io_uring && tells_io_uring();
         Ok(Self { tiers, missing: Vec::new(), wants_io_uring, io_uring, choice: selection.tier, kprobes, accountable })
     }
 
     fn tier(&self, part: Part) -> Option<Tier> {
-        self.tiers[part as usize]
+        self.tiers.iter().find(|(its, _)| *its == part).map(|(_, tier)| *tier)
     }
 
     fn uses(&self, tier: Tier) -> bool {
-        self.tiers.contains(&Some(tier))
+        self.tiers.iter().any(|(_, its)| *its == tier)
     }
 
     /// What the program on every system call's exit is for.
     pub fn sys_exit_parts(&self) -> u8 {
-        let its = Part::ALL.into_iter().filter(|part| self.tier(*part) == Some(Tier::RAW_TRACEPOINT));
-        its.map(Part::bit).sum()
+        self.tiers.iter().filter(|(_, tier)| *tier == Tier::RAW_TRACEPOINT).map(|(part, _)| part.bit).sum()
     }
 
     /// What to try after a kernel that refused to load this; `None` when nothing is left.
@@ -311,7 +324,7 @@ impl Plan {
             if !missing.is_empty() {
                 let mut next = Self { missing, ..self.clone() };
                 let needed = |part| functions().filter(move |f| f.part == part && !f.optional);
-                for part in Part::ALL {
+                for part in PARTS {
                     if needed(part).any(|function| next.missing.contains(&function.name)) {
                         next.lower(part);
                     }
@@ -320,15 +333,15 @@ impl Plan {
             }
         }
         let mut next = self.clone();
-        Part::ALL.into_iter().for_each(|part| next.lower(part));
+        PARTS.into_iter().for_each(|part| next.lower(part));
         Some(next)
     }
 
     /// What to try after these reports of attaching; `None` when nothing failed or nothing is left.
     pub fn after_attaching(&self, reports: &[ProbeReport]) -> Option<Self> {
         let mut next = self.clone();
-        for part in Part::ALL {
-            let failed = |report: &ProbeReport| report.probe == part.probe() && report.state == ProbeState::FAILED;
+        for part in PARTS {
+            let failed = |report: &ProbeReport| report.probe == part.probe && report.state == ProbeState::FAILED;
             if self.choice == TierChoice::Auto && reports.iter().any(failed) {
                 next.lower(part);
             }
@@ -337,8 +350,9 @@ impl Plan {
     }
 
     fn lower(&mut self, part: Part) {
-        let tier = &mut self.tiers[part as usize];
-        *tier = tier.map(|tier| lower(tier, self.accountable));
+        for (_, tier) in self.tiers.iter_mut().filter(|(its, _)| *its == part) {
+            *tier = lower(*tier, self.accountable);
+        }
     }
 
     /// Whether any program is to be loaded for kprobes.
@@ -348,7 +362,7 @@ impl Plan {
 
     /// Whether some functions are seen by kprobes, where the rest is done by fexit.
     fn some_by_kprobes(&self) -> bool {
-        [Part::Crypto, Part::Changes].into_iter().any(|part| self.tier(part) == Some(Tier::FENTRY))
+        self.tiers.iter().any(|(part, tier)| part.mixed && *tier == Tier::FENTRY)
     }
 
     /// Says which programs are to be loaded.
@@ -356,10 +370,9 @@ impl Plan {
         let progs = &mut open.progs;
         progs.sys_exit.set_autoload(self.sys_exit_parts() != 0);
         progs.io_uring_completed.set_autoload(self.io_uring);
-        let files = self.tier(Part::Files);
+        let files = self.tier(FILES);
         progs.open_kretprobe.set_autoload(files == Some(Tier::KPROBE) && self.kprobes);
-        let others = [Part::Libraries, Part::Crypto, Part::Changes];
-        let needs_kretprobe = others.into_iter().any(|part| self.tier(part) == Some(Tier::KPROBE));
+        let needs_kretprobe = self.tiers.iter().any(|(part, tier)| *part != FILES && *tier == Tier::KPROBE);
         progs.call_kretprobe.set_autoload((needs_kretprobe || self.some_by_kprobes()) && self.kprobes);
         for (name, program) in fexit_programs!(progs, [&mut]) {
             let function = functions().find(|function| function.program == Some(name));
@@ -388,7 +401,7 @@ impl Plan {
         for function in functions() {
             match self.tier(function.part) {
                 Some(Tier::FENTRY) if function.program.is_some() => {
-                    let (probe, target) = (function.part.probe(), function.fexit);
+                    let (probe, target) = (function.part.probe, function.fexit);
                     reports.push(match fexit(skel, function) {
                         Some(program) if !self.missing.contains(&function.name) => {
                             report(probe, Tier::FENTRY, target, program.attach(), links)
@@ -438,8 +451,8 @@ fn fexit<'a, 'o>(skel: &'a CryptoTraceSkel<'o>, function: &Function) -> Option<&
 }
 
 fn kretprobe(skel: &CryptoTraceSkel<'_>, function: &Function, kprobes: bool, links: &mut Vec<Link>) -> ProbeReport {
-    let program = if function.part == Part::Files { &skel.progs.open_kretprobe } else { &skel.progs.call_kretprobe };
-    let (probe, target) = (function.part.probe(), function.kretprobe);
+    let program = if function.part == FILES { &skel.progs.open_kretprobe } else { &skel.progs.call_kretprobe };
+    let (probe, target) = (function.part.probe, function.kretprobe);
     if !kprobes {
         // Then it is one of those that are beside fexit programs.
         return plain_report(probe, Tier::KPROBE, target, ProbeState::SKIPPED, "this kernel has no kprobes");

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use crypto_trace_bpf::{ArgvSelection, TierChoice};
+use crypto_trace_format::record::Wanted;
 
 pub use capture::{CaptureArgs, EVENT_RING_BYTES};
 pub use doctor::{DoctorArgs, DoctorFormat};
@@ -141,6 +142,18 @@ pub enum When {
     On,
     /// No.
     Off,
+}
+
+impl When {
+    /// The same for the segment header, where `by_default` is what auto is.
+    pub fn wanted(self, by_default: bool) -> Wanted {
+        match self {
+            Self::Off => Wanted::OFF,
+            Self::On => Wanted::ON,
+            Self::Auto if by_default => Wanted::DEFAULT_ON,
+            Self::Auto => Wanted::DEFAULT_OFF,
+        }
+    }
 }
 
 /// Which attach tier to use.
@@ -303,6 +316,8 @@ impl RecordArgs {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crypto_trace_format::record::{ArgvMode, PrivacyMode as Privacy};
+    use crypto_trace_format::segment::Selected;
 
     fn parse(line: &str) -> RecordArgs {
         let words = ["crypto-trace-capture", "record", "-o", "x"].into_iter().chain(line.split_whitespace());
@@ -330,5 +345,23 @@ mod tests {
         for line in ["", "-p 1 -p 2 --follow-children", "-n nginx -F *.pem", "--ring-size 8KiB -- ls -l"] {
             assert!(parse(line).validate().is_ok(), "{line}");
         }
+    }
+
+    #[test]
+    fn what_is_selected_is_in_the_header_as_values() {
+        let check = |line: &str, expected: fn(&Selected) -> bool, options: &[&str]| {
+            let selected = parse(line).capture.selected();
+            assert!(expected(&selected), "{line}: {selected:?}");
+            assert_eq!(selected.options(), options, "{line}");
+        };
+        check("", |of| of.tls == Wanted::DEFAULT_ON && of.algorithms == Wanted::DEFAULT_OFF, &[]);
+        check("", |of| (of.process_rate, of.user_rate) == (Some(4 << 20), Some(8 << 20)), &[]);
+        check("-F *.pem", |of| of.tls == Wanted::DEFAULT_OFF && of.io_uring == Wanted::DEFAULT_ON, &["--file *.pem"]);
+        check("-l ssl", |of| of.io_uring == Wanted::DEFAULT_OFF && of.libraries == ["ssl"], &["--library ssl"]);
+        check("-l ssl --api", |of| of.library_calls == Wanted::DEFAULT_ON, &["--library ssl", "--api --api-budget 1%"]);
+        check("--tls off --privacy drop", |of| of.privacy == Privacy::DROP, &["--tls off", "--privacy drop"]);
+        check("--argv exe -- a b", |of| of.argv == ArgvMode::EXE, &["--argv exe", "-- a"]);
+        check("--argv none -- a b", |of| of.command.as_deref() == Some(""), &["--argv none", "-- "]);
+        check("--api --api-budget 0.5", |of| of.algorithms_budget_ppb == 5_000_000, &["--api --api-budget 0.5%"]);
     }
 }

@@ -4,8 +4,9 @@
 
 use super::generated_docs;
 use crate::record::{
-    ApiLevel, ApiMeaning, ChangeCall, ClockReason, Direction, FieldLayout, Header, KINDS, LossCause, OpenCall,
-    ProbeState, Protocol, SocketOwner, SuppressionReason, Tier, api_state, flags, hello_state, library_features,
+    ApiLevel, ApiMeaning, ArgvMode, ChangeCall, ClockReason, Direction, FieldLayout, Header, KINDS, LossCause,
+    OpenCall, PrivacyMode, ProbeState, Protocol, SocketOwner, SuppressionReason, Tier, Wanted, api_state, flags,
+    hello_state, library_features,
 };
 use crate::segment;
 use std::collections::BTreeMap;
@@ -13,6 +14,7 @@ use std::fmt::Write;
 
 const KINDS_SOURCE: &str = include_str!("record/kinds.rs");
 const CODES_SOURCE: &str = include_str!("record/codes.rs");
+const META_SOURCE: &str = include_str!("segment/meta.rs");
 
 /// Doc comments of the fields of the struct declared after `marker`, by field; strings of a record kind included.
 fn field_docs(source: &str, marker: &str) -> BTreeMap<String, String> {
@@ -75,6 +77,36 @@ fn codes<T: std::fmt::Display>(names: &[(T, &str)]) -> String {
     "| value | name |\n|---:|---|\n".to_owned() + &rows.collect::<String>()
 }
 
+/// The same with what codes.rs says of each number of the struct `name`.
+fn codes_explained(name: &str, names: &[(u16, &str)]) -> String {
+    let docs = number_docs(&format!("pub struct {name}("));
+    let rows = names.iter().map(|(value, name)| format!("| {value} | `{name}` | {} |\n", docs[&u32::from(*value)]));
+    "| value | name | meaning |\n|---:|---|---|\n".to_owned() + &rows.collect::<String>()
+}
+
+/// The items of a struct of the metadata blob, in order.
+fn items(marker: &str) -> String {
+    let docs = field_docs(META_SOURCE, marker);
+    let start = META_SOURCE.find(marker).unwrap_or_else(|| panic!("{marker} is not declared"));
+    let fields = META_SOURCE[start..].lines().skip(1).take_while(|line| *line != "}");
+    let rows = fields.filter_map(|line| line.trim().strip_prefix("pub ")?.strip_suffix(',')?.split_once(": ")).map(
+        |(name, ty)| {
+            let ty = match ty {
+                "u64" => "u64",
+                "bool" => "u8",
+                "Wanted" | "PrivacyMode" | "ArgvMode" => "u16",
+                "Vec<u32>" => "list of u32",
+                "Vec<String>" => "list of string",
+                "Option<u64>" => "optional u64",
+                "Option<String>" => "optional string",
+                ty => panic!("how is {ty} encoded?"),
+            };
+            format!("| `{name}` | {ty} | {} |\n", docs[&format!("pub {name}")])
+        },
+    );
+    "| item | type | meaning |\n|---|---|---|\n".to_owned() + &rows.collect::<String>()
+}
+
 fn kinds() -> String {
     let mut out = String::new();
     for kind in KINDS {
@@ -127,20 +159,19 @@ fn sections() -> BTreeMap<String, String> {
     sections.insert("ChangeCall".to_owned(), codes(ChangeCall::NAMES));
     sections.insert("Protocol".to_owned(), codes(Protocol::NAMES));
     sections.insert("Direction".to_owned(), codes(Direction::NAMES));
-    let docs = number_docs("pub struct SocketOwner(");
-    let rows = SocketOwner::NAMES
-        .iter()
-        .map(|(value, name)| format!("| {value} | `{name}` | {} |\n", docs[&u32::from(*value)]));
-    sections.insert(
-        "SocketOwner".to_owned(),
-        "| value | name | meaning |\n|---:|---|---|\n".to_owned() + &rows.collect::<String>(),
-    );
+    sections.insert("SocketOwner".to_owned(), codes_explained("SocketOwner", SocketOwner::NAMES));
     sections.insert("ClockReason".to_owned(), codes(ClockReason::NAMES));
     sections.insert("SuppressionReason".to_owned(), codes(SuppressionReason::NAMES));
     sections.insert("LossCause".to_owned(), codes(LossCause::NAMES));
     sections.insert("ProbeState".to_owned(), codes(ProbeState::NAMES));
     sections.insert("ApiLevel".to_owned(), codes(ApiLevel::NAMES));
     sections.insert("ApiMeaning".to_owned(), codes(ApiMeaning::NAMES));
+    sections.insert("Selected".to_owned(), items("pub struct Selected {"));
+    for (marker, names) in
+        [("Wanted", Wanted::NAMES), ("PrivacyMode", PrivacyMode::NAMES), ("ArgvMode", ArgvMode::NAMES)]
+    {
+        sections.insert(marker.to_owned(), codes_explained(marker, names));
+    }
     sections.insert("kinds".to_owned(), kinds());
     sections
 }

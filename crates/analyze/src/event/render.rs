@@ -15,7 +15,7 @@ use super::{api_call, clock, file_change, file_open, inventory, lib_load, librar
 use super::{process_exec, process_exit, process_fork, process_info, self_stats, suppressed};
 use crate::capture::Capture;
 use crate::capture::clock::WallNs;
-use crate::capture::connections::Connection;
+use crate::capture::connections::{Connection, View};
 use crate::capture::timeline::{Identity, ImageId};
 use crate::words::kernel::is_interrupted;
 use crate::words::redact;
@@ -196,10 +196,14 @@ impl EventWriter {
             }
             TlsHello::KIND => {
                 let Some(connection) = event.connection else { return Err(unknown(record)) };
-                self.head(&types::TLS_HANDSHAKE, event, out);
-                let escaped = self.process_if(connection.owner.is_known(), event, out);
-                let handshake = TlsHandshake::new(capture, connection, &connection.view(), self.options.redact);
-                self.rest(event, escaped, out, &handshake);
+                match &*connection.view() {
+                    View::Tls(view) => {
+                        self.head(&types::TLS_HANDSHAKE, event, out);
+                        let escaped = self.process_if(connection.owner.is_known(), event, out);
+                        let handshake = TlsHandshake::new(capture, connection, view, self.options.redact);
+                        self.rest(event, escaped, out, &handshake);
+                    }
+                }
             }
             ApiCall::KIND => {
                 let call = ApiCall::decode(record)?;

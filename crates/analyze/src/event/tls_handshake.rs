@@ -5,9 +5,9 @@ use super::library::{Library, LibraryName};
 use super::members::members;
 use super::values::{AtLeast, Code, CodePoint, HexBytes, Listed, Path, Text, When, words};
 use crate::capture::Capture;
-use crate::capture::connections::{Connection, Role, View};
+use crate::capture::connections::{Connection, Role};
 use crate::protocol::iana::{CipherSuite, ExtensionType, Group, Version};
-use crate::protocol::tls::{ClientHello, KeyExchange, Resumption, ServerHello, Stream};
+use crate::protocol::tls::{ClientHello, KeyExchange, Resumption, ServerHello, Stream, View};
 use crate::words::escape;
 use crate::words::redact;
 use std::fmt::Display;
@@ -372,7 +372,7 @@ impl<'a> TlsHandshake<'a> {
             socket_cookie: connection.cookie(),
             net_ns: connection.net_ns(),
             stream_offset: When(AtLeast::new(view.client_offset)),
-            hello_notes: Listed(connection.notes(view).into_iter().map(HelloNote::new).collect()),
+            hello_notes: Listed(view.notes(connection.cut, connection.late).into_iter().map(HelloNote::new).collect()),
             library: When(library.as_ref().map(|library| library.path)),
             library_name: When(library.as_ref().map(|library| library.name)),
             library_version: When(library.as_ref().and_then(|library| library.version.0)),
@@ -402,6 +402,8 @@ fn resumed(resumption: Resumption) -> Resumed {
 pub fn handshake_json(capture: &Capture, connection: &Connection) -> Vec<u8> {
     let (mut out, mut scratch) = (Vec::new(), Vec::new());
     let mut object = super::object::Object { out: &mut out, escaped: 0, redact: false, scratch: &mut scratch };
-    super::members::write_nested(&TlsHandshake::new(capture, connection, &connection.view(), false), &mut object);
+    let view = connection.view();
+    let view = view.tls().expect("of TLS");
+    super::members::write_nested(&TlsHandshake::new(capture, connection, view, false), &mut object);
     out
 }

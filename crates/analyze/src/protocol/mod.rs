@@ -1,17 +1,76 @@
 //! What the bytes of a protocol say. No capture, no JSON, no input or output.
 //!
-//! A protocol is a folder with a type that implements [`Protocol`]; `capture/connections` asks it by the code in the record.
+//! A protocol is a folder with a type that implements [`Protocol`], and a row of `protocols!`. Who asks of a connection only what
+//! all protocols answer asks its [`View`]; who wants more takes the protocol's own view out of it.
 
 pub mod iana;
 pub mod tls;
 
-/// A protocol of which the first bytes of connections are recorded.
-pub trait Protocol {
-    /// What it makes of a connection.
-    type View;
+use crypto_trace_format::record::Protocol as Code;
 
+/// What a protocol makes of a connection of which the first bytes are recorded.
+pub trait Protocol {
     /// Reads what was seen of a connection at one of its ends. Any bytes may be there, and any missing.
-    fn view(ends: &Ends<'_>) -> Self::View;
+    fn read(ends: &Ends<'_>) -> Self;
+
+    /// Which side this end is. None when nothing says so.
+    fn role(&self) -> Option<Role>;
+
+    /// How far the handshake came.
+    fn outcome(&self) -> Outcome;
+
+    /// Whether more may be seen of a handshake that was answered, before it is encrypted.
+    fn may_go_on(&self) -> bool;
+}
+
+macro_rules! protocols {
+    ($($get:ident: $name:ident($view:ty) = $code:ident;)*) => {
+        /// What its protocol makes of a connection.
+        #[derive(Debug, Clone)]
+        pub enum View {
+            $(
+                #[doc = concat!("Of [`Code::", stringify!($code), "`].")]
+                $name($view),
+            )*
+        }
+
+        impl View {
+            /// What reads connections of a protocol, by its code in the record. None for one of a later version.
+            pub fn reader(code: Code) -> Option<fn(&Ends<'_>) -> Self> {
+                match code {
+                    $( Code::$code => Some(|ends| Self::$name(<$view>::read(ends))), )*
+                    _ => None,
+                }
+            }
+
+            /// See [`Protocol::role`].
+            pub fn role(&self) -> Option<Role> {
+                match self { $( Self::$name(view) => view.role(), )* }
+            }
+
+            /// See [`Protocol::outcome`].
+            pub fn outcome(&self) -> Outcome {
+                match self { $( Self::$name(view) => view.outcome(), )* }
+            }
+
+            /// See [`Protocol::may_go_on`].
+            pub fn may_go_on(&self) -> bool {
+                match self { $( Self::$name(view) => view.may_go_on(), )* }
+            }
+
+            $(
+                #[doc = concat!("If it is of [`Code::", stringify!($code), "`].")]
+                #[allow(irrefutable_let_patterns, reason = "as long as there is one protocol")]
+                pub fn $get(&self) -> Option<&$view> {
+                    if let Self::$name(view) = self { Some(view) } else { None }
+                }
+            )*
+        }
+    };
+}
+
+protocols! {
+    tls: Tls(tls::View) = TLS;
 }
 
 /// Both directions of a connection, as one of its ends saw them.
@@ -66,14 +125,14 @@ impl Role {
     }
 }
 
-/// How far a handshake came, as the wire tells it.
+/// How far a handshake came, as the wire tells it, whatever its protocol.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Outcome {
     /// No answer was seen.
     None,
-    /// The server chose version and suite.
+    /// The server answered: of TLS, it chose version and suite.
     ServerHello,
-    /// A fatal alert in the clear.
+    /// One side refused, in the clear: of TLS, by a fatal alert.
     Alert,
 }
 

@@ -7,7 +7,8 @@ use crate::words::escape;
 use crate::words::kernel::errno_name;
 use crate::words::text::{counted, grouped, plural};
 use crate::words::timestamp::timestamp;
-use crypto_trace_format::record::{ApiCall, Kind, ProbeState, TlsHello, trim_comm};
+use crypto_trace_format::record::{ApiCall, Kind, ProbeState, TlsHello, Wanted, trim_comm};
+use crypto_trace_format::segment::SegmentMeta;
 use std::collections::HashSet;
 use std::fmt::Write;
 
@@ -112,34 +113,15 @@ pub fn gaps(capture: &Capture, name_host: bool) -> Vec<String> {
 /// Name of the probes for the kernel's own crypto.
 const KERNEL_PROBE: &str = "kernel_crypto";
 
-/// Options of the recording that select nothing, but say what is recorded of what is selected.
-const MANNERS: &[&str] = &[
-    "--api",
-    "--tls ",
-    "--library-calls ",
-    "--kernel-crypto ",
-    "--io-uring ",
-    "--process-rate ",
-    "--user-rate ",
-    "--privacy ",
-    "--argv ",
-];
-
-/// Whether an option was given to the recording.
-pub fn has_option(capture: &Capture, option: &str) -> bool {
-    capture.meta.filters.iter().any(|filter| filter.split(" --").next() == Some(option))
-}
-
-/// What the options of a recording, safe to show, say of it; nothing when there were none.
-pub fn recorded(options: &[String]) -> Option<String> {
-    let is_manner = |option: &&String| MANNERS.iter().any(|manner| option.starts_with(manner));
-    let (manners, filters): (Vec<&String>, Vec<&String>) = options.iter().partition(is_manner);
-    let joined = |texts: &[&String]| texts.iter().map(|text| text.as_str()).collect::<Vec<_>>().join(" ");
+/// What the options of a recording, as `shown`, say of it; nothing when there were none. `rest` is said of what they leave out.
+pub fn recorded(meta: &SegmentMeta, shown: impl Fn(&[u8]) -> String, rest: &str) -> Option<String> {
+    let (manners, filters) = meta.options();
+    let joined = |texts: &[&str]| texts.iter().map(|text| shown(text.as_bytes())).collect::<Vec<_>>().join(" ");
     match (filters.as_slice(), manners.as_slice()) {
         ([], []) => None,
-        (filters, []) => Some(format!("only {}", joined(filters))),
+        (filters, []) => Some(format!("only {}{rest}", joined(filters))),
         ([], manners) => Some(format!("with {}", joined(manners))),
-        (filters, manners) => Some(format!("with {}, and only {}", joined(manners), joined(filters))),
+        (filters, manners) => Some(format!("with {}, and only {}{rest}", joined(manners), joined(filters))),
     }
 }
 
@@ -160,7 +142,7 @@ pub fn wire_state(capture: &Capture) -> String {
         };
         return format!("watched since {}{whole}; {sockets}{given_up}", timestamp(capture.clock.wall(since_ns)));
     }
-    if has_option(capture, "--tls off") {
+    if capture.meta.selected.tls == Wanted::OFF {
         return "not watched: recorded with --tls off".to_owned();
     }
     match (why_unattached(capture, name), capture.probes.is_empty(), seen) {
@@ -179,7 +161,7 @@ pub fn library_state(capture: &Capture) -> String {
     let all = libraries.iter().count() as u64;
     let mut text = match (probed, all) {
         (0, 0) if calls.seen() > 0 => format!("which libraries were probed is not recorded; {seen} seen"),
-        (0, 0) if has_option(capture, "--library-calls off") => {
+        (0, 0) if capture.meta.selected.library_calls == Wanted::OFF => {
             "not watched: recorded with --library-calls off".to_owned()
         }
         (0, 0) => match why_unattached(capture, ApiCall::LAYOUT.name) {
@@ -200,7 +182,7 @@ pub fn library_state(capture: &Capture) -> String {
 
 /// Whether the kernel's own crypto was watched; or why not.
 pub fn kernel_state(capture: &Capture) -> String {
-    if has_option(capture, "--kernel-crypto off") {
+    if capture.meta.selected.kernel_crypto == Wanted::OFF {
         return "not watched: recorded with --kernel-crypto off".to_owned();
     }
     let rows: Vec<&ProbeRow> = probes_of(capture, KERNEL_PROBE).map(|(_, row)| row).collect();
@@ -325,21 +307,37 @@ pub fn attached_probes(capture: &Capture) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crypto_trace_format::segment::SegmentMeta;
+    use crypto_trace_format::segment::Selected;
+
+    fn meta(options: &[&str]) -> SegmentMeta {
+        let filters: Vec<String> = options.iter().map(|&option| option.to_owned()).collect();
+        SegmentMeta { selected: Box::new(Selected::from_options(&filters)), filters, ..SegmentMeta::default() }
+    }
 
     #[test]
     fn options_that_select_are_told_apart_from_those_that_do_not() {
         let check = |options: &[&str], expected: Option<&str>| {
-            let options: Vec<String> = options.iter().map(|option| (*option).to_owned()).collect();
-            assert_eq!(recorded(&options).as_deref(), expected);
+            let shown = |text: &[u8]| escape::for_people(text);
+            assert_eq!(recorded(&meta(options), shown, "!").as_deref(), expected);
         };
         check(&[], None);
-        check(&["-n nginx", "-- ./x --tls off"], Some("only -n nginx -- ./x --tls off"));
+        check(&["-n nginx", "-- ./x --tls off"], Some("only -n nginx -- ./x --tls off!"));
         check(&["--argv none"], Some("with --argv none"));
-        let api = ["--api --api-budget 1%", "-- ./x"];
-        check(&api, Some("with --api --api-budget 1%, and only -- ./x"));
-        let filters = api.iter().map(|option| (*option).to_owned()).collect();
-        let capture = Capture::new(SegmentMeta { filters, ..SegmentMeta::default() });
-        assert!(has_option(&capture, "--api") && !has_option(&capture, "--tls off"));
+        check(&["--api --api-budget 1%", "-- ./x"], Some("with --api --api-budget 1%, and only -- ./x!"));
+    }
+
+    #[test]
+    fn what_was_left_out_is_said_by_values_and_by_options_of_older_recordings() {
+        let older = Capture::new(meta(&["--tls off", "--library-calls off", "--kernel-crypto off"]));
+        let off = Wanted::OFF;
+        let selected = Selected { tls: off, library_calls: off, kernel_crypto: off, ..Selected::default() };
+        let values_alone = Capture::new(SegmentMeta { selected: Box::new(selected), ..SegmentMeta::default() });
+        for capture in [older, values_alone] {
+            assert_eq!(wire_state(&capture), "not watched: recorded with --tls off");
+            assert_eq!(library_state(&capture), "not watched: recorded with --library-calls off");
+            assert_eq!(kernel_state(&capture), "not watched: recorded with --kernel-crypto off");
+        }
+        let command_alone = Capture::new(meta(&["-- ./x --tls off"]));
+        assert!(!wire_state(&command_alone).contains("--tls off"));
     }
 }

@@ -166,7 +166,7 @@ impl<'a> ResolvedFilter<'a> {
     /// Whether a TLS handshake has the outcome asked for: one that an alert ended failed.
     pub fn outcome_matches(&self, connection: &Connection) -> bool {
         self.filter.outcome.is_none_or(|wanted| {
-            let failed = connection.view().outcome == connections::Outcome::Alert;
+            let failed = connection.view().outcome() == connections::Outcome::Alert;
             wanted == if failed { Outcome::Failed } else { Outcome::Ok }
         })
     }

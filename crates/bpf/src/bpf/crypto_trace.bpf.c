@@ -20,11 +20,11 @@
  *   library.h       calls into crypto libraries
  *   kernel_crypto.h AF_ALG, kTLS, key rings
  *   tls.h           TLS on the wire: numbers, and what is kept of it
- *   protocols.h     the protocols whose hellos are recorded
  *   net.h           sockets and packets
  *   hello.h         hellos on the wire: their records
  *   tls_look.h      where TLS begins
  *   tls_follow.h    what of TLS is copied
+ *   protocols.h     the protocols whose hellos are recorded
  *   stream.h        following a stream; the programs on packets
  *   calls.h         system calls that end, in three attach tiers
  */
@@ -53,11 +53,9 @@
 #include "kernel_crypto.h"
 #include "calls.h"
 #include "tls.h"
-#include "protocols.h"
 #include "net.h"
 #include "hello.h"
-#include "tls_look.h"
-#include "tls_follow.h"
+#include "protocols.h"
 #include "stream.h"
 
 char LICENSE[] SEC("license") = "Dual MIT/GPL";

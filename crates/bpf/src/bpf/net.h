@@ -13,6 +13,17 @@ enum ct_at {
 	CT_AT_DONE = 255,
 };
 
+/* What a protocol keeps of one direction of a stream, and of both; of another one than TLS, as its header has it. */
+union ct_reading {
+	struct ct_tls_dir tls;
+	__u32 other[13];
+};
+
+union ct_reading_both {
+	struct ct_tls_both tls;
+	__u8 other[2];
+};
+
 /* What is known of one direction of a connection's byte stream. */
 struct ct_dir {
 	__u32 base;    /* sequence number of stream offset 0 */
@@ -30,7 +41,7 @@ struct ct_dir {
 	__u8 news;     /* something is to be told, without bytes */
 	__u8 reserved;
 	__u8 head[16];
-	struct ct_reading of;
+	union ct_reading of;
 	/* Of the packet that is followed now, offsets in it. Here, not on the stack, where the verifier would follow them. */
 	__u32 p;    /* of the next byte */
 	__u32 end;  /* of its data */
@@ -52,7 +63,7 @@ struct ct_socket {
 	__u8 wanted; /* that owner is selected */
 	__u8 start_is_tick; /* start_ns is from /proc */
 	__u8 seems_accepted; /* by the process that listens: records said so, and none said who sent */
-	struct ct_reading_both of;
+	union ct_reading_both of;
 	__u8 reserved[2];
 	struct ct_dir dir[2];
 };

@@ -1,17 +1,34 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR MIT */
 /*
- * The protocols whose hellos are recorded, and what each keeps of a stream. One more is a header like tls.h with its `begins`, which
- * looks for its first hello, and its `judge`, which says what of the stream is copied; members here; and a call of each in stream.h.
+ * The protocols whose hellos are recorded. One more is a header, included here, with functions like those of TLS: `begins` looks for
+ * its first hello in a packet, at d->p, and `judge` moves on by one element of the stream and says what of it is copied. What it
+ * keeps of a stream is a struct of its own in `of` (net.h).
  */
 #ifndef CRYPTO_TRACE_PROTOCOLS_H
 #define CRYPTO_TRACE_PROTOCOLS_H
 
-struct ct_reading {
-	struct ct_tls_dir tls;
-};
+#include "tls_look.h"
+#include "tls_follow.h"
 
-struct ct_reading_both {
-	struct ct_tls_both tls;
-};
+/* Whether a hello begins in this packet: of one protocol after the other. */
+static __always_inline int begins(struct ct_stream *w)
+{
+	if (!tls_begins(w))
+		return 0;
+	w->d->protocol = CT_PROTOCOL_TLS;
+	return 1;
+}
+
+/* A packet begins, whose offsets are others than the last one's. */
+static __always_inline void new_packet(struct ct_dir *d)
+{
+	d->of.tls.record = 0;
+}
+
+/* Moves on by one element of the stream, and says what of it is copied. */
+static __always_inline void judge(struct ct_stream *w)
+{
+	tls_judge(w);
+}
 
 #endif

@@ -16,21 +16,6 @@
 #define CT_LOOK_PACKETS 1024 /* packets with data, per direction, in which a hello may begin (STARTTLS) */
 #define CT_LOOK_BYTES 65536  /* bytes, per direction, in which it may */
 
-/* Whether a hello begins in this packet, at d->p: of one protocol after the other. */
-static __always_inline int begins(struct ct_stream *w)
-{
-	if (!tls_begins(w))
-		return 0;
-	w->d->protocol = CT_PROTOCOL_TLS;
-	return 1;
-}
-
-/* Moves on by one element of the stream, and says what of it is copied. */
-static __always_inline void judge(struct ct_stream *w)
-{
-	tls_judge(w);
-}
-
 /* Whether it is this connection's, of which neither end has said more: `seq` is where its data begins. */
 static __always_inline int is_parked_for(const struct ct_parked *parked, __u32 seq, __u16 local_port, __u16 remote_port)
 {
@@ -125,7 +110,7 @@ static __always_inline void follow(struct __sk_buff *skb, struct bpf_sock *sk, s
 	d->p = d->from = d->to = d->out_from = d->out_to = p;
 	d->end = packet->data + packet->len;
 	d->shift = d->next - p;
-	d->of.tls.record = 0;
+	new_packet(d);
 	d->kept = 0;
 	/* What follows after missing bytes is not followed; that they are missing is told. */
 	d->news = d->done = d->at == CT_AT_DONE;

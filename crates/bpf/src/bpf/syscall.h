@@ -3,56 +3,11 @@
  * Which system call just ended, and its arguments, from the registers that a sys_exit tracepoint is given.
  *
  * The registers still hold the arguments at exit (x86_64: the kernel saves them at entry and writes only ax).
+ * Which there are is enum ct_sys, which build.rs makes of crates/bpf/src/numbers.rs.
  * System call numbers: arch/x86/entry/syscalls/syscall_{64,32}.tbl, include/uapi/asm-generic/unistd.h.
  */
 #ifndef CRYPTO_TRACE_SYSCALL_H
 #define CRYPTO_TRACE_SYSCALL_H
-
-enum ct_sys {
-	CT_SYS_OTHER = 0,
-	CT_SYS_OPEN = CT_OPEN,
-	CT_SYS_OPENAT = CT_OPENAT,
-	CT_SYS_OPENAT2 = CT_OPENAT2,
-	CT_SYS_CREAT = CT_CREAT,
-	CT_SYS_OPEN_BY_HANDLE_AT = CT_OPEN_BY_HANDLE_AT,
-	CT_SYS_MMAP = 6,
-	CT_SYS_MMAP2 = 7, /* 32 bit: offset in pages */
-	CT_SYS_MPROTECT = 31, /* and pkey_mprotect */
-
-	/* From here on for kernel_crypto.h. */
-	CT_SYS_SOCKET = 8,
-	CT_SYS_BIND = 9,
-	CT_SYS_SETSOCKOPT = 10,
-	CT_SYS_ADD_KEY = 11,
-	CT_SYS_REQUEST_KEY = 12,
-	CT_SYS_KEYCTL = 13,
-	CT_SYS_GETRANDOM = 14,
-	CT_SYS_SOCKETCALL = 15, /* 32 bit: one of the first three */
-
-	/* From here on for changes.h; in the order of CT_CHANGE_RENAME to CT_CHANGE_FCHOWNAT. */
-	CT_SYS_RENAME = 32,
-	CT_SYS_RENAMEAT = 33,
-	CT_SYS_RENAMEAT2 = 34,
-	CT_SYS_LINK = 35,
-	CT_SYS_LINKAT = 36,
-	CT_SYS_SYMLINK = 37,
-	CT_SYS_SYMLINKAT = 38,
-	CT_SYS_UNLINK = 39,
-	CT_SYS_UNLINKAT = 40,
-	CT_SYS_RMDIR = 41,
-	CT_SYS_CHMOD = 42,
-	CT_SYS_FCHMOD = 43,
-	CT_SYS_FCHMODAT = 44,
-	CT_SYS_FCHMODAT2 = 45,
-	CT_SYS_CHOWN = 46,
-	CT_SYS_LCHOWN = 47,
-	CT_SYS_FCHOWN = 48,
-	CT_SYS_FCHOWNAT = 49,
-	/* 32 bit: those of 16-bit ids. */
-	CT_SYS_CHOWN16 = 50,
-	CT_SYS_LCHOWN16 = 51,
-	CT_SYS_FCHOWN16 = 52,
-};
 
 /* How a call was seen: its tier, and whether it came by the 32-bit table. */
 #define CT_SEEN(tier, compat) ((__u32)(tier) | (compat ? 1 << 16 : 0))

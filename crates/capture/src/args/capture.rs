@@ -6,16 +6,14 @@ use std::time::Duration;
 
 use clap::Args;
 use crypto_trace_bpf::{CommFilter, RingSizes, Selection};
+use crypto_trace_format::record::{self, ArgvMode, Wanted};
+use crypto_trace_format::segment::Selected;
 
 use super::{Argv, PrivacyMode, TierArg, UsageError, When, not_zero};
 use crate::units::{parse_duration, parse_percent, parse_size, parse_uid};
 
 /// Size of the event ring when none is given: `--ring-size 2MiB`.
 pub const EVENT_RING_BYTES: u64 = 2 << 20;
-
-/// What `--process-rate` and `--user-rate` are when they are not given.
-const PROCESS_RATE: u64 = 4 << 20;
-const USER_RATE: u64 = 8 << 20;
 
 /// What to record, of whom, and how much to say of it: the same for every command that records.
 #[derive(Debug, Args)]
@@ -186,13 +184,23 @@ impl CaptureArgs {
         }
     }
 
-    /// Whether calls into libraries are wanted, where that is possible.
-    pub fn wants_library_calls(&self) -> bool {
-        match self.library_calls {
-            When::Off => false,
-            When::On => true,
-            When::Auto => self.api || (self.file.is_empty() && self.library.is_empty()),
-        }
+    /// Whether TLS hellos are wanted.
+    pub fn tls(&self) -> Wanted {
+        self.tls.wanted(self.selects_no_files())
+    }
+
+    /// Whether calls into libraries are wanted.
+    pub fn library_calls(&self) -> Wanted {
+        self.library_calls.wanted(self.api || self.selects_no_files())
+    }
+
+    /// Whether the kernel's own crypto is wanted.
+    pub fn kernel_crypto(&self) -> Wanted {
+        self.kernel_crypto.wanted(self.selects_no_files())
+    }
+
+    fn selects_no_files(&self) -> bool {
+        self.file.is_empty() && self.library.is_empty()
     }
 
     /// Whether a probe may be missing: it is one that not every host can have, and nobody asked for it.
@@ -204,64 +212,42 @@ impl CaptureArgs {
         }
     }
 
-    /// Whether the kernel's own crypto is recorded.
-    pub fn wants_kernel_crypto(&self) -> bool {
-        match self.kernel_crypto {
-            When::Off => false,
-            When::On => true,
-            When::Auto => self.file.is_empty() && self.library.is_empty(),
+    /// What is selected, for the segment header.
+    pub fn selected(&self) -> Selected {
+        let words = match self.argv {
+            Argv::Full => self.command.len(),
+            Argv::Exe => 1,
+            Argv::None => 0,
+        };
+        let command: Vec<_> = self.command.iter().take(words).map(|word| word.to_string_lossy()).collect();
+        Selected {
+            tls: self.tls(),
+            library_calls: self.library_calls(),
+            kernel_crypto: self.kernel_crypto(),
+            // With -l alone no opens are recorded.
+            io_uring: self.io_uring.wanted(!self.file.is_empty() || self.library.is_empty()),
+            algorithms: if self.api { Wanted::ON } else { Wanted::DEFAULT_OFF },
+            algorithms_budget_ppb: if self.api { Selected::ppb(self.api_budget) } else { 0 },
+            pids: self.pid.clone(),
+            names: self.name.clone(),
+            uids: self.uid.clone(),
+            cgroups: self.cgroup.iter().map(|path| path.display().to_string()).collect(),
+            follow_children: self.follow_children,
+            command: (!self.command.is_empty()).then(|| command.join(" ")),
+            files: self.file.clone(),
+            libraries: self.library.clone(),
+            privacy: match self.privacy {
+                PrivacyMode::Off => record::PrivacyMode::OFF,
+                PrivacyMode::Hash => record::PrivacyMode::HASH,
+                PrivacyMode::Drop => record::PrivacyMode::DROP,
+            },
+            argv: match self.argv {
+                Argv::Full => ArgvMode::FULL,
+                Argv::Exe => ArgvMode::EXE,
+                Argv::None => ArgvMode::NONE,
+            },
+            process_rate: Some(self.process_rate),
+            user_rate: Some(self.user_rate),
         }
-    }
-
-    /// The filters in force, as the user gave them, for the segment header.
-    pub fn filters(&self) -> Vec<String> {
-        let mut filters = Vec::new();
-        let mut add = |flag: &str, value: String| filters.push(format!("{flag} {value}"));
-        self.pid.iter().for_each(|pid| add("--pid", pid.to_string()));
-        self.name.iter().for_each(|name| add("--name", name.clone()));
-        self.file.iter().for_each(|glob| add("--file", glob.clone()));
-        self.library.iter().for_each(|name| add("--library", name.clone()));
-        self.uid.iter().for_each(|uid| add("--uid", uid.to_string()));
-        self.cgroup.iter().for_each(|path| add("--cgroup", path.display().to_string()));
-        let parts = [
-            ("--tls", self.tls),
-            ("--library-calls", self.library_calls),
-            ("--kernel-crypto", self.kernel_crypto),
-            ("--io-uring", self.io_uring),
-        ];
-        for (flag, when) in parts {
-            if when != When::Auto {
-                filters.push(format!("{flag} {}", if when == When::On { "on" } else { "off" }));
-            }
-        }
-        for (flag, rate, default) in
-            [("--process-rate", self.process_rate, PROCESS_RATE), ("--user-rate", self.user_rate, USER_RATE)]
-        {
-            if rate != default {
-                filters.push(format!("{flag} {rate}"));
-            }
-        }
-        if self.api {
-            filters.push(format!("--api --api-budget {}%", self.api_budget));
-        }
-        if self.privacy != PrivacyMode::Off {
-            filters.push(format!("--privacy {}", if self.privacy == PrivacyMode::Hash { "hash" } else { "drop" }));
-        }
-        if self.argv != Argv::Full {
-            filters.push(format!("--argv {}", if self.argv == Argv::Exe { "exe" } else { "none" }));
-        }
-        if self.follow_children {
-            filters.push("--follow-children".to_owned());
-        }
-        if !self.command.is_empty() {
-            let shown = match self.argv {
-                Argv::Full => self.command.len(),
-                Argv::Exe => 1,
-                Argv::None => 0,
-            };
-            let words: Vec<_> = self.command.iter().take(shown).map(|word| word.to_string_lossy()).collect();
-            filters.push(format!("-- {}", words.join(" ")));
-        }
-        filters
     }
 }

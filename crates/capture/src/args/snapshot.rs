@@ -4,6 +4,8 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::Args;
+use crypto_trace_format::record::{ArgvMode, PrivacyMode, Wanted};
+use crypto_trace_format::segment::Selected;
 
 use super::{Format, UsageError};
 use crate::units::parse_uid;
@@ -81,16 +83,24 @@ impl SnapshotArgs {
         self.output.as_ref().is_some_and(|output| output.extension().is_some_and(|extension| extension == "ctseg"))
     }
 
-    /// The filters in force, as the user gave them, for the segment header.
-    pub fn filters(&self) -> Vec<String> {
-        let mut filters = Vec::new();
-        let mut add = |flag: &str, value: &dyn std::fmt::Display| filters.push(format!("{flag} {value}"));
-        self.pid.iter().for_each(|pid| add("--pid", pid));
-        self.name.iter().for_each(|name| add("--name", name));
-        self.file.iter().for_each(|glob| add("--file", glob));
-        self.library.iter().for_each(|name| add("--library", name));
-        self.uid.iter().for_each(|uid| add("--uid", uid));
-        filters
+    /// What is selected, for the segment header.
+    pub fn selected(&self) -> Selected {
+        let off = Wanted::DEFAULT_OFF;
+        Selected {
+            tls: off,
+            library_calls: off,
+            kernel_crypto: off,
+            io_uring: off,
+            algorithms: off,
+            pids: self.pid.clone(),
+            names: self.name.clone(),
+            uids: self.uid.clone(),
+            files: self.file.clone(),
+            libraries: self.library.clone(),
+            privacy: PrivacyMode::OFF,
+            argv: ArgvMode::FULL,
+            ..Selected::default()
+        }
     }
 
     /// What the analyzer is told.

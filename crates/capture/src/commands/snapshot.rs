@@ -100,7 +100,7 @@ fn look(args: &SnapshotArgs) -> Result<(SegmentMeta, Vec<BlockBuilder>, Tally), 
     }
     let mut blocks = in_blocks(BlockType::Lifecycle, &lifecycle);
     blocks.extend(in_blocks(BlockType::Events, &table.events));
-    Ok((segment_meta(args.filters(), anchor), blocks, table.tally))
+    Ok((segment_meta(args.selected(), anchor), blocks, table.tally))
 }
 
 /// Whether there is such a process.

@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use crypto_trace_format::segment::{ClockAnchor, SegmentMeta, schema_table};
+use crypto_trace_format::segment::{ClockAnchor, SegmentMeta, Selected, schema_table};
 use rustix::system::uname;
 
-/// A segment header for this host. `filters` as the user gave them.
-pub fn segment_meta(filters: Vec<String>, clock: ClockAnchor) -> SegmentMeta {
+/// A segment header for this host.
+pub fn segment_meta(selected: Selected, clock: ClockAnchor) -> SegmentMeta {
     let names = uname();
     let text = |name: &std::ffi::CStr| name.to_string_lossy().into_owned();
     SegmentMeta {
@@ -17,7 +17,8 @@ pub fn segment_meta(filters: Vec<String>, clock: ClockAnchor) -> SegmentMeta {
         kernel: text(names.release()),
         arch: text(names.machine()),
         tool: concat!("crypto-trace-capture ", env!("CARGO_PKG_VERSION")).to_owned(),
-        filters,
+        filters: selected.options(),
+        selected: Box::new(selected),
         clock,
         schema: schema_table(),
     }

@@ -60,7 +60,7 @@ pub(crate) fn tell_probes(args: &CaptureArgs, probes: &[ProbeReport]) {
             say::info(&format!("filter -F {glob}: in the kernel {rule}; the glob itself in user space"));
         }
     }
-    for filter in args.filters() {
+    for filter in args.selected().options() {
         // The globs are told above; what else there is says what is recorded, not of whom.
         let place = match filter.split_once(' ').map_or(filter.as_str(), |(flag, _)| flag) {
             "--library" => "in user space",

@@ -218,7 +218,7 @@ impl Session {
         before_attaching_ns: u64,
     ) -> Result<(Self, Option<Renderer>), Failure> {
         let (anchor, _) = read_anchor();
-        let meta = segment_meta(args.filters(), anchor);
+        let meta = segment_meta(args.selected(), anchor);
         let shared = Arc::new(Shared::default());
         let flush_interval = place.flush_interval();
         let (sink, streams, renderer) = place.begin(meta, &shared)?;
@@ -233,7 +233,8 @@ impl Session {
             .spawn(move || writer.run(&messages))
             .context("cannot start the writer thread")?;
         let filter = RecordFilter::new(&args.file, &args.library).map_err(|error| UsageError(error.to_string()))?;
-        let random = args.wants_kernel_crypto().then(|| programs.random_counts()).transpose()?.map(RandomTally::new);
+        let random =
+            args.kernel_crypto().is_wanted().then(|| programs.random_counts()).transpose()?.map(RandomTally::new);
         let notices = libraries.is_some().then(Notices::default);
         let blocks = Blocks::new(filter, privacy(args)?, notices, recycled, Accounting::new(before_attaching_ns));
         let finder = libraries.as_ref().map(|libraries| ("the finder of libraries", libraries.heartbeat.clone()));

@@ -41,7 +41,7 @@ pub(crate) fn selection(args: &CaptureArgs) -> Result<Selection, Failure> {
         libraries: if !wants_loads(args) { LibrarySelection::None } else { LibrarySelection::Catalog },
         argv: args.argv.selection(),
         tls_cgroups: Vec::new(),
-        kernel_crypto: args.wants_kernel_crypto(),
+        kernel_crypto: args.kernel_crypto().is_wanted(),
         io_uring: args.io_uring != When::Off,
         library_calls: None,
         algorithms: args.api,
@@ -53,12 +53,7 @@ pub(crate) fn selection(args: &CaptureArgs) -> Result<Selection, Failure> {
 /// The cgroups whose sockets are looked at: those selected, else all; none when no TLS is wanted or possible. What is not
 /// possible is told, and fails the capture only when it was asked for.
 pub(crate) fn tls_cgroups(args: &CaptureArgs) -> Result<(Vec<OwnedFd>, Option<ProbeReport>), Failure> {
-    let wanted = match args.tls {
-        When::Off => false,
-        When::On => true,
-        When::Auto => args.file.is_empty() && args.library.is_empty(),
-    };
-    if !wanted {
+    if !args.tls().is_wanted() {
         return Ok((Vec::new(), None));
     }
     let found = if !privileges::may_load_network_programs() {
@@ -157,7 +152,7 @@ fn wants_loads(args: &CaptureArgs) -> bool {
 
 /// The finder of libraries, when calls into them are wanted.
 pub(crate) fn libraries(args: &CaptureArgs) -> Result<Option<Libraries>, Failure> {
-    if !args.wants_library_calls() {
+    if !args.library_calls().is_wanted() {
         return Ok(None);
     }
     // Processes that are there have loaded what they load.

@@ -7,8 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use crypto_trace_bpf::{CounterKind, Counters, Suppressed};
 use crypto_trace_format::catalog::file_name;
 use crypto_trace_format::record::{
-    self, ApiCall, Header, LibLoad, Loss, LossCause, LossFixed, ProcessInfo, Record, Records, SelfStats,
-    SelfStatsFixed, flags,
+    self, ApiCall, Header, Kind, LibLoad, Loss, LossCause, LossFixed, Record, Records, SelfStats, SelfStatsFixed, flags,
 };
 use crypto_trace_format::segment::BlockBuilder;
 
@@ -209,12 +208,9 @@ impl Accounting {
 /// and from /proc.
 pub fn from_rings(block: &BlockBuilder) -> u64 {
     let from_proc = |header: &Header| header.flags & flags::FROM_PROC != 0;
-    let is_ours = |header: &Header| header.kind >= FIRST_OF_USER_SPACE || from_proc(header);
+    let is_ours = |header: &Header| !Kind(header.kind).is_from_bpf() || from_proc(header);
     Records::new(block.raw()).flatten().filter(|record| !is_ours(&record.header)).count() as u64
 }
-
-/// Kinds from this one on are made in user space.
-const FIRST_OF_USER_SPACE: u16 = ProcessInfo::KIND.0;
 
 /// Appends a `loss` record.
 fn encode_loss(fixed: LossFixed, now_ns: u64, out: &mut Vec<u8>) {

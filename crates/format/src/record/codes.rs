@@ -1,4 +1,4 @@
-//! The numbers in records: codes, bits and lengths, declared once. `crates/bpf/build.rs` makes the C header of the BPF programs
+//! The numbers in records, and in what a segment says of its selection: codes, bits and lengths, declared once. `crates/bpf/build.rs` makes the C header of the BPF programs
 //! of them (`abi_codes.h`), and `docs/format.md` its tables. Numbers are append-only.
 
 /// A set of numbers as C gets them.
@@ -409,6 +409,54 @@ bits! {
         TEXT = 5 "text",
         /// The library makes TLS handshakes.
         TLS = 6 "tls",
+    }
+}
+
+codes! {
+    /// Whether a recording was to have something. 0 where that is not told: by default, as the writer had it.
+    #[derive(Default)]
+    pub struct Wanted(u16), "CT_WANTED_" {
+        /// No: an option left it out.
+        OFF = 1 "off",
+        /// Yes: an option asked for it, and without it there would be no recording.
+        ON = 2 "on",
+        /// Yes, by default, where the host allows it.
+        DEFAULT_ON = 3 "default_on",
+        /// No, by default: it has to be asked for, or it is not part of what else was asked for.
+        DEFAULT_OFF = 4 "default_off",
+    }
+}
+
+impl Wanted {
+    /// Whether it was to be recorded; not so where that is not told.
+    pub fn is_wanted(self) -> bool {
+        matches!(self, Self::ON | Self::DEFAULT_ON)
+    }
+}
+
+codes! {
+    /// What became of server names and addresses in TLS hellos. 0 where that is not told.
+    #[derive(Default)]
+    pub struct PrivacyMode(u16), "CT_PRIVACY_" {
+        /// They are as they were.
+        OFF = 1 "off",
+        /// Each is replaced by a pseudonym.
+        HASH = 2 "hash",
+        /// They are removed.
+        DROP = 3 "drop",
+    }
+}
+
+codes! {
+    /// How much of the arguments of processes is recorded. 0 where that is not told.
+    #[derive(Default)]
+    pub struct ArgvMode(u16), "CT_ARGV_MODE_" {
+        /// All of them.
+        FULL = 1 "full",
+        /// The first, which is the program's name.
+        EXE = 2 "exe",
+        /// Nothing.
+        NONE = 3 "none",
     }
 }
 

@@ -60,11 +60,6 @@ impl Kind {
         matches!(self.0, 17..=31)
     }
 
-    /// Whether records of this kind are about what a process does or is.
-    pub const fn is_event(self) -> bool {
-        !self.is_about_capture()
-    }
-
     /// Whether records of this kind go into lifecycle blocks, which the analyzer's first pass reads: everything about
     /// processes and about the capture itself.
     pub const fn is_lifecycle(self) -> bool {
@@ -347,14 +342,13 @@ mod tests {
         for layout in KINDS {
             let kind = Kind(layout.kind);
             assert!(layout.kind < MAX_BITMAP_KIND, "{} has no bit of its own", layout.name);
-            assert_ne!(kind.is_event(), kind.is_about_capture(), "{}", layout.name);
             assert!(
                 kind.is_lifecycle() || kind.is_from_bpf(),
                 "{} is neither an event nor a lifecycle record",
                 layout.name
             );
-            assert!(kind.is_event() || kind.is_lifecycle(), "{}", layout.name);
-            assert_eq!(kind.is_from_bpf(), kind.is_event() && kind != ProcessInfo::KIND, "{}", layout.name);
+            let of_processes = !kind.is_about_capture();
+            assert_eq!(kind.is_from_bpf(), of_processes && kind != ProcessInfo::KIND, "{}", layout.name);
             assert!(Kind::from_name(layout.name) == Some(kind) && kind.event_type() != "unknown");
         }
         assert_eq!((TlsHello::KIND.event_type(), Kind(15).event_type()), ("tls_handshake", "unknown"));

@@ -1,13 +1,13 @@
 //! What a segment says about its capture, and its form as the metadata blob of the segment header.
 //!
 //! The blob is bincode 2 with fixed-size little-endian integers: a string is a u64 length and its bytes, a list a u64
-//! count and its items. It holds, in this order: host, boot_id, kernel, arch, tool, filters, schema. A reader ignores
-//! bytes after what it knows, so a newer minor version appends. Capture id, sequence and clock are fixed fields of the
+//! count and its items. It holds, in this order: host, boot_id, kernel, arch, tool, filters, schema; from minor
+//! version 1 on, what was selected. A reader ignores bytes after what it knows, so a newer minor version appends. Capture id, sequence and clock are fixed fields of the
 //! segment header and not in here.
 
 use super::MAX_META_BYTES;
 use super::frame::u64_at;
-use crate::record::KINDS;
+use crate::record::{ArgvMode, KINDS, PrivacyMode, Wanted};
 use std::sync::{Arc, Mutex};
 
 /// `CLOCK_BOOTTIME` and `CLOCK_REALTIME` read together.
@@ -47,6 +47,67 @@ pub struct SchemaField {
     pub size: u16,
 }
 
+/// What was selected, as values. Of a recording made before minor version 1 it is what its options say in words, see
+/// [`Selected::from_options`].
+#[derive(Debug, Clone, Default, PartialEq, Eq, bincode::Encode, bincode::Decode)]
+pub struct Selected {
+    /// TLS hellos from the network.
+    pub tls: Wanted,
+    /// Handshakes and their configuration, from calls into libraries.
+    pub library_calls: Wanted,
+    /// What is asked of the kernel's own crypto.
+    pub kernel_crypto: Wanted,
+    /// What io_uring opens.
+    pub io_uring: Wanted,
+    /// Algorithms that programs ask libraries for, counted.
+    pub algorithms: Wanted,
+    /// How much of a core the probes of `algorithms` may cost together, in billionths; 0 when they are not wanted.
+    pub algorithms_budget_ppb: u64,
+    /// Only these processes.
+    pub pids: Vec<u32>,
+    /// Only processes whose name contains one of these.
+    pub names: Vec<String>,
+    /// Only processes of these users.
+    pub uids: Vec<u32>,
+    /// Only processes in or below these cgroups, as paths.
+    pub cgroups: Vec<String>,
+    /// With `pids` or `names`: their descendants too.
+    pub follow_children: bool,
+    /// Only this command and what it starts: as many of its words as `argv` allows, with spaces between them.
+    pub command: Option<String>,
+    /// Only opens of files that match one of these globs, instead of those the catalog knows.
+    pub files: Vec<String>,
+    /// Only libraries whose file name contains one of these.
+    pub libraries: Vec<String>,
+    /// Server names and addresses.
+    pub privacy: PrivacyMode,
+    /// Arguments of processes.
+    pub argv: ArgvMode,
+    /// How many bytes of events each process may have recorded each second; 0: any number.
+    pub process_rate: Option<u64>,
+    /// The same of all processes of a user; of root's, of each cgroup.
+    pub user_rate: Option<u64>,
+}
+
+/// Codes are u16.
+macro_rules! encode_codes {
+    ($($code:ident),*) => {$(
+        impl bincode::Encode for $code {
+            fn encode<E: bincode::enc::Encoder>(&self, encoder: &mut E) -> Result<(), bincode::error::EncodeError> {
+                self.0.encode(encoder)
+            }
+        }
+        impl<C> bincode::Decode<C> for $code {
+            fn decode<D: bincode::de::Decoder<Context = C>>(from: &mut D) -> Result<Self, bincode::error::DecodeError> {
+                u16::decode(from).map(Self)
+            }
+        }
+        bincode::impl_borrow_decode!($code);
+    )*};
+}
+
+encode_codes!(Wanted, PrivacyMode, ArgvMode);
+
 /// What the segment header says; a copy is in the footer.
 #[derive(Debug, Clone, Default, PartialEq, Eq, bincode::Encode, bincode::Decode)]
 pub struct SegmentMeta {
@@ -66,6 +127,8 @@ pub struct SegmentMeta {
     pub tool: String,
     /// Filters in force, as the user gave them, for example `--pid 12`.
     pub filters: Vec<String>,
+    /// The same as values.
+    pub selected: Box<Selected>,
     /// Clocks at the start of the segment.
     pub clock: ClockAnchor,
     /// Record layouts of the writer, see [`schema_table`]. Segments that follow each other share it.
@@ -108,7 +171,7 @@ pub fn schema_table() -> Arc<[SchemaKind]> {
         .collect()
 }
 
-/// The blob: what of [`SegmentMeta`] has no fixed place.
+/// The blob of minor version 0: what of [`SegmentMeta`] has no fixed place. [`Selected`] comes behind it.
 #[derive(bincode::Encode, bincode::Decode)]
 struct Blob {
     host: String,
@@ -147,7 +210,8 @@ pub(crate) fn encode_blob(meta: &SegmentMeta) -> Option<Vec<u8>> {
         filters: meta.filters,
         schema: meta.schema.to_vec(),
     };
-    let bytes = bincode::encode_to_vec(&blob, config()).ok()?;
+    let mut bytes = bincode::encode_to_vec(&blob, config()).ok()?;
+    bytes.extend(bincode::encode_to_vec(&meta.selected, config()).ok()?);
     // Decoding counts in-memory sizes against the limit, so only a trial tells whether a reader will take it.
     decode_blob(&bytes)?;
     (bytes.len() <= MAX_META_BYTES).then_some(bytes)
@@ -155,7 +219,11 @@ pub(crate) fn encode_blob(meta: &SegmentMeta) -> Option<Vec<u8>> {
 
 /// Decodes the blob; capture id, sequence and clock are left zero.
 pub(crate) fn decode_blob(bytes: &[u8]) -> Option<SegmentMeta> {
-    let (blob, _): (Blob, usize) = bincode::decode_from_slice(bytes, config()).ok()?;
+    let (blob, len): (Blob, usize) = bincode::decode_from_slice(bytes, config()).ok()?;
+    let selected = match bytes.get(len..)? {
+        [] => Box::new(Selected::from_options(&blob.filters)),
+        rest => bincode::decode_from_slice(rest, config()).ok()?.0,
+    };
     Some(SegmentMeta {
         host: blob.host,
         boot_id: blob.boot_id,
@@ -163,7 +231,60 @@ pub(crate) fn decode_blob(bytes: &[u8]) -> Option<SegmentMeta> {
         arch: blob.arch,
         tool: blob.tool,
         filters: blob.filters,
+        selected,
         schema: shared(blob.schema),
         ..SegmentMeta::default()
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn meta(filters: &[&str]) -> SegmentMeta {
+        let filters = filters.iter().map(|&text| text.to_owned()).collect();
+        SegmentMeta { filters, schema: schema_table(), ..SegmentMeta::default() }
+    }
+
+    /// What a writer of minor version 0 made of it.
+    fn encode_without_selected(meta: &SegmentMeta) -> Vec<u8> {
+        let whole = encode_blob(meta).expect("small");
+        let selected = bincode::encode_to_vec(&meta.selected, config()).expect("small").len();
+        whole[..whole.len() - selected].to_vec()
+    }
+
+    #[test]
+    fn values_are_read_back_whatever_the_options_say() {
+        let selected = Selected {
+            tls: Wanted::DEFAULT_OFF,
+            algorithms: Wanted(77),
+            pids: vec![1, u32::MAX],
+            command: Some(String::new()),
+            user_rate: Some(0),
+            ..Selected::default()
+        };
+        let meta = SegmentMeta { selected: Box::new(selected), ..meta(&["--tls off", "-- ./x"]) };
+        let bytes = encode_blob(&meta).expect("small");
+        assert_eq!(decode_blob(&bytes), Some(meta.clone()));
+        let newer = [&bytes[..], &[1, 2, 3]].concat();
+        assert_eq!(decode_blob(&newer), Some(meta), "what a newer version appends");
+    }
+
+    #[test]
+    fn what_recordings_made_before_selected_is_in_their_options() {
+        let old = meta(&["--tls off", "--argv exe", "-- ./x"]);
+        let read = decode_blob(&encode_without_selected(&old)).expect("an old one");
+        assert_eq!(*read.selected, Selected::from_options(&old.filters));
+        assert_eq!((read.selected.tls, read.selected.argv), (Wanted::OFF, ArgvMode::EXE));
+        assert_eq!(SegmentMeta { selected: Box::default(), ..read }, old);
+    }
+
+    #[test]
+    fn values_that_end_too_early_are_damage() {
+        let meta = meta(&["--pid 1"]);
+        let (bytes, old) = (encode_blob(&meta).expect("small"), encode_without_selected(&meta).len());
+        for len in 0..bytes.len() {
+            assert_eq!(decode_blob(&bytes[..len]).is_some(), len == old, "{len} of {} bytes", bytes.len());
+        }
+    }
 }

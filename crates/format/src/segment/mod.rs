@@ -49,6 +49,7 @@ mod meta;
 mod payload;
 mod reader;
 mod scan;
+mod selected;
 mod source;
 mod store;
 mod stream;
@@ -61,7 +62,7 @@ pub use block::{BlockHeader, BlockType};
 pub use builder::BlockBuilder;
 pub use fault::{Fault, OpenError, PayloadError};
 pub use footer::Totals;
-pub use meta::{ClockAnchor, SchemaField, SchemaKind, SegmentMeta, schema_table};
+pub use meta::{ClockAnchor, SchemaField, SchemaKind, SegmentMeta, Selected, schema_table};
 pub use payload::BlockBuffer;
 pub use reader::{BlockEntry, SegmentReader};
 pub use store::{Pressure, SegmentStore, StoreOptions, Swapped};
@@ -73,8 +74,8 @@ pub use writer::SegmentWriter;
 /// Major version of the format. A reader refuses any other.
 pub const MAJOR: u16 = 1;
 
-/// Minor version of the format.
-pub const MINOR: u16 = 0;
+/// Minor version of the format. 1: the header says what was selected as values, too.
+pub const MINOR: u16 = 1;
 
 /// What a sealed segment's name ends with.
 pub const SEGMENT_SUFFIX: &str = ".ctseg";

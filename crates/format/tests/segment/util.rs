@@ -1,7 +1,7 @@
 //! Makes records and segments, and reads segments whole.
 
 use crypto_trace_format::record::{
-    FileOpen, FileOpenFixed, HEADER_LEN, Header, Kind, ProcessExit, ProcessExitFixed, Record,
+    FileOpen, FileOpenFixed, HEADER_LEN, Header, Kind, ProcessExit, ProcessExitFixed, Record, Wanted,
 };
 use crypto_trace_format::segment::*;
 use std::path::{Path, PathBuf};
@@ -16,6 +16,7 @@ pub fn meta() -> SegmentMeta {
         arch: "x86_64".to_owned(),
         tool: "test 0".to_owned(),
         filters: vec!["--pid 12".to_owned()],
+        selected: Box::new(Selected { tls: Wanted::OFF, pids: vec![12], user_rate: Some(1), ..Selected::default() }),
         clock: ClockAnchor { boottime_ns: 5_000_000_000, realtime_ns: 1_795_411_845_000_000_000 },
         schema: std::sync::Arc::default(),
     }

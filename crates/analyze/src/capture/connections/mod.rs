@@ -1,4 +1,4 @@
-//! TLS handshakes put together from the packets that hold them.
+//! Handshakes put together from the packets that hold them, whatever their protocol.
 //!
 //! A `tls_hello` record is a piece of one direction of one socket's stream. Here pieces become [`Connection`]s, one for
 //! each end of a connection that was seen, with the process that owns it as far as any piece tells. What they say is
@@ -7,13 +7,11 @@
 mod owner;
 mod side;
 
-pub use crate::protocol::tls::View;
-pub use crate::protocol::{Outcome, Role};
+pub use crate::protocol::{Outcome, Role, View};
 pub use owner::{Owner, OwnerSource};
 pub use side::Side;
 
-use crate::protocol::tls::Tls;
-use crate::protocol::{Ends, Protocol as _};
+use crate::protocol::Ends;
 use crypto_trace_format::record::{Direction, Header, Protocol, TlsHello, hello_state};
 use foldhash::fast::RandomState;
 use side::Piece;
@@ -55,10 +53,14 @@ struct Key {
     ends: (SocketAddr, SocketAddr),
 }
 
+/// A protocol, and what reads it.
+type Reads = (Protocol, fn(&Ends<'_>) -> View);
+
 /// One end of a connection.
 #[derive(Debug)]
 pub struct Connection {
     key: Key,
+    reads: Reads,
     /// Its process.
     pub owner: Owner,
     /// What this end sent.
@@ -92,16 +94,8 @@ type Found = ((SocketAddr, SocketAddr), u64, u32);
 impl Connection {
     /// What its hellos say.
     pub fn view(&self) -> Cow<'_, View> {
-        let read = || {
-            // Records of other protocols are left out by `Handshakes::add`.
-            Tls::view(&Ends { sent: self.sent.said(), received: self.received.said() })
-        };
+        let read = || (self.reads.1)(&Ends { sent: self.sent.said(), received: self.received.said() });
         if self.keeps_view { Cow::Borrowed(self.viewed.get_or_init(|| Box::new(read()))) } else { Cow::Owned(read()) }
-    }
-
-    /// What is to be said of it: what was not seen, and why.
-    pub fn notes(&self, view: &View) -> Vec<&'static str> {
-        view.notes(self.cut, self.late)
     }
 
     /// Address and port of this end.
@@ -132,12 +126,10 @@ impl Connection {
     /// From when on a live reader need not wait for more of it.
     fn ready_from_ns(&self) -> u64 {
         let view = self.view();
-        if view.outcome == Outcome::None {
+        if view.outcome() == Outcome::None {
             return self.last_ns.saturating_add(LIVE_ANSWER_NS);
         }
-        let version = view.negotiated.as_ref().and_then(|negotiated| negotiated.version);
-        let patience_ns =
-            if version.is_some_and(crate::protocol::iana::Version::is_tls13) { 0 } else { LIVE_PATIENCE_NS };
+        let patience_ns = if view.may_go_on() { LIVE_PATIENCE_NS } else { 0 };
         self.last_ns.saturating_add(patience_ns)
     }
 }
@@ -187,10 +179,11 @@ impl Handshakes {
 
     /// Takes in one record, which is `number` of `segment`.
     pub fn add(&mut self, header: &Header, hello: &TlsHello<'_>, segment: u32, number: u64) {
-        if Protocol(hello.fixed.protocol) != Protocol::TLS {
+        let protocol = Protocol(hello.fixed.protocol);
+        let Some(reader) = View::reader(protocol) else {
             self.of_unknown_protocols += 1;
             return;
-        }
+        };
         let key = key(hello);
         let index = match self.by_key.get(&key) {
             Some(index) => *index,
@@ -200,10 +193,15 @@ impl Handshakes {
                     self.refused += 1;
                     return;
                 }
-                self.insert(key, header.time_ns, segment, number)
+                self.insert(key, (protocol, reader), header.time_ns, segment, number)
             }
         };
         let Some(connection) = self.list.get_mut(index as usize) else { return };
+        if connection.reads.0 != protocol {
+            // No capture of ours records two protocols of one connection: no parser is given the bytes of another.
+            connection.cut = true;
+            return;
+        }
         let fixed = &hello.fixed;
         let source = OwnerSource::new(fixed.owner);
         if source > connection.owner.source {
@@ -240,13 +238,14 @@ impl Handshakes {
         self.bytes += bytes;
     }
 
-    fn insert(&mut self, key: Key, time_ns: u64, segment: u32, number: u64) -> u32 {
+    fn insert(&mut self, key: Key, reads: Reads, time_ns: u64, segment: u32, number: u64) -> u32 {
         let index = u32::try_from(self.list.len()).unwrap_or(u32::MAX);
         self.bytes += CONNECTION_BYTES;
         self.seen += 1;
         let found = (key.ends, time_ns, index);
         self.list.push(Connection {
             key,
+            reads,
             owner: Owner::default(),
             sent: Side::default(),
             received: Side::default(),
@@ -269,7 +268,7 @@ impl Handshakes {
 
     /// All records are in: notes where connections are shown.
     pub fn finish(&mut self) {
-        self.keep_views(0..u32::try_from(self.list.len()).unwrap_or(u32::MAX));
+        self.keep_views();
         self.by_record = (0u32..)
             .zip(&self.list)
             .filter(|(_, connection)| !connection.taken)
@@ -277,14 +276,16 @@ impl Handshakes {
             .collect();
     }
 
-    /// What the first of these say is kept once it was parsed, within bounds.
-    fn keep_views(&mut self, indexes: impl IntoIterator<Item = u32>) {
+    /// What connections say is kept once it was parsed, as far as there is room.
+    fn keep_views(&mut self) {
         let mut room = MAX_VIEWED_BYTES;
-        for index in indexes {
-            let Some(connection) = self.list.get_mut(index as usize) else { continue };
-            let Some(left) = room.checked_sub(connection.bytes) else { return };
-            room = left;
-            connection.keeps_view = true;
+        for connection in &mut self.list {
+            let left = room.checked_sub(connection.bytes);
+            room = left.unwrap_or(0);
+            connection.keeps_view = left.is_some();
+            if !connection.keeps_view {
+                connection.viewed.take();
+            }
         }
     }
 
@@ -343,6 +344,8 @@ impl Handshakes {
         let taken = self.list.iter().filter(|connection| connection.taken).map(Connection::index).collect();
         self.forget(&taken);
         self.taken += taken.len() as u64;
+        // What is parsed to see whether it is ready is not parsed again to be shown.
+        self.keep_views();
         for connection in &mut self.list {
             if connection.ready_from_ns.is_none() {
                 connection.ready_from_ns = Some(connection.ready_from_ns());
@@ -360,7 +363,6 @@ impl Handshakes {
                 records.extend_from_slice(&connection.record);
             }
         }
-        self.keep_views(ready.iter().copied());
         self.by_record = (0u64..).zip(ready).map(|(number, index)| ((LIVE_SEGMENT, number), index)).collect();
         records
     }

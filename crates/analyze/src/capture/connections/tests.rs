@@ -1,6 +1,7 @@
 //! How records become connections, whatever order and shape they come in.
 
 use super::*;
+use crate::protocol::tls;
 use crypto_trace_format::record::{Kind, Record, TlsHelloFixed};
 
 const CLIENT: &[u8] = include_bytes!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/tls/openssl12.client.bin"));
@@ -47,6 +48,11 @@ fn gathered(records: &[(Header, TlsHelloFixed, &[u8])]) -> Handshakes {
     all
 }
 
+/// Adds a record of a live run.
+fn add(all: &mut Handshakes, time_ns: u64, fixed: TlsHelloFixed, data: &[u8]) {
+    all.add(&header(1, time_ns), &TlsHello { fixed, data, ..TlsHello::default() }, LIVE_SEGMENT, 0);
+}
+
 /// Cuts `bytes` into pieces of `len`.
 fn pieces(bytes: &[u8], len: usize, base: TlsHelloFixed) -> Vec<(Header, TlsHelloFixed, &[u8])> {
     let piece = |(index, data)| {
@@ -56,8 +62,13 @@ fn pieces(bytes: &[u8], len: usize, base: TlsHelloFixed) -> Vec<(Header, TlsHell
     bytes.chunks(len).enumerate().map(piece).collect()
 }
 
+/// What a connection of TLS says.
+fn tls(connection: &Connection) -> tls::View {
+    connection.view().tls().expect("of TLS").clone()
+}
+
 fn suite(connection: &Connection) -> Option<String> {
-    Some(connection.view().negotiated.as_ref()?.cipher_suite?.to_string())
+    Some(tls(connection).negotiated.as_ref()?.cipher_suite?.to_string())
 }
 
 const SUITE: &str = "TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384";
@@ -76,7 +87,7 @@ fn pieces_of_any_size_and_order_are_one_handshake() {
             let all = gathered(&records);
             let [connection] = all.connections() else { panic!("{} connections", all.connections().len()) };
             assert_eq!(suite(connection).as_deref(), Some(SUITE), "pieces of {len} bytes, order {order}");
-            assert!(!connection.cut && !connection.view().gap);
+            assert!(!connection.cut && !tls(connection).gap);
         }
     }
 }
@@ -106,13 +117,13 @@ fn nothing_is_read_past_a_gap() {
     let base = fixed(1, true, false);
     let lost = TlsHelloFixed { offset: 900, state: 1, ..base };
     let all = gathered(&[(header(7, 1), base, &SERVER[..400]), (header(7, 2), lost, &SERVER[900..])]);
-    let view = all.connections()[0].view();
+    let view = tls(&all.connections()[0]);
     assert!(view.gap);
     let server = view.server.as_ref().expect("its beginning");
     assert!(server.server_hello().is_some() && server.key_exchange().is_none());
     // Only what is after the gap: nothing, and not a guess.
     let all = gathered(&[(header(7, 2), lost, &SERVER[900..])]);
-    let view = all.connections()[0].view();
+    let view = tls(&all.connections()[0]);
     assert!(view.gap && view.role.is_none() && view.outcome == Outcome::None);
 }
 
@@ -123,9 +134,9 @@ fn bytes_that_are_missing_are_told_also_by_a_record_without_bytes() {
     let hello = (header(7, 1), fixed(1, true, true), CLIENT);
     let all = gathered(&[hello, (header(7, 1), base, &SERVER[..400]), (header(7, 2), lost, &SERVER[..0])]);
     let connection = &all.connections()[0];
-    let view = connection.view();
+    let view = tls(connection);
     assert!(view.gap && view.server.as_ref().is_some_and(|server| server.server_hello().is_some()));
-    assert_eq!(connection.notes(&view), ["packets_missing", "certificate_incomplete"]);
+    assert_eq!(view.notes(connection.cut, connection.late), ["packets_missing", "certificate_incomplete"]);
 }
 
 #[test]
@@ -133,7 +144,7 @@ fn a_half_that_was_not_seen_is_told() {
     let notes = |records: &[(Header, TlsHelloFixed, &[u8])]| {
         let all = gathered(records);
         let connection = &all.connections()[0];
-        connection.notes(&connection.view())
+        tls(connection).notes(connection.cut, connection.late)
     };
     let client = (header(7, 1), fixed(1, true, true), CLIENT);
     let server = (header(7, 2), fixed(1, true, false), SERVER);
@@ -161,7 +172,7 @@ fn of_two_fatal_alerts_the_first_ended_the_handshake() {
             (header(7, by_client), after(hello.len(), true), &ours),
             (header(7, by_server), after(answer.len(), false), &theirs),
         ]);
-        let alert = all.connections()[0].view().alert.expect("an alert");
+        let alert = tls(&all.connections()[0]).alert.expect("an alert");
         assert_eq!((alert.0.description.0, alert.1), expected);
     }
 }
@@ -182,10 +193,10 @@ fn a_second_hello_without_a_retry_changes_nothing_and_is_noted() {
     ];
     let all = gathered(&records);
     let connection = &all.connections()[0];
-    let view = connection.view();
-    assert_eq!(connection.notes(&view), ["second_hello_without_retry"]);
+    let view = tls(connection);
+    assert_eq!(view.notes(connection.cut, connection.late), ["second_hello_without_retry"]);
     let first = gathered(&records[..1]);
-    let first = first.connections()[0].view();
+    let first = tls(&first.connections()[0]);
     assert_eq!(view.hello(), first.hello());
     assert!(view.second_hello().is_none());
 }
@@ -238,7 +249,7 @@ fn a_socket_that_connects_again_is_another_connection() {
     again.local_port += 1;
     let all = gathered(&[(header(1, 0), fixed(1, true, true), CLIENT), (header(1, 9), again, CLIENT)]);
     assert_eq!(all.connections().len(), 2);
-    assert!(all.connections().iter().all(|connection| connection.view().client.is_some()));
+    assert!(all.connections().iter().all(|connection| tls(connection).client.is_some()));
 }
 
 #[test]
@@ -316,9 +327,6 @@ fn many_sockets_with_the_same_ends_are_paired_in_no_time() {
 #[test]
 fn a_live_run_shows_each_connection_once_and_lets_it_go() {
     let mut all = Handshakes::default();
-    let add = |all: &mut Handshakes, time_ns, fixed: TlsHelloFixed, data: &[u8]| {
-        all.add(&header(1, time_ns), &TlsHello { fixed, data, ..TlsHello::default() }, LIVE_SEGMENT, 0);
-    };
     let second = 1_000_000_000;
     add(&mut all, 0, fixed(1, true, true), CLIENT);
     assert!(all.take_ready(second, false, |_| false).is_empty(), "the answer is waited for");
@@ -380,9 +388,6 @@ fn what_capture_leaves_out_between_hellos_is_no_gap() {
 #[test]
 fn a_live_run_shows_both_ends_together() {
     let mut all = Handshakes::default();
-    let add = |all: &mut Handshakes, time_ns, fixed: TlsHelloFixed, data: &[u8]| {
-        all.add(&header(1, time_ns), &TlsHello { fixed, data, ..TlsHello::default() }, LIVE_SEGMENT, 0);
-    };
     add(&mut all, 0, fixed(1, true, true), CLIENT);
     add(&mut all, 0, fixed(2, false, false), CLIENT);
     add(&mut all, 1, fixed(1, true, false), SERVER);
@@ -401,9 +406,41 @@ fn what_a_connection_says_is_parsed_once_and_again_only_when_there_is_more_of_it
     let mut all = gathered(&[(header(7, 1), fixed(1, true, true), CLIENT)]);
     let first: *const View = &raw const *all.connections()[0].view();
     assert_eq!(first, &raw const *all.connections()[0].view());
-    assert!(all.connections()[0].view().server.is_none());
+    assert!(tls(&all.connections()[0]).server.is_none());
     gather(&mut all, &[(header(7, 2), fixed(1, true, false), SERVER)]);
-    assert!(all.connections()[0].view().server.is_some());
+    assert!(tls(&all.connections()[0]).server.is_some());
+}
+
+/// A live run parsed each handshake to see whether it was over, and again to show it.
+#[test]
+fn a_live_handshake_is_parsed_once() {
+    let mut all = Handshakes::default();
+    add(&mut all, 1, fixed(1, true, true), CLIENT);
+    add(&mut all, 2, fixed(1, true, false), SERVER);
+    assert!(all.take_ready(2, false, |_| false).is_empty());
+    let parsed: *const View = &raw const **all.connections()[0].viewed.get().expect("parsed");
+    assert!(!all.take_ready(2 + LIVE_PATIENCE_NS, false, |_| false).is_empty());
+    let shown = all.shown_at(LIVE_SEGMENT, 0).expect("shown");
+    assert_eq!(parsed, &raw const *shown.view());
+}
+
+#[test]
+fn only_what_there_is_room_for_is_kept_parsed() {
+    let mut all = Handshakes::default();
+    for cookie in 1..=4 {
+        add(&mut all, 1, fixed(cookie, true, true), CLIENT);
+    }
+    all.list[1].bytes = MAX_VIEWED_BYTES;
+    all.take_ready(2, false, |_| false);
+    let kept = |all: &Handshakes| -> Vec<bool> { all.list.iter().map(|one| one.viewed.get().is_some()).collect() };
+    assert_eq!(kept(&all), [true, false, false, false]);
+    all.list[1].bytes = CONNECTION_BYTES;
+    all.finish();
+    all.list.iter().for_each(|one| drop(one.view()));
+    assert_eq!(kept(&all), [true; 4]);
+    all.list[0].bytes = MAX_VIEWED_BYTES + 1;
+    all.finish();
+    assert_eq!(kept(&all), [false; 4]);
 }
 
 #[test]

@@ -9,7 +9,6 @@ pub(crate) use args::{Args, Task};
 use crate::cli::console::Console;
 use crate::cli::exit::Outcome;
 use crate::count::handshakes::{self, Finding};
-use crate::report::completeness;
 use crate::report::findings::{self, Found};
 use crate::report::judged::{self, Judged};
 use crate::rules;
@@ -108,7 +107,7 @@ impl Report {
         let mut out = String::new();
         judged.head(&mut out);
         let _ = writeln!(out, "{}  {COUNTED}", paint.heading("Counted   "));
-        if !judged.captures.iter().any(|capture| completeness::has_option(capture, "--api")) {
+        if !judged.captures.iter().any(|capture| capture.meta.selected.algorithms.is_wanted()) {
             let _ = writeln!(out, "            calls of libraries were not counted: recorded without --api");
         }
         if self.calls_without_algorithm > 0 {

@@ -194,7 +194,7 @@ impl CaptureReport {
 /// What this capture cannot hold, whatever happened.
 fn never_seen(judged: &Judged<'_>) -> Vec<&'static str> {
     let probed = judged.captures.iter().any(|capture| capture.libraries.any_probed());
-    let algorithms = judged.captures.iter().all(|capture| completeness::has_option(capture, "--api"));
+    let algorithms = judged.captures.iter().all(|capture| capture.meta.selected.algorithms.is_wanted());
     let mut texts = vec!["QUIC and DTLS on the wire: only TLS over TCP is looked at"];
     texts.push(if probed {
         "what TLS encrypts: certificates and ALPN of TLS 1.3, alerts after the hellos"
@@ -252,11 +252,11 @@ impl Report {
         if let (Some(from), Some(to)) = (&self.from, &self.to) {
             line(&mut out, "Time", &format!("{from} to {to}"));
         }
-        for capture in &self.captures {
+        for (capture, of) in self.captures.iter().zip(&judged.captures) {
             line(&mut out, "Host", &capture.host);
-            if let Some(recorded) = completeness::recorded(&capture.filters) {
-                let rest = if recorded.contains("only ") { ": of the rest nothing is known" } else { "" };
-                line(&mut out, "Recorded", &format!("{recorded}{rest}"));
+            let shown = |option: &[u8]| judged.shown(option);
+            if let Some(recorded) = completeness::recorded(&of.meta, shown, ": of the rest nothing is known") {
+                line(&mut out, "Recorded", &recorded);
             }
             line(&mut out, "On the wire", &capture.wire);
             line(&mut out, "In libraries", &capture.library_calls);

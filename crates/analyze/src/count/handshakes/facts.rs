@@ -2,9 +2,10 @@
 //!
 //! Only what was negotiated is told. What a client offers is not used by that, and not counted.
 
-use crate::capture::connections::{Connection, Outcome, Role, View};
+use crate::capture::connections::{Connection, Outcome, Role};
 use crate::capture::libraries::short;
 use crate::protocol::iana::{AlertDescription, CipherSuite, Version};
+use crate::protocol::tls::View;
 use crate::protocol::tls::{Certificate, KeyExchange, Negotiated, Resumption};
 use crate::rules;
 
@@ -106,13 +107,14 @@ impl Facts {
         self.outcome == Outcome::ServerHello || self.version.is_some() || self.suite.is_some()
     }
 
-    /// What a connection tells.
-    pub fn new(connection: &Connection) -> Self {
+    /// What a connection tells; None when it is not one of TLS.
+    pub fn new(connection: &Connection) -> Option<Self> {
         let view = connection.view();
+        let view = view.tls()?;
         let negotiated = view.negotiated.as_ref();
         let hello = view.hello();
-        let certificates = certificates(&view);
-        Self {
+        let certificates = certificates(view);
+        Some(Self {
             role: view.role,
             outcome: view.outcome,
             alert: view.alert.filter(|_| view.outcome == Outcome::Alert).map(|(alert, role)| (alert.description, role)),
@@ -121,12 +123,12 @@ impl Facts {
             exchange: negotiated.map_or(Exchange::NotSeen, exchange),
             resumed: negotiated.is_some_and(is_resumed),
             server_name: hello.and_then(|hello| hello.server_name.as_deref()).map(|name| short(name, MAX_NAME).into()),
-            algorithms: negotiated.map(|agreed| algorithms(agreed, &view, &certificates)).unwrap_or_default(),
+            algorithms: negotiated.map(|agreed| algorithms(agreed, view, &certificates)).unwrap_or_default(),
             certificates,
             gap: view.gap,
             no_client_hello: view.role.is_some() && view.hello().is_none(),
             incomplete: view.is_incomplete(),
-        }
+        })
     }
 }
 
@@ -239,7 +241,7 @@ mod tests {
             let fixed = TlsHelloFixed { cookie: 1, direction, family: 2, ..TlsHelloFixed::default() };
             all.add(&Header::default(), &TlsHello { fixed, data, ..TlsHello::default() }, 0, 0);
         }
-        Facts::new(&all.connections()[0])
+        Facts::new(&all.connections()[0]).expect("of TLS")
     }
 
     macro_rules! recorded {

@@ -319,7 +319,7 @@ impl HandshakeTotals {
                 .map(|one| {
                     let Capture { handshakes, calls, .. } = captures.get(one.capture as usize)?;
                     let connection = handshakes.connections().get(one.connection as usize)?;
-                    let facts = Facts::new(connection);
+                    let facts = Facts::new(connection)?;
                     let peer = handshakes.peer(connection).filter(|peer| known.contains(&(one.capture, peer.index())));
                     let counts = peer.is_none_or(|peer| counts_for_both(connection, facts.role, peer));
                     let call = calls.of(connection.cookie());
@@ -491,8 +491,8 @@ fn name_program(programs: &mut BTreeSet<Vec<u8>>, program: Option<&[u8]>, room: 
 fn counts_for_both(own: &Connection, role: Option<Role>, peer: &Connection) -> bool {
     match role {
         Some(Role::Client) => true,
-        Some(Role::Server) => peer.view().role != Some(Role::Client),
-        None => peer.view().role.is_none() && own.index() < peer.index(),
+        Some(Role::Server) => peer.view().role() != Some(Role::Client),
+        None => peer.view().role().is_none() && own.index() < peer.index(),
     }
 }
 

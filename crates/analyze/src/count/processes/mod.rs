@@ -212,9 +212,11 @@ impl ProcessCounter {
             }
             doings.call(&call);
         }
-        if let Some(connection) = found.connection.filter(|_| record.kind() == TlsHello::KIND) {
+        let connection = found.connection.filter(|_| record.kind() == TlsHello::KIND);
+        if let Some((connection, facts)) = connection.and_then(|connection| Some((connection, Facts::new(connection)?)))
+        {
             let told = capture.calls.of(connection.cookie()).map(|call| call.succeeded);
-            let key = HandshakeKey::new(Facts::new(connection), connection.remote(), told);
+            let key = HandshakeKey::new(facts, connection.remote(), told);
             let once = Span::at(found.time);
             let row = doings.handshakes.entry(key).or_insert((0, once));
             row.0 += 1;

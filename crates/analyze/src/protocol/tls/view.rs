@@ -1,6 +1,7 @@
 //! What a connection's hellos say.
 
 use super::{Alert, AlertLevel, ClientHello, Negotiated, Stream};
+use crate::protocol::iana::Version;
 use crate::protocol::{Ends, Outcome, Protocol, Role, Said};
 
 /// A connection's hellos, parsed.
@@ -85,14 +86,21 @@ impl View {
     }
 }
 
-/// TLS over TCP.
-#[derive(Debug)]
-pub struct Tls;
+impl Protocol for View {
+    fn role(&self) -> Option<Role> {
+        self.role
+    }
 
-impl Protocol for Tls {
-    type View = View;
+    fn outcome(&self) -> Outcome {
+        self.outcome
+    }
 
-    fn view(ends: &Ends<'_>) -> View {
+    /// TLS 1.3 encrypts what comes after the hellos.
+    fn may_go_on(&self) -> bool {
+        !self.negotiated.as_ref().and_then(|negotiated| negotiated.version).is_some_and(Version::is_tls13)
+    }
+
+    fn read(ends: &Ends<'_>) -> Self {
         let streams = Stream::parse_both(&ends.sent.chunks, &ends.received.chunks);
         let of = |stream, said: &Said<'_>| Some(stream).filter(|_| !said.chunks.is_empty());
         let (sent, received) = (of(streams.0, &ends.sent), of(streams.1, &ends.received));
@@ -135,7 +143,7 @@ impl Protocol for Tls {
             _ => None,
         };
         let client_offset = client_side.first_offset;
-        View {
+        Self {
             role,
             client,
             server,

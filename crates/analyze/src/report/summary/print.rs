@@ -81,8 +81,8 @@ fn head(totals: &Totals, context: &SummaryContext<'_>, out: &mut String) {
         let text = [&meta.host, &meta.kernel, &meta.arch].map(|text| escape::for_people(text.as_bytes()));
         let [host, kernel, arch] = text;
         line("Host", &format!("{host} (Linux {kernel} {arch}, capture {id}…)"));
-        let options = meta.filters.iter().map(|filter| redact::for_people(filter.as_bytes(), context.redact));
-        if let Some(recorded) = completeness::recorded(&options.collect::<Vec<_>>()) {
+        let shown = |option: &[u8]| redact::for_people(option, context.redact);
+        if let Some(recorded) = completeness::recorded(meta, shown, "") {
             line("Recorded", &recorded);
         }
     }
