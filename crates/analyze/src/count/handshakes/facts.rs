@@ -108,10 +108,14 @@ impl Facts {
 
     /// What a connection tells.
     pub fn new(connection: &Connection) -> Self {
-        let view = connection.view();
+        Self::of_view(&connection.view())
+    }
+
+    /// The same of what its hellos say.
+    pub fn of_view(view: &View) -> Self {
         let negotiated = view.negotiated.as_ref();
         let hello = view.hello();
-        let certificates = certificates(&view);
+        let certificates = certificates(view);
         Self {
             role: view.role,
             outcome: view.outcome,
@@ -121,7 +125,7 @@ impl Facts {
             exchange: negotiated.map_or(Exchange::NotSeen, exchange),
             resumed: negotiated.is_some_and(is_resumed),
             server_name: hello.and_then(|hello| hello.server_name.as_deref()).map(|name| short(name, MAX_NAME).into()),
-            algorithms: negotiated.map(|agreed| algorithms(agreed, &view, &certificates)).unwrap_or_default(),
+            algorithms: negotiated.map(|agreed| algorithms(agreed, view, &certificates)).unwrap_or_default(),
             certificates,
             gap: view.gap,
             no_client_hello: view.role.is_some() && view.hello().is_none(),
