@@ -91,8 +91,8 @@ mod tests {
 
     #[test]
     fn the_table_is_read_whole() {
-        let table: Table =
-            toml::from_str(include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/data/post_quantum.toml"))).expect("valid");
+        let table: Table = toml::from_str(include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/data/post_quantum.toml")))
+            .expect("valid");
         assert!(table.library.len() >= 3);
         for row in &table.library {
             assert!(numbers(row.since.as_bytes()).is_some(), "{row:?}");

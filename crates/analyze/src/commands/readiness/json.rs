@@ -6,10 +6,11 @@ use crate::capture::connections::Role;
 use crate::count::handshakes::Exchange;
 use crate::count::readiness::{Aged, Cause, GroupList, Kind, Privacy, ProgramFacts, Readiness, Row, RowKey, Share};
 use crate::report::completeness;
+use crate::report::document::Each;
 use crate::report::session::Session;
 use crate::rules::Brought;
-use crate::words::redact;
 use crate::words::escape;
+use crate::words::redact;
 use crate::words::timestamp::timestamp;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -20,9 +21,6 @@ const SCHEMA_VERSION: u32 = 1;
 /// Peers of a row that are shown.
 const TOP_PEERS: usize = 10;
 
-/// Lists of groups of a row that are shown.
-const TOP_LISTS: usize = 5;
-
 /// Hours over which the share is shown by the hour; beyond, by the day.
 const BY_HOUR: i64 = 72;
 
@@ -32,8 +30,18 @@ const NOT_RECORDED: [&str; 2] = [
     "connections from before the recording that had no handshake in it: they are not recorded",
 ];
 
+/// The document.
 #[derive(Serialize)]
-pub(super) struct Report {
+#[serde(bound = "")]
+pub(super) struct Report<I: Iterator<Item = RowReport>> {
+    #[serde(flatten)]
+    head: Head,
+    rows: Each<I>,
+}
+
+/// All of it but the rows.
+#[derive(Serialize)]
+pub(super) struct Head {
     schema_version: u32,
     pub from: Option<String>,
     pub to: Option<String>,
@@ -50,7 +58,6 @@ pub(super) struct Report {
     pub share: Shares,
     pub why_not: Vec<Reason>,
     pub over_time: OverTime,
-    pub rows: Vec<RowReport>,
     pub ends_in_no_row: u64,
     pub missing: Vec<String>,
 }
@@ -61,7 +68,10 @@ pub(super) struct Watched {
     pub host: String,
     pub from: String,
     pub to: String,
-    pub seconds: u64,
+    /// To the millisecond.
+    pub seconds: f64,
+    #[serde(skip)]
+    pub duration_ns: u64,
     /// What was seen of TLS, and since when.
     pub tls: String,
     /// What of it was asked for.
@@ -126,6 +136,9 @@ pub(super) struct RowReport {
     #[serde(skip_serializing_if = "is_zero")]
     pub agreed_more: u64,
     pub why_not: Vec<RowReason>,
+    /// The lists of groups of those that were configured without post-quantum ones, the most frequent first.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub configured_groups: Vec<Configured>,
     pub peers: u64,
     /// There were more.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
@@ -151,9 +164,9 @@ pub(super) struct RowReason {
     /// Handshakes whose library is older than the version that brought post-quantum key exchange.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub library_too_old: Vec<OldLibrary>,
-    /// Lists of groups that the program gave to its library, when none of them has a post-quantum group.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub configured_without: Vec<Configured>,
+    /// Those whose process gave its library lists of groups, none of them with a post-quantum group.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub configured_without: u64,
     #[serde(skip)]
     pub cause: Cause,
 }
@@ -183,7 +196,7 @@ pub(super) struct OldLibrary {
 pub(super) struct Configured {
     pub groups: String,
     pub function: String,
-    pub calls: u64,
+    pub handshakes: u64,
 }
 
 #[derive(Serialize)]
@@ -208,18 +221,11 @@ impl From<Share> for Shares {
     }
 }
 
-impl Report {
+impl Head {
     pub fn new(session: &Session<'_>, counted: &Readiness) -> Self {
         let captures = &session.captures;
         let (from, to) = session.whole_window();
         let known = !captures.is_empty();
-        let mut rows: Vec<RowReport> =
-            counted.rows.iter().map(|(key, row)| RowReport::new(session, counted, key, row)).collect();
-        // Stable: equals stand in the order of their keys.
-        rows.sort_by_key(|row| {
-            let Shares { classical, unknown, .. } = row.share;
-            std::cmp::Reverse((classical, unknown, row.handshakes))
-        });
         let reasons = Cause::REASONS.into_iter().filter_map(|cause| {
             let handshakes = *counted.causes.get(&cause)?;
             Some(Reason { reason: cause.name(), meaning: cause.meaning(), handshakes, cause })
@@ -240,10 +246,26 @@ impl Report {
             share: counted.share.into(),
             why_not,
             over_time: OverTime::new(counted),
-            rows,
             ends_in_no_row: counted.without_row,
             missing: missing(session),
         }
+    }
+}
+
+/// Rows, those with most to migrate first; each is made when it is asked for.
+pub(super) fn rows<'a>(
+    session: &'a Session<'_>,
+    counted: &'a Readiness,
+) -> impl ExactSizeIterator<Item = RowReport> + 'a {
+    let mut rows: Vec<(&RowKey, &Row, Share)> = counted.rows.iter().map(|(key, row)| (key, row, row.share())).collect();
+    // Stable: equals stand in the order of their keys.
+    rows.sort_by_key(|(_, row, share)| std::cmp::Reverse((share.classical, share.unknown, row.handshakes)));
+    rows.into_iter().map(|(key, row, _)| RowReport::new(session, counted, key, row))
+}
+
+impl<I: Iterator<Item = RowReport>> Report<I> {
+    pub fn new(head: Head, rows: I) -> Self {
+        Self { head, rows: Each::new(rows) }
     }
 }
 
@@ -257,25 +279,33 @@ fn missing(session: &Session<'_>) -> Vec<String> {
         "server names and addresses were left out (--privacy drop): rows of several services may be one, and whether a server \
          takes from others what it did not take here is not known",
     );
-    let filtered = session.captures.iter().any(|capture| {
-        completeness::recorded(&capture.meta.filters).is_some_and(|text| text.contains("only "))
-    });
-    let filtered =
-        filtered.then_some("only a part of the host was recorded (see watched): others may have had handshakes, too");
-    let said = [hashed, dropped, filtered].into_iter().flatten().map(str::to_owned);
+    let selective = session.captures.iter().any(completeness::is_selective);
+    let selective = selective
+        .then_some("only a part was recorded (see watched): what else there is has no row, and no say in reasons");
+    let filter = &session.request.filter;
+    let by_whom = [&filter.names, &filter.cgroups, &filter.containers].into_iter().any(|list| !list.is_empty());
+    let filtered = by_whom || !filter.pids.is_empty() || !filter.uids.is_empty();
+    let timed = filter.since.is_some() || filter.until.is_some();
+    let filtered = (filtered || timed).then_some(
+        "only what passes the filters of this command is counted: the rest has no row, and no say in reasons",
+    );
+    let said = [hashed, dropped, selective, filtered].into_iter().flatten().map(str::to_owned);
     session.gaps(None).into_iter().chain(said).collect()
 }
 
 impl Watched {
     fn new(session: &Session<'_>, number: u32, capture: &Capture) -> Self {
         let (from, to) = session.window(number);
+        let duration_ns = u64::try_from(to.0.saturating_sub(from.0)).unwrap_or(0);
         let shown = |text: String| redact::sentence(text, session.request.redact);
         let filters: Vec<String> = capture.meta.filters.iter().map(|filter| session.shown(filter.as_bytes())).collect();
         Self {
             host: escape::for_people(capture.meta.host.as_bytes()),
             from: timestamp(from),
             to: timestamp(to),
-            seconds: u64::try_from(to.0.saturating_sub(from.0) / 1_000_000_000).unwrap_or(0),
+            #[allow(clippy::cast_precision_loss, reason = "milliseconds")]
+            seconds: (duration_ns / 1_000_000) as f64 / 1_000.0,
+            duration_ns,
             tls: shown(completeness::wire_state(capture)),
             recorded: completeness::recorded(&filters),
         }
@@ -341,6 +371,7 @@ impl RowReport {
             agreed,
             agreed_more: row.agreed_more,
             why_not: reasons(session, counted, key, row),
+            configured_groups: Configured::all(session, row),
             peers: all_peers,
             peers_at_least: row.peers_more > 0,
             top_peers: peers,
@@ -356,38 +387,49 @@ fn reasons(session: &Session<'_>, counted: &Readiness, key: &RowKey, row: &Row) 
     let known = Some(&key.who).filter(|who| who.program.is_some());
     let program = known.and_then(|who| counted.programs.get(who)).unwrap_or(&nothing);
     let mut reasons: Vec<RowReason> = Vec::new();
-    for ((cause, library), handshakes) in &row.causes {
-        if matches!(cause.kind(), Kind::PostQuantum | Kind::NoAgreement) {
+    for (why, handshakes) in &row.causes {
+        if matches!(why.cause.kind(), Kind::PostQuantum | Kind::NoAgreement) {
             continue;
         }
         let mut old = Vec::new();
-        if key.role.is_some_and(|role| cause.is_of_library(role)) {
-            let behind = program.behind(&session.captures, *library);
-            let is_old = !behind.is_empty() && behind.iter().all(|(aged, _)| aged.is_older == Some(true));
-            let known_by = if library.is_some() { "call" } else { "loaded" };
+        if key.role.is_some_and(|role| why.cause.is_for_want_of_groups(role)) {
+            let behind = program.behind(&session.captures, why.library);
+            let is_old = behind.iter().all(|(aged, _)| aged.is_older == Some(true));
+            let known_by = if why.library.is_some() { "call" } else { "loaded" };
             let found = behind.iter().filter(|_| is_old);
             old.extend(found.map(|(aged, brought)| OldLibrary::new(session, aged, brought, known_by, *handshakes)));
         }
-        match reasons.iter_mut().find(|reason| reason.cause == *cause) {
+        let configured = if why.is_configured { *handshakes } else { 0 };
+        match reasons.iter_mut().find(|reason| reason.cause == why.cause) {
             Some(reason) => {
                 reason.handshakes += handshakes;
-                reason.library_too_old.extend(old);
+                reason.configured_without += configured;
+                old.into_iter().for_each(|library| reason.add(library));
             }
-            None => {
-                let by_groups = key.role.is_some_and(|role| cause.is_of_groups(role));
-                let lists = program.groups.iter().filter(|_| by_groups && program.is_configured_without());
-                reasons.push(RowReason {
-                    reason: cause.name(),
-                    handshakes: *handshakes,
-                    library_too_old: old,
-                    configured_without: lists.take(TOP_LISTS).map(|list| Configured::new(session, list)).collect(),
-                    cause: *cause,
-                });
-            }
+            None => reasons.push(RowReason {
+                reason: why.cause.name(),
+                handshakes: *handshakes,
+                library_too_old: old,
+                configured_without: configured,
+                cause: why.cause,
+            }),
         }
     }
     reasons.sort_by_key(|reason| std::cmp::Reverse(reason.handshakes));
     reasons
+}
+
+impl RowReason {
+    /// Takes in handshakes of a library, which may be here already.
+    fn add(&mut self, library: OldLibrary) {
+        let is_same = |known: &&mut OldLibrary| {
+            (&known.library, &known.version, known.known_by) == (&library.library, &library.version, library.known_by)
+        };
+        match self.library_too_old.iter_mut().find(is_same) {
+            Some(known) => known.handshakes += library.handshakes,
+            None => self.library_too_old.push(library),
+        }
+    }
 }
 
 impl OldLibrary {
@@ -419,7 +461,14 @@ impl OldLibrary {
 }
 
 impl Configured {
-    fn new(session: &Session<'_>, (list, calls): (&GroupList, &u64)) -> Self {
-        Self { groups: session.shown(&list.text), function: session.shown(&list.function), calls: *calls }
+    fn all(session: &Session<'_>, row: &Row) -> Vec<Self> {
+        let one = |(list, handshakes): (&GroupList, &u64)| Self {
+            groups: session.shown(&list.text),
+            function: session.shown(&list.function),
+            handshakes: *handshakes,
+        };
+        let mut all: Vec<Self> = row.groups.iter().map(one).collect();
+        all.sort_by_key(|list| std::cmp::Reverse(list.handshakes));
+        all
     }
 }

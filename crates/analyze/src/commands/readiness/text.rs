@@ -1,6 +1,6 @@
 //! `readiness` for people.
 
-use super::json::{OldLibrary, Report, RowReport, Shares};
+use super::json::{AgreedReport, Head, OldLibrary, RowReason, RowReport, Shares};
 use crate::count::handshakes::percent;
 use crate::report::parts::second;
 use crate::words::text::{Align, Paint, Table, counted, duration, grouped, plural, section};
@@ -22,17 +22,105 @@ const EACH: usize = 3;
 /// Characters of a container's id.
 const ID: usize = 12;
 
-impl Report {
-    pub fn text(&self, paint: Paint) -> String {
-        let mut out = String::new();
-        self.head(paint, &mut out);
-        self.worklist(paint, &mut out);
-        self.reasons(paint, &mut out);
-        self.libraries(paint, &mut out);
-        self.over_time(paint, &mut out);
-        out
+/// A fact about a library: its name, the version, when that was released, what it brought, who says so, where, and what else.
+type Fact = (&'static str, &'static str, String, &'static str, &'static str, &'static str, Option<&'static str>);
+
+/// What is made of all rows in passing: only the first are kept.
+#[derive(Default)]
+struct Shown {
+    rows: Vec<RowReport>,
+    more: u64,
+    ends_of_more: u64,
+    facts: BTreeSet<Fact>,
+}
+
+pub(super) fn text(head: &Head, rows: impl Iterator<Item = RowReport>, paint: Paint) -> String {
+    let mut shown = Shown::default();
+    rows.for_each(|row| shown.add(row));
+    let mut out = String::new();
+    head.head(paint, &mut out);
+    shown.worklist(paint, &mut out);
+    head.reasons(paint, &mut out);
+    shown.libraries(paint, &mut out);
+    head.over_time(paint, &mut out);
+    out
+}
+
+impl Shown {
+    fn add(&mut self, row: RowReport) {
+        let fact = |old: &OldLibrary| {
+            (old.library_name, old.since, old.released.clone(), old.brings, old.document, old.url, old.note)
+        };
+        self.facts.extend(row.why_not.iter().flat_map(|reason| &reason.library_too_old).map(fact));
+        if self.rows.len() < TOP {
+            self.rows.push(row);
+        } else {
+            self.more += 1;
+            self.ends_of_more = self.ends_of_more.saturating_add(row.handshakes);
+        }
     }
 
+    fn worklist(&self, paint: Paint, out: &mut String) {
+        let several = self.rows.iter().map(|row| &row.host).collect::<BTreeSet<_>>().len() > 1;
+        let mut table = Table::new(&[
+            ("classical", Align::Right),
+            ("of", Align::Right),
+            ("post-quantum", Align::Right),
+            ("role", Align::Left),
+            ("program", Align::Left),
+            ("runs in", Align::Left),
+            ("port", Align::Right),
+            ("server name", Align::Left),
+            ("host", Align::Left),
+            ("protocol", Align::Left),
+            ("peers", Align::Left),
+            ("agreed", Align::Left),
+            ("why not post-quantum", Align::Left),
+        ]);
+        for row in &self.rows {
+            let text = |text: &Option<String>| text.clone().unwrap_or_default();
+            table.row(vec![
+                grouped(row.share.classical),
+                grouped(row.handshakes),
+                share_cell(&row.share),
+                row.role.unwrap_or("not known").to_owned(),
+                row.program.clone().unwrap_or_else(|| "(process not known)".to_owned()),
+                row.runs_in(),
+                row.port.map(|port| port.to_string()).unwrap_or_default(),
+                text(&row.server_name),
+                if several { row.host.clone() } else { String::new() },
+                row.protocol.to_owned(),
+                row.peers_in_short(),
+                row.agreed_in_short(),
+                row.why_in_short(),
+            ]);
+        }
+        if !table.is_empty() {
+            section("Services and clients, those with most classical handshakes first", paint, out);
+            table.without_idle(&["runs in", "server name", "host", "port"]).write(paint, out);
+            if self.more > 0 {
+                let (rows, of) = (grouped(self.more), plural(self.ends_of_more, "end"));
+                let _ = writeln!(out, "  and {rows} more, of {of}; see -f json");
+            }
+        }
+    }
+
+    /// Facts about libraries, with who says so.
+    fn libraries(&self, paint: Paint, out: &mut String) {
+        if self.facts.is_empty() {
+            return;
+        }
+        section("Libraries that are too old", paint, out);
+        for (name, since, released, brings, document, url, note) in &self.facts {
+            let note = note.map_or_else(String::new, |note| format!("; {note}"));
+            let _ = writeln!(out, "  {name} {since} of {released} brought {brings}{note}");
+            let _ = writeln!(out, "    {document}");
+            let _ = writeln!(out, "    {}", paint.faint(url));
+        }
+    }
+}
+
+impl Head {
     fn head(&self, paint: Paint, out: &mut String) {
         let mut line = |name: &str, text: &str| paint.line(out, 12, name, text);
         match &self.why_none {
@@ -43,7 +131,7 @@ impl Report {
             }
         }
         for (index, one) in self.watched.iter().take(RECORDINGS).enumerate() {
-            let length = duration(one.seconds.saturating_mul(1_000_000_000));
+            let length = duration(one.duration_ns);
             let (from, to) = (second(&one.from), second(&one.to));
             line(if index == 0 { "Watched" } else { "" }, &format!("{}: {from} to {to} UTC, {length}", one.host));
             line("", &format!("TLS {}", one.tls));
@@ -71,51 +159,6 @@ impl Report {
         line("Blind to", "QUIC, DTLS, SSH, IPsec; see `crypto-trace-analyze coverage`");
     }
 
-    fn worklist(&self, paint: Paint, out: &mut String) {
-        let several = self.rows.iter().map(|row| &row.host).collect::<BTreeSet<_>>().len() > 1;
-        let mut table = Table::new(&[
-            ("classical", Align::Right),
-            ("of", Align::Right),
-            ("post-quantum", Align::Right),
-            ("role", Align::Left),
-            ("program", Align::Left),
-            ("runs in", Align::Left),
-            ("port", Align::Right),
-            ("server name", Align::Left),
-            ("host", Align::Left),
-            ("protocol", Align::Left),
-            ("peers", Align::Left),
-            ("agreed", Align::Left),
-            ("why not post-quantum", Align::Left),
-        ]);
-        for row in self.rows.iter().take(TOP) {
-            let text = |text: &Option<String>| text.clone().unwrap_or_default();
-            table.row(vec![
-                grouped(row.share.classical),
-                grouped(row.handshakes),
-                share_cell(&row.share),
-                row.role.unwrap_or("not known").to_owned(),
-                row.program.clone().unwrap_or_else(|| "(process not known)".to_owned()),
-                row.runs_in(),
-                row.port.map(|port| port.to_string()).unwrap_or_default(),
-                text(&row.server_name),
-                if several { row.host.clone() } else { String::new() },
-                row.protocol.to_owned(),
-                row.peers_in_short(),
-                row.agreed_in_short(),
-                row.why_in_short(),
-            ]);
-        }
-        if !table.is_empty() {
-            section("Services and clients, those with most classical handshakes first", paint, out);
-            table.without_idle(&["runs in", "server name", "host", "port"]).write(paint, out);
-            if let Some(rest) = self.rows.get(TOP..).filter(|rest| !rest.is_empty()) {
-                let of = rest.iter().fold(0u64, |sum, row| sum.saturating_add(row.handshakes));
-                let _ = writeln!(out, "  and {} more, of {}; see -f json", grouped(rest.len() as u64), plural(of, "end"));
-            }
-        }
-    }
-
     fn reasons(&self, paint: Paint, out: &mut String) {
         let mut table = Table::new(&[("handshakes", Align::Right), ("reason", Align::Left), ("", Align::Left)]);
         for reason in &self.why_not {
@@ -124,24 +167,6 @@ impl Report {
         if !table.is_empty() {
             section("Why not post-quantum", paint, out);
             table.write(paint, out);
-        }
-    }
-
-    /// Facts about libraries, with who says so: each once.
-    fn libraries(&self, paint: Paint, out: &mut String) {
-        let found = self.rows.iter().flat_map(|row| &row.why_not).flat_map(|reason| &reason.library_too_old);
-        let facts: BTreeSet<(&str, &str, &str, &str, &str, &str, Option<&str>)> = found
-            .map(|old| (old.library_name, old.since, &*old.released, old.brings, old.document, old.url, old.note))
-            .collect();
-        if facts.is_empty() {
-            return;
-        }
-        section("Libraries that are too old", paint, out);
-        for (name, since, released, brings, document, url, note) in facts {
-            let note = note.map_or_else(String::new, |note| format!("; {note}"));
-            let _ = writeln!(out, "  {name} {since} of {released} brought {brings}{note}");
-            let _ = writeln!(out, "    {document}");
-            let _ = writeln!(out, "    {}", paint.faint(url));
         }
     }
 
@@ -243,7 +268,7 @@ impl RowReport {
     }
 
     fn agreed_in_short(&self) -> String {
-        let one = |agreed: &super::json::AgreedReport| {
+        let one = |agreed: &AgreedReport| {
             let version = agreed.version.as_deref().unwrap_or("?");
             format!("{version} {}", agreed.key_exchange.as_deref().unwrap_or("-"))
         };
@@ -252,12 +277,17 @@ impl RowReport {
 
     /// `client did not offer 5 (OpenSSL 3.0.17, before 3.5.0), resumed 2`
     fn why_in_short(&self) -> String {
-        let one = |reason: &super::json::RowReason| {
+        let one = |reason: &RowReason| {
             let mut facts: Vec<String> = Vec::new();
             let old: BTreeSet<String> = reason.library_too_old.iter().map(old_in_short).collect();
             facts.extend(old);
-            let lists: BTreeSet<&str> = reason.configured_without.iter().map(|list| &*list.groups).collect();
-            facts.extend(lists.into_iter().map(|list| format!("configured: {list}")));
+            if reason.configured_without > 0 {
+                facts.extend(
+                    self.configured_groups
+                        .first()
+                        .map(|list| format!("{} configured: {}", grouped(reason.configured_without), list.groups)),
+                );
+            }
             let facts = if facts.is_empty() { String::new() } else { format!(" ({})", first(facts)) };
             format!("{} {}{facts}", reason.cause.short(), grouped(reason.handshakes))
         };

@@ -138,7 +138,9 @@ impl Cause {
         match self {
             Self::PostQuantum => "a post-quantum group was agreed on",
             Self::ClientDidNotOffer => "the client offered no post-quantum group",
-            Self::ClientOffersOldVersion => "the client offers nothing newer than TLS 1.2, which has no post-quantum groups",
+            Self::ClientOffersOldVersion => {
+                "the client offers nothing newer than TLS 1.2, which has no post-quantum groups"
+            }
             Self::ServerChoseOldVersion => "the client offered TLS 1.3, and the server chose an older version",
             Self::OldVersion => "TLS 1.2 or older was agreed on; the client's hello was not seen",
             Self::ServerDeclined => {
@@ -152,7 +154,9 @@ impl Cause {
                 "the client offered a post-quantum group without a key share, and the server chose a group that had one: \
                  the first would have cost a round trip (HelloRetryRequest)"
             }
-            Self::OfferNotSeen => "a classical group was agreed on; what the client offered was not seen, or not all of it",
+            Self::OfferNotSeen => {
+                "a classical group was agreed on; what the client offered was not seen, or not all of it"
+            }
             Self::OfferNotKnown => {
                 "the client offered a group without a name, and none that is known to be post-quantum"
             }
@@ -183,16 +187,9 @@ impl Cause {
         }
     }
 
-    /// Whether a library of this side that has no post-quantum groups would explain it.
-    pub fn is_of_library(self, role: Role) -> bool {
-        match role {
-            Role::Client => matches!(self, Self::ClientDidNotOffer | Self::ClientOffersOldVersion),
-            Role::Server => matches!(self, Self::ServerChoseOldVersion | Self::ServerChoseAnother),
-        }
-    }
-
-    /// Whether a list of groups without any that are post-quantum, configured on this side, would explain it.
-    pub fn is_of_groups(self, role: Role) -> bool {
+    /// Whether it would be explained by this side having no post-quantum groups: its library is too old for them, or it was told
+    /// to do without.
+    pub fn is_for_want_of_groups(self, role: Role) -> bool {
         match role {
             Role::Client => self == Self::ClientDidNotOffer,
             Role::Server => self == Self::ServerChoseAnother,
@@ -233,7 +230,8 @@ impl Observed {
             _ => None,
         });
         // After a retry request the server could have asked for any group; else it could take at once what came with a share.
-        let could = |hello: &'_ ClientHello| if view.retried() { hello.groups.clone() } else { hello.key_shares.clone() };
+        let could =
+            |hello: &'_ ClientHello| if view.retried() { hello.groups.clone() } else { hello.key_shares.clone() };
         let offered = view.hello().filter(|_| cause == Cause::ServerChoseAnother).map(could).unwrap_or_default();
         Self {
             protocol: Protocol::Tls,

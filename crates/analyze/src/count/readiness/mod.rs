@@ -10,6 +10,7 @@ mod program;
 mod service;
 
 pub use cause::{Cause, Kind, Observed, Protocol};
+use program::Configured;
 pub use program::{Aged, GroupList, ProgramFacts, Programs};
 pub use service::Privacy;
 
@@ -23,7 +24,9 @@ use crate::count::Span;
 use crate::count::handshakes::{Exchange, counts_for_both, host_numbers};
 use crate::protocol::iana::Group;
 use crate::read::faults::{FaultLog, Problem};
-use crate::read::{BlockSource, Count, Fold, LiveBlock, LiveSink, Match, Origin, Plan, Tally, count_blocks, count_live};
+use crate::read::{
+    BlockSource, Count, Fold, LiveBlock, LiveSink, Match, Origin, Plan, Tally, count_blocks, count_live,
+};
 use crate::select::{Filter, ResolvedFilter, Selection};
 use crypto_trace_format::record::{ApiCall, Comm, LibLoad, RecordError, TlsHello, trim_comm};
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -38,6 +41,9 @@ const MAX_BYTES: usize = 128 << 20;
 
 /// Peers of one row that are told apart.
 const MAX_PEERS: usize = 1_000;
+
+/// Lists of groups of one row that are shown.
+const MAX_LISTS: usize = 16;
 
 /// Versions with groups of one row that are told apart: a peer may choose any number.
 const MAX_AGREED: usize = 64;
@@ -81,8 +87,16 @@ pub struct RowKey {
 /// What was agreed on together.
 pub type Agreed = (Option<Box<str>>, Exchange);
 
-/// Why, and which library made the handshake where a call of it tells.
-pub type Why = (Cause, Option<(u32, FileId)>);
+/// Why, and what is known of how that came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Why {
+    /// The reason.
+    pub cause: Cause,
+    /// The library that made the handshake, where a call of it tells: capture and file.
+    pub library: Option<(u32, FileId)>,
+    /// Its process told its libraries to do without post-quantum groups: [`Row::groups`].
+    pub is_configured: bool,
+}
 
 /// Handshakes of one side of one program.
 #[derive(Debug, Clone)]
@@ -91,6 +105,8 @@ pub struct Row {
     pub handshakes: u64,
     /// By what they count as.
     pub causes: BTreeMap<Why, u64>,
+    /// Lists of groups without post-quantum ones by which these were configured, and how many; the first few.
+    pub groups: BTreeMap<GroupList, u64>,
     /// By what was agreed on.
     pub agreed: BTreeMap<Agreed, u64>,
     /// Those whose version and group did not fit.
@@ -164,6 +180,7 @@ impl Row {
         Self {
             handshakes: 0,
             causes: BTreeMap::new(),
+            groups: BTreeMap::new(),
             agreed: BTreeMap::new(),
             agreed_more: 0,
             peers: BTreeMap::new(),
@@ -175,20 +192,21 @@ impl Row {
     /// What it adds up to.
     pub fn share(&self) -> Share {
         let mut share = Share::default();
-        self.causes.iter().for_each(|((cause, _), count)| share.add(*cause, *count));
+        self.causes.iter().for_each(|(why, count)| share.add(why.cause, *count));
         share
     }
 
     fn add_why(&mut self, why: Why, count: u64, budget: &mut Budget) {
-        let key = if self.causes.contains_key(&why) || budget.take(2 * sorted::<(Why, u64)>()) { why } else { (why.0, None) };
-        *self.causes.entry(key).or_default() += count;
+        let fits = self.causes.contains_key(&why) || budget.take(sorted::<(Why, u64)>());
+        let why = if fits { why } else { Why { library: None, is_configured: false, ..why } };
+        *self.causes.entry(why).or_default() += count;
     }
 }
 
 /// A classical handshake of a client that offered what the server may have taken from another.
 struct Declined {
     row: RowKey,
-    library: Option<(u32, FileId)>,
+    why: Why,
     parties: service::Parties,
     offered: Vec<Group>,
     /// It stands for both of its ends.
@@ -202,6 +220,7 @@ struct Passed {
     image: ImageId,
     comm: Option<Comm>,
     time: WallNs,
+    time_ns: u64,
 }
 
 /// Counts some blocks.
@@ -210,7 +229,7 @@ pub struct Counter {
     tally: Tally,
     passed: Vec<Passed>,
     loads: HashMap<(ImageId, Comm, FileId), Box<[u8]>>,
-    groups: HashMap<(ImageId, Comm, GroupList), u64>,
+    groups: HashSet<(ImageId, GroupList)>,
     raw_bytes: usize,
     problems: Vec<Problem>,
 }
@@ -258,7 +277,8 @@ impl Counter {
                 let Some(connection) = found.connection else { return Ok(()) };
                 let comm = connection.owner.is_known().then_some(comm);
                 let (connection, image) = (connection.index(), found.image);
-                self.passed.push(Passed { connection, image, comm, time: found.time });
+                let time_ns = record.header.time_ns;
+                self.passed.push(Passed { connection, image, comm, time: found.time, time_ns });
             }
             LibLoad::KIND => {
                 let load = LibLoad::decode(record)?;
@@ -268,8 +288,7 @@ impl Counter {
             ApiCall::KIND => {
                 let call = ApiCall::decode(record)?;
                 if let Some(list) = GroupList::of(record, &call) {
-                    let count = self.groups.entry((found.image, comm, list)).or_default();
-                    *count = count.saturating_add(call.fixed.count);
+                    self.groups.insert((found.image, list));
                 }
             }
             _ => {}
@@ -296,6 +315,7 @@ pub struct Readiness {
     pub late: u64,
     /// Ends that are in no row, for lack of room.
     pub without_row: u64,
+    configured: Configured,
     taken: service::Taken,
     declined: Vec<Declined>,
     is_cut: bool,
@@ -315,6 +335,7 @@ impl Default for Readiness {
             ends: 0,
             late: 0,
             without_row: 0,
+            configured: Configured::default(),
             taken: service::Taken::default(),
             declined: Vec::new(),
             is_cut: false,
@@ -373,17 +394,15 @@ impl Readiness {
         for ((image, comm, file), path) in loads {
             let who = Who::new(host, capture, image, Some(&comm));
             match program(&mut self.programs, who, &mut self.budget) {
-                Some(program) => program.load(capture, number, file, &path),
+                Some(program) => program.load(capture, number, (file, &path), &mut self.budget),
                 None => self.is_cut = true,
             }
         }
         let mut groups: Vec<_> = counter.groups.into_iter().collect();
         groups.sort_unstable();
-        for ((image, comm, list), calls) in groups {
-            let who = Who::new(host, capture, image, Some(&comm));
-            match program(&mut self.programs, who, &mut self.budget) {
-                Some(program) => program.configure(list, calls, &mut self.budget),
-                None => self.is_cut = true,
+        for (image, list) in groups {
+            if let Some(process) = capture.timeline.process_of(image) {
+                self.is_cut |= !self.configured.add((number, process), list, &mut self.budget);
             }
         }
     }
@@ -414,7 +433,15 @@ impl Readiness {
             let name = observed.server_name.as_deref();
             let matters = observed.taken.is_some() || observed.cause == Cause::ServerChoseAnother;
             let parties = matters.then(|| service::Parties::of(origin, connection, peer, (observed.role, name)));
+            let is_own = observed.role.is_some_and(|role| observed.cause.is_for_want_of_groups(role));
+            let lists = capture
+                .timeline
+                .process_of(one.image)
+                .filter(|_| is_own)
+                .and_then(|process| self.configured.without_post_quantum((number, capture), process, one.time_ns));
+            let lists: Vec<GroupList> = lists.into_iter().flatten().cloned().collect();
             let library = capture.calls.of(connection.cookie()).map(|call| (number, call.library));
+            let why = Why { cause: observed.cause, library, is_configured: !lists.is_empty() };
             let port = observed.role.map(|role| match role {
                 Role::Client => connection.remote().port(),
                 Role::Server => connection.local().port(),
@@ -434,14 +461,14 @@ impl Readiness {
                     let bytes = size_of::<Declined>() * 3 / 2 + key.who.held_bytes() + DECLINED_BYTES;
                     if self.budget.take(bytes) {
                         let offered = std::mem::take(&mut observed.offered);
-                        self.declined.push(Declined { row: key.clone(), library, parties, offered, counts });
+                        self.declined.push(Declined { row: key.clone(), why, parties, offered, counts });
                     } else {
                         self.is_cut = true;
                     }
                 }
                 (_, None) => {}
             }
-            self.add_end(key, observed, connection.remote().ip(), library, one.time);
+            self.add_end(key, observed, connection.remote().ip(), (why, lists), one.time);
         }
     }
 
@@ -449,7 +476,8 @@ impl Readiness {
         self.share.add(cause, count);
         *self.causes.entry(cause).or_default() += count;
         let hour = time.0.div_euclid(HOUR_NS);
-        if self.hours.contains_key(&hour) || self.hours.len() < MAX_HOURS && self.budget.take(sorted::<(i64, Share)>()) {
+        if self.hours.contains_key(&hour) || self.hours.len() < MAX_HOURS && self.budget.take(sorted::<(i64, Share)>())
+        {
             self.hours.entry(hour).or_default().add(cause, count);
         } else {
             self.is_cut = true;
@@ -461,7 +489,7 @@ impl Readiness {
         key: RowKey,
         observed: Observed,
         peer: IpAddr,
-        library: Option<(u32, FileId)>,
+        (why, lists): (Why, Vec<GroupList>),
         time: WallNs,
     ) {
         if !self.rows.contains_key(&key) {
@@ -479,7 +507,14 @@ impl Readiness {
         let row = self.rows.entry(key).or_insert_with(|| Row::new(time));
         row.handshakes += 1;
         row.span.add(Span::at(time));
-        row.add_why((observed.cause, library), 1, &mut self.budget);
+        row.add_why(why, 1, &mut self.budget);
+        for list in lists {
+            let bytes = 2 * (sorted::<(GroupList, u64)>() + heap(list.function.len()) + heap(list.text.len()));
+            let room = row.groups.len() < MAX_LISTS;
+            if row.groups.contains_key(&list) || room && self.budget.take(bytes) {
+                *row.groups.entry(list).or_default() += 1;
+            }
+        }
         let room = row.peers.len() < MAX_PEERS;
         if row.peers.contains_key(&peer) || room && self.budget.take(2 * sorted::<(IpAddr, u64)>()) {
             *row.peers.entry(peer).or_default() += 1;
@@ -501,18 +536,18 @@ impl Readiness {
     /// All connections are in: what servers took from others is known.
     pub fn settle(&mut self) {
         for declined in std::mem::take(&mut self.declined) {
-            let Declined { row, library, parties, offered, counts } = declined;
+            let Declined { row, why, parties, offered, counts } = declined;
             if !self.taken.from_another(&parties.service, &parties.client, &offered) {
                 continue;
             }
             if let Some(row) = self.rows.get_mut(&row) {
-                // There may have been no room for the library.
-                let known = row.causes.contains_key(&(Cause::ServerChoseAnother, library));
-                let library = library.filter(|_| known);
-                if let Some(count) = row.causes.get_mut(&(Cause::ServerChoseAnother, library)) {
+                // There may have been no room for the rest.
+                let bare = Why { library: None, is_configured: false, ..why };
+                let from = if row.causes.contains_key(&why) { why } else { bare };
+                if let Some(count) = row.causes.get_mut(&from) {
                     *count -= 1;
                     row.causes.retain(|_, count| *count > 0);
-                    row.add_why((Cause::ServerDeclined, library), 1, &mut self.budget);
+                    row.add_why(Why { cause: Cause::ServerDeclined, ..from }, 1, &mut self.budget);
                 }
             }
             if let Some(count) = self.causes.get_mut(&Cause::ServerChoseAnother).filter(|count| counts && **count > 0) {
@@ -548,6 +583,10 @@ impl Fold for Readiness {
 }
 
 impl LiveSink for Readiness {
+    fn remembers_processes(&self) -> bool {
+        true
+    }
+
     fn batch(
         &mut self,
         blocks: Vec<LiveBlock>,

@@ -1,27 +1,32 @@
-//! What is known of the programs behind ends of connections: the TLS libraries that they loaded, and the lists of groups that they
-//! gave to them.
+//! What is known of the programs behind ends of connections: the TLS libraries that they loaded, and the lists of groups that
+//! their processes gave to them.
 
 use super::Who;
-use crate::budget::{Budget, heap, sorted};
+use crate::budget::{Budget, first_sorted, heap, sorted};
 use crate::capture::Capture;
 use crate::capture::libraries::{FileId, LibraryRow, MAX_TEXT, product, short, state, succeeded};
+use crate::capture::timeline::ProcessId;
 use crate::rules::{self, Brought};
 use crypto_trace_format::catalog::file_name;
 use crypto_trace_format::record::{ApiCall, ApiMeaning, Record, flags};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Libraries of one program that are told apart, and lists of groups. With more, nothing is concluded from them.
-const MAX_EACH: usize = 64;
+/// Libraries of one program that are told apart. With more, nothing is concluded from them.
+const MAX_LIBRARIES: usize = 64;
 
-/// What one program loaded, and what it configured.
+/// Lists of groups of one process, likewise.
+const MAX_LISTS: usize = 8;
+
+/// Forks that a process may be away from the one that configured what it inherits.
+const MAX_FORKS: usize = 8;
+
+/// What one program loaded.
 #[derive(Debug, Clone, Default)]
 pub struct ProgramFacts {
     /// Files of libraries that speak TLS, by capture.
     pub tls: BTreeSet<(u32, FileId)>,
     /// Files that hold the cryptography of OpenSSL's TLS: what they say of their version is true of libssl, too.
     crypto: BTreeSet<(u32, FileId)>,
-    /// Lists of groups that it gave to a library, and how often.
-    pub groups: BTreeMap<GroupList, u64>,
     /// There were more than are kept.
     pub is_cut: bool,
 }
@@ -77,7 +82,7 @@ pub struct Aged {
 
 impl ProgramFacts {
     /// Takes in that it loaded a file.
-    pub fn load(&mut self, capture: &Capture, number: u32, file: FileId, path: &[u8]) {
+    pub fn load(&mut self, capture: &Capture, number: u32, (file, path): (FileId, &[u8]), budget: &mut Budget) {
         let known = capture.libraries.get(file);
         let name = file_name(path);
         let families = known.map(|row| &*row.family).unwrap_or_default();
@@ -89,24 +94,14 @@ impl ProgramFacts {
             (false, true) => &mut self.crypto,
             (false, false) => return,
         };
-        if set.len() < MAX_EACH {
+        if set.contains(&(number, file)) {
+            return;
+        }
+        if set.len() < MAX_LIBRARIES && budget.take(sorted::<(u32, FileId)>()) {
             set.insert((number, file));
         } else {
-            self.is_cut |= !set.contains(&(number, file));
+            self.is_cut = true;
         }
-    }
-
-    /// Takes in a list of groups.
-    pub fn configure(&mut self, list: GroupList, calls: u64, budget: &mut Budget) {
-        if !self.groups.contains_key(&list) {
-            let bytes = 2 * (sorted::<(GroupList, u64)>() + heap(list.function.len()) + heap(list.text.len()));
-            if self.groups.len() >= MAX_EACH || !budget.take(bytes) {
-                self.is_cut = true;
-                return;
-            }
-        }
-        let count = self.groups.entry(list).or_default();
-        *count = count.saturating_add(calls);
     }
 
     /// How old a library of this program is.
@@ -142,16 +137,59 @@ impl ProgramFacts {
         let all_older = all.iter().all(|(aged, _)| aged.is_older == Some(true));
         if is_whole && (all.len() == 1 || all_older) { all } else { Vec::new() }
     }
-
-    /// Whether it told libraries to do without post-quantum groups: each list that was recorded has none. None: no list was, or one
-    /// may have some.
-    pub fn is_configured_without(&self) -> bool {
-        !self.is_cut && !self.groups.is_empty() && self.groups.keys().all(|list| list.names_post_quantum() == Some(false))
-    }
 }
 
 /// What is known of programs, by who they are.
 pub type Programs = BTreeMap<Who, ProgramFacts>;
+
+/// Lists of groups by the process that gave them to a library: capture and process.
+#[derive(Debug, Default)]
+pub struct Configured(BTreeMap<(u32, u32), BTreeSet<GroupList>>);
+
+impl Configured {
+    /// Takes in a list. False: there was no room, and nothing is concluded of this process.
+    pub fn add(&mut self, process: (u32, ProcessId), list: GroupList, budget: &mut Budget) -> bool {
+        let lists = self.0.entry((process.0, process.1.number())).or_default();
+        if lists.contains(&list) {
+            return true;
+        }
+        let bytes = sorted::<GroupList>() + heap(list.function.len()) + heap(list.text.len());
+        let first = if lists.is_empty() {
+            sorted::<((u32, u32), BTreeSet<GroupList>)>() + first_sorted::<GroupList>()
+        } else {
+            0
+        };
+        let fits = lists.len() < MAX_LISTS && budget.take(bytes + first);
+        if fits {
+            lists.insert(list);
+        } else {
+            // One that says that there may be others.
+            lists.insert(GroupList { function: Box::default(), text: Box::default(), is_cut: true });
+        }
+        fits
+    }
+
+    /// The lists that a process gave to its libraries, or inherited as they were by a fork without an exec, when none of them has
+    /// a post-quantum group. None: it gave none, or one may have some.
+    pub fn without_post_quantum(
+        &self,
+        capture: (u32, &Capture),
+        process: ProcessId,
+        time_ns: u64,
+    ) -> Option<&BTreeSet<GroupList>> {
+        let timeline = &capture.1.timeline;
+        let exe = |process| timeline.exe(timeline.image_at(process, time_ns));
+        let own = exe(process)?;
+        let mut at = process;
+        for _ in 0..MAX_FORKS {
+            if let Some(lists) = self.0.get(&(capture.0, at.number())) {
+                return lists.iter().all(|list| list.names_post_quantum() == Some(false)).then_some(lists);
+            }
+            at = timeline.parent(at).filter(|parent| exe(*parent) == Some(own))?;
+        }
+        None
+    }
+}
 
 #[cfg(test)]
 mod tests {

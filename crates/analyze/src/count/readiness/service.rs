@@ -125,8 +125,7 @@ fn is_global(address: IpAddr) -> bool {
 impl Client {
     /// Whether these are two for sure.
     fn is_other_than(&self, other: &Self) -> bool {
-        self.address != other.address
-            || matches!((&self.comm, &other.comm), (Some(own), Some(others)) if own != others)
+        self.address != other.address || matches!((&self.comm, &other.comm), (Some(own), Some(others)) if own != others)
     }
 }
 
