@@ -7,6 +7,29 @@ use crate::words::text::{Align, Paint, Table, counted, duration, grouped, plural
 use std::collections::BTreeSet;
 use std::fmt::Write;
 
+/// Columns of a terminal that have room for all columns of the worklist.
+const ROOMY: usize = 150;
+
+/// Columns that are left out where there is less: JSON has them.
+const DISPENSABLE: [&str; 3] = ["protocol", "peers", "agreed"];
+
+/// Columns of the worklist.
+const COLUMNS: [(&str, Align); 13] = [
+    ("classical", Align::Right),
+    ("of", Align::Right),
+    ("post-quantum", Align::Right),
+    ("role", Align::Left),
+    ("program", Align::Left),
+    ("runs in", Align::Left),
+    ("port", Align::Right),
+    ("server name", Align::Left),
+    ("host", Align::Left),
+    ("protocol", Align::Left),
+    ("peers", Align::Left),
+    ("agreed", Align::Left),
+    ("why not post-quantum", Align::Left),
+];
+
 /// Rows of the worklist that are shown.
 const TOP: usize = 30;
 
@@ -62,24 +85,12 @@ impl Shown {
 
     fn worklist(&self, paint: Paint, out: &mut String) {
         let several = self.rows.iter().map(|row| &row.host).collect::<BTreeSet<_>>().len() > 1;
-        let mut table = Table::new(&[
-            ("classical", Align::Right),
-            ("of", Align::Right),
-            ("post-quantum", Align::Right),
-            ("role", Align::Left),
-            ("program", Align::Left),
-            ("runs in", Align::Left),
-            ("port", Align::Right),
-            ("server name", Align::Left),
-            ("host", Align::Left),
-            ("protocol", Align::Left),
-            ("peers", Align::Left),
-            ("agreed", Align::Left),
-            ("why not post-quantum", Align::Left),
-        ]);
+        let is_shown = |name: &str| paint.width >= ROOMY || !DISPENSABLE.contains(&name);
+        let columns = COLUMNS.map(|column| is_shown(column.0).then_some(column));
+        let mut table = Table::new(&columns.into_iter().flatten().collect::<Vec<_>>());
         for row in &self.rows {
             let text = |text: &Option<String>| text.clone().unwrap_or_default();
-            table.row(vec![
+            let cells = [
                 grouped(row.share.classical),
                 grouped(row.handshakes),
                 share_cell(&row.share),
@@ -93,7 +104,9 @@ impl Shown {
                 row.peers_in_short(),
                 row.agreed_in_short(),
                 row.why_in_short(),
-            ]);
+            ];
+            let kept = cells.into_iter().zip(columns).filter(|(_, column)| column.is_some());
+            table.row(kept.map(|(cell, _)| cell).collect());
         }
         if !table.is_empty() {
             section("Services and clients, those with most classical handshakes first", paint, out);
