@@ -6,13 +6,16 @@
 //! for all of them.
 
 mod cause;
+mod counter;
 mod program;
 mod service;
 
 pub use cause::{Cause, Kind, Observed, Protocol};
-use program::Configured;
 pub use program::{Aged, GroupList, ProgramFacts, Programs};
 pub use service::Privacy;
+
+use counter::{Counted, Counter, Passed};
+use program::Configured;
 
 use crate::budget::{Budget, first_sorted, heap, sorted};
 use crate::capture::Capture;
@@ -23,13 +26,11 @@ use crate::capture::timeline::ImageId;
 use crate::count::Span;
 use crate::count::handshakes::{Exchange, counts_for_both, host_numbers};
 use crate::protocol::iana::Group;
-use crate::read::faults::{FaultLog, Problem};
-use crate::read::{
-    BlockSource, Count, Fold, LiveBlock, LiveSink, Match, Origin, Plan, Tally, count_blocks, count_live,
-};
-use crate::select::{Filter, ResolvedFilter, Selection};
-use crypto_trace_format::record::{ApiCall, Comm, LibLoad, RecordError, TlsHello, trim_comm};
-use std::collections::{BTreeMap, HashMap, HashSet};
+use crate::read::faults::FaultLog;
+use crate::read::{Fold, LiveBlock, LiveSink, Plan, Tally, count_blocks, count_live};
+use crate::select::Filter;
+use crypto_trace_format::record::{Comm, trim_comm};
+use std::collections::{BTreeMap, HashSet};
 use std::io;
 use std::net::IpAddr;
 
@@ -211,90 +212,6 @@ struct Declined {
     offered: Vec<Group>,
     /// It stands for both of its ends.
     counts: bool,
-}
-
-/// A connection that passed the filters.
-#[derive(Debug, Clone, Copy)]
-struct Passed {
-    connection: u32,
-    image: ImageId,
-    comm: Option<Comm>,
-    time: WallNs,
-    time_ns: u64,
-}
-
-/// Counts some blocks.
-#[derive(Default)]
-pub struct Counter {
-    tally: Tally,
-    passed: Vec<Passed>,
-    loads: HashMap<(ImageId, Comm, FileId), Box<[u8]>>,
-    groups: HashSet<(ImageId, GroupList)>,
-    raw_bytes: usize,
-    problems: Vec<Problem>,
-}
-
-/// What some blocks add.
-pub struct Counted {
-    origin: Origin,
-    counter: Counter,
-}
-
-impl Count for Counter {
-    type Counted = Counted;
-
-    fn count(&mut self, source: BlockSource<'_>, filter: &ResolvedFilter<'_>, selection: &Selection<'_>) {
-        self.raw_bytes += source.raw.len();
-        let (mut problems, mut bodies) = (Vec::new(), Vec::new());
-        let mut output = 0;
-        let tally = source.for_each_match(filter, selection, &mut problems, |found| {
-            output += 1;
-            if let Err(error) = self.add(found) {
-                bodies.push(Problem::Body { record: found.number, error });
-            }
-        });
-        self.tally += Tally { output, ..tally };
-        self.problems.append(&mut problems);
-        self.problems.append(&mut bodies);
-    }
-
-    fn bytes(&self) -> usize {
-        self.raw_bytes + (self.loads.len() + self.groups.len()) * 256 + self.passed.len() * size_of::<Passed>()
-    }
-
-    fn finish(mut self, origin: Origin) -> Counted {
-        self.tally = origin.tally(self.tally);
-        Counted { origin, counter: self }
-    }
-}
-
-impl Counter {
-    fn add(&mut self, found: &Match<'_>) -> Result<(), RecordError> {
-        let record = &found.record;
-        let comm = record.header.comm;
-        match record.kind() {
-            TlsHello::KIND => {
-                let Some(connection) = found.connection else { return Ok(()) };
-                let comm = connection.owner.is_known().then_some(comm);
-                let (connection, image) = (connection.index(), found.image);
-                let time_ns = record.header.time_ns;
-                self.passed.push(Passed { connection, image, comm, time: found.time, time_ns });
-            }
-            LibLoad::KIND => {
-                let load = LibLoad::decode(record)?;
-                let key = (found.image, comm, (load.fixed.dev, load.fixed.ino));
-                self.loads.entry(key).or_insert_with(|| load.path.into());
-            }
-            ApiCall::KIND => {
-                let call = ApiCall::decode(record)?;
-                if let Some(list) = GroupList::of(record, &call) {
-                    self.groups.insert((found.image, list));
-                }
-            }
-            _ => {}
-        }
-        Ok(())
-    }
 }
 
 /// Everything that is counted.
@@ -537,7 +454,7 @@ impl Readiness {
     pub fn settle(&mut self) {
         for declined in std::mem::take(&mut self.declined) {
             let Declined { row, why, parties, offered, counts } = declined;
-            if !self.taken.from_another(&parties.service, &parties.client, &offered) {
+            if !self.taken.is_from_another(&parties.service, &parties.client, &offered) {
                 continue;
             }
             if let Some(row) = self.rows.get_mut(&row) {

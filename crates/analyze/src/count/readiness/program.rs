@@ -112,7 +112,7 @@ impl ProgramFacts {
         let mut version = library.version.clone();
         let mut by_libcrypto = false;
         if version.is_empty() && brought.family == "openssl" && !self.is_cut {
-            // Recordings from before 2026-11-28 have the version with libcrypto alone.
+            // Older recordings have the version with libcrypto alone.
             let versions: BTreeSet<&[u8]> = self.crypto.iter().filter_map(|file| Some(&*row(*file)?.version)).collect();
             if let (Some(only), 1) = (versions.first().filter(|only| !only.is_empty()), versions.len()) {
                 version = only.to_vec();

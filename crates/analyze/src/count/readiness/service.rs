@@ -156,7 +156,7 @@ impl Taken {
     }
 
     /// Whether a service took one of these groups from another client.
-    pub fn from_another(&self, service: &Service, client: &Client, offered: &[Group]) -> bool {
+    pub fn is_from_another(&self, service: &Service, client: &Client, offered: &[Group]) -> bool {
         let taken = |group: &Group| self.0.get(&(service.clone(), *group));
         offered.iter().filter_map(taken).flatten().any(|other| other.is_other_than(client))
     }
