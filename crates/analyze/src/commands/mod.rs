@@ -9,6 +9,7 @@ mod files;
 mod info;
 mod libs;
 mod profile;
+mod readiness;
 mod schema;
 mod snapshot;
 mod tls;
@@ -57,6 +58,7 @@ macro_rules! commands {
 commands! {
     Events: events,
     Tls: tls,
+    Readiness: readiness,
     Algorithms: algorithms,
     Coverage: coverage,
     Info: info,

@@ -10,6 +10,7 @@ pub mod libraries;
 pub mod paths;
 pub mod processes;
 pub mod rate;
+pub mod readiness;
 pub mod rows;
 pub mod totals;
 

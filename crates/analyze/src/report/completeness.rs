@@ -113,6 +113,11 @@ pub fn gaps(capture: &Capture, name_host: bool) -> Vec<String> {
 /// Name of the probes for the kernel's own crypto.
 const KERNEL_PROBE: &str = "kernel_crypto";
 
+/// Whether only a part of what happened was to be recorded.
+pub fn is_selective(capture: &Capture) -> bool {
+    !capture.meta.options().1.is_empty()
+}
+
 /// What the options of a recording, as `shown`, say of it; nothing when there were none. `rest` is said of what they leave out.
 pub fn recorded(meta: &SegmentMeta, shown: impl Fn(&[u8]) -> String, rest: &str) -> Option<String> {
     let (manners, filters) = meta.options();

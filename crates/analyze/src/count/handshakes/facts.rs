@@ -109,12 +109,15 @@ impl Facts {
 
     /// What a connection tells; None when it is not one of TLS.
     pub fn new(connection: &Connection) -> Option<Self> {
-        let view = connection.view();
-        let view = view.tls()?;
+        connection.view().tls().map(Self::of_view)
+    }
+
+    /// The same of what its hellos say.
+    pub fn of_view(view: &View) -> Self {
         let negotiated = view.negotiated.as_ref();
         let hello = view.hello();
         let certificates = certificates(view);
-        Some(Self {
+        Self {
             role: view.role,
             outcome: view.outcome,
             alert: view.alert.filter(|_| view.outcome == Outcome::Alert).map(|(alert, role)| (alert.description, role)),
@@ -128,7 +131,7 @@ impl Facts {
             gap: view.gap,
             no_client_hello: view.role.is_some() && view.hello().is_none(),
             incomplete: view.is_incomplete(),
-        })
+        }
     }
 }
 

@@ -470,7 +470,7 @@ impl HandshakeTotals {
 }
 
 /// Of each capture the number of the first one of the same host.
-fn host_numbers(captures: &[Capture]) -> Vec<u32> {
+pub(super) fn host_numbers(captures: &[Capture]) -> Vec<u32> {
     let mut first: HashMap<&str, u32> = HashMap::new();
     (0u32..).zip(captures).map(|(number, capture)| *first.entry(&capture.meta.host).or_insert(number)).collect()
 }
@@ -488,7 +488,7 @@ fn name_program(programs: &mut BTreeSet<Vec<u8>>, program: Option<&[u8]>, room: 
 }
 
 /// Whether this end stands for both: the client does, where both know what they are.
-fn counts_for_both(own: &Connection, role: Option<Role>, peer: &Connection) -> bool {
+pub(super) fn counts_for_both(own: &Connection, role: Option<Role>, peer: &Connection) -> bool {
     match role {
         Some(Role::Client) => true,
         Some(Role::Server) => peer.view().role() != Some(Role::Client),

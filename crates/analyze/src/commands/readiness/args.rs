@@ -1,0 +1,27 @@
+//! Arguments of `readiness`.
+
+use crate::cli::judged::{CountedArgs, Judge};
+use crypto_trace_format::record::{ApiCall, LibLoad, TlsHello};
+
+/// At the end of its help.
+const EXAMPLES: &str = "\
+Examples:
+  crypto-trace-analyze readiness rec                    services and clients, those with most to migrate first
+  crypto-trace-analyze readiness -r captures --since 2026-11-01
+  crypto-trace-analyze readiness rec -f json | jq '.rows[] | select(.classical > 0)'";
+
+pub(crate) type Task = Judge;
+
+/// Show which services and clients agree on post-quantum key exchange, with whom, and why others do not
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Args {
+    #[command(flatten)]
+    counted: CountedArgs,
+}
+
+impl Args {
+    pub fn check(self) -> Result<Task, clap::Error> {
+        self.counted.check(vec![TlsHello::KIND, ApiCall::KIND, LibLoad::KIND])
+    }
+}
