@@ -3,6 +3,7 @@
 //! A room of a command has `Args`, which clap reads and `check` makes a `Task` of, and `run`.
 
 mod algorithms;
+mod cbom;
 mod coverage;
 mod events;
 mod files;
@@ -58,6 +59,7 @@ commands! {
     Events: events,
     Tls: tls,
     Algorithms: algorithms,
+    Cbom: cbom,
     Coverage: coverage,
     Info: info,
     Verify: verify,
