@@ -5,6 +5,7 @@
 mod args;
 mod bom;
 mod build;
+mod certificates;
 mod coverage;
 mod registry;
 
