@@ -60,8 +60,9 @@ fn assert_refers_to_itself(bom: &Value) {
     };
     let components = bom["components"].as_array().unwrap();
     let all: Vec<String> = components.iter().map(|one| one["bom-ref"].as_str().unwrap().to_owned()).collect();
-    let known: BTreeSet<String> = all.iter().cloned().collect();
+    let mut known: BTreeSet<String> = all.iter().cloned().collect();
     assert_eq!(all.len(), known.len(), "a bom-ref stands twice");
+    known.extend(bom["metadata"]["component"]["bom-ref"].as_str().map(str::to_owned));
     let mut used = Vec::new();
     for dependency in bom["dependencies"].as_array().unwrap() {
         used.push(dependency["ref"].as_str().unwrap().to_owned());
@@ -249,4 +250,34 @@ fn a_capture_that_saw_little_is_never_complete() {
     let missing = properties(&bom["metadata"], "crypto-trace:missing");
     assert!(missing.iter().any(|gap| gap.starts_with("7 file_open lost")), "{missing:?}");
     assert!(text(&lossy, &[]).contains("7 file_open lost"));
+}
+
+#[test]
+fn key_wrapping_is_a_primitive_of_1_7_only() {
+    let dir = tempfile::tempdir().unwrap();
+    let wrap = |at| header(500, "wrap", at);
+    let cipher = ApiCallFixed {
+        dev: LIBRARY.0,
+        ino: LIBRARY.1,
+        count: 3,
+        fd: -1,
+        meaning: ApiMeaning::CIPHER.0,
+        level: 2,
+        ..ApiCallFixed::default()
+    };
+    let path = written(
+        &dir,
+        &[
+            exec(wrap(1_000), b"/usr/bin/wrap", b"wrap\0", 1),
+            load(wrap(1_500), b"/usr/lib/libssl.so.3"),
+            library(wrap(1_600), LIBRARY, b"/usr/lib/libssl.so.3", 1, b""),
+            api_call(wrap(2_000), cipher, b"EVP_CipherInit_ex", b"AES-128-WRAP"),
+        ],
+    );
+    for (version, primitive) in [("1.6", "other"), ("1.7", "key-wrap")] {
+        let bom = cbom(&path, &["--spec-version", version]);
+        assert_eq!(algorithm(&bom, "AES-128-WRAP")["primitive"], primitive, "{version}");
+        let occurrence = &component(&bom, "algorithm:AES-128-WRAP")["evidence"]["occurrences"][0];
+        assert_eq!(occurrence["location"], "/usr/bin/wrap", "{version}");
+    }
 }

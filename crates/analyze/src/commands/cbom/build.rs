@@ -270,7 +270,8 @@ impl<'a> Builder<'a> {
             crypto_functions: registry::functions(primitive).to_vec(),
             classical_security_level: known.and_then(|known| known.classical_bits),
             nist_quantum_security_level: known.and_then(|known| known.nist_level),
-            primitive,
+            // 1.6 knows no key wrapping.
+            primitive: if self.spec == Spec::V1_6 && primitive == "key-wrap" { "other" } else { primitive },
             ..AlgorithmProperties::default()
         };
         let family = row.and_then(|row| row.family.clone());

@@ -25,7 +25,7 @@ use crate::words::escape;
 use crate::words::text::{Align, Paint, Table, counted, grouped, hex, tabulate};
 use crate::words::timestamp::timestamp;
 use anyhow::Result;
-use bom::{Bom, Component, Lifecycle, Metadata, Property, Tools};
+use bom::{Bom, Component, Dependency, Lifecycle, Metadata, Property, Tools};
 use build::{Builder, Built};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
@@ -91,17 +91,23 @@ pub(super) fn run(task: &Task, console: Console) -> Result<Outcome> {
 
 fn document(session: &Session<'_>, seen: &Seen, task: &Task) -> Result<Bom> {
     let spec = task.spec;
-    let Built { components, dependencies } = Builder::new(session, seen, spec).build();
+    let Built { components, mut dependencies } = Builder::new(session, seen, spec).build();
     let mut hosts: Vec<String> =
         session.captures.iter().map(|capture| escape::for_people(capture.meta.host.as_bytes())).collect();
     hosts.sort();
     hosts.dedup();
-    let host = |name: &String| Component {
+    // Of several hosts none is what the document is about.
+    let host = hosts.first().filter(|_| hosts.len() == 1).map(|name| Component {
         kind: "device",
         bom_ref: format!("host:{name}"),
         name: name.clone(),
         ..Component::default()
-    };
+    });
+    if let Some(host) = &host {
+        let programs = components.iter().filter(|component| component.kind == "application");
+        let depends_on = programs.map(|program| program.bom_ref.clone()).collect();
+        dependencies.push(Dependency { reference: host.bom_ref.clone(), depends_on, provides: Vec::new() });
+    }
     let mut properties = vec![Property::new("format-version", FORMAT_VERSION)];
     properties.extend(hosts.iter().map(|host| Property::new("host", host)));
     let covered = session.covered();
@@ -137,7 +143,7 @@ fn document(session: &Session<'_>, seen: &Seen, task: &Task) -> Result<Bom> {
             timestamp: covered.map(|_| timestamp(session.whole_window().1)),
             lifecycles: [Lifecycle { phase: "operations" }],
             tools: Tools { components: vec![tool] },
-            component: hosts.first().filter(|_| hosts.len() == 1).map(host),
+            component: host,
             properties,
         },
         components,

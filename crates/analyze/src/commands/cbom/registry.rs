@@ -58,7 +58,8 @@ pub(super) fn primitive(name: &str) -> &'static str {
 /// What algorithms of a primitive do.
 pub(super) fn functions(primitive: &str) -> &'static [&'static str] {
     match primitive {
-        "key-agree" => &["keygen", "keyderive"],
+        // There is no function for the agreement itself, and keyderive is what a KDF does.
+        "key-agree" => &["keygen"],
         "pke" => &["keygen", "encrypt", "decrypt"],
         "kem" | "combiner" => &["keygen", "encapsulate", "decapsulate"],
         "signature" => &["keygen", "sign", "verify"],
