@@ -253,6 +253,15 @@ fn a_capture_that_saw_little_is_never_complete() {
 }
 
 #[test]
+fn calls_that_are_counted_together_are_not_told_of_each_program() {
+    let bom = cbom(&testdata("algorithms"), &[]);
+    let occurrences = component(&bom, "algorithm:SHA-1")["evidence"]["occurrences"].as_array().unwrap();
+    let calls = occurrences.iter().filter(|one| one["symbol"] == "EVP_DigestInit_ex");
+    let contexts: Vec<&str> = calls.map(|one| one["additionalContext"].as_str().unwrap()).collect();
+    assert!(contexts.len() == 2 && contexts.iter().all(|one| one.starts_with("among 2 calls of ")), "{contexts:?}");
+}
+
+#[test]
 fn key_wrapping_is_a_primitive_of_1_7_only() {
     let dir = tempfile::tempdir().unwrap();
     let wrap = |at| header(500, "wrap", at);

@@ -9,7 +9,7 @@ use super::bom::{
 use super::registry;
 use crate::capture::libraries::{FileId, product};
 use crate::count::Span;
-use crate::count::handshakes::{Exchange, Place};
+use crate::count::handshakes::{Exchange, MAX_PROGRAMS, Place};
 use crate::count::paths::library_of;
 use crate::protocol::iana::{CipherSuite, Version, groups};
 use crate::report::session::Session;
@@ -120,6 +120,13 @@ impl<'a> Builder<'a> {
             asset.occurrences.insert(occurrence);
         } else if !asset.occurrences.contains(&occurrence) {
             asset.unlisted += 1;
+        }
+    }
+
+    /// Of many programs only the first few are kept.
+    pub(super) fn cut_programs(&mut self, reference: &str, programs: usize) {
+        if programs >= MAX_PROGRAMS {
+            self.say(reference, "programs", format!("the first {MAX_PROGRAMS}; there may be more"));
         }
     }
 
@@ -338,6 +345,9 @@ impl<'a> Builder<'a> {
             }
             let reference = self.algorithm(name);
             let places: Vec<&str> = row.places.iter().map(|place| place.name()).collect();
+            // Which program used it where is counted only together.
+            let some = if places.len() > 1 && row.programs.len() > 1 { "one or more of " } else { "" };
+            self.cut_programs(&reference, row.programs.len());
             for (what, count) in [("handshakes", row.handshakes), ("calls", row.calls)] {
                 if count > 0 {
                     self.say(&reference, what, count);
@@ -356,7 +366,7 @@ impl<'a> Builder<'a> {
                 let user = self.program(program);
                 self.depends(&user, &reference);
                 let location = self.session.shown(program);
-                self.occurs(&reference, location, None, format!("used: {}", places.join(", ")));
+                self.occurs(&reference, location, None, format!("used: {some}{}", places.join(", ")));
             }
         }
     }
@@ -380,7 +390,9 @@ impl<'a> Builder<'a> {
             let host = self.session.captures.get(key.capture as usize).map(|capture| capture.meta.host.clone());
             let library = host.and_then(|host| self.libraries.get(&(host, key.library))).cloned();
             let of = if key.library == (0, 0) { "the kernel" } else { library.as_deref().unwrap_or("a library") };
-            let context = format!("{} of {of} on host {}", plural(calls, "call"), self.host(key.capture));
+            // Calls of several programs are counted together.
+            let among = if row.programs.len() > 1 { "among " } else { "" };
+            let context = format!("{among}{} of {of} on host {}", plural(calls, "call"), self.host(key.capture));
             let function = self.session.shown(&key.function);
             for program in &row.programs {
                 let location = self.session.shown(program);

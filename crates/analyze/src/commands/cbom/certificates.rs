@@ -90,6 +90,7 @@ impl Builder<'_> {
         for role in &row.shown_by {
             self.say(&reference, "shown-by", role.name());
         }
+        self.cut_programs(&reference, row.programs.len());
         for program in &row.programs {
             let user = self.program(program);
             self.depends(&user, &reference);

@@ -35,7 +35,7 @@ const MAX_BYTES: usize = 128 << 20;
 const MAX_PROCESSES: usize = 1 << 20;
 
 /// Programs that are named in one row.
-const MAX_PROGRAMS: usize = 100;
+pub const MAX_PROGRAMS: usize = 100;
 
 /// Connections that are parsed before they are counted.
 const CHUNK: usize = 1_024;
