@@ -122,6 +122,20 @@ pub fn wheels() -> Option<Tool> {
     })
 }
 
+/// Python modules that validate and read bills of materials.
+pub fn cyclonedx_python() -> Option<Tool> {
+    let path = target().join("cbom-wheels");
+    let path = path.join("cyclonedx").is_dir().then_some(path).filter(|_| find("python3").is_some());
+    tool("cyclonedx-python-lib", path, |path| format!("export PYTHONPATH='{path}'"))
+}
+
+/// A library of Node that validates bills of materials.
+pub fn cyclonedx_node() -> Option<Tool> {
+    let path = target().join("cbom-node");
+    let path = path.join("node_modules/@cyclonedx/cyclonedx-library").is_dir().then_some(path);
+    tool("@cyclonedx/cyclonedx-library", path.filter(|_| find("node").is_some()), |_| String::new())
+}
+
 /// nginx, from the distribution.
 pub fn nginx() -> Option<Tool> {
     tool("nginx", find("nginx"), |path| format!("export NGINX='{path}'"))

@@ -47,6 +47,13 @@ const SNAPSHOTS: [(&[&str], &str); 2] = [
     (&["snapshot", "--at", "-100ms", "-f", "summary"], "snapshot.txt"),
 ];
 
+/// Bills of materials: of library calls, and of hybrids.
+const CBOMS: [(&str, &[&str], &str); 3] = [
+    ("algorithms", &["cbom", "-f", "json"], "cbom-1.7.cdx.json"),
+    ("tls-wheels", &["cbom", "-f", "json"], "cbom-1.7.cdx.json"),
+    ("tls-wheels", &["cbom", "-f", "json", "--spec-version", "1.6"], "cbom-1.6.cdx.json"),
+];
+
 const UPDATE: &str = "UPDATE_GOLDENS";
 
 fn testdata() -> PathBuf {
@@ -119,6 +126,9 @@ fn real_captures_replay_byte_for_byte() {
             for (args, name) in DOCUMENTS.iter().chain(snapshots) {
                 check(&capture, args, name);
             }
+        }
+        for (_, args, name) in CBOMS.iter().filter(|(of, ..)| *of == name) {
+            check(&capture, args, name);
         }
         if name.starts_with("tls-") || name == "algorithms" {
             for (args, name) in TLS_REPORTS {

@@ -3,6 +3,7 @@
 //! A room of a command has `Args`, which clap reads and `check` makes a `Task` of, and `run`.
 
 mod algorithms;
+mod cbom;
 mod coverage;
 mod events;
 mod files;
@@ -60,6 +61,7 @@ commands! {
     Tls: tls,
     Readiness: readiness,
     Algorithms: algorithms,
+    Cbom: cbom,
     Coverage: coverage,
     Info: info,
     Verify: verify,

@@ -4,7 +4,7 @@
 
 use crate::capture::connections::{Connection, Outcome, Role};
 use crate::capture::libraries::short;
-use crate::protocol::iana::{AlertDescription, CipherSuite, Version};
+use crate::protocol::iana::{AlertDescription, CipherSuite, SignatureScheme, Version};
 use crate::protocol::tls::View;
 use crate::protocol::tls::{Certificate, KeyExchange, Negotiated, Resumption};
 use crate::rules;
@@ -85,6 +85,8 @@ pub struct Facts {
     pub suite: Option<CipherSuite>,
     /// How keys were agreed on.
     pub exchange: Exchange,
+    /// How the server signed its key exchange, where that is in the clear: up to TLS 1.2.
+    pub signature_scheme: Option<SignatureScheme>,
     /// An earlier session went on.
     pub resumed: bool,
     /// The host that was asked for: bytes of the peer.
@@ -124,6 +126,11 @@ impl Facts {
             version: negotiated.and_then(|agreed| agreed.version),
             suite: negotiated.and_then(|agreed| agreed.cipher_suite),
             exchange: negotiated.map_or(Exchange::NotSeen, exchange),
+            signature_scheme: view
+                .server
+                .as_ref()
+                .and_then(|server| server.key_exchange())
+                .and_then(|message| message.signature_scheme),
             resumed: negotiated.is_some_and(is_resumed),
             server_name: hello.and_then(|hello| hello.server_name.as_deref()).map(|name| short(name, MAX_NAME).into()),
             algorithms: negotiated.map(|agreed| algorithms(agreed, view, &certificates)).unwrap_or_default(),

@@ -19,7 +19,7 @@ use crate::budget::{Budget, first_sorted, heap, sorted};
 use crate::capture::Capture;
 use crate::capture::connections::{Connection, Outcome, Role};
 use crate::capture::libraries::{FileId, HandshakeCall};
-use crate::protocol::iana::{AlertDescription, CipherSuite, Version};
+use crate::protocol::iana::{AlertDescription, CipherSuite, SignatureScheme, Version};
 use crate::protocol::tls::Certificate;
 use rayon::prelude::*;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
@@ -35,7 +35,7 @@ const MAX_BYTES: usize = 128 << 20;
 const MAX_PROCESSES: usize = 1 << 20;
 
 /// Programs that are named in one row.
-const MAX_PROGRAMS: usize = 100;
+pub const MAX_PROGRAMS: usize = 100;
 
 /// Connections that are parsed before they are counted.
 const CHUNK: usize = 1_024;
@@ -254,6 +254,8 @@ pub struct HandshakeTotals {
     pub resumed: u64,
     /// By what was agreed on, together.
     pub agreed: BTreeMap<(Option<Version>, Option<CipherSuite>, Exchange), u64>,
+    /// By how the server signed, with what was agreed on.
+    pub schemes: BTreeMap<(Option<Version>, Option<CipherSuite>, SignatureScheme), u64>,
     /// By version agreed on.
     pub versions: BTreeMap<Version, u64>,
     /// By suite agreed on.
@@ -463,6 +465,12 @@ impl HandshakeTotals {
         if let Some(count) = row(&mut self.agreed, agreed, (&mut self.budget, &mut self.overflowed)) {
             *count += 1;
         }
+        if let Some(scheme) = facts.signature_scheme {
+            let signed = (facts.version, facts.suite, scheme);
+            if let Some(count) = row(&mut self.schemes, signed, (&mut self.budget, &mut self.overflowed)) {
+                *count += 1;
+            }
+        }
         if let Some(count) = row(&mut self.exchanges, facts.exchange, (&mut self.budget, &mut self.overflowed)) {
             *count += 1;
         }
@@ -538,6 +546,12 @@ impl Key for Exchange {
 impl Key for (Option<Version>, Option<CipherSuite>, Exchange) {
     fn held_bytes(&self) -> usize {
         self.2.held_bytes()
+    }
+}
+
+impl Key for (Option<Version>, Option<CipherSuite>, SignatureScheme) {
+    fn held_bytes(&self) -> usize {
+        0
     }
 }
 

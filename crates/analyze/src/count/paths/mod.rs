@@ -458,6 +458,23 @@ impl ByPath {
         host.libraries.add(counted.libraries, origin.capture, capture, programs, budget);
     }
 
+    /// Takes in blocks of a stream.
+    pub fn take(&mut self, blocks: &[LiveBlock], captures: &[Capture], filter: &Filter, faults: &mut FaultLog) {
+        for (counted, origin) in count_live::<PathCounter>(blocks, captures, filter) {
+            if let Some(capture) = captures.get(origin.capture as usize) {
+                self.add(counted, capture, faults);
+            }
+        }
+        self.known.resize(captures.len(), 0);
+        for ((number, capture), seen) in (0u32..).zip(captures).zip(&mut self.known) {
+            let since = capture.loaded.known_since(*seen);
+            *seen += since.len();
+            if let Some(host) = self.hosts.iter_mut().find(|host| host.name == capture.meta.host) {
+                since.iter().for_each(|known| host.files.know(number, known));
+            }
+        }
+    }
+
     /// Whether there is any file.
     pub fn has_files(&self) -> bool {
         self.hosts.iter().any(|host| !host.files.rows.is_empty())
@@ -521,19 +538,7 @@ impl LiveSink for ByPath {
         filter: &Filter,
         faults: &mut FaultLog,
     ) -> io::Result<()> {
-        for (counted, origin) in count_live::<PathCounter>(&blocks, captures, filter) {
-            if let Some(capture) = captures.get(origin.capture as usize) {
-                self.add(counted, capture, faults);
-            }
-        }
-        self.known.resize(captures.len(), 0);
-        for ((number, capture), seen) in (0u32..).zip(captures).zip(&mut self.known) {
-            let since = capture.loaded.known_since(*seen);
-            *seen += since.len();
-            if let Some(host) = self.hosts.iter_mut().find(|host| host.name == capture.meta.host) {
-                since.iter().for_each(|known| host.files.know(number, known));
-            }
-        }
+        self.take(&blocks, captures, filter, faults);
         Ok(())
     }
 }
