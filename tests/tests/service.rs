@@ -233,7 +233,7 @@ fn a_configuration_that_is_wrong_is_refused_with_line_and_key() {
     for (text, told) in [
         ("output = \"x\"\nsegmnt-age = \"1h\"\n", ":2: segmnt-age: is no option of record; did you mean segment-age?"),
         ("output = \"x\"\nfile = [\"[\"]\n", "-F ["),
-        ("quiet = true\n", "where to?"),
+        ("quiet = true\n", "no output given: use -o"),
         ("output = \n", "TOML parse error"),
     ] {
         let done = check(text);

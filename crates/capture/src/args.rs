@@ -263,7 +263,7 @@ pub struct UsageError(pub String);
 /// A time of nothing is none.
 fn not_zero(what: &str, time: Option<Duration>) -> Result<(), UsageError> {
     match time {
-        Some(time) if time.is_zero() => Err(UsageError(format!("{what} must be more than nothing"))),
+        Some(time) if time.is_zero() => Err(UsageError(format!("{what} must be greater than zero"))),
         _ => Ok(()),
     }
 }
@@ -276,7 +276,7 @@ impl RecordArgs {
     pub fn validate(&self) -> Result<(), UsageError> {
         not_zero("--flush-interval", self.flush_interval)?;
         if self.output.is_none() {
-            return Err(UsageError("where to? Give -o, or output in the file of --config".into()));
+            return Err(UsageError("no output given: use -o, or set `output` in the --config file".into()));
         }
         if self.segment_size < 64 << 10 {
             return Err(UsageError("--segment-size must be at least 64KiB".into()));

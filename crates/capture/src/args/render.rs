@@ -137,7 +137,7 @@ impl ProfileArgs {
     pub fn validate(&self) -> Result<(), UsageError> {
         let CaptureArgs { pid, name, command, .. } = &self.capture;
         if pid.is_empty() && name.is_empty() && command.is_empty() {
-            return Err(UsageError("a profile of whom? Give -p PID, -n NAME, or a command after --".into()));
+            return Err(UsageError("profile needs -p PID, -n NAME, or a command after --".into()));
         }
         self.capture.validate()
     }
