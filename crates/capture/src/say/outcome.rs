@@ -114,7 +114,7 @@ pub(crate) fn tell_outcome(args: &CaptureArgs, outcome: &Outcome, stop: Stop) {
         Stop::Command(exit) => say::info(&format!("command {exit}")),
         Stop::ProcessesEnded => say::info("stopped: every process that -p names has ended"),
         Stop::PipeClosed if !args.command.is_empty() => {
-            say::info("stopped: nobody reads what is recorded; the command goes on");
+            say::info("stopped: nothing reads the recording any more; the command continues");
         }
         Stop::Signal | Stop::Duration | Stop::PipeClosed => {}
     }
