@@ -231,9 +231,12 @@ fn a_configuration_that_is_wrong_is_refused_with_line_and_key() {
         assert!(done.code() == 0 || absent, "{line}: {}", done.stderr);
     }
     for (text, told) in [
-        ("output = \"x\"\nsegmnt-age = \"1h\"\n", ":2: segmnt-age: is no option of record; did you mean segment-age?"),
+        (
+            "output = \"x\"\nsegmnt-age = \"1h\"\n",
+            ":2: segmnt-age: is not an option of record; did you mean segment-age?",
+        ),
         ("output = \"x\"\nfile = [\"[\"]\n", "-F ["),
-        ("quiet = true\n", "where to?"),
+        ("quiet = true\n", "no output given: use -o"),
         ("output = \n", "TOML parse error"),
     ] {
         let done = check(text);

@@ -20,7 +20,7 @@ pub use snapshot::SnapshotArgs;
 
 use crate::units::{parse_duration, parse_size};
 
-/// Records what cryptography runs on this host, through eBPF, into segment files that crypto-trace-analyze reads.
+/// Records the cryptography that runs on this host, through eBPF, into segment files that crypto-trace-analyze reads.
 #[derive(Debug, Parser)]
 #[command(name = "crypto-trace-capture", version, max_term_width = 100)]
 pub struct Cli {
@@ -35,7 +35,7 @@ pub enum Command {
     /// Record into segment files until stopped, for a time, or for as long as a command runs
     #[command(after_help = RECORD_EXAMPLES)]
     Record(Box<RecordArgs>),
-    /// Show events as they happen: record into a pipe, rendered by crypto-trace-analyze without privileges
+    /// Show events as they happen: record into a pipe that crypto-trace-analyze renders without privileges
     #[command(after_help = MONITOR_EXAMPLES)]
     Monitor(Box<MonitorArgs>),
     /// Show opens of crypto files as they happen: monitor for file_open alone
@@ -44,13 +44,13 @@ pub enum Command {
     /// Show crypto libraries as processes load them: monitor for lib_load alone
     #[command(after_help = LIBS_EXAMPLES)]
     Libs(Box<ShowArgs>),
-    /// Watch processes for a while, then tell what cryptography they used
+    /// Watch processes for a while, then report the cryptography they used
     #[command(after_help = PROFILE_EXAMPLES)]
     Profile(Box<ProfileArgs>),
-    /// Tell who has crypto libraries mapped and crypto files open now, from /proc: no privileges, no eBPF
+    /// List the processes with crypto libraries mapped or crypto files open now, from /proc: no privileges, no eBPF
     #[command(after_help = SNAPSHOT_EXAMPLES)]
     Snapshot(Box<SnapshotArgs>),
-    /// Tell what can be recorded here, found out by trying, and what to do about the rest
+    /// Check by trying what can be recorded on this host, and suggest what to do about the rest
     #[command(after_help = DOCTOR_EXAMPLES)]
     Doctor(Box<DoctorArgs>),
     /// Print the version
@@ -71,16 +71,16 @@ Examples:
   crypto-trace-capture monitor -o events.json -f json-array -- ./deploy.sh
   crypto-trace-capture monitor --type tls_handshake | jq -r .server_name
 
-Exit codes: as of record; 1 (with a command: 125) also when what renders the events failed.";
+Exit codes: those of record; 1 (with a command: 125) also when rendering the events failed.";
 
 const FILES_EXAMPLES: &str = "\
 Examples:
   crypto-trace-capture files                                     every crypto file that is opened, until Ctrl-C
-  crypto-trace-capture files -F '/etc/ssl/*' -d 5m -o opens.json what is opened below /etc/ssl
+  crypto-trace-capture files -F '/etc/ssl/*' -d 5m -o opens.json files opened below /etc/ssl
   crypto-trace-capture files -f summary -- ./deploy.sh           counts, when the command has ended
 
-A table of files with who opened them: record, then crypto-trace-analyze files.
-Exit codes: as of monitor.";
+For a table of files and the programs that opened them: record, then crypto-trace-analyze files.
+Exit codes: those of monitor.";
 
 const LIBS_EXAMPLES: &str = "\
 Examples:
@@ -88,9 +88,9 @@ Examples:
   crypto-trace-capture libs -l libssl -n nginx -d 60             which libssl nginx loads
   crypto-trace-capture libs -- python3 -c 'import ssl'           what a command loads
 
-Libraries that are loaded already come first. A table of libraries with who uses them: record, then
-crypto-trace-analyze libs.
-Exit codes: as of monitor.";
+Libraries that are already loaded come first. For a table of libraries and the programs that use them:
+record, then crypto-trace-analyze libs.
+Exit codes: those of monitor.";
 
 const PROFILE_EXAMPLES: &str = "\
 Examples:
@@ -98,7 +98,7 @@ Examples:
   crypto-trace-capture profile -n nginx -d 60 -o nginx.json      all processes of that name
   crypto-trace-capture profile -f summary -- curl https://localhost
 
-Exit codes: as of record; 1 (with a command: 125) also when what renders the profile failed.";
+Exit codes: those of record; 1 (with a command: 125) also when rendering the profile failed.";
 
 const SNAPSHOT_EXAMPLES: &str = "\
 Examples:
@@ -107,17 +107,17 @@ Examples:
   crypto-trace-capture snapshot -n nginx -o nginx.json
   crypto-trace-capture snapshot -o inventory.ctseg && crypto-trace-analyze snapshot inventory.ctseg
 
-What it was not allowed to see is counted and told.
+Whatever it was not allowed to see is counted and reported.
 Exit codes: 0 ok, 1 failure, 2 usage.";
 
 const DOCTOR_EXAMPLES: &str = "\
 Examples:
-  sudo crypto-trace-capture doctor                               everything that was looked at
+  sudo crypto-trace-capture doctor                               everything that was checked
   sudo crypto-trace-capture doctor -q                            only what something can be done about
   sudo crypto-trace-capture doctor -f json -o /data/crypto-trace
 
 The probes are attached for a moment, in this process alone.
-Exit codes: 0 usable, 8 usable but not all of it, else that of a recording: 3 privileges missing, 4 the kernel lacks
+Exit codes: 0 usable, 8 partly usable, otherwise as for a recording: 3 privileges missing, 4 the kernel lacks
 something, 5 the BPF programs could not be loaded or attached.";
 
 const RECORD_EXAMPLES: &str = "\
@@ -129,8 +129,8 @@ Examples:
   crypto-trace-capture record --config /etc/crypto-trace/capture.toml --check
 
 Exit codes: 0 ok, 1 failure, 2 usage, 3 privileges missing, 4 the kernel lacks something,
-5 the BPF programs could not be loaded or attached. With a command, as those of env and timeout:
-the command's own (128 plus its number for a signal), 125 for any failure of the recording,
+5 the BPF programs could not be loaded or attached. With a command, as with env and timeout:
+the command's own (128 plus the signal's number for a signal), 125 for any failure of the recording,
 126 when the command cannot be run, 127 when it is not found.";
 
 /// Whether to do something.
@@ -138,9 +138,9 @@ the command's own (128 plus its number for a signal), 125 for any failure of the
 pub enum When {
     /// Where it makes sense and is possible.
     Auto,
-    /// Yes, and fail where it is not possible.
+    /// Always; fail where it is not possible.
     On,
-    /// No.
+    /// Never.
     Off,
 }
 
@@ -184,11 +184,11 @@ impl TierArg {
 /// What becomes of names and addresses in TLS hellos.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum PrivacyMode {
-    /// They are recorded.
+    /// Record them.
     Off,
-    /// Pseudonyms.
+    /// Record pseudonyms.
     Hash,
-    /// Nothing.
+    /// Record nothing.
     Drop,
 }
 
@@ -217,15 +217,16 @@ impl Argv {
 /// `record`.
 #[derive(Debug, Args)]
 pub struct RecordArgs {
-    /// Where to: a directory (created if missing), a new file ending in .ctseg, or - for standard output
+    /// Where to record: a directory (created if missing), a new file ending in .ctseg, or - for standard output
     #[arg(short, long, value_name = "DIR|FILE|-", required_unless_present = "config")]
     pub output: Option<PathBuf>,
 
-    /// Read options from this TOML file: keys are the long options; what is given here takes the place of the file's
+    /// Read options from this TOML file: keys are the long options; options on the command line override the file
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
 
-    /// With --config: only say whether the file is right, the paths and cgroups it names are there, and its sizes are possible
+    /// With --config: only check that the file is valid, that the paths and cgroups it names exist, and that its sizes
+    /// are possible
     #[arg(long, requires = "config")]
     pub check: bool,
 
@@ -233,11 +234,11 @@ pub struct RecordArgs {
     #[command(flatten)]
     pub capture: CaptureArgs,
 
-    /// Start a new segment at this size
+    /// Start a new segment when the current one reaches this size
     #[arg(long, value_name = "SIZE", default_value = "64MiB", value_parser = parse_size)]
     pub segment_size: u64,
 
-    /// Start a new segment at this age
+    /// Start a new segment when the current one reaches this age
     #[arg(long, value_name = "TIME", default_value = "1h", value_parser = parse_duration)]
     pub segment_age: Duration,
 
@@ -253,16 +254,16 @@ pub struct RecordArgs {
     #[arg(long, value_name = "TIME", value_parser = parse_duration)]
     pub retain_age: Option<Duration>,
 
-    /// With --retain-bytes: protect what is younger than this from floods. When such segments take half of that, the rates of
+    /// With --retain-bytes: protect segments younger than this from floods. When they take half of that size,
     /// --process-rate and --user-rate fall to an eighth, and from three quarters on to a 64th
     #[arg(long, value_name = "TIME", value_parser = parse_duration, requires = "retain_bytes")]
     pub retain_min_age: Option<Duration>,
 
-    /// zstd level, 1 (fastest) to 19
+    /// zstd compression level, 1 (fastest) to 19
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(i32).range(1..=19))]
     pub compression_level: i32,
 
-    /// Write out at least this often: a crash loses at most this [default: 1s, to standard output 100ms]
+    /// Write out at least this often: a crash loses at most this much time [default: 1s, to standard output 100ms]
     #[arg(long, value_name = "TIME", value_parser = parse_duration)]
     pub flush_interval: Option<Duration>,
 }
@@ -275,7 +276,7 @@ pub struct UsageError(pub String);
 /// A time of nothing is none.
 fn not_zero(what: &str, time: Option<Duration>) -> Result<(), UsageError> {
     match time {
-        Some(time) if time.is_zero() => Err(UsageError(format!("{what} must be more than nothing"))),
+        Some(time) if time.is_zero() => Err(UsageError(format!("{what} must be greater than zero"))),
         _ => Ok(()),
     }
 }
@@ -288,7 +289,7 @@ impl RecordArgs {
     pub fn validate(&self) -> Result<(), UsageError> {
         not_zero("--flush-interval", self.flush_interval)?;
         if self.output.is_none() {
-            return Err(UsageError("where to? Give -o, or output in the file of --config".into()));
+            return Err(UsageError("no output given: use -o, or set `output` in the --config file".into()));
         }
         if self.segment_size < 64 << 10 {
             return Err(UsageError("--segment-size must be at least 64KiB".into()));

@@ -86,7 +86,7 @@ fn from_file(file: &Path, given: &ArgMatches) -> Result<Vec<OsString>, Failure> 
         let place = format!("{}:{}", file.display(), line_of(&text, key));
         let wrong = |message: String| Failure::from(UsageError(safe(&format!("{place}: {key}: {message}"))));
         let Some(option) = options.iter().find(|option| option.get_long() == Some(key)) else {
-            return Err(wrong(format!("is no option of record{}", nearest(key, &options))));
+            return Err(wrong(format!("is not an option of record{}", nearest(key, &options))));
         };
         let words_of_key = words_of(key, option, value).map_err(wrong)?;
         // Alone, so that what is wrong is told of this key.
@@ -249,16 +249,16 @@ mod tests {
         for (file, expected) in [
             (
                 "output = \"x\"\nsegmnt-age = \"1h\"",
-                "FILE:2: segmnt-age: is no option of record; did you mean segment-age?",
+                "FILE:2: segmnt-age: is not an option of record; did you mean segment-age?",
             ),
             ("output = \"x\"\n\nduration = \"soon\"", "FILE:3: duration: invalid value 'soon' for '--duration <TIME>'"),
             ("quiet = \"yes\"", "FILE:1: quiet: must be true or false"),
             ("output = [\"a\", \"b\"]", "FILE:1: output: must be text or a number, not array"),
             ("file = [1.5]", "FILE:1: file: must be text or a number, not float"),
             ("tls = \"perhaps\"", "FILE:1: tls: invalid value 'perhaps' for '--tls <WHEN>'"),
-            ("config = \"other\"", "FILE:1: config: is no option of record"),
+            ("config = \"other\"", "FILE:1: config: is not an option of record"),
             ("output = ", "FILE: "),
-            ("[record]\noutput = \"x\"", "FILE:1: record: is no option of record"),
+            ("[record]\noutput = \"x\"", "FILE:1: record: is not an option of record"),
         ] {
             let told = completed(file, "").expect_err(file);
             assert!(told.starts_with(expected), "{file}: {told}");

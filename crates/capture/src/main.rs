@@ -18,7 +18,9 @@ fn main() -> ExitCode {
         Err(failure) => {
             say::error(&format!("{:#}", failure.error));
             if matches!(failure.code, exit::PRIVILEGES | exit::UNSUPPORTED | exit::BPF) {
-                say::info("crypto-trace-capture doctor tells what this host allows, and what to do about the rest");
+                say::info(
+                    "run crypto-trace-capture doctor to see what this host allows, and what to do about the rest",
+                );
             }
             if runs_command { exit::WITH_COMMAND } else { failure.code }
         }

@@ -272,7 +272,7 @@ fn a_closed_pipe_ends_it_quietly_and_the_command_goes_on() {
     assert!(first.contains("first.pem"), "{first}");
     // Nothing more happens; it is noticed all the same.
     drop(out);
-    capture.wait_for("stopped: nobody reads what is recorded; the command goes on");
+    capture.wait_for("stopped: nothing reads the recording any more; the command continues");
     drop(capture.child().stdin.take());
     let done = capture.finish();
     assert_eq!(done.code(), 0, "{}", done.stderr);

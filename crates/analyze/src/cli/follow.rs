@@ -10,11 +10,11 @@ use std::time::Duration;
 
 #[derive(Debug, Args)]
 pub(crate) struct FollowArgs {
-    /// Go on with what is being recorded into the directory INPUT: from now on, or first the past from --since on
+    /// Follow what is being recorded into the directory INPUT: from now on, or with --since from that time on
     #[arg(long)]
     pub follow: bool,
 
-    /// With --follow: end after this time (60, 30s, 5m)
+    /// With --follow: stop after this long (60, 30s, 5m)
     #[arg(short, long, value_name = "TIME", value_parser = duration, requires = "follow")]
     pub duration: Option<Duration>,
 }

@@ -36,7 +36,7 @@ pub(crate) struct InputArgs {
     #[arg(value_name = "INPUT")]
     inputs: Vec<PathBuf>,
 
-    /// Search directories for segments in their subdirectories, too
+    /// Search subdirectories for segments, too
     #[arg(short, long)]
     recursive: bool,
 }
@@ -76,15 +76,15 @@ pub(crate) struct SegmentArgs {
     #[arg(value_name = "INPUT", required = true)]
     inputs: Vec<PathBuf>,
 
-    /// Search directories for segments in their subdirectories, too
+    /// Search subdirectories for segments, too
     #[arg(short, long)]
     recursive: bool,
 
-    /// Only captures of this host: its name, whole or up to the first dot
+    /// Only captures of this host: its whole name, or its name up to the first dot
     #[arg(long = "host", value_name = "HOST", action = ArgAction::Append, value_parser = not_empty)]
     hosts: Vec<String>,
 
-    /// How to show it
+    /// Output format
     #[arg(short, long, value_enum, default_value = "text", value_name = "FORMAT")]
     format: ReportFormat,
 

@@ -25,11 +25,12 @@ pub(crate) struct Judge {
 
 #[derive(Debug, Args)]
 pub(crate) struct JudgedArgs {
-    /// Judge rules and certificates as of this day, such as 2031-01-01 [default: when the capture ended]
+    /// Apply rules and check certificates as of this day, such as 2031-01-01 [default: the day the capture ended]
     #[arg(long, value_name = "DATE", value_parser = day)]
     as_of: Option<Date>,
 
-    /// Whose rules judge [default: all]. NIST speaks to US federal agencies, CNSA 2.0 (the NSA) to US national security systems
+    /// Whose rules to apply [default: all]. NIST addresses US federal agencies, CNSA 2.0 (the NSA) US national security
+    /// systems
     #[arg(long, value_enum, value_name = "WHO,…", action = ArgAction::Append, value_delimiter = ',')]
     rules: Vec<Rules>,
 
@@ -42,7 +43,7 @@ pub(crate) struct CountedArgs {
     #[command(flatten)]
     input: InputArgs,
 
-    /// How to show it
+    /// Output format
     #[arg(short, long, value_enum, default_value = "text", value_name = "FORMAT")]
     format: ReportFormat,
 

@@ -47,15 +47,15 @@ pub(crate) struct GlobalArgs {
     #[arg(short, long, global = true, conflicts_with = "verbose")]
     quiet: bool,
 
-    /// Threads to use [default: one per CPU]. Output does not depend on it
+    /// Number of threads [default: one per CPU]. The output does not depend on it
     #[arg(long, global = true, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     threads: Option<u16>,
 
-    /// Columns that lines of tables may take [default: those of the terminal; elsewhere as many as it needs]
+    /// Maximum width of tables in columns [default: that of the terminal; elsewhere as wide as needed]
     #[arg(short, long, global = true, value_name = "COLUMNS", value_parser = clap::value_parser!(u16).range(40..))]
     width: Option<u16>,
 
-    /// Show on stderr how far long work is
+    /// Show the progress of long work on stderr
     #[arg(long, global = true, value_enum, value_name = "WHEN", default_value = "auto")]
     progress: progress::When,
 }

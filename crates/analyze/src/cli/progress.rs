@@ -22,7 +22,7 @@ static BAR: Mutex<Option<ProgressBar>> = Mutex::new(None);
 /// Whether progress is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum When {
-    /// Of long work, on a terminal that shows nothing else meanwhile
+    /// For long work, on a terminal that shows nothing else meanwhile
     Auto,
     /// No
     Never,

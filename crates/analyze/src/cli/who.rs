@@ -19,7 +19,7 @@ pub(crate) struct WhoArgs {
     #[arg(short, long = "name", value_name = "NAME", action = ArgAction::Append, value_parser = not_empty)]
     names: Vec<String>,
 
-    /// With --pid or --name: descendants of these processes too
+    /// With --pid or --name: include descendants of these processes
     #[arg(long)]
     follow_children: bool,
 
@@ -31,15 +31,16 @@ pub(crate) struct WhoArgs {
     #[arg(long = "cgroup", value_name = "PATH", action = ArgAction::Append, value_parser = not_empty)]
     cgroups: Vec<String>,
 
-    /// Beginning of the container id
+    /// Start of the container id
     #[arg(long = "container", value_name = "ID", action = ArgAction::Append, value_parser = not_empty)]
     containers: Vec<String>,
 
-    /// Host that was recorded: its name, whole or up to the first dot
+    /// Name of the recorded host: whole, or up to the first dot
     #[arg(long = "host", value_name = "HOST", action = ArgAction::Append, value_parser = not_empty)]
     hosts: Vec<String>,
 
-    /// From this time on: 2026-11-22T10:30:45Z, 2026-11-22, 10:30 (UTC, the last one before the capture's end), 10m (before its end)
+    /// From this time on: 2026-11-22T10:30:45Z, 2026-11-22, 10:30 (UTC, the last such time before the capture's end),
+    /// 10m (before its end)
     #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
     pub since: Option<TimeSpec>,
 

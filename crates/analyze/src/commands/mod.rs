@@ -73,7 +73,7 @@ commands! {
     Version: version,
 }
 
-/// Reads what crypto-trace-capture recorded. Needs no privileges and no eBPF.
+/// Reads recordings of crypto-trace-capture. Needs no privileges and no eBPF.
 #[derive(Debug, Parser)]
 #[command(name = "crypto-trace-analyze", version, max_term_width = 110)]
 #[command(after_help = "Exit codes: 0 done, 1 failure, 2 wrong usage, 6 input damaged (verify).")]

@@ -227,7 +227,7 @@ fn probes_of<'a>(capture: &'a Capture, name: &'a str) -> impl Iterator<Item = (&
 fn why_unattached(capture: &Capture, name: &str) -> Option<String> {
     let (_, row) = probes_of(capture, name).find(|(_, row)| row.state != ProbeState::ATTACHED)?;
     let why = if row.message.is_empty() {
-        errno_name(row.errno.unsigned_abs()).unwrap_or("no reason told").to_owned()
+        errno_name(row.errno.unsigned_abs()).unwrap_or("no reason given").to_owned()
     } else {
         escape::for_people(&row.message)
     };

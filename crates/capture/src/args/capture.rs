@@ -18,11 +18,11 @@ pub const EVENT_RING_BYTES: u64 = 2 << 20;
 /// What to record, of whom, and how much to say of it: the same for every command that records.
 #[derive(Debug, Args)]
 pub struct CaptureArgs {
-    /// Stop after this time (60, 30s, 5m)
+    /// Stop after this long (60, 30s, 5m)
     #[arg(short, long, value_name = "TIME", value_parser = parse_duration)]
     pub duration: Option<Duration>,
 
-    /// Only this process (repeatable)
+    /// Record only this process (repeatable)
     #[arg(short, long, value_name = "PID")]
     pub pid: Vec<u32>,
 
@@ -30,8 +30,8 @@ pub struct CaptureArgs {
     #[arg(short, long, value_name = "NAME")]
     pub name: Vec<String>,
 
-    /// Record opens of files that match this glob instead of those the catalog knows; without a slash it is the file name
-    /// that must match, with one the whole path (repeatable)
+    /// Record opens of files that match this glob instead of those in the catalog; a glob without a slash matches the
+    /// file name, one with a slash the whole path (repeatable)
     #[arg(short = 'F', long, value_name = "GLOB")]
     pub file: Vec<String>,
 
@@ -39,15 +39,16 @@ pub struct CaptureArgs {
     #[arg(short, long, value_name = "NAME")]
     pub library: Vec<String>,
 
-    /// With -p or -n: their descendants too
+    /// With -p or -n: include descendants of these processes
     #[arg(long)]
     pub follow_children: bool,
 
-    /// Only processes of this user: a name of this host's, or a numeric id (repeatable)
+    /// Only processes of this user: a user name on this host, or a numeric id (repeatable)
     #[arg(long, value_name = "USER", value_parser = parse_uid)]
     pub uid: Vec<u32>,
 
-    /// Only processes in or below this cgroup v2: a path below the cgroup root, or of its directory (repeatable)
+    /// Only processes in or below this cgroup (v2): its path below the cgroup root, or the path of its directory
+    /// (repeatable)
     #[arg(long, value_name = "PATH")]
     pub cgroup: Vec<PathBuf>,
 
@@ -55,12 +56,12 @@ pub struct CaptureArgs {
     #[arg(long, value_name = "WHEN", default_value = "auto")]
     pub tls: When,
 
-    /// Record what is asked of the kernel's own crypto: AF_ALG, kTLS, key rings, random bytes; auto is on without -F and -l
+    /// Record requests to the kernel's own crypto: AF_ALG, kTLS, key rings, random bytes; auto is on without -F and -l
     #[arg(long, value_name = "WHEN", default_value = "auto")]
     pub kernel_crypto: When,
 
-    /// Record what io_uring opens, which costs each of its completions, of whatever, some 0.15 us; auto is on where the kernel
-    /// tells of it
+    /// Record files opened through io_uring, which adds about 0.15 us to every io_uring completion of any kind; auto is
+    /// on where the kernel reports these opens
     #[arg(long, value_name = "WHEN", default_value = "auto")]
     pub io_uring: When,
 
@@ -69,62 +70,63 @@ pub struct CaptureArgs {
     #[arg(long, value_name = "WHEN", default_value = "auto")]
     pub library_calls: When,
 
-    /// How the ends of system calls are seen: fentry and kprobe cost only the calls that are recorded, tracepoint a little of
-    /// every system call; auto is the best that this kernel has
+    /// How to observe the end of system calls: fentry and kprobe slow down only the calls that are recorded, tracepoint
+    /// slows every system call a little; auto is the best that this kernel has
     #[arg(long, value_name = "HOW", default_value = "auto")]
     pub tier: TierArg,
 
-    /// Count the algorithms that programs ask crypto libraries for, in the kernel. Costs the programs about a microsecond per
-    /// call
+    /// Count in the kernel the algorithms that programs request from crypto libraries. Costs the programs about a
+    /// microsecond per call
     #[arg(long)]
     pub api: bool,
 
-    /// With --api: how much of one core all of its probes may cost together; those that are hit most are detached before it
-    /// becomes more
+    /// With --api: limit on what all its probes may cost together, as a share of one core; the probes hit most are
+    /// detached before the limit is exceeded
     #[arg(long, value_name = "PERCENT", default_value = "1%", value_parser = parse_percent, requires = "api")]
     pub api_budget: f64,
 
-    /// How much of the arguments of processes to record: they may hold secrets
+    /// How much of process arguments to record: they may hold secrets
     #[arg(long, value_name = "HOW", default_value = "full")]
     pub argv: Argv,
 
-    /// Server names and addresses in TLS hellos: hash replaces each by a pseudonym that is the same within this capture, drop
-    /// removes them; either way certificates are left out
+    /// How to record server names and addresses in TLS hellos: hash replaces each with a pseudonym that is the same
+    /// throughout this capture, drop removes them; both leave certificates out
     #[arg(long, value_name = "HOW", default_value = "off")]
     pub privacy: PrivacyMode,
 
-    /// Size of the event ring buffer, a power of two; it takes the bursts that the disk cannot
+    /// Size of the event ring buffer, a power of two; it absorbs bursts that the disk cannot keep up with
     #[arg(long, value_name = "SIZE", default_value = "2MiB", value_parser = parse_size)]
     pub ring_size: u64,
 
-    /// How many bytes of events one process may have recorded each second, over longer than 16 s; what is more is withheld and
-    /// counted, as is what would fill the ring buffer up; 0: any number; both 0: no share of the ring buffer either
+    /// Bytes of events to record per second for one process, sustained over more than 16 s; any excess is withheld and
+    /// counted, as is anything that would fill up the ring buffer; 0: no limit; both rates 0: no share of the ring
+    /// buffer either
     #[arg(long, value_name = "SIZE", default_value = "4MiB", value_parser = parse_size)]
     pub process_rate: u64,
 
-    /// The same of all processes of a user; of root's, those of each cgroup
+    /// The same for all processes of a user together; for root, for the processes of each cgroup
     #[arg(long, value_name = "SIZE", default_value = "8MiB", value_parser = parse_size)]
     pub user_rate: u64,
 
-    /// Print a line with rate, ring fill, losses, CPU and memory this often
+    /// Print a line with rate, ring fill, losses, CPU and memory at this interval
     #[arg(long, value_name = "TIME", value_parser = parse_duration)]
     pub stats_interval: Option<Duration>,
 
-    /// Keep the same numbers in this file as Prometheus text, for node_exporter's textfile collector; replaced as a whole every
-    /// 15 s, or as often as --stats-interval says
+    /// Keep the same numbers in this file as Prometheus text, for node_exporter's textfile collector; the file is
+    /// replaced as a whole every 15 s, or at --stats-interval if given
     #[arg(long, value_name = "FILE")]
     pub metrics_file: Option<PathBuf>,
 
-    /// Say more: what is attached, which filter runs where
+    /// Print more: what is attached, which filter runs where
     #[arg(short, long, conflicts_with = "quiet")]
     pub verbose: bool,
 
-    /// Say nothing but errors and lost events
+    /// Print only errors and lost events
     #[arg(short, long)]
     pub quiet: bool,
 
-    /// A command to run and trace, with all it starts; recording ends when it does. What it prints goes to standard error
-    /// where standard output carries what is recorded
+    /// Command to run and trace, with everything it starts; recording ends when it does. Its output goes to standard
+    /// error if the recording goes to standard output
     #[arg(last = true, value_name = "CMD")]
     pub command: Vec<OsString>,
 }

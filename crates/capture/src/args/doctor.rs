@@ -17,15 +17,15 @@ pub enum DoctorFormat {
 /// `doctor`.
 #[derive(Debug, Args)]
 pub struct DoctorArgs {
-    /// The directory that is to be recorded into: how much room there is
+    /// Directory to record into: check how much room it has
     #[arg(short, long, value_name = "DIR", default_value = "/var/log/crypto-trace")]
     pub output: PathBuf,
 
-    /// How to show it
+    /// Output format
     #[arg(short, long, value_enum, default_value = "text", value_name = "FORMAT")]
     pub format: DoctorFormat,
 
-    /// Only findings that something can be done about
+    /// Show only findings that something can be done about
     #[arg(short, long)]
     pub quiet: bool,
 }

@@ -46,11 +46,11 @@ impl Format {
 /// What every command that shows events is told; with it alone, `files` and `libs`.
 #[derive(Debug, Args)]
 pub struct ShowArgs {
-    /// Write what is shown to this file instead of standard output
+    /// Write the output to this file instead of standard output
     #[arg(short, long, value_name = "FILE")]
     pub output: Option<PathBuf>,
 
-    /// How to show events
+    /// Output format of events
     #[arg(short, long, value_enum, default_value = "json-stream", value_name = "FORMAT")]
     pub format: Format,
 
@@ -82,7 +82,7 @@ pub struct ProfileArgs {
     #[arg(short, long, value_name = "FILE")]
     pub output: Option<PathBuf>,
 
-    /// How to show it
+    /// Output format
     #[arg(short, long, value_enum, default_value = "json-pretty", value_name = "FORMAT")]
     pub format: Format,
 
@@ -137,7 +137,7 @@ impl ProfileArgs {
     pub fn validate(&self) -> Result<(), UsageError> {
         let CaptureArgs { pid, name, command, .. } = &self.capture;
         if pid.is_empty() && name.is_empty() && command.is_empty() {
-            return Err(UsageError("a profile of whom? Give -p PID, -n NAME, or a command after --".into()));
+            return Err(UsageError("profile needs -p PID, -n NAME, or a command after --".into()));
         }
         self.capture.validate()
     }

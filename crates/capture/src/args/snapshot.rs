@@ -13,8 +13,8 @@ use crate::units::parse_uid;
 /// `snapshot`.
 #[derive(Debug, Args)]
 pub struct SnapshotArgs {
-    /// Write to this file instead of standard output; a new one ending in .ctseg is written as a recording, to be archived and
-    /// rendered later by crypto-trace-analyze
+    /// Write to this file instead of standard output; a new file ending in .ctseg is written as a recording, which can
+    /// be archived and rendered later by crypto-trace-analyze
     #[arg(short, long, value_name = "FILE")]
     pub output: Option<PathBuf>,
 
@@ -30,16 +30,16 @@ pub struct SnapshotArgs {
     #[arg(short, long, value_name = "NAME")]
     pub name: Vec<String>,
 
-    /// Only files that match this glob instead of those the catalog knows; without a slash it is the file name that must
-    /// match, with one the whole path (repeatable)
+    /// Only files that match this glob instead of those in the catalog; a glob without a slash matches the file name,
+    /// one with a slash the whole path (repeatable)
     #[arg(short = 'F', long, value_name = "GLOB")]
     pub file: Vec<String>,
 
-    /// Only libraries whose file name contains this (repeatable); with -F but without -l no libraries are told
+    /// Only libraries whose file name contains this (repeatable); with -F but without -l no libraries are listed
     #[arg(short, long, value_name = "NAME")]
     pub library: Vec<String>,
 
-    /// Only processes of this user: a name of this host's, or a numeric id (repeatable)
+    /// Only processes of this user: a user name on this host, or a numeric id (repeatable)
     #[arg(long, value_name = "USER", value_parser = parse_uid)]
     pub uid: Vec<u32>,
 
@@ -47,15 +47,15 @@ pub struct SnapshotArgs {
     #[arg(long)]
     pub no_redact: bool,
 
-    /// Say how many processes were looked at, and how long it took
+    /// Print how many processes were examined, and how long it took
     #[arg(short, long, conflicts_with = "quiet")]
     pub verbose: bool,
 
-    /// Say nothing but errors; what could not be seen is in what is written
+    /// Print only errors; what could not be seen is in the output
     #[arg(short, long)]
     pub quiet: bool,
 
-    /// With -o FILE.ctseg: replace a file that is there, once the new one is whole
+    /// With -o FILE.ctseg: replace an existing file, once the new one is complete
     #[arg(long, requires = "output")]
     pub force: bool,
 }

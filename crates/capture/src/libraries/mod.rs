@@ -296,7 +296,7 @@ impl Libraries {
         }
         if self.verbose {
             let path = String::from_utf8_lossy(&slot.path);
-            say::info(&format!("library {path}: nobody has it mapped any more, so its probes are gone"));
+            say::info(&format!("library {path}: no process has it mapped any more; its probes were removed"));
         }
     }
 
@@ -360,9 +360,7 @@ impl Libraries {
         let record = told::record(&found, &became, self.verbose);
         let left_out = self.records.add(found.id, &record, became.is_probed());
         if left_out > 0 && self.said.left_out == 0 {
-            say::warning(
-                "so many files without probes were mapped that the oldest are not told again in the next segments",
-            );
+            say::warning("too many files without probes were mapped: the next segments do not repeat the oldest");
         }
         self.said.left_out += left_out;
         record

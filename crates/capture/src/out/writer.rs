@@ -215,7 +215,9 @@ impl Writer {
             Err(error) if goes_on => {
                 let now = Instant::now();
                 if self.rotation_failed.is_none() {
-                    say::error(&format!("cannot start a new segment: {error}; the old one goes on, trying again"));
+                    say::error(&format!(
+                        "cannot start a new segment: {error}; writing to the old one and trying again"
+                    ));
                 }
                 let since = self.rotation_failed.take().map_or(now, |failed| failed.since);
                 self.rotation_failed = Some(RotationFailed { since, last_try: now });
@@ -251,7 +253,9 @@ impl Writer {
                 if pressure == Pressure::Half { "half" } else { "three quarters" },
                 if pressure == Pressure::Half { "an eighth" } else { "a 64th" },
             )),
-            Pressure::None => say::info("what is younger than --retain-min-age is safe again: rates are as they were"),
+            Pressure::None => {
+                say::info("segments younger than --retain-min-age are safe again: rates are back to normal")
+            }
             Pressure::High | Pressure::Half => {}
         }
         self.pressure = pressure;
@@ -387,7 +391,7 @@ impl Writer {
         let synced = store.sync();
         if let (Err(error), false) = (&synced, self.sync_failed) {
             say::error(&format!(
-                "cannot sync: {error}; what was written may not survive a crash of this host; trying again"
+                "cannot sync: {error}; data already written may not survive a crash of this host; trying again"
             ));
         }
         self.sync_failed = synced.is_err();

@@ -42,7 +42,9 @@ fn open(pid: u32) -> Result<OwnedFd, Failure> {
     pidfd_open(id, PidfdFlags::empty()).map_err(|error| match error {
         Errno::SRCH => gone(),
         // A thread: EINVAL, and since Linux 6.9 ENOENT.
-        Errno::INVAL | Errno::NOENT => anyhow::anyhow!("{pid} is a thread: give its process, `ps -eL` tells").into(),
+        Errno::INVAL | Errno::NOENT => {
+            anyhow::anyhow!("{pid} is a thread: give its process id (`ps -eL` lists it)").into()
+        }
         error => anyhow::anyhow!("cannot watch process {pid}: {error}").into(),
     })
 }

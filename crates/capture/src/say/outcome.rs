@@ -114,7 +114,7 @@ pub(crate) fn tell_outcome(args: &CaptureArgs, outcome: &Outcome, stop: Stop) {
         Stop::Command(exit) => say::info(&format!("command {exit}")),
         Stop::ProcessesEnded => say::info("stopped: every process that -p names has ended"),
         Stop::PipeClosed if !args.command.is_empty() => {
-            say::info("stopped: nobody reads what is recorded; the command goes on");
+            say::info("stopped: nothing reads the recording any more; the command continues");
         }
         Stop::Signal | Stop::Duration | Stop::PipeClosed => {}
     }
@@ -146,7 +146,7 @@ fn tell_nearest(wanted: &str) {
     let near: Vec<String> = names.iter().take(NEAREST).map(|(_, name)| name.escape_debug().to_string()).collect();
     if names.iter().any(|(_, name)| name.contains(wanted)) {
         say::info(&format!(
-            "nothing was recorded of processes named {wanted:?}; they are there, and did nothing of what is recorded"
+            "nothing was recorded of processes named {wanted:?}: they exist, but produced no matching events"
         ));
     } else {
         say::info(&format!("no process is named {wanted:?}; there are, nearest first: {}", near.join(", ")));

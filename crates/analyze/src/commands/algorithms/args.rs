@@ -12,7 +12,8 @@ Examples:
 
 pub(crate) type Task = Judge;
 
-/// Tell which algorithms handshakes negotiated and library calls used (not merely offered), and which rules speak of them
+/// List the algorithms that handshakes negotiated and library calls used (not merely offered), and the rules that apply
+/// to them
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {

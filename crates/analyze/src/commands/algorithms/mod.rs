@@ -112,7 +112,7 @@ impl Report {
         }
         if self.calls_without_algorithm > 0 {
             let calls = plural(self.calls_without_algorithm, "call");
-            let _ = writeln!(out, "            {calls} more used an algorithm that the library does not tell");
+            let _ = writeln!(out, "            {calls} more used an algorithm that the library does not name");
         }
         let mut table = Table::new(&[
             ("algorithm", Align::Left),

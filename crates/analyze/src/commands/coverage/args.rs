@@ -11,7 +11,7 @@ Examples:
 
 pub(crate) type Task = Judge;
 
-/// Tell what the capture could see of TLS, and what it could not
+/// Show what the capture could see of TLS, and what it could not
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {

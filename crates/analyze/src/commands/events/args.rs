@@ -62,7 +62,7 @@ pub(crate) struct Args {
     #[command(flatten)]
     input: InputArgs,
 
-    /// How to show them
+    /// Output format
     #[arg(short, long, value_enum, default_value = "json-stream", value_name = "FORMAT")]
     format: Format,
 
@@ -74,14 +74,14 @@ pub(crate) struct Args {
     #[arg(long)]
     no_redact: bool,
 
-    /// In the summary, show each of the certificates of a directory of which many were opened
+    /// In the summary, list certificates one by one even if many in a directory were opened
     #[arg(long)]
     ungrouped: bool,
 
     #[command(flatten)]
     follow: FollowArgs,
 
-    /// Replay in the capture's own time: 1, or faster (10) or slower (0.5); max is at once
+    /// Replay speed: 1 is the capture's own pace, 10 is faster, 0.5 slower; max shows everything at once
     #[arg(long, value_name = "SPEED", value_parser = speed, default_value = "max", conflicts_with = "follow")]
     replay_speed: Speed,
 
@@ -97,11 +97,12 @@ struct FilterArgs {
     #[command(flatten)]
     who: WhoArgs,
 
-    /// Glob for the file or library: without a slash its name in any directory, with one the whole path; {pem,crt} works
+    /// Glob for the file or library: without a slash it matches the name in any directory, with one the whole path;
+    /// {pem,crt} works
     #[arg(short = 'F', long = "file", value_name = "GLOB", action = ArgAction::Append, value_parser = glob)]
     files: Vec<String>,
 
-    /// Part of the library's file name (libssl) or of its name (OpenSSL)
+    /// Part of the library's file name (libssl) or of the library's name (OpenSSL)
     #[arg(short, long = "library", value_name = "NAME", action = ArgAction::Append, value_parser = not_empty)]
     libraries: Vec<String>,
 
@@ -109,7 +110,8 @@ struct FilterArgs {
     #[arg(long = "type", value_name = "TYPE,…", action = ArgAction::Append, value_delimiter = ',', value_parser = kind)]
     kinds: Vec<Kind>,
 
-    /// What succeeded, or what failed: opens, changes and library calls by their result, exits by their status, TLS handshakes by an alert
+    /// Only what succeeded, or what failed: opens, changes and library calls by their result, exits by their status,
+    /// TLS handshakes by an alert
     #[arg(long, value_enum, value_name = "RESULT")]
     result: Option<Outcome>,
 }

@@ -17,25 +17,26 @@ Examples:
 
 pub(crate) type Task = UseTask;
 
-/// Tell which crypto files were opened, how, how often and by which programs
+/// List the crypto files that were opened, how, how often and by which programs
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// How to show it
+    /// Output format
     #[arg(short, long, value_enum, default_value = "text", value_name = "FORMAT")]
     format: TableFormat,
 
     #[command(flatten)]
     follow: FollowArgs,
 
-    /// Show each of the certificates of a directory of which many were opened, rather than the directory once
+    /// List certificates one by one even if many in a directory were opened, instead of one row for the directory
     #[arg(long)]
     ungrouped: bool,
 
     #[command(flatten)]
     common: UseArgs,
 
-    /// Glob for the file: without a slash its name in any directory, with one the whole path; {pem,crt} works
+    /// Glob for the file: without a slash it matches the name in any directory, with one the whole path; {pem,crt}
+    /// works
     #[arg(short = 'F', long = "file", value_name = "GLOB", action = ArgAction::Append, value_parser = glob)]
     #[arg(help_heading = "Filters (all must hold; one given several times: any)")]
     files: Vec<String>,

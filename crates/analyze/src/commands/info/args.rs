@@ -11,7 +11,7 @@ Examples:
 
 pub(crate) type Task = Segments;
 
-/// Say what a capture is: host, time, counts, loss, probes, cost
+/// Describe a capture: host, time, counts, loss, probes, cost
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {

@@ -17,11 +17,11 @@ Examples:
 
 pub(crate) type Task = UseTask;
 
-/// Tell which crypto libraries were loaded, which versions, how often and by which programs
+/// List the crypto libraries that were loaded, their versions, how often and by which programs
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// How to show it
+    /// Output format
     #[arg(short, long, value_enum, default_value = "text", value_name = "FORMAT")]
     format: TableFormat,
 
@@ -31,7 +31,7 @@ pub(crate) struct Args {
     #[command(flatten)]
     common: UseArgs,
 
-    /// Part of the library's file name (libssl) or of its name (OpenSSL)
+    /// Part of the library's file name (libssl) or of the library's name (OpenSSL)
     #[arg(short, long = "library", value_name = "NAME", action = ArgAction::Append, value_parser = not_empty)]
     #[arg(help_heading = "Filters (all must hold; one given several times: any)")]
     libraries: Vec<String>,

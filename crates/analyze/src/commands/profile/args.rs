@@ -13,11 +13,11 @@ Examples:
 
 pub(crate) type Task = UseTask;
 
-/// Tell everything that was recorded of a process: libraries, files, calls, TLS handshakes
+/// Show everything recorded about a process: libraries, files, calls, TLS handshakes
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// How to show it
+    /// Output format
     #[arg(short, long, value_enum, default_value = "json-pretty", value_name = "FORMAT")]
     format: DocumentFormat,
 

@@ -29,7 +29,7 @@ pub(crate) enum Task {
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// Of what
+    /// What to print the schema of
     #[arg(value_enum, default_value = "events", value_name = "WHAT")]
     of: Task,
 }

@@ -16,15 +16,15 @@ Examples:
 
 pub(crate) type Task = UseTask;
 
-/// Tell which processes have crypto libraries mapped or crypto files open at a moment
+/// List the processes with crypto libraries mapped or crypto files open at a given time
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// How to show it
+    /// Output format
     #[arg(short, long, value_enum, default_value = "json-pretty", value_name = "FORMAT")]
     format: DocumentFormat,
 
-    /// The moment: 2026-11-22T10:30:45Z, 10:30 (UTC), -10m (before the capture's end) [default: the capture's end]
+    /// Point in time: 2026-11-22T10:30:45Z, 10:30 (UTC), -10m (before the capture's end) [default: the capture's end]
     #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
     at: Option<TimeSpec>,
 

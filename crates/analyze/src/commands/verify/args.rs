@@ -9,7 +9,7 @@ Examples:
 
 pub(crate) type Task = Segments;
 
-/// Check every byte of segments; exit code 6 when they are damaged
+/// Check every byte of segments; exit with code 6 if any are damaged
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {

@@ -132,7 +132,7 @@ impl Report {
         }
         out.push_str(match self.exit_code {
             0 => "\nUsable: everything can be recorded here.\n",
-            DEGRADED => "\nUsable, but not all of it; what will be missing is told above, and in each recording.\n",
+            DEGRADED => "\nPartly usable: the list above shows what will be missing; each recording reports it, too.\n",
             exit::PRIVILEGES => "\nNot usable: privileges are missing.\n",
             exit::UNSUPPORTED => "\nNot usable: the kernel, or this place in it, lacks something.\n",
             _ => "\nNot usable: the BPF programs cannot be loaded or attached.\n",

@@ -16,7 +16,7 @@ pub(super) fn try_out() -> Vec<Finding> {
     match attach() {
         Ok(findings) => findings,
         Err(failure) => {
-            let advice = "record would fail with the same; the kernel log (dmesg) may tell more";
+            let advice = "record would fail the same way; the kernel log (dmesg) may show more";
             // The first line: what libbpf said comes after it.
             let why = format!("{:#}", failure.error);
             vec![Finding::unusable("probes", why.lines().next().unwrap_or_default().to_owned(), advice, failure.code)]
@@ -69,7 +69,7 @@ fn probe(args: &CaptureArgs, report: &ProbeReport) -> Finding {
             Finding::degraded(name, format!("{place}: {}", report.message), advice)
         }
         ProbeState::FAILED => {
-            let advice = "record would fail with this; the kernel log (dmesg) may tell more";
+            let advice = "record would fail with this error; the kernel log (dmesg) may show more";
             Finding::unusable(name, format!("{place}: {}", report.message), advice, crate::exit::BPF)
         }
         state => Finding::info(name, format!("{place}: {}: {}", state.name(), report.message)),
@@ -90,7 +90,7 @@ fn found_libraries(records: &[u8]) -> Vec<Finding> {
             ProbeState::FAILED => Finding::degraded(
                 library,
                 format!("{what}: {}", text(info.message)),
-                "its handshakes are seen on the wire only; crypto-trace-analyze coverage tells of each recording",
+                "its handshakes are seen on the wire only; crypto-trace-analyze coverage reports it for each recording",
             ),
             state => Finding::info(library, format!("{what}: {}: {}", state.name(), text(info.message))),
         });
