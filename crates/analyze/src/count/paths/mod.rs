@@ -14,9 +14,9 @@ use crate::count::rows::Rows;
 use crate::count::without_room;
 use crate::read::faults::{FaultLog, Problem};
 use crate::read::{
-    BlockSource, Count, Fold, LiveBlock, LiveSink, Match, Origin, Plan, Tally, count_blocks, count_live,
+    BlockSource, Count, Fold, LiveBatch, LiveSink, Match, Origin, Plan, Tally, count_blocks, count_live,
 };
-use crate::select::{Filter, ResolvedFilter, Selection};
+use crate::select::{ResolvedFilter, Selection};
 use crate::words::kernel::is_interrupted;
 use crypto_trace_format::record::{Comm, FileChange, FileOpen, LibLoad, RecordError, trim_comm};
 use foldhash::fast::RandomState;
@@ -514,13 +514,8 @@ impl Fold for ByPath {
 }
 
 impl LiveSink for ByPath {
-    fn batch(
-        &mut self,
-        blocks: Vec<LiveBlock>,
-        captures: &[Capture],
-        filter: &Filter,
-        faults: &mut FaultLog,
-    ) -> io::Result<()> {
+    fn batch(&mut self, batch: LiveBatch<'_>) -> io::Result<()> {
+        let LiveBatch { blocks, captures, filter, faults } = batch;
         for (counted, origin) in count_live::<PathCounter>(&blocks, captures, filter) {
             if let Some(capture) = captures.get(origin.capture as usize) {
                 self.add(counted, capture, faults);
