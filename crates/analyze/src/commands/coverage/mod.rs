@@ -15,7 +15,7 @@ use crate::report::judged::{self, Judged};
 use crate::words::escape;
 use crate::words::kernel::errno_name;
 use crate::words::redact;
-use crate::words::text::{Align, Table, grouped, plural};
+use crate::words::text::{Align, Table, and_more, grouped, plural, tabulate};
 use crate::words::timestamp::timestamp;
 use anyhow::Result;
 use crypto_trace_format::record::{ProbeState, Tier};
@@ -484,12 +484,6 @@ fn library_table(libraries: &[Library]) -> Table {
 }
 
 fn section(out: &mut String, name: &str, table: &Table, judged: &Judged<'_>, rows: usize) {
-    if table.is_empty() {
-        return;
-    }
-    let _ = writeln!(out, "\n{}", judged.paint.heading(name));
-    table.write(judged.paint, out);
-    if rows > TOP {
-        let _ = writeln!(out, "  and {} more; see -f json", grouped((rows - TOP) as u64));
-    }
+    tabulate(name, table, judged.paint, out);
+    and_more(rows.saturating_sub(TOP), "; see -f json", out);
 }

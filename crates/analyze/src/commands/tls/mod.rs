@@ -13,12 +13,10 @@ use crate::event::CertificateFields;
 use crate::report::findings::{self, Found};
 use crate::report::judged::{self, Judged};
 use crate::words::escape;
-use crate::words::text::few;
-use crate::words::text::{Align, Table, grouped, plural};
+use crate::words::text::{Align, Table, and_more, few, grouped, plural, tabulate};
 use anyhow::Result;
 use serde::Serialize;
 use std::collections::BTreeSet;
-use std::fmt::Write;
 
 /// Rows of a table that are shown to people.
 const TOP: usize = 20;
@@ -356,14 +354,10 @@ impl Report {
         judged.head(&mut out);
         // What is in no row that is shown, so that they add up.
         let mut put = |name: &str, table: &Table, handshakes: &[u64]| {
-            if !table.is_empty() {
-                let _ = writeln!(out, "\n{}", paint.heading(name));
-                table.write(paint, &mut out);
-                if let Some(rest) = handshakes.get(TOP..).filter(|rest| !rest.is_empty()) {
-                    let (rows, of) = (grouped(rest.len() as u64), plural(rest.iter().sum(), "handshake"));
-                    let _ = writeln!(out, "  and {rows} more, of {of}; see -f json");
-                }
-            }
+            tabulate(name, table, paint, &mut out);
+            let rest = handshakes.get(TOP..).unwrap_or_default();
+            let of = plural(rest.iter().sum(), "handshake");
+            and_more(rest.len(), &format!(", of {of}; see -f json"), &mut out);
         };
         let of = |rows: &[Named]| rows.iter().map(|row| row.handshakes).collect::<Vec<u64>>();
         for (name, rows) in [

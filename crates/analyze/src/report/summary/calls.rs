@@ -1,6 +1,6 @@
 //! The summary's part about calls of library functions and of the kernel's own crypto.
 
-use super::print::{SummaryContext, TOP, others};
+use super::page::{SummaryContext, TOP, others};
 use crate::count::handshakes::AlgorithmCall;
 use crate::count::totals::Totals;
 use crate::words::redact;
