@@ -3,7 +3,7 @@
 use super::page::{SummaryContext, TOP, others};
 use super::{calls, coverage, tls};
 use crate::capture::clock::WallNs;
-use crate::count::files::{count_errno, shown_type};
+use crate::count::files::{OTHER_ERRNOS, count_errno, ranked_errnos, shown_type};
 use crate::count::paths::{Common, MANY_FILES, common};
 use crate::count::totals::{File, Program, Totals};
 use crate::report::completeness;
@@ -264,9 +264,9 @@ fn libraries(totals: &Totals, (paint, redact): (Paint, bool), out: &mut String) 
 
 /// `ENOENT 4, EACCES 1`, most frequent first.
 fn failures(failures: &[(u32, u64)]) -> String {
-    let mut sorted = failures.to_vec();
-    sorted.sort_by_key(|(errno, count)| (std::cmp::Reverse(*count), *errno));
-    let texts = sorted.iter().take(4).map(|(errno, count)| match errno_name(*errno) {
+    let ranked = ranked_errnos(failures);
+    let texts = ranked.iter().take(4).map(|(errno, count)| match errno_name(*errno) {
+        None if *errno == OTHER_ERRNOS => format!("other {}", grouped(*count)),
         Some(name) => format!("{name} {}", grouped(*count)),
         None => format!("errno {errno} {}", grouped(*count)),
     });
