@@ -4,7 +4,7 @@
 mod common;
 
 use common::*;
-use crypto_trace_format::record::{ApiCallFixed, ApiMeaning, TlsHelloFixed};
+use crypto_trace_format::record::{ApiCallFixed, ApiMeaning, LibraryInfo, LibraryInfoFixed, TlsHelloFixed};
 use serde_json::Value;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -142,6 +142,31 @@ fn algorithms_of_calls_are_uses_and_those_of_the_library_itself_are_not() {
     assert_eq!(documents, ["SP 800-131A", "CNSA 2.0 FAQ", "CNSA 2.0"], "rules about TLS are not held against calls");
     assert!(row("AES-256-CTR").is_none());
     assert_eq!(row("X25519MLKEM768").unwrap()["nist_level"], 3);
+}
+
+/// The file of a program that has a library built in is in no catalog: its functions say what it is.
+#[test]
+fn a_library_known_by_its_functions_has_the_same_name_in_all_tables_of_the_summary() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("proxy.ctseg");
+    let proxy = |at| header(500, "proxy", at);
+    let mut told = Vec::new();
+    let fixed = LibraryInfoFixed { dev: LIBRARY.0, ino: LIBRARY.1, state: 1, functions: 3, ..Default::default() };
+    LibraryInfo { fixed, path: b"/opt/proxy", family: b"boringssl", ..Default::default() }
+        .encode(proxy(3_000), &mut told);
+    let records = [
+        exec(proxy(1_000), b"/opt/proxy", b"proxy\0", 1),
+        load(proxy(2_000), b"/opt/proxy"),
+        told,
+        call(proxy(4_000), b"SSL_CTX_use_PrivateKey_file", ApiMeaning::PRIVATE_KEY_FILE, b"/etc/a.key", 1, 0),
+    ];
+    write_segment(&path, &meta("web1", 1, 0), &records, 100);
+    let summary = text(&["events", "-f", "summary", path.to_str().unwrap()]);
+    for (section, row) in [("Crypto libraries", "proxy"), ("Calls of libraries", "SSL_CTX_use_PrivateKey_file")] {
+        let rows = summary.split("\n\n").find(|part| part.starts_with(section)).unwrap_or_else(|| panic!("{summary}"));
+        let row = rows.lines().find(|line| line.contains(row)).unwrap_or_else(|| panic!("{summary}"));
+        assert!(row.contains("BoringSSL"), "{summary}");
+    }
 }
 
 #[test]

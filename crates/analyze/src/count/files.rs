@@ -8,6 +8,7 @@ use crate::words::kernel::{access, closes_on_exec};
 use crypto_trace_format::catalog::{Confidence, FileType, Judged, JudgedBy};
 use crypto_trace_format::record::{FileChange, FileOpen, Header};
 use std::borrow::Cow;
+use std::cmp::Reverse;
 
 /// What opens asked for.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -195,15 +196,27 @@ pub fn changed_names<'a>(change: &FileChange<'a>) -> impl Iterator<Item = Cow<'a
     names.into_iter().filter(move |name| !any || judge_path(name).is_some())
 }
 
-/// Adds to a short list of counts by errno.
+/// As many errnos have a row of their own: a hostile capture could make the list long.
+const MAX_ERRNOS: usize = 64;
+
+/// Stands for all errnos beyond those. It is that of no failure.
+pub const OTHER_ERRNOS: u32 = 0;
+
+/// Adds to a short list of counts by errno, which add up to the failures.
 pub fn count_errno(failures: &mut Vec<(u32, u64)>, errno: u32, count: u64) {
-    let room = failures.len() < 64;
+    let room = failures.len() < MAX_ERRNOS;
     match failures.iter_mut().find(|(known, _)| *known == errno) {
         Some((_, known)) => *known += count,
-        // A hostile capture could make the list long.
-        None if room => failures.push((errno, count)),
-        None => {}
+        None if room || errno == OTHER_ERRNOS => failures.push((errno, count)),
+        None => count_errno(failures, OTHER_ERRNOS, count),
     }
+}
+
+/// The most frequent first, and last those that share a row.
+pub fn ranked_errnos(failures: &[(u32, u64)]) -> Vec<(u32, u64)> {
+    let mut ranked = failures.to_vec();
+    ranked.sort_by_key(|(errno, count)| (*errno == OTHER_ERRNOS, Reverse(*count), *errno));
+    ranked
 }
 
 /// A type for people: `keystore?` where it is a guess.
@@ -236,6 +249,28 @@ mod tests {
         check(&[(0, 3), (2, -13)], "read", true);
         check(&[(1, -13)], "write", false);
         check(&[(0o10000000, 3)], "none", true);
+    }
+
+    #[test]
+    fn failures_add_up_to_what_failed_however_many_errnos_there_are() {
+        let mut file = FileUse::new(b"/a.key", b"", WallNs(0));
+        for errno in (1..=100).chain([100, 64, 3]) {
+            file.count(&Header::default(), &open(0, -errno), &LoadedFiles::default(), WallNs(5));
+        }
+        let sum = |file: &FileUse| file.failures.iter().map(|(_, count)| count).sum::<u64>();
+        assert_eq!((sum(&file), file.failures.len(), file.failed()), (103, 65, 103));
+        let ranked = ranked_errnos(&file.failures);
+        assert_eq!((&ranked[..3], ranked.last()), (&[(3, 2), (64, 2), (1, 1)][..], Some(&(OTHER_ERRNOS, 37))));
+
+        // Another block's, of which some are others here and have their own row there.
+        let mut other = FileUse::new(b"/a.key", b"", WallNs(0));
+        for errno in 90..=200 {
+            other.count(&Header::default(), &open(0, -errno), &LoadedFiles::default(), WallNs(5));
+        }
+        for (mut one, more) in [(file.clone(), &other), (other.clone(), &file)] {
+            one.add(more);
+            assert_eq!((sum(&one), one.failures.len(), one.failed()), (214, 65, 214));
+        }
     }
 
     #[test]

@@ -5,7 +5,6 @@ use super::object::{Object, Redact};
 use super::values::{HexBytes, Path, Text, When, some};
 use crate::capture::Capture;
 use crate::capture::libraries::{FileId, product};
-use crypto_trace_format::catalog;
 
 /// The name of a library.
 #[derive(Debug, Clone, Copy)]
@@ -19,7 +18,7 @@ pub enum LibraryName<'a> {
 impl<'a> LibraryName<'a> {
     /// The name in the catalog, or else what the functions say.
     pub fn new(path: &[u8], family: &'a [u8]) -> Option<Self> {
-        let known = catalog::library(path).or_else(|| product::product(family)).map(Self::Known);
+        let known = product::known_as(path, family).map(Self::Known);
         known.or_else(|| some(family).map(Self::Family))
     }
 }

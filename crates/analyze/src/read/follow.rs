@@ -5,11 +5,10 @@
 //! recording that broke off. Of a file that is still written to only whole units are taken ([`unit_at`]), for a writer on a
 //! full disk cuts its file back to the last of them.
 
-use crate::capture::Capture;
 use crate::capture::clock::WallNs;
 use crate::cli::console::Console;
 use crate::read::faults::FaultLog;
-use crate::read::{LiveBlock, LiveRun, LiveSink, run_live};
+use crate::read::{LiveBatch, LiveRun, LiveSink, run_live};
 use crate::select::Filter;
 use crate::select::time::TimeSpec;
 use anyhow::{Context, Result};
@@ -165,17 +164,11 @@ impl LiveSink for FromNow<'_> {
         self.inner.remembers_processes()
     }
 
-    fn batch(
-        &mut self,
-        blocks: Vec<LiveBlock>,
-        captures: &[Capture],
-        filter: &Filter,
-        faults: &mut FaultLog,
-    ) -> io::Result<()> {
+    fn batch(&mut self, batch: LiveBatch<'_>) -> io::Result<()> {
         if !self.is_new.load(Ordering::Relaxed) {
             return Ok(());
         }
-        self.inner.batch(blocks, captures, filter, faults)
+        self.inner.batch(batch)
     }
 }
 

@@ -38,6 +38,18 @@ pub struct LiveBlock {
     pub buffer: BlockBuffer,
 }
 
+/// What was flushed together.
+pub struct LiveBatch<'a> {
+    /// Its blocks.
+    pub blocks: Vec<LiveBlock>,
+    /// The captures of the stream; the lifecycle records of the blocks are in them already.
+    pub captures: &'a [Capture],
+    /// What was asked for.
+    pub filter: &'a Filter,
+    /// What is wrong with the stream.
+    pub faults: &'a mut FaultLog,
+}
+
 /// Something that takes in what was flushed together.
 pub trait LiveSink {
     /// Whether it remembers processes by their number between batches.
@@ -45,17 +57,11 @@ pub trait LiveSink {
         false
     }
 
-    /// Takes in blocks; their lifecycle records are in `captures` already.
+    /// Takes in a batch.
     ///
     /// # Errors
     /// When the output cannot be written.
-    fn batch(
-        &mut self,
-        blocks: Vec<LiveBlock>,
-        captures: &[Capture],
-        filter: &Filter,
-        faults: &mut FaultLog,
-    ) -> io::Result<()>;
+    fn batch(&mut self, batch: LiveBatch<'_>) -> io::Result<()>;
 }
 
 /// Forgets processes that ended, when there are many. `floor` is how many that is, by capture.
@@ -171,7 +177,7 @@ fn show(
             blocks.push(LiveBlock { header, segment: LIVE_SEGMENT, capture: number, buffer });
         }
     }
-    sink.batch(blocks, captures, filter, faults)?;
+    sink.batch(LiveBatch { blocks, captures, filter, faults })?;
     for capture in captures.iter_mut() {
         capture.handshakes.forget_ready();
         capture.calls.retire();
@@ -218,13 +224,8 @@ fn find_capture(captures: &mut Vec<Capture>, meta: SegmentMeta) -> usize {
 }
 
 impl<W: Write + Send> LiveSink for OrderedOutput<'_, W> {
-    fn batch(
-        &mut self,
-        blocks: Vec<LiveBlock>,
-        captures: &[Capture],
-        filter: &Filter,
-        faults: &mut FaultLog,
-    ) -> io::Result<()> {
+    fn batch(&mut self, batch: LiveBatch<'_>) -> io::Result<()> {
+        let LiveBatch { blocks, captures, filter, faults } = batch;
         let resolved = filter.resolve(None);
         let selections: Vec<_> = captures.iter().map(|capture| Selection::new(filter, &capture.timeline)).collect();
         let decoder = Decoder { captures, filter: &resolved, selections: &selections };

@@ -27,7 +27,7 @@ mod plan;
 pub use block::{BlockSource, Match, Tally};
 pub use gather::{Count, Fold, Origin, count_blocks, count_live};
 pub use lifecycle::{Wanted, read_captures, read_handshakes};
-pub use live::{LiveBlock, LiveRun, LiveSink, run_live};
+pub use live::{LiveBatch, LiveBlock, LiveRun, LiveSink, run_live};
 pub use ordered::OrderedOutput;
 pub use pace::Pace;
 pub use plan::{Plan, Task, time_ranges};

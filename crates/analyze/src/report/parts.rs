@@ -3,6 +3,7 @@
 use crate::capture::Capture;
 use crate::capture::libraries::FileId;
 use crate::capture::libraries::product;
+use crate::count::files::{OTHER_ERRNOS, ranked_errnos};
 use crate::report::document::{Escaped, Reveal};
 use crate::words::kernel::errno_name;
 use crate::words::redact;
@@ -74,17 +75,18 @@ impl LibraryPart {
 /// Opens that failed for one reason.
 #[derive(Debug, Serialize)]
 pub(crate) struct Failures {
-    /// Name of the errno, or its number.
+    /// Name of the errno, or its number; `other` of all that have no room.
     pub error: String,
     pub count: u64,
 }
 
 /// The reasons why opens failed, the most frequent first.
 pub(crate) fn failures(by_errno: &[(u32, u64)]) -> Vec<Failures> {
-    let mut sorted = by_errno.to_vec();
-    sorted.sort_by(|a, b| b.1.cmp(&a.1).then(a.0.cmp(&b.0)));
-    let name = |errno: u32| errno_name(errno).map_or_else(|| errno.to_string(), str::to_owned);
-    sorted.into_iter().map(|(errno, count)| Failures { error: name(errno), count }).collect()
+    let name = |errno: u32| match errno {
+        OTHER_ERRNOS => "other".to_owned(),
+        errno => errno_name(errno).map_or_else(|| errno.to_string(), str::to_owned),
+    };
+    ranked_errnos(by_errno).into_iter().map(|(errno, count)| Failures { error: name(errno), count }).collect()
 }
 
 /// The same for people: `EACCES 3, ENOENT`

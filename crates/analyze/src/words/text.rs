@@ -63,6 +63,13 @@ pub fn tabulate(name: &str, table: &Table, paint: Paint, out: &mut String) {
     }
 }
 
+/// Appends how many rows are not shown: `  and 1,234 more`, and what follows that; nothing when all are.
+pub fn and_more(rows: usize, ending: &str, out: &mut String) {
+    if rows > 0 {
+        let _ = writeln!(out, "  and {} more{ending}", grouped(rows as u64));
+    }
+}
+
 /// `1,234,567`
 pub fn grouped(number: u64) -> String {
     let digits = number.to_string();

@@ -11,16 +11,14 @@ mod registry;
 
 pub(crate) use args::{Args, Task};
 
-use crate::capture::Capture;
 use crate::cli::console::Console;
 use crate::cli::exit::Outcome;
 use crate::count::paths::ByPath;
 use crate::count::totals::Totals;
 use crate::read::faults::FaultLog;
-use crate::read::{Fold, LiveBlock, LiveSink, Plan, Tally};
+use crate::read::{Fold, LiveBatch, LiveSink, Plan, Tally};
 use crate::report::document;
 use crate::report::session::Session;
-use crate::select::Filter;
 use crate::words::escape;
 use crate::words::text::{Align, Paint, Table, counted, grouped, hex, tabulate};
 use crate::words::timestamp::timestamp;
@@ -67,15 +65,10 @@ impl LiveSink for Seen {
         true
     }
 
-    fn batch(
-        &mut self,
-        blocks: Vec<LiveBlock>,
-        captures: &[Capture],
-        filter: &Filter,
-        faults: &mut FaultLog,
-    ) -> io::Result<()> {
-        self.paths.take(&blocks, captures, filter, &mut FaultLog::default());
-        self.totals.batch(blocks, captures, filter, faults)
+    fn batch(&mut self, batch: LiveBatch<'_>) -> io::Result<()> {
+        // What is wrong with the stream is noted once.
+        self.paths.take(&batch.blocks, batch.captures, batch.filter, &mut FaultLog::default());
+        self.totals.batch(batch)
     }
 }
 

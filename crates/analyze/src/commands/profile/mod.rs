@@ -1,34 +1,28 @@
 //! `profile`: everything that was recorded of a process.
 
 mod args;
+mod count;
+mod json;
+mod text;
 
 pub(crate) use args::{Args, Task};
 
-mod text;
-
+use self::count::{Merged, Used, children_of, libraries};
 use self::text::text;
 use crate::capture::Capture;
-use crate::capture::clock::WallNs;
 use crate::capture::libraries;
-use crate::capture::timeline::{ImageId, ProcessId};
+use crate::capture::timeline::ProcessId;
 use crate::cli::Style;
 use crate::cli::console::Console;
 use crate::cli::exit::Outcome;
-use crate::count::Span;
-use crate::count::calls::{CallKey, CallUse};
-use crate::count::files::FileUse;
-use crate::count::handshakes::HandshakeKey;
-use crate::count::processes::{Gathered, Mapped, mapped_at};
+use crate::count::processes::{Gathered, Mapped};
 use crate::report::document::{Each, Escaped, OUT_BYTES, Reveal, write_documents};
-use crate::report::parts::{Failures, LibraryPart, failures};
-use crate::report::processes::{Key, Process, processes, user};
+use crate::report::parts::{Failures, LibraryPart};
+use crate::report::processes::{Process, processes};
 use crate::report::session::Session;
-use crate::words::kernel::signal_name;
-use crate::words::redact;
 use crate::words::timestamp::timestamp;
 use anyhow::Result;
-use crypto_trace_format::catalog::{Confidence, JudgedBy};
-use crypto_trace_format::record::{ApiCall, ApiCallFixed, ApiMeaning};
+use crypto_trace_format::record::ApiMeaning;
 use serde::Serialize;
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
@@ -37,12 +31,6 @@ use std::rc::Rc;
 
 /// Version of the document: what the reference tool's 1.0 has is in it.
 const VERSION: &str = "1.0";
-
-/// Children that are named.
-const MAX_CHILDREN: usize = 1_000;
-
-/// Programs that one process ran one after the other, and that are named.
-const MAX_PROGRAMS: usize = 1_000;
 
 #[derive(Serialize)]
 struct Profile<'a> {
@@ -103,21 +91,6 @@ impl Files<'_> {
 impl Serialize for Files<'_> {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         Each::new(self.of.iter().map(|(path, file)| self.row(path, file))).serialize(serializer)
-    }
-}
-
-/// What images of one process did with a file.
-enum Merged<'a> {
-    One(&'a FileUse),
-    Several(Box<FileUse>),
-}
-
-impl Merged<'_> {
-    fn get(&self) -> &FileUse {
-        match self {
-            Self::One(file) => file,
-            Self::Several(file) => file,
-        }
     }
 }
 
@@ -298,21 +271,6 @@ pub(super) fn run(task: &Task, console: Console) -> Result<Outcome> {
     session.finish("counted")
 }
 
-/// Children by their parent.
-fn children_of(capture: &Capture) -> BTreeMap<ProcessId, Vec<ProcessId>> {
-    let timeline = &capture.timeline;
-    let mut children: BTreeMap<ProcessId, Vec<ProcessId>> = BTreeMap::new();
-    for process in timeline.processes() {
-        if let Some(parent) = timeline.parent(process) {
-            let of = children.entry(parent).or_default();
-            if of.len() < MAX_CHILDREN {
-                of.push(process);
-            }
-        }
-    }
-    children
-}
-
 impl<'a> Profile<'a> {
     fn new(
         process: &'a Process<'a>,
@@ -387,205 +345,5 @@ impl<'a> Profile<'a> {
             || !self.files_accessed.of.is_empty()
             || !self.tls_handshakes.is_empty()
             || self.api_calls.iter().any(|call| !is_random(call))
-    }
-}
-
-/// What a process used, whatever it ran.
-#[derive(Default)]
-struct Used<'a> {
-    files: BTreeMap<&'a [u8], Merged<'a>>,
-    calls: BTreeMap<CallKey, CallUse>,
-    handshakes: BTreeMap<HandshakeKey, (u64, Span)>,
-    events: BTreeMap<&'static str, u64>,
-}
-
-impl<'a> Used<'a> {
-    fn file(&mut self, path: &'a [u8], file: &'a FileUse) {
-        match self.files.get_mut(path) {
-            Some(Merged::Several(known)) => known.add(file),
-            Some(known) => {
-                let mut both = Box::new(known.get().clone());
-                both.add(file);
-                *known = Merged::Several(both);
-            }
-            None => {
-                self.files.insert(path, Merged::One(file));
-            }
-        }
-    }
-}
-
-/// All libraries that a process had mapped until `to`, by path and file.
-fn libraries<'a>(
-    process: &'a Process<'_>,
-    gathered: &'a Gathered,
-    to: WallNs,
-) -> BTreeMap<(&'a [u8], libraries::FileId), Mapped> {
-    let mut images = process.images(to);
-    if images.is_empty() {
-        images.push(ImageId::UNKNOWN);
-    }
-    let mut all: BTreeMap<(&[u8], libraries::FileId), Mapped> = BTreeMap::new();
-    for image in images {
-        let mapped = mapped_at(&gathered.all, process.of(image), (process.number, process.capture), image, to);
-        for (key, more) in mapped {
-            match all.get_mut(&key) {
-                Some(known) => {
-                    known.used.add(&more.used);
-                    known.inherited &= more.inherited;
-                }
-                None => {
-                    all.insert(key, more);
-                }
-            }
-        }
-    }
-    all
-}
-
-impl ProcessPart {
-    fn new(
-        process: &Process<'_>,
-        to: WallNs,
-        children: &BTreeMap<ProcessId, Vec<ProcessId>>,
-        reveal: Reveal,
-        escaped: &mut Escaped,
-    ) -> Self {
-        let timeline = &process.capture.timeline;
-        let image = process.image(to);
-        let identity = timeline.identity(image);
-        let known = match process.key {
-            Key::Known(known) => Some(known),
-            Key::Unknown(..) => None,
-        };
-        let of_image = |image, escaped: &mut Escaped| {
-            let identity = timeline.identity(image);
-            let exe = identity.exe.map(|exe| reveal.path(exe, "exe", escaped));
-            (exe, identity.argv.map(|argv| reveal.cmdline(argv, "cmdline", escaped)))
-        };
-        let relative = |relative: ProcessId, escaped: &mut Escaped| {
-            let image = timeline.images(relative).last()?;
-            Some(Relative {
-                pid: timeline.tgid(relative)?,
-                name: reveal.text(
-                    &redact::comm(timeline.comm(image), timeline.exe(image), reveal.redact),
-                    "name",
-                    escaped,
-                ),
-                exe: timeline.exe(image).map(|exe| reveal.path(exe, "exe", escaped)),
-            })
-        };
-        // What a fork made ran on what its parent ran; it counts only when nothing else was run.
-        let images = process.images(to).into_iter().filter(|image| timeline.forked_from(*image).is_none());
-        let program = |image: ImageId, escaped: &mut Escaped| {
-            let (exe, cmdline) = of_image(image, escaped);
-            let from = timeline.image_from_ns(image).filter(|from| *from != 0);
-            Program { exe, cmdline, from: from.map(|from| timestamp(process.capture.clock.wall(from))) }
-        };
-        let programs: Vec<Program> = images.take(MAX_PROGRAMS).map(|image| program(image, escaped)).collect();
-        let several =
-            programs.windows(2).any(|pair| matches!(pair, [a, b] if (&a.exe, &a.cmdline) != (&b.exe, &b.cmdline)));
-        let status = process.exit().map(|(_, status)| status);
-        let signal = status.map(|status| status & 0x7f).filter(|signal| *signal != 0);
-        let ids = process.ids();
-        let mut uids: Vec<u32> = process.doings.iter().flat_map(|(_, doings)| doings.uids.iter().copied()).collect();
-        uids.sort_unstable();
-        uids.dedup();
-        let (exe, cmdline) = of_image(image, escaped);
-        Self {
-            pid: process.pid(),
-            name: reveal.text(&process.comm(image, reveal), "name", escaped),
-            exe,
-            cmdline,
-            uid: ids.map(|ids| ids.uid),
-            gid: ids.map(|ids| ids.gid),
-            running_as: ids.map(|ids| user(ids.uid)),
-            uids: if uids.len() > 1 { uids } else { Vec::new() },
-            start_time: process.start().map(timestamp),
-            end_time: process.end().filter(|end| *end <= to).map(timestamp),
-            exit_code: status.filter(|status| status & 0x7f == 0).map(|status| (status >> 8) & 0xff),
-            signal: signal.map(|signal| signal_name(signal).into_owned()),
-            ppid: identity.ppid,
-            parent: known.and_then(|known| timeline.parent(known)).and_then(|parent| relative(parent, escaped)),
-            children: known
-                .and_then(|known| children.get(&known))
-                .map(|children| children.iter().filter_map(|child| relative(*child, escaped)).collect())
-                .unwrap_or_default(),
-            container: identity.container.map(|container| reveal.text(container, "container", escaped)),
-            programs: if several { programs } else { Vec::new() },
-        }
-    }
-}
-
-impl File {
-    /// Whether the type is a guess: others use such names, too.
-    fn is_guess(&self) -> bool {
-        self.type_confidence == Some(Confidence::Low.name())
-    }
-
-    /// A guess has a mark.
-    fn shown_type(&self) -> String {
-        format!("{}{}", self.file_type, if self.is_guess() { "?" } else { "" })
-    }
-
-    fn new(path: &[u8], file: &FileUse, reveal: Reveal, escaped: &mut Escaped) -> Self {
-        Self {
-            path: reveal.path(path, "path", escaped),
-            file_type: file.file_type().name(),
-            type_confidence: file.confidence().map(Confidence::name),
-            type_by: file.known_by().map(JudgedBy::name),
-            access_count: file.opens,
-            first_access: timestamp(file.span.first),
-            last_access: timestamp(file.span.last),
-            mode: file.mode(),
-            failed: file.failed(),
-            failures: failures(&file.failures),
-            already_open: file.already_open > 0,
-            changes: file.changes,
-        }
-    }
-}
-
-impl Call {
-    fn new(key: &CallKey, calls: CallUse, capture: &Capture, reveal: Reveal, escaped: &mut Escaped) -> Self {
-        let library = capture.libraries.get(key.library);
-        let fixed = ApiCallFixed { meaning: key.meaning, number: key.number, ..ApiCallFixed::default() };
-        let call = ApiCall { fixed, function: &key.function, text: &key.text, ..ApiCall::default() };
-        Self {
-            function_name: reveal.text(&key.function, "function_name", escaped),
-            count: calls.calls,
-            failed: calls.failed,
-            by_library: calls.internal,
-            meaning: ApiMeaning(key.meaning).name(),
-            algorithm: libraries::algorithm(&call, library.map(|row| &row.family[..]).unwrap_or_default())
-                .map(|name| redact::for_people(name.as_bytes(), reveal.redact)),
-            library: library.map(|row| reveal.path(&row.path, "library", escaped)),
-        }
-    }
-}
-
-impl Handshake {
-    fn new(key: &HandshakeKey, (count, span): (u64, Span), reveal: Reveal, escaped: &mut Escaped) -> Self {
-        let told = key.told.map(|told| match told {
-            Some(true) => "ok",
-            Some(false) => "failed",
-            None => "unknown",
-        });
-        Self {
-            role: key.role.map(crate::capture::connections::Role::name),
-            remote_address: key.address.to_string(),
-            remote_port: key.port,
-            server_name: key.server_name.as_ref().map(|name| reveal.text(name, "server_name", escaped)),
-            outcome: key.outcome.name(),
-            alert: key.alert.map(|(alert, from)| format!("{alert} from the {}", from.name())),
-            tls_version: key.version.map(|version| version.to_string()),
-            cipher_suite: key.suite.map(|suite| suite.to_string()),
-            key_exchange: key.exchange.to_string(),
-            resumed: key.resumed,
-            api_result: told,
-            count,
-            first: timestamp(span.first),
-            last: timestamp(span.last),
-        }
     }
 }

@@ -4,9 +4,8 @@ use super::{Call, File, Handshake, Library, Profile, Relative};
 use crate::report::parts::{failures_in_short, second};
 use crate::report::session::Session;
 use crate::words::redact;
-use crate::words::text::{Align, Paint, Table, counted, duration, grouped, plural};
+use crate::words::text::{Align, Paint, Table, and_more, counted, duration, grouped, plural, tabulate};
 use std::cell::Cell;
-use std::fmt::Write as _;
 
 /// Rows of a table that are shown to people.
 const TOP: usize = 50;
@@ -95,18 +94,13 @@ impl Profile<'_> {
     fn tables(&self, read: &Session<'_>, paint: Paint, out: &mut String) {
         use Align::{Left, Right};
         let shown = |text: &str| redact::for_people(text.as_bytes(), read.request.redact);
-        let mut write = |heading: &str, columns: &[(&str, Align)], rows: &mut dyn Iterator<Item = Vec<String>>, all| {
-            if all == 0 {
-                return;
-            }
-            let _ = writeln!(out, "\n{}", paint.heading(heading));
-            let mut table = Table::new(columns);
-            rows.take(TOP).for_each(|row| table.row(row));
-            table.write(paint, out);
-            if all > TOP {
-                let _ = writeln!(out, "  and {} more; all are in JSON", grouped((all - TOP) as u64));
-            }
-        };
+        let mut write =
+            |heading: &str, columns: &[(&str, Align)], rows: &mut dyn Iterator<Item = Vec<String>>, all: usize| {
+                let mut table = Table::new(columns);
+                rows.take(TOP).for_each(|row| table.row(row));
+                tabulate(heading, &table, paint, out);
+                and_more(all.saturating_sub(TOP), "; all are in JSON", out);
+            };
         let library = |row: Library| {
             let how = match (row.inherited, row.already_mapped) {
                 (true, _) => "inherited by a fork",

@@ -14,7 +14,7 @@ use crate::report::document::{Each, Escaped, OUT_BYTES, Reveal, write_documents}
 use crate::report::processes::{Key, Process, processes, user};
 use crate::report::session::Session;
 use crate::words::redact;
-use crate::words::text::{Align, Paint, Table, counted};
+use crate::words::text::{Align, Paint, Table, and_more, counted};
 use crate::words::timestamp::timestamp;
 use anyhow::Result;
 use crypto_trace_format::catalog::file_name;
@@ -316,10 +316,7 @@ fn text(snapshots: &[Snapshot<'_>], read: &Session<'_>, paint: Paint) -> String 
             ]);
         }
         table.write(paint, &mut out);
-        let more = snapshot.processes.found.len().saturating_sub(TOP);
-        if more > 0 {
-            let _ = writeln!(out, "  and {more} more; all are in JSON");
-        }
+        and_more(snapshot.processes.found.len().saturating_sub(TOP), "; all are in JSON", &mut out);
     }
     out
 }

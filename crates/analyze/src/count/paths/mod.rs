@@ -14,7 +14,7 @@ use crate::count::rows::Rows;
 use crate::count::without_room;
 use crate::read::faults::{FaultLog, Problem};
 use crate::read::{
-    BlockSource, Count, Fold, LiveBlock, LiveSink, Match, Origin, Plan, Tally, count_blocks, count_live,
+    BlockSource, Count, Fold, LiveBatch, LiveBlock, LiveSink, Match, Origin, Plan, Tally, count_blocks, count_live,
 };
 use crate::select::{Filter, ResolvedFilter, Selection};
 use crate::words::kernel::is_interrupted;
@@ -531,13 +531,8 @@ impl Fold for ByPath {
 }
 
 impl LiveSink for ByPath {
-    fn batch(
-        &mut self,
-        blocks: Vec<LiveBlock>,
-        captures: &[Capture],
-        filter: &Filter,
-        faults: &mut FaultLog,
-    ) -> io::Result<()> {
+    fn batch(&mut self, batch: LiveBatch<'_>) -> io::Result<()> {
+        let LiveBatch { blocks, captures, filter, faults } = batch;
         self.take(&blocks, captures, filter, faults);
         Ok(())
     }

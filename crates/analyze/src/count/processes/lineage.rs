@@ -12,7 +12,7 @@ use crate::capture::timeline::ImageId;
 use crate::count::libraries::LibraryUse;
 use crate::count::without_room;
 use crate::read::faults::FaultLog;
-use crate::read::{Fold, LiveBlock, LiveSink, Plan, Tally, count_blocks, count_live};
+use crate::read::{Fold, LiveBatch, LiveSink, Plan, Tally, count_blocks, count_live};
 use crate::select::Filter;
 use crypto_trace_format::record::{Kind, LibLoad};
 use std::collections::{BTreeMap, BTreeSet};
@@ -101,13 +101,8 @@ impl LiveSink for Gathered {
         true
     }
 
-    fn batch(
-        &mut self,
-        blocks: Vec<LiveBlock>,
-        captures: &[Capture],
-        filter: &Filter,
-        faults: &mut FaultLog,
-    ) -> io::Result<()> {
+    fn batch(&mut self, batch: LiveBatch<'_>) -> io::Result<()> {
+        let LiveBatch { blocks, captures, filter, faults } = batch;
         for (counted, _) in count_live::<ProcessCounter>(&blocks, captures, filter) {
             self.own.add(counted, faults);
         }

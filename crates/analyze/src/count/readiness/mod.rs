@@ -27,8 +27,7 @@ use crate::count::Span;
 use crate::count::handshakes::{Exchange, counts_for_both, host_numbers};
 use crate::protocol::iana::Group;
 use crate::read::faults::FaultLog;
-use crate::read::{Fold, LiveBlock, LiveSink, Plan, Tally, count_blocks, count_live};
-use crate::select::Filter;
+use crate::read::{Fold, LiveBatch, LiveSink, Plan, Tally, count_blocks, count_live};
 use crypto_trace_format::record::{Comm, trim_comm};
 use std::collections::{BTreeMap, HashSet};
 use std::io;
@@ -504,13 +503,8 @@ impl LiveSink for Readiness {
         true
     }
 
-    fn batch(
-        &mut self,
-        blocks: Vec<LiveBlock>,
-        captures: &[Capture],
-        filter: &Filter,
-        faults: &mut FaultLog,
-    ) -> io::Result<()> {
+    fn batch(&mut self, batch: LiveBatch<'_>) -> io::Result<()> {
+        let LiveBatch { blocks, captures, filter, faults } = batch;
         let hosts = host_numbers(captures);
         for (counted, _) in count_live::<Counter>(&blocks, captures, filter) {
             self.add(counted, captures, &hosts, faults);

@@ -10,10 +10,8 @@ pub use partial::{Counter, Partial};
 pub use whole::Totals;
 pub(crate) use whole::{File, Program};
 
-use crate::capture::Capture;
 use crate::read::faults::FaultLog;
-use crate::read::{Fold, LiveBlock, LiveSink, Plan, Tally, count_blocks, count_live};
-use crate::select::Filter;
+use crate::read::{Fold, LiveBatch, LiveSink, Plan, Tally, count_blocks, count_live};
 use std::io;
 
 impl Fold for Totals {
@@ -42,13 +40,8 @@ impl LiveSink for Totals {
         true
     }
 
-    fn batch(
-        &mut self,
-        blocks: Vec<LiveBlock>,
-        captures: &[Capture],
-        filter: &Filter,
-        faults: &mut FaultLog,
-    ) -> io::Result<()> {
+    fn batch(&mut self, batch: LiveBatch<'_>) -> io::Result<()> {
+        let LiveBatch { blocks, captures, filter, faults } = batch;
         for (partial, origin) in count_live::<Counter>(&blocks, captures, filter) {
             if let Some(capture) = captures.get(origin.capture as usize) {
                 self.add(partial, capture, faults);

@@ -12,7 +12,7 @@ use crate::report::document::{self, Each, Escaped, Reveal};
 use crate::report::parts::failures;
 use crate::report::session::Session;
 use crate::words::redact;
-use crate::words::text::{Paint, Table, grouped};
+use crate::words::text::{Paint, Table, and_more};
 use crate::words::timestamp::timestamp;
 use anyhow::Result;
 use std::cmp::Reverse;
@@ -168,11 +168,8 @@ fn text(
         of_host().take(TOP).for_each(|told| table.row(cells(told)));
         let mut lines = String::new();
         table.without_idle(&["failed", "changes"]).write(paint, &mut lines);
+        and_more(of_host().count().saturating_sub(TOP), "; all are in --format json", &mut lines);
         out.write_all(lines.as_bytes())?;
-        let more = of_host().count().saturating_sub(TOP);
-        if more > 0 {
-            writeln!(out, "  and {} more; all are in --format json", grouped(more as u64))?;
-        }
     }
     if let Some(day) = day {
         writeln!(out, "times of {day}, UTC")?;

@@ -11,11 +11,10 @@ use crate::count::files::FileUse;
 use crate::count::libraries::LibraryUse;
 use crate::count::paths::{ByPath, ProgramUse, Shown, library_of};
 use crate::read::faults::FaultLog;
-use crate::read::{Fold, LiveBlock, LiveSink, Plan, Tally};
+use crate::read::{Fold, LiveBatch, LiveSink, Plan, Tally};
 use crate::report::document::{self, Each, Escaped, OUT_BYTES, Reveal};
 use crate::report::parts::{Failures, LibraryPart, failures, failures_in_short, second};
 use crate::report::session::Session;
-use crate::select::Filter;
 use crate::words::redact;
 use crate::words::text::{Align, Table, grouped};
 use crate::words::timestamp::timestamp;
@@ -444,14 +443,9 @@ fn is_known(shown: &mut Lines, row: &Row, line: &str) -> bool {
 }
 
 impl LiveSink for Following {
-    fn batch(
-        &mut self,
-        blocks: Vec<LiveBlock>,
-        captures: &[Capture],
-        filter: &Filter,
-        faults: &mut FaultLog,
-    ) -> io::Result<()> {
-        self.gathered.batch(blocks, captures, filter, faults)?;
+    fn batch(&mut self, batch: LiveBatch<'_>) -> io::Result<()> {
+        let captures = batch.captures;
+        self.gathered.batch(batch)?;
         let mut text = String::new();
         for row in self.paths.changed(&self.gathered, captures, self.reveal) {
             let mut line = String::new();

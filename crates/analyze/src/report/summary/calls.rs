@@ -1,11 +1,11 @@
 //! The summary's part about calls of library functions and of the kernel's own crypto.
 
-use super::print::{SummaryContext, TOP, others};
+use super::page::{SummaryContext, TOP, others};
+use crate::capture::libraries::product;
 use crate::count::handshakes::AlgorithmCall;
 use crate::count::totals::Totals;
 use crate::words::redact;
 use crate::words::text::{Align, Table, grouped, tabulate};
-use crypto_trace_format::catalog;
 use std::collections::BTreeMap;
 
 /// Appends the section; nothing when there were no calls.
@@ -41,14 +41,14 @@ pub(super) fn print(totals: &Totals, context: &SummaryContext<'_>, out: &mut Str
     others(rows.len(), out);
 }
 
-/// Name of the library in the catalog, or else of its file.
+/// What the library is called everywhere, or else the name of its file.
 fn library_name(context: &SummaryContext<'_>, key: &AlgorithmCall) -> String {
     if key.library == (0, 0) {
         return "kernel".to_owned();
     }
     let capture = context.captures.get(key.capture as usize);
     match capture.and_then(|capture| capture.libraries.get(key.library)) {
-        Some(row) => match catalog::library(&row.path) {
+        Some(row) => match product::known_as(&row.path, &row.family) {
             Some(name) => name.to_owned(),
             None => redact::for_people(&redact::file_name(&row.path, context.redact), context.redact),
         },

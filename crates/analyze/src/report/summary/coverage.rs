@@ -1,6 +1,6 @@
 //! The summary's part about what could be seen at all of TLS and of calls. More of it tells the `coverage` command.
 
-use super::print::SummaryContext;
+use super::page::SummaryContext;
 use crate::report::completeness;
 use crate::words::escape;
 use crate::words::redact;

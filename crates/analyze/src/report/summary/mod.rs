@@ -2,7 +2,9 @@
 
 mod calls;
 mod coverage;
+mod page;
 mod print;
 mod tls;
 
-pub use print::{SummaryContext, print};
+pub use page::SummaryContext;
+pub use print::print;

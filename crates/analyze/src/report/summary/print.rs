@@ -1,10 +1,9 @@
 //! The summary as text.
 
+use super::page::{SummaryContext, TOP, others};
 use super::{calls, coverage, tls};
-use crate::capture::Capture;
 use crate::capture::clock::WallNs;
-use crate::count::files::count_errno;
-use crate::count::files::shown_type;
+use crate::count::files::{OTHER_ERRNOS, count_errno, ranked_errnos, shown_type};
 use crate::count::paths::{Common, MANY_FILES, common};
 use crate::count::totals::{File, Program, Totals};
 use crate::report::completeness;
@@ -19,32 +18,11 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
-/// Rows of a table that are shown.
-pub(super) const TOP: usize = 10;
-
 /// Characters a bar of the histogram can be.
 const BARS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
 
 /// Columns of the histogram.
 const BAR_COLUMNS: usize = 60;
-
-/// What the summary needs besides the counts.
-pub struct SummaryContext<'a> {
-    /// Captures.
-    pub captures: &'a [Capture],
-    /// How many segments.
-    pub segments: usize,
-    /// What is missing, a sentence each.
-    pub missing: Vec<String>,
-    /// Why there are no events, when there are none.
-    pub why_none: String,
-    /// Hide home directories.
-    pub redact: bool,
-    /// Show each file of a directory of which many were opened.
-    pub ungrouped: bool,
-    /// Colours.
-    pub paint: Paint,
-}
 
 /// The summary.
 pub fn print(totals: &Totals, context: &SummaryContext<'_>) -> String {
@@ -286,19 +264,13 @@ fn libraries(totals: &Totals, (paint, redact): (Paint, bool), out: &mut String) 
 
 /// `ENOENT 4, EACCES 1`, most frequent first.
 fn failures(failures: &[(u32, u64)]) -> String {
-    let mut sorted = failures.to_vec();
-    sorted.sort_by_key(|(errno, count)| (std::cmp::Reverse(*count), *errno));
-    let texts = sorted.iter().take(4).map(|(errno, count)| match errno_name(*errno) {
+    let ranked = ranked_errnos(failures);
+    let texts = ranked.iter().take(4).map(|(errno, count)| match errno_name(*errno) {
+        None if *errno == OTHER_ERRNOS => format!("other {}", grouped(*count)),
         Some(name) => format!("{name} {}", grouped(*count)),
         None => format!("errno {errno} {}", grouped(*count)),
     });
     texts.collect::<Vec<_>>().join(", ")
-}
-
-pub(super) fn others(rows: usize, out: &mut String) {
-    if rows > TOP {
-        let _ = writeln!(out, "  and {} more", grouped((rows - TOP) as u64));
-    }
 }
 
 /// `2026-11-22 10:30:45.123 UTC`

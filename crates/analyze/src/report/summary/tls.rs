@@ -2,7 +2,7 @@
 //!
 //! It shows what [`crate::count::handshakes`] counted: a handshake once, also when both of its ends were seen.
 
-use super::print::{SummaryContext, TOP, others};
+use super::page::{SummaryContext, TOP, others};
 use crate::count::handshakes::{HandshakeTotals, post_quantum, ranked, told_by_libraries};
 use crate::count::totals::Totals;
 use crate::words::escape;
