@@ -388,7 +388,7 @@ fn the_share_is_by_the_hour_and_over_longer_times_by_the_day() {
 #[test]
 fn a_recording_that_saw_nothing_is_not_ready() {
     let dir = tempfile::tempdir().unwrap();
-    let off = SegmentMeta { filters: vec!["--tls off".to_owned()], ..meta("off", 2, 0) };
+    let off = with_options(vec!["--tls off".to_owned()], meta("off", 2, 0));
     let full = write(
         &dir,
         &meta("web1", 1, 0),
@@ -416,7 +416,7 @@ fn what_was_lost_left_out_or_filtered_is_said_beside_the_share() {
     let dir = tempfile::tempdir().unwrap();
     let mut records = [programs(), handshake(curl(9_000), "openssl4_mlkem", 1, ("10.0.0.8:1", SERVER), true)].concat();
     records.push(loss(20_000, Kind(6), 1, 17));
-    let selective = SegmentMeta { filters: vec!["-n curl".to_owned()], ..meta("web1", 1, 0) };
+    let selective = with_options(vec!["-n curl".to_owned()], meta("web1", 1, 0));
     let path = write(&dir, &selective, &records);
     let missing = |args: &[&str]| report_of(&[&path], args)["missing"].to_string();
     let all = missing(&[]);
@@ -450,7 +450,7 @@ fn privacy_takes_away_what_cannot_be_known_without_names() {
         ("--privacy drop", "server_chose_another", "were left out (--privacy drop)"),
     ] {
         let dir = tempfile::tempdir().unwrap();
-        let hidden = SegmentMeta { filters: vec![option.to_owned()], ..meta("web1", 1, 0) };
+        let hidden = with_options(vec![option.to_owned()], meta("web1", 1, 0));
         let report = report_of(&[&write(&dir, &hidden, &records)], &[]);
         assert_eq!(reasons(&report), reason(expected, 1), "{option}");
         assert!(report["missing"].to_string().contains(said), "{report:#}");
@@ -459,7 +459,7 @@ fn privacy_takes_away_what_cannot_be_known_without_names() {
     }
     // The same pseudonym in two recordings is chance.
     let dir = tempfile::tempdir().unwrap();
-    let hidden = |id| SegmentMeta { filters: vec!["--privacy hash".to_owned()], ..meta("web1", id, 0) };
+    let hidden = |id| with_options(vec!["--privacy hash".to_owned()], meta("web1", id, 0));
     let of = |number: u64, server: &[u8]| {
         let from = format!("78.0.0.{number}:4000");
         talk(nginx(10_000), number, ("77.1.2.3:443", &from), false, (&client, server))

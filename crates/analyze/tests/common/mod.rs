@@ -8,7 +8,7 @@ use crypto_trace_format::record::{
     ProcessForkFixed, ProcessInfo, ProcessInfoFixed, Record, SelfStats, SelfStatsFixed, Suppressed, SuppressedFixed,
     TlsHello, TlsHelloFixed, flags,
 };
-use crypto_trace_format::segment::{BlockBuilder, BlockType, ClockAnchor, SegmentMeta, SegmentWriter};
+use crypto_trace_format::segment::{BlockBuilder, BlockType, ClockAnchor, SegmentMeta, SegmentWriter, Selected};
 use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 
@@ -36,6 +36,11 @@ pub fn meta(host: &str, id: u8, sequence: u64) -> SegmentMeta {
         clock: ClockAnchor { boottime_ns: BOOT_NS, realtime_ns: WALL_NS },
         ..SegmentMeta::default()
     }
+}
+
+/// A recording made with these options.
+pub fn with_options(filters: Vec<String>, meta: SegmentMeta) -> SegmentMeta {
+    SegmentMeta { selected: Box::new(Selected::from_options(&filters)), filters, ..meta }
 }
 
 /// A header `offset_ns` after the capture's beginning.
