@@ -12,6 +12,7 @@ pub mod processes;
 pub mod rate;
 pub mod rows;
 pub mod totals;
+pub mod uses;
 
 use crate::capture::clock::WallNs;
 use crate::words::text::grouped;

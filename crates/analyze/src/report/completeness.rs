@@ -130,6 +130,18 @@ pub fn has_option(capture: &Capture, option: &str) -> bool {
     capture.meta.filters.iter().any(|filter| filter.split(" --").next() == Some(option))
 }
 
+/// Whether filters left out a part of what a recording was of. A command that was recorded, with its descendants, is the whole
+/// of such a recording and no part of it.
+pub fn is_filtered(capture: &Capture) -> bool {
+    let is_manner = |option: &str| MANNERS.iter().any(|manner| option.starts_with(manner));
+    capture.meta.filters.iter().any(|option| !is_manner(option) && !option.starts_with("-- "))
+}
+
+/// Whether names and addresses were taken out of it, or put in other words, as it was recorded.
+pub fn is_private(capture: &Capture) -> bool {
+    capture.meta.filters.iter().any(|option| option.starts_with("--privacy "))
+}
+
 /// What the options of a recording, safe to show, say of it; nothing when there were none.
 pub fn recorded(options: &[String]) -> Option<String> {
     let is_manner = |option: &&String| MANNERS.iter().any(|manner| option.starts_with(manner));
