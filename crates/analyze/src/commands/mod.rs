@@ -3,6 +3,7 @@
 //! A room of a command has `Args`, which clap reads and `check` makes a `Task` of, and `run`.
 
 mod algorithms;
+mod check;
 mod coverage;
 mod events;
 mod files;
@@ -58,6 +59,7 @@ commands! {
     Events: events,
     Tls: tls,
     Algorithms: algorithms,
+    Check: check,
     Coverage: coverage,
     Info: info,
     Verify: verify,
@@ -72,7 +74,10 @@ commands! {
 /// Reads what crypto-trace-capture recorded. Needs no privileges and no eBPF.
 #[derive(Debug, Parser)]
 #[command(name = "crypto-trace-analyze", version, max_term_width = 110)]
-#[command(after_help = "Exit codes: 0 done, 1 failure, 2 wrong usage, 6 input damaged (verify).")]
+#[command(
+    after_help = "Exit codes: 0 done, 1 failure, 2 wrong usage, 6 input damaged (verify), 7 a rule is violated, 9 too little
+evidence (check)."
+)]
 struct Cli {
     #[command(subcommand)]
     command: Command,

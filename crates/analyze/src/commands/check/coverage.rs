@@ -26,6 +26,7 @@ pub(super) struct Coverage {
 
 /// What no recording shows, whatever was seen of it.
 pub(super) const BLIND_TO: &[&str] = &[
+    "what clients merely offer: rules are held against what was agreed on",
     "QUIC and DTLS; certificates and signatures that TLS 1.3 encrypts",
     "calls into libraries that hide their functions, and cryptography that is linked into a program",
     "files whose names or directories are not in the catalog of the recording",
@@ -52,9 +53,8 @@ impl Coverage {
         }
         let unwatched = |kind: Kind| completeness::unwatched(captures, &[kind]).into_iter().map(show).collect();
         let handshakes = captures.iter().filter(|capture| !capture.watches_tls());
-        let handshakes = handshakes.map(|capture| {
-            show(on_host(capture, captures, format!("TLS was {}", completeness::wire_state(capture))))
-        });
+        let handshakes = handshakes
+            .map(|capture| show(on_host(capture, captures, format!("TLS was {}", completeness::wire_state(capture)))));
         let mut calls: Vec<String> = unwatched(ApiCall::KIND);
         for capture in captures {
             calls.extend(calls_of(capture).map(|why| show(on_host(capture, captures, why))));

@@ -196,6 +196,10 @@ impl<'u> Case<'u> {
                 }
             }
             self.handshakes_open(scope, &rule.versions, places, found);
+            if rule.offers {
+                let offers = "the rule speaks of what clients offer as well: only what was agreed on is judged";
+                found.open.push(offers.to_owned());
+            }
         }
         let handshakes_alone = scope.is_of_handshakes();
         if rule.in_calls && !handshakes_alone {
@@ -288,8 +292,8 @@ impl<'u> Case<'u> {
             found.met = true;
             found.looked_at = found.looked_at.saturating_add(seen.count);
             let file_type = judged.map_or(FileType::Unknown, |judged| judged.file_type);
-            let is_meant = rule.types.contains(&file_type)
-                && rule.paths.as_ref().is_none_or(|paths| paths.matches(&file.path));
+            let is_meant =
+                rule.types.contains(&file_type) && rule.paths.as_ref().is_none_or(|paths| paths.matches(&file.path));
             let is_reader = file.party.program.as_deref().is_some_and(|program| rule.readers.matches(program));
             if is_meant && !rule.known.matches(&file.path) && !is_reader {
                 found.evidence.push(Evidence {
@@ -387,11 +391,12 @@ impl Algorithms {
             return Some(false);
         }
         match algorithm(name) {
-            Some(row) => Some(self.allow.iter().filter_map(|name| algorithm(name)).any(|one| one.primitive == row.primitive)),
+            Some(row) => {
+                Some(self.allow.iter().filter_map(|name| algorithm(name)).any(|one| one.primitive == row.primitive))
+            }
             None => {
-                let may_be = place.is_none_or(|place| {
-                    self.allow.iter().any(|name| places_of(name).meet(Places::of(&[place])))
-                });
+                let may_be =
+                    place.is_none_or(|place| self.allow.iter().any(|name| places_of(name).meet(Places::of(&[place]))));
                 if may_be { None } else { Some(false) }
             }
         }
@@ -403,7 +408,9 @@ fn places_of(name: &str) -> Places {
     let Some(row) = algorithm(name) else { return Places::default() };
     Places::of(match row.primitive {
         Primitive::Protocol => &[Place::Protocol],
-        Primitive::KeyAgreement | Primitive::KeyTransport | Primitive::Kem | Primitive::HybridKem => &[Place::KeyExchange],
+        Primitive::KeyAgreement | Primitive::KeyTransport | Primitive::Kem | Primitive::HybridKem => {
+            &[Place::KeyExchange]
+        }
         Primitive::Signature => &[Place::Authentication, Place::CertificateSignature],
         Primitive::PublicKey => &[Place::CertificateKey],
         Primitive::Cipher | Primitive::Aead | Primitive::Mac => &[Place::CipherSuite],

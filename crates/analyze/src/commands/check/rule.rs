@@ -1,7 +1,7 @@
 //! Rules that are asked: those of packs, and those of a file of the user's, in one form.
 
 use super::scope::Scope;
-use crate::rules::{DocumentState, Document, Pack, Primitive, Rule, Status, algorithm};
+use crate::rules::{Document, DocumentState, Pack, Primitive, Rule, Status, algorithm};
 use crate::select::Globs;
 use crypto_trace_format::catalog::FileType;
 use jiff::civil::Date;
@@ -39,6 +39,8 @@ pub(super) struct Algorithms {
     pub versions: Vec<String>,
     /// Not in signatures of certificates.
     pub handshake_only: bool,
+    /// What clients offer is asked about as well, which is not judged.
+    pub offers: bool,
 }
 
 /// Which files may not be opened.
@@ -158,6 +160,7 @@ fn asked(pack: Pack, rule: &Rule, document: &Document, as_of: Date) -> Asked {
             in_calls: pack != Pack::Ietf && rule.algorithms.iter().any(|name| !is_protocol(name)),
             versions: rule.versions.clone(),
             handshake_only: rule.handshake_only,
+            offers: rule.offers,
         }),
     }
 }

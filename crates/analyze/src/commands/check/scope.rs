@@ -3,7 +3,6 @@
 use crate::capture::connections::Role;
 use crate::count::uses::{Handshake, Party};
 use crate::select::Globs;
-use crypto_trace_format::catalog::file_name;
 
 /// Where a rule holds. What is not said is not asked.
 #[derive(Debug, Clone, Default)]
@@ -45,10 +44,7 @@ impl Scope {
         let container = party.container.as_deref().unwrap_or_default();
         in_globs(&self.programs, party.program.as_deref())
             && in_globs(&self.hosts, Some(host.as_bytes()))
-            && self
-                .containers
-                .as_ref()
-                .is_none_or(|ids| ids.iter().any(|id| container.starts_with(id.as_bytes())))
+            && self.containers.as_ref().is_none_or(|ids| ids.iter().any(|id| container.starts_with(id.as_bytes())))
     }
 
     /// Whether it takes in a handshake.
@@ -56,7 +52,7 @@ impl Scope {
         let peer = || {
             let address = handshake.address.to_string();
             let port = handshake.port.map(|port| std::net::SocketAddr::new(handshake.address, port).to_string());
-            let name = handshake.server_name.as_deref().map(file_name);
+            let name = handshake.server_name.as_deref();
             let matches = |text: &[u8]| self.peers.as_ref().is_some_and(|globs| globs.matches(text));
             matches(address.as_bytes())
                 || port.is_some_and(|text| matches(text.as_bytes()))

@@ -61,7 +61,20 @@ mod tests {
 
     #[test]
     fn versions_are_compared_as_their_projects_count() {
-        let ascending = ["0.9.8", "1.0.1", "1.0.2", "1.0.2k", "1.0.2u", "1.1.0", "1.1.1w", "3.0.7", "3.0.17", "3.5.0-beta1", "3.5.0", "3.10"];
+        let ascending = [
+            "0.9.8",
+            "1.0.1",
+            "1.0.2",
+            "1.0.2k",
+            "1.0.2u",
+            "1.1.0",
+            "1.1.1w",
+            "3.0.7",
+            "3.0.17",
+            "3.5.0-beta1",
+            "3.5.0",
+            "3.10",
+        ];
         for (at, one) in ascending.iter().enumerate() {
             for (other_at, other) in ascending.iter().enumerate() {
                 assert_eq!(is_below(one, other), at < other_at, "{one} {other}");

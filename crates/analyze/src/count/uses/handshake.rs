@@ -136,7 +136,11 @@ fn hidden(facts: &Facts, connection: &Connection, answered: bool) -> Places {
     if !answered {
         // After an alert nothing was agreed on; without an answer nobody knows.
         let all = [Place::Protocol, Place::KeyExchange, Place::CipherSuite];
-        return if facts.outcome == Outcome::None { Places::of(&all).and(Places::of(PROOFS)) } else { Places::default() };
+        return if facts.outcome == Outcome::None {
+            Places::of(&all).and(Places::of(PROOFS))
+        } else {
+            Places::default()
+        };
     }
     let damaged = facts.gap || facts.incomplete || connection.cut || connection.late;
     let no_certificate = !facts.certificates.iter().any(|(role, _)| *role == Role::Server);

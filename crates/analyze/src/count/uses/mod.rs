@@ -205,7 +205,8 @@ impl Uses {
             let Some(connection) = capture.handshakes.connections().get(one.connection as usize) else { continue };
             let host = hosts.get(number as usize).copied().unwrap_or(number);
             let handshake = Handshake::new(Party::new(host, capture, &one.doer), connection);
-            let seen = Seen { count: 1, first: one.time, tgid: if one.doer.comm.is_some() { one.doer.tgid } else { 0 } };
+            let seen =
+                Seen { count: 1, first: one.time, tgid: if one.doer.comm.is_some() { one.doer.tgid } else { 0 } };
             let held = handshake.party.held_bytes() + handshake.held_bytes();
             let room = (&mut self.budget, &mut self.is_cut);
             row(&mut self.handshakes, handshake, (held, Seen { count: 0, ..seen }), room, |row| row.add(seen));
