@@ -17,7 +17,7 @@ Exit codes: 0 no rule is violated, 7 a rule is violated, 9 none is and --require
 Examples:
   crypto-trace-analyze check rec                        by the IETF's rules
   crypto-trace-analyze check rec --pack ietf,cnsa-2.0 --as-of 2031-01-01
-  crypto-trace-analyze check rec --pack ietf --require-coverage -f json";
+  crypto-trace-analyze check rec --rules rules.toml --require-coverage -f json";
 
 /// How verdicts are shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -38,6 +38,8 @@ pub(crate) struct Task {
     pub as_of: Option<Date>,
     /// Packs that judge, each on its own.
     pub packs: Vec<Pack>,
+    /// Files of rules.
+    pub rules: Vec<PathBuf>,
     /// Too little evidence is a failure.
     pub require_coverage: bool,
 }
@@ -49,11 +51,15 @@ pub(crate) struct Args {
     #[command(flatten)]
     input: InputArgs,
 
-    /// Packs of rules that judge, each on its own [default: ietf]
+    /// Packs of rules that judge, each on its own [default: ietf, without --rules]
     #[arg(long = "pack", value_enum, value_name = "PACK,…", action = ArgAction::Append, value_delimiter = ',')]
     packs: Vec<Pack>,
 
-    /// Judge as of this day, such as 2031-01-01 [default: when the recording ended]
+    /// Rules of your own, in TOML: docs/rules.md. May be given several times
+    #[arg(long, value_name = "FILE", action = ArgAction::Append)]
+    rules: Vec<PathBuf>,
+
+    /// Judge rules and waivers as of this day, such as 2031-01-01 [default: when the recording ended]
     #[arg(long, value_name = "DATE", value_parser = day)]
     as_of: Option<Date>,
 
@@ -86,10 +92,10 @@ impl Args {
         let mut packs = self.packs;
         packs.sort_unstable();
         packs.dedup();
-        if packs.is_empty() {
+        if packs.is_empty() && self.rules.is_empty() {
             packs.push(Pack::Ietf);
         }
         let (format, as_of, require_coverage) = (self.format, self.as_of, self.require_coverage);
-        Ok(Task { request, format, as_of, packs, require_coverage })
+        Ok(Task { request, format, as_of, packs, rules: self.rules, require_coverage })
     }
 }

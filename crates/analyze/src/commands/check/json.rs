@@ -2,6 +2,7 @@
 
 use super::coverage::{BLIND_TO, Coverage};
 use super::judge::{Case, Evidence, Judged, Verdict};
+use super::policy::{Policy, Waiver};
 use super::rule::{Asked, Source};
 use crate::capture::connections::Role;
 use crate::report::session::Session;
@@ -10,7 +11,7 @@ use crate::words::escape;
 use crate::words::timestamp::timestamp;
 use jiff::civil::Date;
 use serde::Serialize;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Version of the document: a member that is added does not change it, one that goes or means something else does.
 const SCHEMA_VERSION: u32 = 1;
@@ -36,6 +37,8 @@ pub(super) struct Report {
     pub sufficient: bool,
     /// Each on its own: there is no verdict over all of them.
     pub packs: Vec<PackReport>,
+    /// Uses that are known and accepted for a time.
+    pub waivers: Vec<WaiverReport>,
     /// Why uses may be missing, whatever a rule asks about.
     pub missing: Vec<String>,
     /// What no recording shows.
@@ -57,6 +60,20 @@ pub(super) struct PackReport {
     pub not_in_force: u64,
     pub documents: Vec<DocumentReport>,
     pub rules: Vec<RuleReport>,
+}
+
+#[derive(Serialize)]
+pub(super) struct WaiverReport {
+    pub rule: String,
+    pub owner: String,
+    pub reason: String,
+    /// The first day that it holds no more.
+    pub expires: String,
+    pub expired: bool,
+    /// Whether a rule that is judged is the one that it is about.
+    pub of_a_rule: bool,
+    /// Uses that it covers.
+    pub covers: u64,
 }
 
 #[derive(Serialize, Default)]
@@ -101,6 +118,9 @@ pub(super) struct RuleReport {
     pub waived: u64,
     pub evidence: Vec<EvidenceReport>,
     pub evidence_more: u64,
+    /// Of each waiver, uses that it covers.
+    #[serde(skip)]
+    waived_by: BTreeMap<u64, u64>,
     /// Why more may be there than was seen.
     pub open: Vec<String>,
 }
@@ -133,7 +153,13 @@ pub(super) struct EvidenceReport {
 
 impl Report {
     /// Of packs that are judged.
-    pub fn new(session: &Session<'_>, as_of: Date, coverage: &Coverage, packs: Vec<PackReport>) -> Self {
+    pub fn new(
+        session: &Session<'_>,
+        as_of: Date,
+        coverage: &Coverage,
+        packs: Vec<PackReport>,
+        waivers: &[Waiver],
+    ) -> Self {
         let window = session.covered();
         let hosts: BTreeSet<&str> = session.captures.iter().map(|capture| &*capture.meta.host).collect();
         let rules = || packs.iter().flat_map(|pack| &pack.rules);
@@ -144,10 +170,32 @@ impl Report {
             to: window.map(|(_, to)| timestamp(to)),
             hosts: hosts.into_iter().map(|host| escape::for_people(host.as_bytes())).collect(),
             violated: rules().any(|rule| rule.verdict == Verdict::Fail.name()),
-            sufficient: rules().all(|rule| rule.verdict == Verdict::Fail.name() || rule.open.is_empty()),
+            // Nothing is kept where there was nothing to keep.
+            sufficient: packs.iter().all(|pack| !pack.rules.is_empty())
+                && rules().all(|rule| rule.verdict == Verdict::Fail.name() || rule.open.is_empty()),
+            waivers: (0u64..)
+                .zip(waivers)
+                .map(|(number, waiver)| WaiverReport::new(number, waiver, as_of, &packs))
+                .collect(),
             missing: coverage.any.clone(),
             blind_to: BLIND_TO,
             packs,
+        }
+    }
+}
+
+impl WaiverReport {
+    fn new(number: u64, waiver: &Waiver, as_of: Date, packs: &[PackReport]) -> Self {
+        let rules = || packs.iter().flat_map(|pack| &pack.rules).filter(|rule| waiver.is_of(&rule.rule));
+        let covered = rules().flat_map(|rule| &rule.waived_by).filter(|(by, _)| **by == number);
+        Self {
+            rule: escape::for_people(waiver.rule.as_bytes()),
+            owner: escape::for_people(waiver.owner.as_bytes()),
+            reason: escape::for_people(waiver.reason.as_bytes()),
+            expires: waiver.expires.to_string(),
+            expired: waiver.expires <= as_of,
+            of_a_rule: rules().next().is_some(),
+            covers: covered.fold(0u64, |sum, (_, count)| sum.saturating_add(*count)),
         }
     }
 }
@@ -181,6 +229,20 @@ impl PackReport {
         report
     }
 
+    /// Of a file of rules.
+    pub fn of_policy(
+        session: &Session<'_>,
+        case: &Case<'_>,
+        policy: &Policy,
+        as_of: Date,
+        rules: &[(Asked, Judged<'_>)],
+    ) -> Self {
+        let mut report = Self::new(session, case, escape::for_people(policy.name.as_bytes()), rules);
+        report.stale = policy.dated.is_some_and(|day| is_stale(day, as_of));
+        report.dated = policy.dated.map(|day| day.to_string());
+        report
+    }
+
     fn new(session: &Session<'_>, case: &Case<'_>, pack: String, rules: &[(Asked, Judged<'_>)]) -> Self {
         let is_idle = |(rule, judged): &&(Asked, Judged<'_>)| rule.from.is_some() && judged.evidence.is_empty();
         let shown = rules.iter().filter(|row| !is_idle(row));
@@ -211,7 +273,7 @@ impl PackReport {
 }
 
 /// Whether what was written on a day may be old.
-pub(super) fn is_stale(written: Date, as_of: Date) -> bool {
+fn is_stale(written: Date, as_of: Date) -> bool {
     as_of.since(written).is_ok_and(|since| since.get_days() > STALE_DAYS)
 }
 
@@ -222,15 +284,22 @@ impl RuleReport {
             these.fold(0u64, |sum, one| sum.saturating_add(one.seen.count))
         };
         let shown = judged.evidence.iter().take(MAX_EVIDENCE);
+        let mut waived_by = BTreeMap::new();
+        for one in &judged.evidence {
+            if let Some(waiver) = one.waiver {
+                let count: &mut u64 = waived_by.entry(waiver as u64).or_default();
+                *count = count.saturating_add(one.seen.count);
+            }
+        }
         Self {
-            rule: rule.id.clone(),
+            rule: escape::for_people(rule.id.as_bytes()),
             verdict: judged.verdict.name(),
             level: match rule.level {
                 super::rule::Level::Fail => "fail",
                 super::rule::Level::Warn => "warn",
             },
-            says: rule.words.clone(),
-            note: rule.note.clone(),
+            says: escape::for_people(rule.words.as_bytes()),
+            note: rule.note.as_ref().map(|note| escape::for_people(note.as_bytes())),
             holds_from: rule.from.map(|from| from.to_string()),
             source: rule.source.clone(),
             told: rule.source.told(),
@@ -239,6 +308,7 @@ impl RuleReport {
             waived: sum(true),
             evidence: shown.map(|one| EvidenceReport::new(session, case, one)).collect(),
             evidence_more: judged.evidence.len().saturating_sub(MAX_EVIDENCE) as u64,
+            waived_by,
             open: judged.open.clone(),
         }
     }

@@ -27,6 +27,17 @@ pub(super) fn text(report: &Report, paint: Paint) -> String {
         line(if index == 0 { "Blind to" } else { "" }, blind);
     }
     report.packs.iter().for_each(|pack| write_pack(pack, report, paint, &mut out));
+    if !report.waivers.is_empty() {
+        let _ = writeln!(out, "\n{}", paint.heading("Waivers"));
+    }
+    for waiver in &report.waivers {
+        let state = match (waiver.expired, waiver.of_a_rule) {
+            (true, _) => paint.bad(&format!("expired on {}, covers nothing", waiver.expires)),
+            (false, false) => paint.bad("is of no rule that is judged"),
+            (false, true) => format!("covers {} until {}", plural(waiver.covers, "use"), waiver.expires),
+        };
+        let _ = writeln!(out, "  {}: {state} ({}: {})", waiver.rule, waiver.owner, waiver.reason);
+    }
     out
 }
 
@@ -40,7 +51,10 @@ fn write_pack(pack: &PackReport, report: &Report, paint: Paint, out: &mut String
             parts.push(format!("{} {name}", grouped(count)));
         }
     }
-    let told = if parts.is_empty() { "no rules".to_owned() } else { parts.join(", ") };
+    let told = match parts.as_slice() {
+        [] => format!("nothing is judged: no rule of it held by {}", report.as_of),
+        parts => parts.join(", "),
+    };
     let _ = writeln!(out, "\n{}", paint.heading(&format!("{}: {told}", pack.pack)));
     if let Some(dated) = &pack.dated {
         let compared = pack.compared.as_ref().map(|day| format!("; compared with its documents on {day}"));
