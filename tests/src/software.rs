@@ -122,6 +122,11 @@ pub fn wheels() -> Option<Tool> {
     })
 }
 
+/// xmllint of libxml2, which holds XML to a schema.
+pub fn xmllint() -> Option<Tool> {
+    tool("xmllint", find("xmllint"), |_| String::new())
+}
+
 /// nginx, from the distribution.
 pub fn nginx() -> Option<Tool> {
     tool("nginx", find("nginx"), |path| format!("export NGINX='{path}'"))

@@ -22,6 +22,7 @@ const COMMANDS: &[(&str, &[&str])] = &[
     ("profile", &["text", "json"]),
     ("snapshot", &["text", "json"]),
     ("tls", &["json"]),
+    ("check", &["text", "json", "sarif", "junit"]),
     ("algorithms", &["text"]),
     ("coverage", &["json"]),
     ("events", &["json-stream", "json-pretty", "summary"]),

@@ -27,6 +27,7 @@ const COMMANDS: &[(&str, &[&str])] = &[
     ("profile", &["text", "json", "json-array", "json-stream"]),
     ("snapshot", &["text", "json", "json-stream"]),
     ("tls", &["text", "json"]),
+    ("check", &["text", "json", "sarif", "junit"]),
     ("algorithms", &["text", "json"]),
     ("coverage", &["text", "json"]),
     ("info", &["text", "json"]),

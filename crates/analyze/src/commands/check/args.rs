@@ -26,6 +26,10 @@ pub(crate) enum Format {
     Text,
     /// One JSON document
     Json,
+    /// SARIF 2.1.0, for programs that show findings; a run for each pack
+    Sarif,
+    /// JUnit XML, for CI systems; a suite for each pack
+    Junit,
 }
 
 /// Hold rules against recordings.

@@ -7,8 +7,10 @@ mod args;
 mod coverage;
 mod json;
 mod judge;
+mod junit;
 mod policy;
 mod rule;
+mod sarif;
 mod scope;
 mod text;
 mod versions;
@@ -71,6 +73,8 @@ pub(super) fn run(task: &Task, console: Console) -> Result<Outcome> {
     let report = Report::new(&session, as_of, &coverage, of_catalog.chain(own).collect(), &waivers);
     let shown = match task.format {
         Format::Json => document::pretty(&report)? + "\n",
+        Format::Sarif => document::pretty(&sarif::Log::new(&report))? + "\n",
+        Format::Junit => junit::document(&report, task.require_coverage)?,
         Format::Text => text::text(&report, out.paint()),
     };
     out.write_all(shown.as_bytes())?;
