@@ -584,3 +584,22 @@ fn files_of_rules_that_are_wrong_are_refused_with_line_and_column() {
     let output = run(&["check", path.to_str().unwrap(), "--rules", &twice, "--rules", &twice], b"");
     assert!(String::from_utf8_lossy(&output.stderr).contains("two files of rules have the name acme"));
 }
+
+/// The file of rules in docs/rules.md.
+#[test]
+fn the_rules_of_the_documentation_are_accepted() {
+    let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/rules.md");
+    let docs = std::fs::read_to_string(docs).unwrap();
+    let (_, rest) = docs.split_once("```toml\n").unwrap();
+    let (rules, _) = rest.split_once("```").unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("acme.toml");
+    std::fs::write(&file, rules).unwrap();
+    let path = write(&dir, &of_job(), &job(&[]));
+    let found = report(&path, &["--rules", file.to_str().unwrap()], 7);
+    assert_eq!(found["packs"].as_array().unwrap().len(), 2);
+    assert_eq!(rule(&found, "acme/keys")["verdict"], "fail", "make reads a key of its own");
+    for pack in ["ietf", "nist-800-131a", "nist-ir-8547", "cnsa-2.0"] {
+        assert!(docs.contains(&format!("| `{pack}` |")), "{pack} is not in docs/rules.md");
+    }
+}

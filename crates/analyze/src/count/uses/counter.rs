@@ -30,13 +30,16 @@ pub(super) struct Passed {
     pub time: WallNs,
 }
 
+/// Opens of one file, and what it holds.
+pub(super) type Opened = (Seen, Option<Judged>);
+
 /// Counts some blocks.
 #[derive(Default)]
 pub struct Counter {
     pub(super) tally: Tally,
     pub(super) passed: Vec<Passed>,
     pub(super) calls: Rows<(CallKey, Doer), Seen>,
-    pub(super) files: Rows<(Box<[u8]>, Doer), (Seen, Option<Judged>)>,
+    pub(super) files: Rows<(Box<[u8]>, Doer), Opened>,
     pub(super) loads: Rows<(FileId, Box<[u8]>, Doer), Seen>,
     raw_bytes: usize,
     pub(super) problems: Vec<Problem>,
