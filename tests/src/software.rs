@@ -136,6 +136,11 @@ pub fn cyclonedx_node() -> Option<Tool> {
     tool("@cyclonedx/cyclonedx-library", path.filter(|_| find("node").is_some()), |_| String::new())
 }
 
+/// xmllint of libxml2, which holds XML to a schema.
+pub fn xmllint() -> Option<Tool> {
+    tool("xmllint", find("xmllint"), |_| String::new())
+}
+
 /// nginx, from the distribution.
 pub fn nginx() -> Option<Tool> {
     tool("nginx", find("nginx"), |path| format!("export NGINX='{path}'"))

@@ -57,6 +57,7 @@ fn documents_are_what_their_schemas_say() {
         ("files", &["files", "-f", "json"]),
         ("libs", &["libs", "-f", "json"]),
         ("readiness", &["readiness", "-f", "json"]),
+        ("check", &["check", "-f", "json", "--as-of", "2021-01-01"]),
     ] {
         let schema = schema(report);
         for capture in captures() {

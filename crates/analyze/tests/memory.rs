@@ -23,6 +23,7 @@ const COMMANDS: &[(&str, &[&str])] = &[
     ("snapshot", &["text", "json"]),
     ("tls", &["json"]),
     ("readiness", &["text", "json"]),
+    ("check", &["text", "json", "sarif", "junit"]),
     ("algorithms", &["text"]),
     ("coverage", &["json"]),
     ("events", &["json-stream", "json-pretty", "summary"]),

@@ -28,6 +28,7 @@ const COMMANDS: &[(&str, &[&str])] = &[
     ("snapshot", &["text", "json", "json-stream"]),
     ("tls", &["text", "json"]),
     ("readiness", &["text", "json"]),
+    ("check", &["text", "json", "sarif", "junit"]),
     ("algorithms", &["text", "json"]),
     ("coverage", &["text", "json"]),
     ("info", &["text", "json"]),

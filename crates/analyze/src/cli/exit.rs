@@ -8,6 +8,8 @@ use std::process::ExitCode;
 const FAILURE: u8 = 1;
 const USAGE: u8 = 2;
 const DAMAGED: u8 = 6;
+const VIOLATED: u8 = 7;
+const UNDECIDED: u8 = 9;
 
 /// How a run ended, when it did not fail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -16,6 +18,10 @@ pub enum Outcome {
     Done,
     /// `verify` found damage.
     Damaged,
+    /// `check` found a rule that is violated.
+    Violated,
+    /// `check` found too little evidence, which it was asked to require.
+    Undecided,
 }
 
 /// The command line makes no sense here, and why.
@@ -28,6 +34,8 @@ pub fn code(done: Result<Outcome>, console: Console) -> ExitCode {
     match done {
         Ok(Outcome::Done) => ExitCode::SUCCESS,
         Ok(Outcome::Damaged) => ExitCode::from(DAMAGED),
+        Ok(Outcome::Violated) => ExitCode::from(VIOLATED),
+        Ok(Outcome::Undecided) => ExitCode::from(UNDECIDED),
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
             console.error(&format!("{error:#}"));

@@ -4,6 +4,7 @@
 
 mod algorithms;
 mod cbom;
+mod check;
 mod coverage;
 mod events;
 mod files;
@@ -62,6 +63,7 @@ commands! {
     Readiness: readiness,
     Algorithms: algorithms,
     Cbom: cbom,
+    Check: check,
     Coverage: coverage,
     Info: info,
     Verify: verify,
@@ -76,7 +78,10 @@ commands! {
 /// Reads recordings of crypto-trace-capture. Needs no privileges and no eBPF.
 #[derive(Debug, Parser)]
 #[command(name = "crypto-trace-analyze", version, max_term_width = 110)]
-#[command(after_help = "Exit codes: 0 done, 1 failure, 2 wrong usage, 6 input damaged (verify).")]
+#[command(
+    after_help = "Exit codes: 0 done, 1 failure, 2 wrong usage, 6 input damaged (verify), 7 a rule is violated, 9 too little
+evidence (check)."
+)]
 struct Cli {
     #[command(subcommand)]
     command: Command,

@@ -13,6 +13,7 @@ pub mod rate;
 pub mod readiness;
 pub mod rows;
 pub mod totals;
+pub mod uses;
 
 use crate::capture::clock::WallNs;
 use crate::words::text::grouped;

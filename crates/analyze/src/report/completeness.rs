@@ -7,7 +7,7 @@ use crate::words::escape;
 use crate::words::kernel::errno_name;
 use crate::words::text::{counted, grouped, plural};
 use crate::words::timestamp::timestamp;
-use crypto_trace_format::record::{ApiCall, Kind, ProbeState, TlsHello, Wanted, trim_comm};
+use crypto_trace_format::record::{ApiCall, Kind, PrivacyMode, ProbeState, TlsHello, Wanted, trim_comm};
 use crypto_trace_format::segment::SegmentMeta;
 use std::collections::HashSet;
 use std::fmt::Write;
@@ -116,6 +116,17 @@ const KERNEL_PROBE: &str = "kernel_crypto";
 /// Whether only a part of what happened was to be recorded.
 pub fn is_selective(capture: &Capture) -> bool {
     !capture.meta.options().1.is_empty()
+}
+
+/// Whether filters left out a part of what a recording was of. A command that was recorded, with its descendants, is the whole
+/// of such a recording and no part of it.
+pub fn is_filtered(capture: &Capture) -> bool {
+    capture.meta.options().1.iter().any(|option| !option.starts_with("-- "))
+}
+
+/// Whether names and addresses were taken out of it, or put in other words, as it was recorded.
+pub fn is_private(capture: &Capture) -> bool {
+    matches!(capture.meta.selected.privacy, PrivacyMode::HASH | PrivacyMode::DROP)
 }
 
 /// What the options of a recording, as `shown`, say of it; nothing when there were none. `rest` is said of what they leave out.

@@ -29,7 +29,7 @@ pub(crate) struct AsOf {
 
 impl AsOf {
     /// The given day, from its beginning, UTC; else when the capture ended, so that a replay tells the same for ever.
-    fn new(given: Option<Date>, end: WallNs) -> Self {
+    pub(crate) fn new(given: Option<Date>, end: WallNs) -> Self {
         let zoned = given.and_then(|date| date.to_zoned(TimeZone::UTC).ok());
         match (given, zoned) {
             (Some(date), Some(zoned)) => Self { date, unix: zoned.timestamp().as_second() },

@@ -6,10 +6,12 @@
 #![warn(clippy::indexing_slicing)]
 
 mod brought;
+mod packs;
 mod parts;
 mod table;
 
 pub use brought::{Brought, brought};
+pub use packs::Pack;
 pub use parts::{SuiteParts, certificate_signature, key, key_exchange, signature, suite};
 pub use table::{Algorithm, Checked, Document, DocumentState, Primitive, Rule, Rules, Source, Status};
 

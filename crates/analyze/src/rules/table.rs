@@ -203,6 +203,9 @@ pub struct Rule {
     /// It speaks of what a handshake does, not of the signatures of certificates.
     #[serde(default)]
     pub handshake_only: bool,
+    /// It speaks of what clients offer, too, and not only of what is agreed on and done.
+    #[serde(default)]
+    pub offers: bool,
     /// The protocol versions it speaks of. Empty where it speaks of all.
     #[serde(default)]
     pub versions: Vec<String>,

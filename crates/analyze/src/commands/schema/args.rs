@@ -23,6 +23,8 @@ pub(crate) enum Task {
     Libs,
     /// The document of `readiness`
     Readiness,
+    /// The document of `check`
+    Check,
 }
 
 /// Print the JSON Schema of events, or of a report

@@ -1,0 +1,99 @@
+//! `check`: holds rules against recordings. Each rule passes, warns, fails, or stays unknown, with its evidence and its words.
+//!
+//! What is used is counted in `count/uses`; `rule.rs` has the rules in one form, `judge.rs` holds them against what was counted,
+//! and `coverage.rs` says what may be missing of it: a recording that shows little never passes.
+
+mod args;
+mod coverage;
+mod json;
+mod judge;
+mod junit;
+mod policy;
+mod rule;
+mod sarif;
+mod scope;
+mod text;
+mod versions;
+
+pub(crate) use args::{Args, Task};
+
+use crate::capture::clock::WallNs;
+use crate::cli::console::Console;
+use crate::cli::exit::Outcome;
+use crate::count::uses::Uses;
+use crate::report::document;
+use crate::report::judged::AsOf;
+use crate::report::session::Session;
+use anyhow::{Result, bail};
+use args::Format;
+use coverage::Coverage;
+use json::{PackReport, Report};
+use judge::{Case, Judged};
+use policy::{Policy, Waiver};
+use rule::Asked;
+use std::collections::HashSet;
+use std::io::Write as _;
+use std::path::PathBuf;
+
+pub(super) fn run(task: &Task, console: Console) -> Result<Outcome> {
+    // Rules first: what is wrong with them need not wait for the recordings.
+    let policies = policies(&task.rules)?;
+    let mut packs = task.packs.clone();
+    packs.extend(policies.iter().flat_map(|policy| &policy.extends));
+    packs.sort_unstable();
+    packs.dedup();
+    let (mut session, mut out) = Session::begin(&task.request, console)?;
+    let mut uses = Uses::default();
+    session.fold(&mut uses)?;
+    let begun = session.captures.iter().map(|capture| WallNs(capture.meta.clock.realtime_ns)).max();
+    let end = session.covered().map(|(_, end)| end).or(begun).unwrap_or(WallNs(0));
+    let as_of = AsOf::new(task.as_of, end).date;
+    let coverage = Coverage::new(&session);
+    let hosts: Vec<String> = session.captures.iter().map(|capture| capture.meta.host.clone()).collect();
+    let case = Case { uses: &uses, hosts: &hosts, coverage: &coverage };
+    let waivers: Vec<Waiver> = policies.iter().flat_map(|policy| policy.waivers.iter().cloned()).collect();
+    let judge = |rules: Vec<Asked>| -> Vec<(Asked, Judged<'_>)> {
+        let judged = rules.into_iter().map(|rule| {
+            let of_rule: Vec<(usize, &Waiver)> =
+                waivers.iter().enumerate().filter(|(_, one)| one.is_of(&rule.id) && as_of < one.expires).collect();
+            let judged = case.judge(&rule, |one| {
+                let host = case.host(one.party);
+                of_rule.iter().find(|(_, waiver)| one.is_in(&waiver.scope, host)).map(|(number, _)| *number)
+            });
+            (rule, judged)
+        });
+        judged.collect()
+    };
+    let of_catalog = packs.iter().map(|pack| {
+        let rules = judge(rule::of_pack(*pack, as_of));
+        PackReport::of_catalog(&session, &case, *pack, as_of, &rules)
+    });
+    let own = policies.iter().filter(|policy| !policy.rules.is_empty());
+    let own = own.map(|policy| PackReport::of_policy(&session, &case, policy, as_of, &judge(policy.rules.clone())));
+    let report = Report::new(&session, as_of, &coverage, of_catalog.chain(own).collect(), &waivers);
+    let shown = match task.format {
+        Format::Json => document::pretty(&report)? + "\n",
+        Format::Sarif => document::pretty(&sarif::Log::new(&report))? + "\n",
+        Format::Junit => junit::document(&report, task.require_coverage)?,
+        Format::Text => text::text(&report, out.paint()),
+    };
+    out.write_all(shown.as_bytes())?;
+    session.gaps_are_shown();
+    // Damage that leaves nothing to read is an error, whatever was found.
+    session.finish("judged")?;
+    Ok(match (report.violated, task.require_coverage && !report.sufficient) {
+        (true, _) => Outcome::Violated,
+        (false, true) => Outcome::Undecided,
+        (false, false) => Outcome::Done,
+    })
+}
+
+/// Files of rules, each of another name.
+fn policies(paths: &[PathBuf]) -> Result<Vec<Policy>> {
+    let policies = paths.iter().map(|path| policy::read(path)).collect::<Result<Vec<Policy>>>()?;
+    let mut names = HashSet::new();
+    match policies.iter().find(|policy| !names.insert(&policy.name)) {
+        Some(policy) => bail!("two files of rules have the name {}: give each its own", policy.name),
+        None => Ok(policies),
+    }
+}

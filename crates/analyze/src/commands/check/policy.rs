@@ -1,0 +1,622 @@
+//! Rules of the user's own, and waivers: a TOML file, checked as a whole before anything is judged by it.
+//!
+//! Whatever is wrong is said with file, line and column: what is not known, what contradicts itself, days that are none.
+
+use super::rule::{Algorithms, Asked, Condition, Files, Level, Libraries, Source};
+use super::scope::{PROTOCOL, Scope};
+use crate::capture::connections::Role;
+use crate::rules::{Pack, Primitive, algorithm, algorithms};
+use crate::select::Globs;
+use anyhow::{Context, Result, anyhow};
+use crypto_trace_format::catalog::FileType;
+use jiff::civil::Date;
+use serde::Deserialize;
+use std::collections::{BTreeMap, HashSet};
+use std::path::Path;
+use toml::Spanned;
+
+/// Bytes of a file of rules.
+const MAX_BYTES: u64 = 1 << 20;
+
+/// Rules of one file.
+#[derive(Debug, Clone)]
+pub(super) struct Policy {
+    pub name: String,
+    pub dated: Option<Date>,
+    pub extends: Vec<Pack>,
+    pub rules: Vec<Asked>,
+    pub waivers: Vec<Waiver>,
+}
+
+/// Uses that are known and accepted for a time.
+#[derive(Debug, Clone)]
+pub(super) struct Waiver {
+    /// The id of a rule, or its beginning and a `*`.
+    pub rule: String,
+    pub scope: Scope,
+    pub owner: String,
+    pub reason: String,
+    /// The first day that it holds no more.
+    pub expires: Date,
+}
+
+impl Waiver {
+    /// Whether it is about a rule.
+    pub fn is_of(&self, id: &str) -> bool {
+        match self.rule.strip_suffix('*') {
+            Some(beginning) => id.starts_with(beginning),
+            None => id == self.rule,
+        }
+    }
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PolicyText {
+    name: Spanned<String>,
+    dated: Option<Spanned<toml::Value>>,
+    #[serde(default)]
+    extends: Vec<Spanned<String>>,
+    #[serde(default, rename = "rule")]
+    rules: Vec<Spanned<RuleText>>,
+    #[serde(default, rename = "waiver")]
+    waivers: Vec<Spanned<WaiverText>>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RuleText {
+    id: Spanned<String>,
+    says: Spanned<String>,
+    note: Option<String>,
+    #[serde(default)]
+    level: LevelText,
+    #[serde(default)]
+    scope: ScopeText,
+    #[serde(default)]
+    deny: Vec<Spanned<String>>,
+    #[serde(default)]
+    allow: Vec<Spanned<String>>,
+    #[serde(rename = "in")]
+    places: Option<Vec<PlaceText>>,
+    minimum: Option<MinimumText>,
+    require: Option<RequireText>,
+    files: Option<FilesText>,
+    libraries: Option<LibrariesText>,
+}
+
+#[derive(Debug, Default, Clone, Copy, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum LevelText {
+    #[default]
+    Fail,
+    Warn,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum PlaceText {
+    Handshakes,
+    Calls,
+}
+
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum RequireText {
+    PostQuantum,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum RoleText {
+    Client,
+    Server,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ScopeText {
+    protocol: Option<Vec<Spanned<String>>>,
+    role: Option<RoleText>,
+    program: Option<Vec<Spanned<String>>>,
+    peer: Option<Vec<Spanned<String>>>,
+    host: Option<Vec<Spanned<String>>>,
+    container: Option<Vec<Spanned<String>>>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct MinimumText {
+    rsa: Option<u32>,
+    dsa: Option<u32>,
+    ec: Option<u32>,
+    dh: Option<u32>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct FilesText {
+    types: Vec<Spanned<String>>,
+    paths: Option<Vec<Spanned<String>>>,
+    #[serde(default)]
+    known: Vec<Spanned<String>>,
+    #[serde(default)]
+    readers: Vec<Spanned<String>>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct LibrariesText {
+    names: Vec<Spanned<String>>,
+    below: Option<Spanned<String>>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WaiverText {
+    rule: Spanned<String>,
+    #[serde(default)]
+    scope: ScopeText,
+    owner: Spanned<String>,
+    reason: Spanned<String>,
+    expires: Spanned<toml::Value>,
+}
+
+/// What is wrong, and where: bytes of the file.
+struct Wrong(std::ops::Range<usize>, String);
+
+type Checked<T> = Result<T, Wrong>;
+
+fn wrong<T>(at: &Spanned<impl Sized>, what: impl Into<String>) -> Checked<T> {
+    Err(Wrong(at.span(), what.into()))
+}
+
+/// Reads and checks a file of rules.
+///
+/// # Errors
+/// When it cannot be read, or something in it is wrong: `FILE:LINE:COLUMN: what`.
+pub(super) fn read(path: &Path) -> Result<Policy> {
+    let name = || crate::words::escape::for_people(path.as_os_str().as_encoded_bytes());
+    let bytes = std::fs::metadata(path).with_context(name)?.len();
+    if bytes > MAX_BYTES {
+        return Err(anyhow!("{}: {bytes} bytes are too many for a file of rules: at most {MAX_BYTES}", name()));
+    }
+    let text = std::fs::read_to_string(path).with_context(name)?;
+    parse(&text).map_err(|Wrong(at, what)| {
+        let (line, column) = place(&text, at.start);
+        anyhow!("{}:{line}:{column}: {}", name(), crate::words::escape::for_people(what.as_bytes()))
+    })
+}
+
+/// Line and column of a byte, both from 1; a column is a character.
+fn place(text: &str, at: usize) -> (usize, usize) {
+    let before = text.get(..at).unwrap_or(text);
+    let line = before.matches('\n').count() + 1;
+    let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
+    (line, column)
+}
+
+fn parse(text: &str) -> Checked<Policy> {
+    let policy: PolicyText = toml::from_str(text)
+        .map_err(|error| Wrong(error.span().unwrap_or(0..0), error.message().trim().replace('\n', "; ")))?;
+    let name = policy.name.get_ref();
+    if name.is_empty() || name.contains('/') || Pack::ALL.iter().any(|pack| pack.name() == name) {
+        return wrong(&policy.name, "the name of a file of rules is not empty, has no slash and is not that of a pack");
+    }
+    let extends = policy.extends.iter().map(pack).collect::<Checked<Vec<Pack>>>()?;
+    if policy.rules.is_empty() && extends.is_empty() {
+        return wrong(&policy.name, "there is no rule: give [[rule]] or `extends`");
+    }
+    let mut ids: HashSet<&str> = HashSet::new();
+    for rule in &policy.rules {
+        let id = &rule.get_ref().id;
+        if id.get_ref().is_empty() || !ids.insert(id.get_ref()) {
+            return wrong(
+                id,
+                format!("`{}` is not an id of its own: it is empty, or another rule has it", id.get_ref()),
+            );
+        }
+    }
+    let rules = policy.rules.iter().map(|one| rule(name, one)).collect::<Checked<Vec<Asked>>>()?;
+    contradictions(&policy.rules, &rules)?;
+    Ok(Policy {
+        name: name.clone(),
+        dated: policy.dated.as_ref().map(day).transpose()?,
+        extends,
+        rules,
+        waivers: policy.waivers.iter().map(|one| waiver(one.get_ref())).collect::<Checked<Vec<Waiver>>>()?,
+    })
+}
+
+fn pack(name: &Spanned<String>) -> Checked<Pack> {
+    let names: Vec<&str> = Pack::ALL.iter().map(|pack| pack.name()).collect();
+    match Pack::ALL.iter().find(|pack| pack.name() == name.get_ref()) {
+        Some(pack) => Ok(*pack),
+        None => wrong(name, format!("`{}` is no pack; there are {}", name.get_ref(), names.join(", "))),
+    }
+}
+
+/// A day, as TOML writes it or in quotation marks.
+fn day(value: &Spanned<toml::Value>) -> Checked<Date> {
+    let text = match value.get_ref() {
+        toml::Value::String(text) => text.clone(),
+        toml::Value::Datetime(day) => day.to_string(),
+        other => other.type_str().to_owned(),
+    };
+    text.parse().or_else(|_| wrong(value, format!("`{text}` is not a day: give one such as 2027-01-01")))
+}
+
+fn not_empty(text: &Spanned<String>) -> Checked<String> {
+    if text.get_ref().trim().is_empty() { wrong(text, "must not be empty") } else { Ok(text.get_ref().clone()) }
+}
+
+fn globs(texts: &[Spanned<String>]) -> Checked<Globs> {
+    for text in texts {
+        not_empty(text)?;
+        if let Err(error) = crate::select::Globs::new(std::slice::from_ref(text.get_ref())) {
+            return wrong(text, error.to_string());
+        }
+    }
+    let texts: Vec<String> = texts.iter().map(|text| text.get_ref().clone()).collect();
+    Globs::new(&texts).map_err(|error| Wrong(0..0, error.to_string()))
+}
+
+fn scope(text: &ScopeText) -> Checked<Scope> {
+    let names = |list: &Option<Vec<Spanned<String>>>| {
+        list.as_ref().map(|list| list.iter().map(not_empty).collect::<Checked<Vec<String>>>()).transpose()
+    };
+    for protocol in text.protocol.iter().flatten() {
+        if protocol.get_ref() != PROTOCOL {
+            return wrong(
+                protocol,
+                format!("`{}` is no protocol that is recorded: there is {PROTOCOL}", protocol.get_ref()),
+            );
+        }
+    }
+    for list in [&text.protocol, &text.program, &text.peer, &text.host, &text.container].into_iter().flatten() {
+        if list.is_empty() {
+            return Err(Wrong(0..0, "a scope that lists nothing takes in nothing: leave the list out".to_owned()));
+        }
+    }
+    Ok(Scope {
+        protocols: names(&text.protocol)?,
+        role: text.role.map(|role| match role {
+            RoleText::Client => Role::Client,
+            RoleText::Server => Role::Server,
+        }),
+        programs: text.program.as_deref().map(globs).transpose()?,
+        peers: text.peer.as_deref().map(globs).transpose()?,
+        hosts: text.host.as_deref().map(globs).transpose()?,
+        containers: names(&text.container)?,
+    })
+}
+
+fn waiver(text: &WaiverText) -> Checked<Waiver> {
+    Ok(Waiver {
+        rule: not_empty(&text.rule)?,
+        scope: scope(&text.scope)?,
+        owner: not_empty(&text.owner)?,
+        reason: not_empty(&text.reason)?,
+        expires: day(&text.expires)?,
+    })
+}
+
+fn rule(name: &str, spanned: &Spanned<RuleText>) -> Checked<Asked> {
+    let text = spanned.get_ref();
+    let at = &text.id;
+    let scope = scope(&text.scope)
+        .map_err(|Wrong(range, what)| Wrong(if range == (0..0) { at.span() } else { range }, what))?;
+    let lists = !text.deny.is_empty() || !text.allow.is_empty();
+    let given = [lists, text.minimum.is_some(), text.require.is_some(), text.files.is_some(), text.libraries.is_some()];
+    match given.iter().filter(|given| **given).count() {
+        1 => {}
+        0 => return wrong(at, "the rule asks nothing: give deny or allow, minimum, require, files, or libraries"),
+        _ => {
+            return wrong(
+                at,
+                "one rule asks one thing: deny and allow, minimum, require, files, or libraries; make several",
+            );
+        }
+    }
+    if text.places.is_some() && !lists {
+        return wrong(at, "`in` belongs to deny and allow");
+    }
+    if scope.is_of_handshakes() && (text.files.is_some() || text.libraries.is_some()) {
+        return wrong(at, "files and libraries are in no handshake: its scope cannot have protocol, role or peer");
+    }
+    let condition = if let Some(minimum) = &text.minimum {
+        Condition::Minimum(smallest(minimum, at)?)
+    } else if let Some(RequireText::PostQuantum) = text.require {
+        Condition::PostQuantum
+    } else if let Some(files) = &text.files {
+        Condition::Files(of_files(files, at)?)
+    } else if let Some(libraries) = &text.libraries {
+        Condition::Libraries(of_libraries(libraries, at)?)
+    } else {
+        Condition::Algorithms(of_algorithms(text, &scope)?)
+    };
+    Ok(Asked {
+        id: format!("{name}/{}", at.get_ref()),
+        level: match text.level {
+            LevelText::Fail => Level::Fail,
+            LevelText::Warn => Level::Warn,
+        },
+        words: not_empty(&text.says)?,
+        note: text.note.clone(),
+        from: None,
+        source: Source {
+            authority: None,
+            document: name.to_owned(),
+            title: None,
+            revision: None,
+            published: None,
+            draft: false,
+            section: None,
+            url: None,
+            applies_to: None,
+        },
+        scope,
+        condition,
+    })
+}
+
+fn smallest(text: &MinimumText, at: &Spanned<String>) -> Checked<BTreeMap<&'static str, u32>> {
+    let sizes = [("RSA", text.rsa), ("DSA", text.dsa), ("EC", text.ec), ("DH", text.dh)];
+    let sizes: BTreeMap<_, _> = sizes.into_iter().filter_map(|(kind, bits)| Some((kind, bits?))).collect();
+    if sizes.is_empty() { wrong(at, "minimum names no size: give rsa, dsa, ec or dh, in bits") } else { Ok(sizes) }
+}
+
+fn of_files(text: &FilesText, at: &Spanned<String>) -> Checked<Files> {
+    let file_type = |name: &Spanned<String>| match FileType::ALL.iter().find(|one| one.name() == name.get_ref()) {
+        Some(file_type) => Ok(*file_type),
+        None => {
+            let names: Vec<&str> = FileType::ALL.iter().map(|one| one.name()).collect();
+            wrong(name, format!("`{}` is no type of file; there are {}", name.get_ref(), names.join(", ")))
+        }
+    };
+    if text.types.is_empty() {
+        return wrong(at, "files names no type: give types = [\"private_key\"]");
+    }
+    Ok(Files {
+        types: text.types.iter().map(file_type).collect::<Checked<Vec<FileType>>>()?,
+        paths: text.paths.as_deref().map(globs).transpose()?,
+        known: globs(&text.known)?,
+        readers: globs(&text.readers)?,
+    })
+}
+
+fn of_libraries(text: &LibrariesText, at: &Spanned<String>) -> Checked<Libraries> {
+    if text.names.is_empty() {
+        return wrong(at, "libraries names none: give names = [\"OpenSSL\"] or globs of file names");
+    }
+    let below = text.below.as_ref().map(|below| {
+        let is_version = below.get_ref().starts_with(|letter: char| letter.is_ascii_digit());
+        if is_version { Ok(below.get_ref().clone()) } else { wrong(below, "not a version: give one such as 3.0.7") }
+    });
+    Ok(Libraries {
+        names: text.names.iter().map(not_empty).collect::<Checked<Vec<String>>>()?,
+        globs: globs(&text.names)?,
+        below: below.transpose()?,
+    })
+}
+
+fn of_algorithms(text: &RuleText, scope: &Scope) -> Checked<Algorithms> {
+    let deny = names(&text.deny)?;
+    let allow = names(&text.allow)?;
+    if let Some((name, at)) = deny.iter().find(|(name, _)| allow.iter().any(|(other, _)| name == other)) {
+        return Err(Wrong(at.clone(), format!("the rule contradicts itself: it allows and denies {name}")));
+    }
+    let places = text.places.as_deref().unwrap_or(&[PlaceText::Handshakes, PlaceText::Calls]);
+    if places.is_empty() || scope.is_of_handshakes() && !places.contains(&PlaceText::Handshakes) {
+        return wrong(
+            &text.id,
+            "nothing is asked: calls are in no handshake, so that its scope cannot have protocol, role or peer",
+        );
+    }
+    let deny: Vec<String> = deny.into_iter().map(|(name, _)| name).collect();
+    let allow: Vec<String> = allow.into_iter().map(|(name, _)| name).collect();
+    let is_protocol = |name: &String| algorithm(name).is_some_and(|row| row.primitive == Primitive::Protocol);
+    let only_protocols = deny.iter().chain(&allow).all(is_protocol);
+    if only_protocols && text.places.as_ref().is_some_and(|places| places.contains(&PlaceText::Calls)) {
+        return wrong(&text.id, "no call is of a version of a protocol: `in` cannot have calls");
+    }
+    Ok(Algorithms {
+        deny,
+        allow,
+        in_handshakes: places.contains(&PlaceText::Handshakes),
+        in_calls: places.contains(&PlaceText::Calls) && !scope.is_of_handshakes() && !only_protocols,
+        ..Algorithms::default()
+    })
+}
+
+/// Names of the catalog that are meant, each with where it stands. `*` stands for any text.
+fn names(texts: &[Spanned<String>]) -> Checked<Vec<(String, std::ops::Range<usize>)>> {
+    let mut found = Vec::new();
+    for text in texts {
+        let wanted = text.get_ref();
+        let glob = globset::Glob::new(wanted).map(|glob| glob.compile_matcher());
+        let is_meant = |name: &str| match &glob {
+            Ok(glob) if wanted.contains('*') => glob.is_match(name),
+            _ => name == wanted,
+        };
+        let before = found.len();
+        let all = algorithms().iter().map(|row| &row.name);
+        found.extend(all.filter(|name| is_meant(name)).map(|name| (name.clone(), text.span())));
+        if found.len() == before {
+            let lower = wanted.to_lowercase();
+            let distance = |name: &str| strsim::damerau_levenshtein(&name.to_lowercase(), &lower);
+            let near = algorithms().iter().map(|row| &*row.name).min_by_key(|name| distance(name));
+            let near = near.filter(|name| distance(name) <= 3).map(|name| format!(", did you mean {name}?"));
+            let near = near.unwrap_or_default();
+            return wrong(
+                text,
+                format!("`{wanted}` is no algorithm of the catalog{near}; see `crypto-trace-analyze algorithms`"),
+            );
+        }
+    }
+    Ok(found)
+}
+
+/// Rules that cannot both be kept where both hold.
+fn contradictions(texts: &[Spanned<RuleText>], rules: &[Asked]) -> Checked<()> {
+    let all = || texts.iter().zip(rules);
+    for (text, rule) in all() {
+        let Condition::Algorithms(lists) = &rule.condition else { continue };
+        for (other_text, other) in all() {
+            if !is_same_scope(&text.get_ref().scope, &other_text.get_ref().scope) {
+                continue;
+            }
+            let at = &text.get_ref().id;
+            if let Condition::Algorithms(others) = &other.condition
+                && (lists.in_handshakes && others.in_handshakes || lists.in_calls && others.in_calls)
+                && let Some(name) = lists.allow.iter().find(|name| others.deny.contains(name))
+            {
+                return wrong(at, format!("the rule allows {name}, which {} denies in the same scope", other.id));
+            }
+            let exchanges = |name: &&String| {
+                algorithm(name)
+                    .is_some_and(|row| matches!(row.primitive, Primitive::KeyAgreement | Primitive::KeyTransport))
+            };
+            let quantum = |name: &String| {
+                algorithm(name).is_some_and(|row| matches!(row.primitive, Primitive::Kem | Primitive::HybridKem))
+            };
+            if matches!(other.condition, Condition::PostQuantum)
+                && lists.in_handshakes
+                && lists.allow.iter().any(|name| exchanges(&name))
+                && !lists.allow.iter().any(quantum)
+            {
+                return wrong(at, format!("the rule allows no post-quantum key exchange, which {} requires", other.id));
+            }
+        }
+    }
+    Ok(())
+}
+
+fn is_same_scope(one: &ScopeText, other: &ScopeText) -> bool {
+    let same = |one: &Option<Vec<Spanned<String>>>, other: &Option<Vec<Spanned<String>>>| {
+        let texts = |list: &Option<Vec<Spanned<String>>>| -> Option<Vec<String>> {
+            list.as_ref().map(|list| list.iter().map(|text| text.get_ref().clone()).collect())
+        };
+        texts(one) == texts(other)
+    };
+    one.role == other.role
+        && same(&one.protocol, &other.protocol)
+        && same(&one.program, &other.program)
+        && same(&one.peer, &other.peer)
+        && same(&one.host, &other.host)
+        && same(&one.container, &other.container)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn told(text: &str) -> String {
+        match parse(text) {
+            Ok(policy) => panic!("accepted: {policy:#?}"),
+            Err(Wrong(at, what)) => {
+                let (line, column) = place(text, at.start);
+                format!("{line}:{column}: {what}")
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_wrong_is_said_with_line_and_column() {
+        let rule = |body: &str| format!("name = \"acme\"\n[[rule]]\nid = \"a\"\nsays = \"b\"\n{body}\n");
+        for (text, expected) in [
+            ("name = ", "1:8: "),
+            ("name = \"acme\"\nbogus = 1\n", "2:1: unknown field `bogus`"),
+            ("name = \"ietf\"\n", "1:8: the name of a file"),
+            ("name = \"acme\"\n", "1:8: there is no rule"),
+            ("name = \"acme\"\nextends = [\"iett\"]\n", "2:12: `iett` is no pack; there are ietf, nist-800-131a"),
+            ("name = \"acme\"\nextends = [\"ietf\"]\ndated = \"soon\"\n", "3:9: `soon` is not a day"),
+            ("name = \"acme\"\nextends = [\"ietf\"]\ndated = 2026-13-01\n", "3:"),
+            (&rule(""), "3:6: the rule asks nothing"),
+            (&rule("deny = [\"MD6\"]"), "5:9: `MD6` is no algorithm of the catalog, did you mean MD5?"),
+            (&rule("deny = [\"Z*\"]"), "5:9: `Z*` is no algorithm"),
+            (&rule("deny = [\"MD5\"]\nminimum = { rsa = 2048 }"), "3:6: one rule asks one thing"),
+            (
+                &rule("deny = [\"MD5\"]\nallow = [\"MD5\"]"),
+                "5:9: the rule contradicts itself: it allows and denies MD5",
+            ),
+            (&rule("deny = [\"MD*\"]\nallow = [\"MD5\"]"), "5:9: the rule contradicts itself"),
+            (&rule("minimum = {}"), "3:6: minimum names no size"),
+            (&rule("minimum = { rsa = -1 }"), "5:19: "),
+            (&rule("require = \"quantum\""), "5:11: unknown variant `quantum`"),
+            (&rule("deny = [\"MD5\"]\nlevel = \"error\""), "6:9: unknown variant `error`"),
+            (&rule("deny = [\"MD5\"]\nin = [\"files\"]"), "6:7: unknown variant `files`"),
+            (&rule("deny = [\"TLS 1.1\"]\nin = [\"calls\"]"), "3:6: no call is of a version"),
+            (&rule("deny = [\"MD5\"]\nscope = { programs = [\"x\"] }"), "6:11: unknown field `programs`"),
+            (&rule("deny = [\"MD5\"]\nscope = { program = [\"{\"] }"), "6:22: "),
+            (&rule("deny = [\"MD5\"]\nscope = { program = [] }"), "3:6: a scope that lists nothing"),
+            (&rule("deny = [\"MD5\"]\nscope = { protocol = [\"smtp\"] }"), "6:23: `smtp` is no protocol"),
+            (
+                &rule("files = { types = [\"keys\"] }"),
+                "5:20: `keys` is no type of file; there are certificate, private_key",
+            ),
+            (&rule("files = { types = [] }"), "3:6: files names no type"),
+            (
+                &rule("files = { types = [\"private_key\"] }\nscope = { role = \"client\" }"),
+                "3:6: files and libraries are in no",
+            ),
+            (&rule("libraries = { names = [\"OpenSSL\"], below = \"x\" }"), "5:44: not a version"),
+            (
+                &rule("deny = [\"MD5\"]\n[[rule]]\nid = \"a\"\nsays = \"c\"\ndeny = [\"MD5\"]"),
+                "7:6: `a` is not an id of its own",
+            ),
+            (
+                &rule("allow = [\"TLS 1.3\"]\n[[rule]]\nid = \"c\"\nsays = \"c\"\ndeny = [\"TLS *\"]"),
+                "3:6: the rule allows TLS 1.3, which acme/c denies",
+            ),
+            (
+                &rule("allow = [\"x25519\"]\n[[rule]]\nid = \"c\"\nsays = \"c\"\nrequire = \"post-quantum\""),
+                "3:6: the rule allows no post-quantum",
+            ),
+            (
+                &rule(
+                    "deny = [\"MD5\"]\n[[waiver]]\nrule = \"acme/a\"\nowner = \"\"\nreason = \"x\"\nexpires = 2027-01-01",
+                ),
+                "8:9: must not be empty",
+            ),
+            (
+                &rule("deny = [\"MD5\"]\n[[waiver]]\nrule = \"acme/a\"\nowner = \"x\"\nreason = \"x\""),
+                "6:1: missing field `expires`",
+            ),
+            (
+                &rule(
+                    "deny = [\"MD5\"]\n[[waiver]]\nrule = \"acme/a\"\nowner = \"x\"\nreason = \"x\"\nexpires = \"never\"",
+                ),
+                "10:11: `never` is not a day",
+            ),
+        ] {
+            let told = told(text);
+            assert!(told.starts_with(expected), "{text}\n{told}\nexpected {expected}");
+        }
+    }
+
+    #[test]
+    fn days_are_written_either_way() {
+        for day in ["2027-01-01", "\"2027-01-01\""] {
+            let text = format!("name = \"acme\"\ndated = {day}\nextends = [\"ietf\"]\n");
+            let Ok(policy) = parse(&text) else { panic!("{day}") };
+            assert_eq!(policy.dated, "2027-01-01".parse().ok());
+        }
+    }
+
+    #[test]
+    fn waivers_are_of_a_rule_or_of_those_that_begin_alike() {
+        let waiver = |rule: &str| Waiver {
+            rule: rule.to_owned(),
+            scope: Scope::default(),
+            owner: String::new(),
+            reason: String::new(),
+            expires: Date::constant(2027, 1, 1),
+        };
+        assert!(waiver("acme/a").is_of("acme/a") && !waiver("acme/a").is_of("acme/ab"));
+        assert!(
+            waiver("ietf/rfc-10015/*").is_of("ietf/rfc-10015/2/static-dh")
+                && !waiver("ietf/rfc-10015/*").is_of("ietf/x")
+        );
+    }
+}
