@@ -107,7 +107,7 @@ fn without_privileges_it_says_which_are_missing_and_a_recording_points_at_it() {
         }
         let refused = run(&mut refused);
         assert_eq!(refused.code(), 3, "{}", refused.stderr);
-        assert!(refused.stderr.contains("crypto-trace-capture doctor tells"), "{}", refused.stderr);
+        assert!(refused.stderr.contains("run crypto-trace-capture doctor to see"), "{}", refused.stderr);
     }
 }
 

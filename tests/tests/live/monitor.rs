@@ -287,7 +287,7 @@ fn a_command_that_nobody_watches_any_more_is_ended_by_a_signal() {
     command.arg("--").arg(workload()).arg("wait").stdin(Stdio::piped());
     let (capture, out) = Process::spawn_with_output(&mut command);
     drop(out);
-    capture.wait_for("the command goes on");
+    capture.wait_for("the command continues");
     capture.signal(Signal::TERM);
     let done = capture.finish();
     assert_eq!(done.code(), 0, "{}", done.stderr);

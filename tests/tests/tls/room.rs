@@ -110,7 +110,7 @@ unshare -m sh -euc '
 "#;
     let (trace, stderr) = run(script);
     assert!(told(&trace, "volume.crt") > 0, "{stderr}");
-    assert!(stderr.contains("volume/libssl.so.3: nobody has it mapped any more"), "{stderr}");
+    assert!(stderr.contains("volume/libssl.so.3: no process has it mapped any more"), "{stderr}");
 }
 
 /// 1,024 copies that one user mapped ended the probing of everything until the recorder was started again.
