@@ -53,8 +53,9 @@ impl Coverage {
         }
         let unwatched = |kind: Kind| completeness::unwatched(captures, &[kind]).into_iter().map(show).collect();
         let handshakes = captures.iter().filter(|capture| !capture.watches_tls());
-        let handshakes = handshakes
-            .map(|capture| show(on_host(capture, captures, format!("TLS was {}", completeness::wire_state(capture)))));
+        let handshakes = handshakes.map(|capture| {
+            show(on_host(capture, captures, format!("TLS handshakes: {}", completeness::wire_state(capture))))
+        });
         let mut calls: Vec<String> = unwatched(ApiCall::KIND);
         for capture in captures {
             calls.extend(calls_of(capture).map(|why| show(on_host(capture, captures, why))));
