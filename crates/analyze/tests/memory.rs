@@ -22,7 +22,7 @@ const COMMANDS: &[(&str, &[&str])] = &[
     ("profile", &["text", "json"]),
     ("snapshot", &["text", "json"]),
     ("tls", &["json"]),
-    ("check", &["text", "json", "sarif", "junit"]),
+    ("check", &["sarif"]),
     ("algorithms", &["text"]),
     ("coverage", &["json"]),
     ("events", &["json-stream", "json-pretty", "summary"]),
