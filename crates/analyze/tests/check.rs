@@ -79,6 +79,7 @@ mod check {
             attached(b"tls_hello", b"cgroup_skb/egress"),
             attached(b"file_open, lib_load", b"tp_btf:sys_exit"),
             attached(b"api_call", b"uprobe_multi"),
+            attached(b"kernel_crypto", b"tp_btf:sys_exit"),
             exec(curl(1_000), b"/usr/bin/curl", b"curl\0", 1),
             exec(make(1_100), b"/usr/bin/make", b"make\0", 1),
         ]

@@ -247,3 +247,29 @@ fn the_rules_of_the_documentation_are_accepted() {
         assert!(docs.contains(&format!("| `{pack}` |")), "{pack} is not in docs/rules.md");
     }
 }
+
+#[test]
+fn what_the_recording_did_not_watch_leaves_its_rules_open_and_no_others() {
+    let dir = tempfile::tempdir().unwrap();
+    let rules = rules_file(&dir, JOB);
+    let without_kernel: Vec<Vec<u8>> = {
+        let kernel = attached(b"kernel_crypto", b"tp_btf:sys_exit");
+        job(&[]).into_iter().filter(|record| *record != kernel).collect()
+    };
+    let uring = SegmentMeta { filters: [of_job().filters, vec!["--io-uring off".to_owned()]].concat(), ..of_job() };
+    // A library made a handshake on a socket that the wire knows nothing of.
+    let off_wire = call(curl(9_500), b"SSL_do_handshake", ApiMeaning::HANDSHAKE, b"", 1, 77);
+    for (meta, records, open_rule, why) in [
+        (of_job(), without_kernel, "md5", "the kernel's own crypto: not watched"),
+        (uring, job(&[]), "keys", "--io-uring off"),
+        (of_job(), job(&[off_wire]), "versions", "1 handshake that a library made was not seen on the wire"),
+    ] {
+        let path = write(&dir, &meta, &records);
+        let found = report(&path, &["--rules", &rules, "--require-coverage"], 9);
+        for id in ["keys", "md5", "versions"] {
+            let rule = rule(&found, &format!("acme/{id}"));
+            assert_eq!(rule["verdict"] == "unknown", id == open_rule, "{open_rule}: {rule:#}");
+        }
+        assert!(open(rule(&found, &format!("acme/{open_rule}"))).contains(why), "{why}: {found:#}");
+    }
+}
