@@ -23,7 +23,7 @@ const COMMANDS: &[(&str, &[&str])] = &[
     ("snapshot", &["text", "json"]),
     ("tls", &["json"]),
     ("readiness", &["text", "json"]),
-    ("check", &["text", "json", "sarif", "junit"]),
+    ("check", &["sarif"]),
     ("algorithms", &["text"]),
     ("coverage", &["json"]),
     ("events", &["json-stream", "json-pretty", "summary"]),

@@ -218,6 +218,12 @@ pub fn kernel_state(capture: &Capture) -> String {
     }
 }
 
+/// Whether the kernel's own crypto was watched.
+pub fn watches_kernel(capture: &Capture) -> bool {
+    probes_of(capture, KERNEL_PROBE).any(|(_, row)| row.state == ProbeState::ATTACHED)
+        && capture.meta.selected.kernel_crypto != Wanted::OFF
+}
+
 /// Handshakes that libraries told of, of sockets that were not seen on the wire. None where that is not known any more.
 pub fn off_wire(capture: &Capture) -> Option<u64> {
     let connections = capture.handshakes.connections();

@@ -7,7 +7,7 @@ use crate::select::Filter;
 use crate::words::escape;
 use crate::words::redact;
 use crate::words::text::counted;
-use crypto_trace_format::record::{ApiCall, FileOpen, Kind, LibLoad};
+use crypto_trace_format::record::{ApiCall, FileOpen, Kind, LibLoad, Wanted};
 
 /// Why uses may be missing, a sentence each.
 #[derive(Debug, Default)]
@@ -51,19 +51,17 @@ impl Coverage {
         for capture in captures {
             any.extend(of_capture(capture).map(|why| show(on_host(capture, captures, why))));
         }
-        let unwatched = |kind: Kind| completeness::unwatched(captures, &[kind]).into_iter().map(show).collect();
-        let handshakes = captures.iter().filter(|capture| !capture.watches_tls());
-        let handshakes = handshakes
-            .map(|capture| show(on_host(capture, captures, format!("TLS was {}", completeness::wire_state(capture)))));
-        let mut calls: Vec<String> = unwatched(ApiCall::KIND);
-        for capture in captures {
-            calls.extend(calls_of(capture).map(|why| show(on_host(capture, captures, why))));
-        }
+        let unwatched =
+            |kind: Kind| completeness::unwatched(captures, &[kind]).into_iter().map(show).collect::<Vec<String>>();
+        let of_each = |of: fn(&Capture) -> Vec<String>| {
+            let told = captures.iter().flat_map(|capture| of(capture).into_iter().map(move |why| (capture, why)));
+            told.map(|(capture, why)| show(on_host(capture, captures, why))).collect::<Vec<String>>()
+        };
         Self {
             any,
-            handshakes: handshakes.collect(),
-            calls,
-            files: unwatched(FileOpen::KIND),
+            handshakes: of_each(handshakes_of),
+            calls: [unwatched(ApiCall::KIND), of_each(calls_of)].concat(),
+            files: [unwatched(FileOpen::KIND), of_each(files_of)].concat(),
             libraries: unwatched(LibLoad::KIND),
         }
     }
@@ -86,7 +84,17 @@ fn of_capture(capture: &Capture) -> impl Iterator<Item = String> {
     [filtered, private, late, snapshot, timeline].into_iter().flatten()
 }
 
-fn calls_of(capture: &Capture) -> impl Iterator<Item = String> {
+fn handshakes_of(capture: &Capture) -> Vec<String> {
+    let unwatched = (!capture.watches_tls()).then(|| format!("TLS handshakes: {}", completeness::wire_state(capture)));
+    // As with sockets that are no TCP.
+    let off_wire = completeness::off_wire(capture).filter(|count| *count > 0).map(|count| {
+        let handshakes = counted(count, "handshake that a library made was", "handshakes that libraries made were");
+        format!("{handshakes} not seen on the wire")
+    });
+    [unwatched, off_wire].into_iter().flatten().collect()
+}
+
+fn calls_of(capture: &Capture) -> Vec<String> {
     let without = (!capture.meta.selected.algorithms.is_wanted())
         .then(|| "calls that use algorithms were not recorded (record with --api)".to_owned());
     let unprobed = capture.libraries.iter().filter(|(_, row)| !row.is_probed()).count() as u64;
@@ -94,7 +102,15 @@ fn calls_of(capture: &Capture) -> impl Iterator<Item = String> {
         let files = counted(unprobed, "library file was", "library files were");
         format!("{files} not probed: calls into them are not seen (see coverage)")
     });
-    [without, unprobed].into_iter().flatten()
+    let kernel = (!completeness::watches_kernel(capture))
+        .then(|| format!("the kernel's own crypto: {}", completeness::kernel_state(capture)));
+    [without, unprobed, kernel].into_iter().flatten().collect()
+}
+
+fn files_of(capture: &Capture) -> Vec<String> {
+    let off = capture.meta.selected.io_uring == Wanted::OFF;
+    let why = off.then(|| "opens by io_uring were not watched: recorded with --io-uring off".to_owned());
+    why.into_iter().collect()
 }
 
 /// Whether this command leaves out a part of the recordings that it reads. Which hosts are read is what is judged.

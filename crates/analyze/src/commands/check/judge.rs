@@ -143,9 +143,8 @@ impl<'u> Case<'u> {
         scope: &'s Scope,
         versions: &'s [String],
     ) -> impl Iterator<Item = (&'u Handshake, Seen)> + 's {
-        let of_version = |handshake: &Handshake| match handshake.version_name() {
-            Some(version) => versions.is_empty() || versions.contains(&version),
-            None => true,
+        let of_version = |handshake: &Handshake| {
+            versions.is_empty() || handshake.version_name().is_none_or(|version| versions.contains(&version))
         };
         let taken_in = |handshake: &Handshake| scope.takes_in_handshake(handshake, self.host(&handshake.party));
         let all = self.uses.handshakes.iter().map(|(handshake, seen)| (handshake, *seen));
