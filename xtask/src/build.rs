@@ -5,11 +5,12 @@ use anyhow::{Context, Result};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// Builds both programs without shared libraries, so that they run on any distribution's userland. Returns their directory.
+/// Builds both programs, and these examples, without shared libraries, so that they run on any distribution's userland. Returns
+/// their directory, which has one for `examples`.
 ///
 /// # Errors
 /// A build fails.
-pub fn build_static(examples: bool) -> Result<PathBuf> {
+pub fn build_static(examples: &[impl AsRef<str>]) -> Result<PathBuf> {
     let version = String::from_utf8(output(Command::new("rustc").arg("-vV"))?)?;
     let target = version.lines().find_map(|line| line.strip_prefix("host: ")).context("rustc -vV names no host")?;
     let mut command = cargo();
@@ -17,9 +18,7 @@ pub fn build_static(examples: bool) -> Result<PathBuf> {
     command.env("RUSTFLAGS", "-C target-feature=+crt-static");
     command.args(["build", "--locked", "--release", "--target", target, "--target-dir", "target/static", "--bins"]);
     command.args(PROGRAMS.iter().flat_map(|name| ["-p", name])).args(["--features", "crypto-trace-capture/static"]);
-    if examples {
-        command.arg("--examples");
-    }
+    command.args(examples.iter().flat_map(|name| ["--example", name.as_ref()]));
     run(&mut command)?;
     Ok(Path::new("target/static").join(target).join("release"))
 }

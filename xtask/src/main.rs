@@ -25,9 +25,9 @@ struct Cli {
 enum Task {
     /// Build both programs without shared libraries, into target/static
     Static {
-        /// Build what the benchmarks and `instructions` run as well
-        #[arg(long)]
-        examples: bool,
+        /// An example to build as well: what a benchmark runs beside the programs
+        #[arg(long = "example", value_name = "NAME")]
+        examples: Vec<String>,
     },
     /// Count the instructions of the hot loops per record and compare them with tests/instructions.toml
     Instructions {
@@ -58,7 +58,7 @@ fn main() -> Result<()> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("xtask is not in a workspace")?;
     std::env::set_current_dir(root).with_context(|| root.display().to_string())?;
     match Cli::parse().task {
-        Task::Static { examples } => build::build_static(examples).map(drop),
+        Task::Static { examples } => build::build_static(&examples).map(drop),
         Task::Instructions { update } => instructions::run(update),
         Task::Package { debug } => package::run(debug),
         Task::Assets { directory } => assets::write(&directory),
