@@ -56,6 +56,7 @@ fn documents_are_what_their_schemas_say() {
         ("snapshot", &["snapshot", "--at", "-50ms"]),
         ("files", &["files", "-f", "json"]),
         ("libs", &["libs", "-f", "json"]),
+        ("keys", &["keys", "-f", "json"]),
     ] {
         let schema = schema(report);
         for capture in captures() {

@@ -7,6 +7,7 @@ mod coverage;
 mod events;
 mod files;
 mod info;
+mod keys;
 mod libs;
 mod profile;
 mod schema;
@@ -57,6 +58,7 @@ macro_rules! commands {
 commands! {
     Events: events,
     Tls: tls,
+    Keys: keys,
     Algorithms: algorithms,
     Coverage: coverage,
     Info: info,

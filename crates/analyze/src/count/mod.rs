@@ -6,6 +6,7 @@
 pub mod calls;
 pub mod files;
 pub mod handshakes;
+pub mod keys;
 pub mod libraries;
 pub mod paths;
 pub mod processes;

@@ -130,6 +130,12 @@ pub fn has_option(capture: &Capture, option: &str) -> bool {
     capture.meta.filters.iter().any(|filter| filter.split(" --").next() == Some(option))
 }
 
+/// Whether only a part of what happened was to be recorded.
+pub fn is_selective(capture: &Capture) -> bool {
+    let is_manner = |option: &String| MANNERS.iter().any(|manner| option.starts_with(manner));
+    !capture.meta.filters.iter().all(is_manner)
+}
+
 /// What the options of a recording, safe to show, say of it; nothing when there were none.
 pub fn recorded(options: &[String]) -> Option<String> {
     let is_manner = |option: &&String| MANNERS.iter().any(|manner| option.starts_with(manner));

@@ -21,6 +21,8 @@ pub(crate) enum Task {
     Files,
     /// The document of `libs`
     Libs,
+    /// The document of `keys`
+    Keys,
 }
 
 /// Print the JSON Schema of events, or of a report

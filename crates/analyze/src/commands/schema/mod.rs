@@ -15,6 +15,7 @@ const PROFILE: &str = include_str!("profile.json");
 const SNAPSHOT: &str = include_str!("snapshot.json");
 const FILES: &str = include_str!("files.json");
 const LIBS: &str = include_str!("libs.json");
+const KEYS: &str = include_str!("keys.json");
 
 pub(super) fn run(of: &Task, _: Console) -> Result<Outcome> {
     let events;
@@ -27,6 +28,7 @@ pub(super) fn run(of: &Task, _: Console) -> Result<Outcome> {
         Task::Snapshot => SNAPSHOT,
         Task::Files => FILES,
         Task::Libs => LIBS,
+        Task::Keys => KEYS,
     };
     Output::open(None)?.write_all(schema.as_bytes())?;
     Ok(Outcome::Done)
