@@ -57,6 +57,7 @@ fn documents_are_what_their_schemas_say() {
         ("files", &["files", "-f", "json"]),
         ("libs", &["libs", "-f", "json"]),
         ("keys", &["keys", "-f", "json"]),
+        ("certs", &["certs", "-f", "json"]),
     ] {
         let schema = schema(report);
         for capture in captures() {

@@ -36,6 +36,8 @@ const RUNS: &[(&str, &str, &[&str])] = &[
     ("snapshot", "json", &["--at", "-10s"]),
     ("tls", "text", &[]),
     ("tls", "json", &["--as-of", "2031-01-01"]),
+    ("certs", "text", &[]),
+    ("certs", "json", &["--expires-within", "30"]),
     ("keys", "text", &[]),
     ("keys", "json", &["--no-redact"]),
     ("algorithms", "text", &[]),

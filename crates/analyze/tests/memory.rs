@@ -22,6 +22,7 @@ const COMMANDS: &[(&str, &[&str])] = &[
     ("profile", &["text", "json"]),
     ("snapshot", &["text", "json"]),
     ("tls", &["json"]),
+    ("certs", &["text", "json"]),
     ("keys", &["text", "json"]),
     ("algorithms", &["text"]),
     ("coverage", &["json"]),

@@ -27,6 +27,7 @@ const COMMANDS: &[(&str, &[&str])] = &[
     ("profile", &["text", "json", "json-array", "json-stream"]),
     ("snapshot", &["text", "json", "json-stream"]),
     ("tls", &["text", "json"]),
+    ("certs", &["text", "json"]),
     ("keys", &["text", "json"]),
     ("algorithms", &["text", "json"]),
     ("coverage", &["text", "json"]),

@@ -3,6 +3,7 @@
 //! A room of a command has `Args`, which clap reads and `check` makes a `Task` of, and `run`.
 
 mod algorithms;
+mod certs;
 mod coverage;
 mod events;
 mod files;
@@ -58,6 +59,7 @@ macro_rules! commands {
 commands! {
     Events: events,
     Tls: tls,
+    Certs: certs,
     Keys: keys,
     Algorithms: algorithms,
     Coverage: coverage,
@@ -180,6 +182,9 @@ mod tests {
             "coverage - --since -10m",
             "coverage a --as-of 2031-01-01",
             "coverage a --rules ietf",
+            "certs a --expires-within soon",
+            "certs a --as-of tomorrow",
+            "keys a -F {",
             "tls a --rules bsi",
             "events a --host=",
             "events a --follow -r",

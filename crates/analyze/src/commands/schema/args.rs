@@ -23,6 +23,8 @@ pub(crate) enum Task {
     Libs,
     /// The document of `keys`
     Keys,
+    /// The document of `certs`
+    Certs,
 }
 
 /// Print the JSON Schema of events, or of a report

@@ -16,6 +16,7 @@ const SNAPSHOT: &str = include_str!("snapshot.json");
 const FILES: &str = include_str!("files.json");
 const LIBS: &str = include_str!("libs.json");
 const KEYS: &str = include_str!("keys.json");
+const CERTS: &str = include_str!("certs.json");
 
 pub(super) fn run(of: &Task, _: Console) -> Result<Outcome> {
     let events;
@@ -29,6 +30,7 @@ pub(super) fn run(of: &Task, _: Console) -> Result<Outcome> {
         Task::Files => FILES,
         Task::Libs => LIBS,
         Task::Keys => KEYS,
+        Task::Certs => CERTS,
     };
     Output::open(None)?.write_all(schema.as_bytes())?;
     Ok(Outcome::Done)

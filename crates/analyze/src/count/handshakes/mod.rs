@@ -488,7 +488,7 @@ fn name_program(programs: &mut BTreeSet<Vec<u8>>, program: Option<&[u8]>, room: 
 }
 
 /// Whether this end stands for both: the client does, where both know what they are.
-fn counts_for_both(own: &Connection, role: Option<Role>, peer: &Connection) -> bool {
+pub(super) fn counts_for_both(own: &Connection, role: Option<Role>, peer: &Connection) -> bool {
     match role {
         Some(Role::Client) => true,
         Some(Role::Server) => peer.view().role != Some(Role::Client),
