@@ -384,7 +384,7 @@ impl FileReport {
     fn new(session: &Session<'_>, key: &FileKey, row: &FileRow) -> Self {
         let mut escaped = Escaped::new();
         let path = session.reveal().path(&key.path, "path", &mut escaped);
-        let program = |(program, user): (&Box<[u8]>, &FileUser)| FileProgram {
+        let program = |program: &[u8], user: &FileUser| FileProgram {
             program: session.shown(program),
             reads: user.reads,
             writes: user.writes,
@@ -401,7 +401,7 @@ impl FileReport {
             by: row.judged.map(|judged| judged.by.name()),
             uses: row.uses.types().map(FileType::name).collect(),
             changes: row.changes,
-            programs: row.users.iter().map(program).collect(),
+            programs: row.users.iter().map(|(name, user)| program(name, user)).collect(),
             first: timestamp(row.span.first),
             last: timestamp(row.span.last),
             escaped,

@@ -201,8 +201,11 @@ impl End<'_> {
     }
 }
 
+/// Bytes of the host, where they are known.
+type Text = Option<Box<[u8]>>;
+
 /// Program and container of a process. `comm`: its thread's name; None where no process is known.
-fn who(capture: &Capture, image: ImageId, comm: Option<&Comm>) -> (Option<Box<[u8]>>, Option<Box<[u8]>>) {
+fn who(capture: &Capture, image: ImageId, comm: Option<&Comm>) -> (Text, Text) {
     let Some(comm) = comm else { return (None, None) };
     let identity = capture.timeline.identity(image);
     let program = identity.exe.unwrap_or_else(|| trim_comm(comm));

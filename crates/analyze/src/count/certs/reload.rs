@@ -113,11 +113,14 @@ fn read_last<'a>(reads: &'a [Event], number: u32, lineage: &[(ImageId, u64)]) ->
     reads.iter().filter(is_own).max_by_key(|event| event.time_ns)
 }
 
+/// A path that was read, what happened to it, and whether it is a link.
+type ReadPath<'a> = (&'a FileKey, &'a Events, bool);
+
 /// Processes that went on with what they had read, and whether there may be more.
 pub(super) fn stale(shown: &Shown, files: &Files, captures: &[Capture], hosts: &[u32]) -> (Vec<Stale>, bool) {
     let (mut found, mut steps) = (Vec::new(), 0);
     // By image, which files it read: few images serve, and few files are read by many.
-    let mut by_reader: BTreeMap<(u32, ImageId), Vec<(&FileKey, &Events, bool)>> = BTreeMap::new();
+    let mut by_reader: BTreeMap<(u32, ImageId), Vec<ReadPath<'_>>> = BTreeMap::new();
     let of_files =
         files.rows.iter().filter(|(_, row)| row.is_certificate()).map(|(key, row)| (key, &row.events, false));
     for (key, events, by_link) in of_files.chain(files.links.iter().map(|(key, events)| (key, events, true))) {
