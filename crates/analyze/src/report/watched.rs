@@ -59,20 +59,20 @@ impl Watched {
         }
     }
 
-    /// The same for people: lines of what a page begins with, whose names take `columns`.
-    pub fn write(all: &[Self], columns: usize, paint: Paint, out: &mut String) {
+    /// The same for people: lines of what a page begins with, whose names take `columns`. `name`: that of the first one.
+    pub fn write(name: &str, all: &[Self], columns: usize, paint: Paint, out: &mut String) {
         let mut line = |name: &str, text: &str| paint.line(out, columns, name, text);
         for (index, one) in all.iter().take(RECORDINGS).enumerate() {
             let second = |time: &str| crate::report::parts::second(time);
             let (from, to, length) = (second(&one.from), second(&one.to), duration(one.duration_ns));
-            line(if index == 0 { "Watched" } else { "" }, &format!("{}: {from} to {to} UTC, {length}", one.host));
+            line(if index == 0 { name } else { "" }, &format!("{}: {from} to {to} UTC, {length}", one.host));
             if let Some(recorded) = &one.recorded {
                 line("", &format!("recorded {recorded}"));
             }
         }
         let more = all.len().saturating_sub(RECORDINGS);
         if more > 0 {
-            line("", &format!("and {} more; see -f json", counted(more as u64, "recording", "recordings")));
+            line("", &format!("and {}; see -f json", counted(more as u64, "more recording", "more recordings")));
         }
     }
 }

@@ -75,7 +75,7 @@ impl Head {
             line("", &format!("{them} not recorded whole, and not counted"));
         }
         line("As of", &self.as_of);
-        Watched::write(&self.watched, NAMES, paint, out);
+        Watched::write("Watched", &self.watched, NAMES, paint, out);
         let mut line = |name: &str, text: &str| paint.line(out, NAMES, name, text);
         if self.missing.is_empty() {
             line("Complete", "yes: nothing lost, nothing dropped");

@@ -70,7 +70,7 @@ impl Head {
             };
             line("Baseline", &format!("{known}{rest}"));
         }
-        Watched::write(&self.watched, NAMES, paint, out);
+        Watched::write("Watched", &self.watched, NAMES, paint, out);
         let mut line = |name: &str, text: &str| paint.line(out, NAMES, name, text);
         if self.missing.is_empty() {
             line("Complete", "yes: nothing lost, nothing dropped");
@@ -79,7 +79,7 @@ impl Head {
             line(if index == 0 { "Missing" } else { "" }, &paint.bad(gap));
         }
         if let Some(baseline) = &self.baseline {
-            Watched::write(&baseline.watched, NAMES, paint, &mut *out);
+            Watched::write("Before", &baseline.watched, NAMES, paint, out);
             for gap in &baseline.missing {
                 paint.line(out, NAMES, "", &paint.bad(&format!("missing of the baseline: {gap}")));
             }
