@@ -58,6 +58,8 @@ fn documents_are_what_their_schemas_say() {
         ("libs", &["libs", "-f", "json"]),
         ("readiness", &["readiness", "-f", "json"]),
         ("check", &["check", "-f", "json", "--as-of", "2021-01-01"]),
+        ("keys", &["keys", "-f", "json"]),
+        ("certs", &["certs", "-f", "json"]),
     ] {
         let schema = schema(report);
         for capture in captures() {

@@ -116,7 +116,20 @@ fn records_of_kinds_that_are_not_known_are_reported_by_every_command() {
     let count = records.len();
     let path = written(dir.path(), &records);
     let path = path.to_str().unwrap();
-    let all = ["events", "tls", "readiness", "algorithms", "check", "coverage", "files", "libs", "profile", "snapshot"];
+    let all = [
+        "events",
+        "tls",
+        "readiness",
+        "certs",
+        "keys",
+        "algorithms",
+        "check",
+        "coverage",
+        "files",
+        "libs",
+        "profile",
+        "snapshot",
+    ];
     for command in all {
         let (_, err) = told(&[command, path, "-v"], 0);
         assert!(err.contains("1 record of kinds that this version does not know, left out"), "{command}: {err}");

@@ -24,6 +24,8 @@ const COMMANDS: &[(&str, &[&str])] = &[
     ("tls", &["json"]),
     ("readiness", &["text", "json"]),
     ("check", &["sarif"]),
+    ("certs", &["text", "json"]),
+    ("keys", &["text", "json"]),
     ("algorithms", &["text"]),
     ("coverage", &["json"]),
     ("events", &["json-stream", "json-pretty", "summary"]),

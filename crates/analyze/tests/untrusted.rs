@@ -29,6 +29,8 @@ const COMMANDS: &[(&str, &[&str])] = &[
     ("tls", &["text", "json"]),
     ("readiness", &["text", "json"]),
     ("check", &["text", "json", "sarif", "junit"]),
+    ("certs", &["text", "json"]),
+    ("keys", &["text", "json"]),
     ("algorithms", &["text", "json"]),
     ("coverage", &["text", "json"]),
     ("info", &["text", "json"]),

@@ -4,11 +4,13 @@
 
 mod algorithms;
 mod cbom;
+mod certs;
 mod check;
 mod coverage;
 mod events;
 mod files;
 mod info;
+mod keys;
 mod libs;
 mod profile;
 mod readiness;
@@ -61,6 +63,8 @@ commands! {
     Events: events,
     Tls: tls,
     Readiness: readiness,
+    Certs: certs,
+    Keys: keys,
     Algorithms: algorithms,
     Cbom: cbom,
     Check: check,
@@ -187,6 +191,9 @@ mod tests {
             "coverage - --since -10m",
             "coverage a --as-of 2031-01-01",
             "coverage a --rules ietf",
+            "certs a --expires-within soon",
+            "certs a --as-of tomorrow",
+            "keys a -F {",
             "tls a --rules bsi",
             "events a --host=",
             "events a --follow -r",

@@ -24,7 +24,7 @@ pub struct Access {
 }
 
 impl Access {
-    fn count(&mut self, flags: u32) {
+    pub(super) fn count(&mut self, flags: u32) {
         let count = match access(flags) {
             (true, false) => &mut self.reads,
             (false, true) => &mut self.writes,
@@ -34,7 +34,7 @@ impl Access {
         *count += 1;
     }
 
-    fn add(&mut self, other: Self) {
+    pub(super) fn add(&mut self, other: Self) {
         self.reads += other.reads;
         self.writes += other.writes;
         self.both += other.both;

@@ -4,8 +4,10 @@
 //! depends on the number of threads. What is kept has a [`crate::budget::Budget`]; what does not fit is counted, and told.
 
 pub mod calls;
+pub mod certs;
 pub mod files;
 pub mod handshakes;
+pub mod keys;
 pub mod libraries;
 pub mod paths;
 pub mod processes;

@@ -6,6 +6,7 @@ use crate::cli::exit::Outcome;
 use crate::cli::judged::Judge;
 use crate::count::handshakes::{in_short, post_quantum, told_by_libraries};
 use crate::count::totals::Totals;
+use crate::protocol::tls::Certificate;
 use crate::report::session::Session;
 use crate::report::{completeness, document, findings};
 use crate::rules::Rules;
@@ -20,6 +21,9 @@ use std::collections::BTreeSet;
 use std::io::Write as _;
 use std::ops::Deref;
 
+/// Days before its end from which on a certificate is about to expire.
+pub(crate) const SOON_DAYS: i64 = 30;
+
 /// The day that rules are asked about, and the moment that certificates are.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct AsOf {
@@ -28,6 +32,12 @@ pub(crate) struct AsOf {
 }
 
 impl AsOf {
+    /// The given day; else when what was read ended.
+    pub fn of(session: &Session<'_>, given: Option<Date>) -> Self {
+        let begun = session.captures.iter().map(|capture| WallNs(capture.meta.clock.realtime_ns)).max();
+        Self::new(given, session.covered().map(|(_, end)| end).or(begun).unwrap_or(WallNs(0)))
+    }
+
     /// The given day, from its beginning, UTC; else when the capture ended, so that a replay tells the same for ever.
     pub(crate) fn new(given: Option<Date>, end: WallNs) -> Self {
         let zoned = given.and_then(|date| date.to_zoned(TimeZone::UTC).ok());
@@ -39,6 +49,25 @@ impl AsOf {
                 Self { date: timestamp.to_zoned(TimeZone::UTC).date(), unix }
             }
         }
+    }
+}
+
+impl AsOf {
+    /// Whether a certificate is valid, and the days that are left of it; None: its times are not known. `soon_days` before its end it
+    /// expires soon.
+    pub fn state(self, certificate: &Certificate, soon_days: i64) -> (Option<&'static str>, Option<i64>) {
+        let left = certificate.not_after_unix.map(|end| end.saturating_sub(self.unix));
+        // Both are RFC 3339, UTC, with seconds: they compare as texts.
+        let now = jiff::Timestamp::from_second(self.unix).unwrap_or_default().to_string();
+        let begun = certificate.not_before.as_ref().map(|begin| *begin <= now);
+        let state = match (begun, left) {
+            (Some(false), _) => Some("not_yet_valid"),
+            (_, Some(..0)) => Some("expired"),
+            (Some(true), Some(left)) if left <= soon_days.saturating_mul(86_400) => Some("expires_soon"),
+            (Some(true), Some(_)) => Some("valid"),
+            (None, Some(_)) | (_, None) => None,
+        };
+        (state, left.map(|left| left.div_euclid(86_400)))
     }
 }
 
@@ -70,9 +99,7 @@ pub(crate) fn run<D: Serialize>(
     let (mut session, mut out) = Session::begin(&task.request, console)?;
     let mut totals = Totals::default();
     session.fold(&mut totals)?;
-    let begun = session.captures.iter().map(|capture| WallNs(capture.meta.clock.realtime_ns)).max();
-    let end = session.covered().map(|(_, end)| end).or(begun).unwrap_or(WallNs(0));
-    let as_of = AsOf::new(task.as_of, end);
+    let as_of = AsOf::of(&session, task.as_of);
     let judged = Judged { session, totals, as_of, rules: &task.rules, paint: out.paint() };
     let document = document(&judged);
     // JSON for programs, indented, as `info` writes it.

@@ -10,3 +10,4 @@ pub mod paths;
 pub mod processes;
 pub mod session;
 pub mod summary;
+pub mod watched;

@@ -25,6 +25,10 @@ pub(crate) enum Task {
     Readiness,
     /// The document of `check`
     Check,
+    /// The document of `keys`
+    Keys,
+    /// The document of `certs`
+    Certs,
 }
 
 /// Print the JSON Schema of events, or of a report

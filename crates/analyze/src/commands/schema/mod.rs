@@ -17,6 +17,8 @@ const FILES: &str = include_str!("files.json");
 const LIBS: &str = include_str!("libs.json");
 const READINESS: &str = include_str!("readiness.json");
 const CHECK: &str = include_str!("check.json");
+const KEYS: &str = include_str!("keys.json");
+const CERTS: &str = include_str!("certs.json");
 
 pub(super) fn run(of: &Task, _: Console) -> Result<Outcome> {
     let events;
@@ -31,6 +33,8 @@ pub(super) fn run(of: &Task, _: Console) -> Result<Outcome> {
         Task::Libs => LIBS,
         Task::Readiness => READINESS,
         Task::Check => CHECK,
+        Task::Keys => KEYS,
+        Task::Certs => CERTS,
     };
     Output::open(None)?.write_all(schema.as_bytes())?;
     Ok(Outcome::Done)

@@ -12,14 +12,11 @@ use crate::cli::exit::Outcome;
 use crate::count::handshakes::{CertificateRow, Exchange, Outcomes, Quantum, Told, peer_name, ranked};
 use crate::event::CertificateFields;
 use crate::report::findings::{self, Found};
-use crate::report::judged::{self, Judged};
+use crate::report::judged::{self, Judged, SOON_DAYS};
 use crate::words::escape;
 use anyhow::Result;
 use serde::Serialize;
 use std::collections::BTreeSet;
-
-/// Days before its end from which on a certificate is about to expire.
-const SOON_DAYS: i64 = 30;
 
 #[derive(Serialize)]
 struct Report {
@@ -311,22 +308,11 @@ fn share(quantum: Quantum) -> Option<f64> {
 fn certificates(judged: &Judged<'_>) -> Vec<CertificateReport> {
     let mut rows: Vec<&CertificateRow> = judged.totals.handshakes.certificates.values().collect();
     rows.sort_by_key(|row| row.certificate.not_after_unix.map_or((1, 0), |end| (0, end)));
-    let now = judged.as_of.unix;
-    let now_text = jiff::Timestamp::from_second(now).unwrap_or_default().to_string();
     let report = |row: &CertificateRow| {
-        let left = row.certificate.not_after_unix.map(|end| end.saturating_sub(now));
-        // Both are RFC 3339, UTC, with seconds: they compare as texts.
-        let begun = row.certificate.not_before.as_ref().map(|begin| *begin <= now_text);
-        let state = match (begun, left) {
-            (Some(false), _) => Some("not_yet_valid"),
-            (_, Some(..0)) => Some("expired"),
-            (Some(true), Some(left)) if left <= SOON_DAYS * 86_400 => Some("expires_soon"),
-            (Some(true), Some(_)) => Some("valid"),
-            (None, Some(_)) | (_, None) => None,
-        };
+        let (state, days_left) = judged.as_of.state(&row.certificate, SOON_DAYS);
         CertificateReport {
             state,
-            days_left: left.map(|left| left.div_euclid(86_400)),
+            days_left,
             handshakes: row.handshakes,
             shown_by: row.shown_by.iter().map(|role| role.name()).collect(),
             programs: row.programs.iter().map(|program| judged.shown(program)).collect(),

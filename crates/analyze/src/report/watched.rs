@@ -1,0 +1,97 @@
+//! How long each recording watched, and what of it: a window is not the whole.
+
+use crate::capture::Capture;
+use crate::report::completeness;
+use crate::report::session::Session;
+use crate::words::escape;
+use crate::words::redact;
+use crate::words::text::{Paint, counted, duration};
+use crate::words::timestamp::timestamp;
+use crypto_trace_format::record::Kind;
+use serde::Serialize;
+
+/// Recordings that are shown to people.
+const RECORDINGS: usize = 10;
+
+/// One recording.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct Watched {
+    pub host: String,
+    pub from: String,
+    pub to: String,
+    /// To the millisecond.
+    pub seconds: f64,
+    #[serde(skip)]
+    duration_ns: u64,
+    /// Why records that the report is made of may not be there at all; none: they were watched.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub not_watched: Vec<String>,
+    /// What of it was asked for, where that was not everything.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub recorded: Option<String>,
+}
+
+impl Watched {
+    /// All recordings of a run, for a report that is made of records of `kinds`.
+    pub fn all(session: &Session<'_>, kinds: &[Kind]) -> Vec<Self> {
+        (0u32..).zip(&session.captures).map(|(number, capture)| Self::new(session, number, capture, kinds)).collect()
+    }
+
+    fn new(session: &Session<'_>, number: u32, capture: &Capture, kinds: &[Kind]) -> Self {
+        let (from, to) = session.window(number);
+        let duration_ns = u64::try_from(to.0.saturating_sub(from.0)).unwrap_or(0);
+        let look = "a look at /proc, once: files that were open then, and nothing else".to_owned();
+        let not_watched = match capture.snapshot() {
+            Some(_) => vec![look],
+            None => completeness::unwatched(std::slice::from_ref(capture), kinds),
+        };
+        let shown = |text: String| redact::sentence(text, session.request.redact);
+        Self {
+            host: escape::for_people(capture.meta.host.as_bytes()),
+            from: timestamp(from),
+            to: timestamp(to),
+            #[allow(clippy::cast_precision_loss, reason = "milliseconds")]
+            seconds: (duration_ns / 1_000_000) as f64 / 1_000.0,
+            duration_ns,
+            not_watched: not_watched.into_iter().map(shown).collect(),
+            recorded: completeness::recorded(&capture.meta, |text| session.shown(text), ""),
+        }
+    }
+
+    /// The same for people: lines of what a page begins with, whose names take `columns`. `name`: that of the first one.
+    pub fn write(name: &str, all: &[Self], columns: usize, paint: Paint, out: &mut String) {
+        let mut line = |name: &str, text: &str| paint.line(out, columns, name, text);
+        for (index, one) in all.iter().take(RECORDINGS).enumerate() {
+            let second = |time: &str| crate::report::parts::second(time);
+            let (from, to, length) = (second(&one.from), second(&one.to), duration(one.duration_ns));
+            line(if index == 0 { name } else { "" }, &format!("{}: {from} to {to} UTC, {length}", one.host));
+            if let Some(recorded) = &one.recorded {
+                line("", &format!("recorded {recorded}"));
+            }
+        }
+        let more = all.len().saturating_sub(RECORDINGS);
+        if more > 0 {
+            line("", &format!("and {}; see -f json", counted(more as u64, "more recording", "more recordings")));
+        }
+    }
+}
+
+/// What is missing, a sentence each: what the session says, what of `watched` could not be there, and what recordings and filters
+/// left out of `what`.
+pub(crate) fn missing(session: &Session<'_>, watched: &[Watched], what: &str) -> Vec<String> {
+    let of_host = |one: &Watched, why: &String| match watched.len() {
+        1 => why.clone(),
+        _ => format!("{}: {why}", one.host),
+    };
+    let not_watched = watched.iter().flat_map(|one| one.not_watched.iter().map(move |why| of_host(one, why)));
+    let selective = session.captures.iter().any(completeness::is_selective);
+    let selective =
+        selective.then(|| format!("only a part was recorded (see watched): {what} of the rest are not here"));
+    let filter = &session.request.filter;
+    let lists = [&filter.names, &filter.cgroups, &filter.containers, &filter.hosts];
+    let by_whom = lists.into_iter().any(|list| !list.is_empty()) || !filter.pids.is_empty() || !filter.uids.is_empty();
+    let filtered = by_whom || filter.since.is_some() || filter.until.is_some() || filter.files.is_some();
+    let filtered = filtered
+        .then(|| format!("only what passes the filters of this command is counted: {what} of the rest are not here"));
+    session.gaps(None).into_iter().chain(not_watched).chain(selective).chain(filtered).collect()
+}
