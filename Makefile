@@ -33,7 +33,7 @@ instructions:
 
 goldens:
 	cargo build --locked --bins
-	UPDATE_GOLDENS=1 cargo test --locked -p crypto-trace-tests --test golden --test help
+	UPDATE_GOLDENS=1 cargo test --locked -p crypto-trace-tests --test golden --test help --test answers
 
 lint:
 	cargo fmt --all --check
