@@ -97,6 +97,10 @@ fn by_whole_name(file: &File<'_>, name: &[u8]) -> Option<Judged> {
     if name.starts_with(b"ssh_host_") && name.ends_with(b"_key") && directory_type(file.directory).is_some() {
         return judged(FileType::PrivateKey, Confidence::High, JudgedBy::Name);
     }
+    // ssh(1) looks for a certificate beside each key, first without an ending: `id_ed25519-cert`.
+    if name.ends_with(b"-cert") && file.parent() == b".ssh" {
+        return judged(FileType::Certificate, Confidence::High, JudgedBy::Name);
+    }
     // A realm's master key: `.k5.REALM`.
     if name.starts_with(b".k5.") && file.is_below(&["krb", "kdc", "kerberos"]) {
         return judged(FileType::PrivateKey, Confidence::High, JudgedBy::Name);

@@ -237,6 +237,7 @@ mod tests {
         check("/var/lib/unbound/root.key", FileType::PublicKey);
         check("/srv/pki/root.key", FileType::PrivateKey);
         check("/root/.ssh/id_rsa-cert.pub", FileType::Certificate);
+        check("/root/.ssh/id_rsa-cert", FileType::Certificate);
         check("/usr/lib/ssl/cert.pem", FileType::TrustStore);
         check("/etc/pki/tls/cert.pem", FileType::TrustStore);
         check("/etc/letsencrypt/live/example.com/cert.pem", FileType::Certificate);
