@@ -7,6 +7,7 @@ mod cbom;
 mod certs;
 mod check;
 mod coverage;
+mod diff;
 mod events;
 mod files;
 mod info;
@@ -68,6 +69,7 @@ commands! {
     Algorithms: algorithms,
     Cbom: cbom,
     Check: check,
+    Diff: diff,
     Coverage: coverage,
     Info: info,
     Verify: verify,
@@ -83,8 +85,8 @@ commands! {
 #[derive(Debug, Parser)]
 #[command(name = "crypto-trace-analyze", version, max_term_width = 110)]
 #[command(
-    after_help = "Exit codes: 0 done, 1 failure, 2 wrong usage, 6 input damaged (verify), 7 a rule is violated, 9 too little
-evidence (check)."
+    after_help = "Exit codes: 0 done, 1 failure, 2 wrong usage, 6 input damaged (verify), 7 a rule is violated, 8 they differ
+(diff), 9 too little evidence (check, diff)."
 )]
 struct Cli {
     #[command(subcommand)]

@@ -1,12 +1,12 @@
 //! Rules held against uses: what each finds, and what leaves it open.
 
-use super::coverage::Coverage;
 use super::rule::{Algorithms, Asked, Condition, Files, Level, Libraries};
 use super::scope::{PROTOCOL, Scope};
 use super::versions::is_below;
 use crate::capture::clock::WallNs;
 use crate::count::handshakes::{Exchange, Place};
 use crate::count::uses::{Handshake, Library, Party, Places, Seen, Uses};
+use crate::report::coverage::Coverage;
 use crate::rules::{Primitive, algorithm};
 use crate::words::text::{counted, plural};
 use crypto_trace_format::catalog::FileType;
@@ -118,7 +118,7 @@ impl<'u> Case<'u> {
                 "the scope of the rule takes in nothing that was recorded".to_owned()
             });
         }
-        open.extend(self.coverage.any.iter().cloned());
+        open.extend(self.coverage.of_any().cloned());
         evidence.sort_by(|a, b| (a.seen.first, &a.what, a.party).cmp(&(b.seen.first, &b.what, b.party)));
         for one in &mut evidence {
             one.waiver = waived(one);

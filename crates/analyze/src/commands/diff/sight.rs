@@ -1,0 +1,87 @@
+//! What one side could not see: what is missing there may have been there, and is no difference.
+//!
+//! What neither of them saw, for the same reason, explains no difference between them. What was lost or damaged is never the same.
+
+use super::inventory::Areas;
+use crate::report::completeness;
+use crate::report::coverage::Coverage;
+use crate::report::session::Session;
+use std::collections::BTreeSet;
+
+/// Why things may be missing of one side, a sentence each.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Sight {
+    /// Whatever it is.
+    any: Vec<String>,
+    /// By area: handshakes, calls, files, libraries.
+    areas: [Vec<String>; 4],
+    names: Vec<String>,
+    /// Nothing at all was recorded.
+    pub nothing: bool,
+}
+
+/// The areas of [`Sight::areas`], and what they are called.
+pub(super) const AREAS: [(Areas, &str); 4] = [
+    (Areas::HANDSHAKES, "handshakes"),
+    (Areas::CALLS, "calls"),
+    (Areas::FILES, "files"),
+    (Areas::LIBRARIES, "libraries"),
+];
+
+const NOTHING: &str = "nothing was recorded";
+
+impl Sight {
+    /// Of one side.
+    pub fn of(session: &Session<'_>) -> Self {
+        let coverage = Coverage::new(session);
+        // Filters of the command are those of both.
+        let filters: BTreeSet<String> = session
+            .captures
+            .iter()
+            .filter(|capture| completeness::is_filtered(capture))
+            .filter_map(|capture| completeness::recorded(&capture.meta, |text| session.shown(text), ""))
+            .map(|recorded| format!("recorded {recorded}: of the rest nothing is known"))
+            .collect();
+        let Coverage { mut any, names, handshakes, calls, files, libraries, .. } = coverage;
+        any.extend(filters);
+        Self { nothing: session.tally.processed == 0, any, areas: [handshakes, calls, files, libraries], names }
+    }
+
+    /// What this side could not see, and the other one could. Of names that were taken out neither can be compared.
+    pub fn beyond(&self, other: &Self) -> Self {
+        let beyond = |own: &[String], other: &[String]| -> Vec<String> {
+            own.iter().filter(|why| *why == NOTHING || !other.contains(why)).cloned().collect()
+        };
+        let mut areas = <[Vec<String>; 4]>::default();
+        for ((area, own), other) in areas.iter_mut().zip(&self.areas).zip(&other.areas) {
+            *area = beyond(own, other);
+        }
+        Self { any: beyond(&self.any, &other.any), areas, names: self.names.clone(), nothing: self.nothing }
+    }
+
+    /// Why something that is seen in these areas may be missing; nothing: it was not there.
+    pub fn why(&self, areas: Areas) -> Vec<String> {
+        let mut why = self.any.clone();
+        let in_question = || AREAS.iter().zip(&self.areas).filter(|((area, _), _)| areas.hold(*area));
+        // What is seen in several areas would have been seen in any of them.
+        if in_question().all(|(_, reasons)| !reasons.is_empty()) {
+            why.extend(in_question().flat_map(|(_, reasons)| reasons.iter().cloned()));
+        }
+        if areas.hold(Areas::NAMES) {
+            why.extend(self.names.iter().cloned());
+        }
+        why
+    }
+
+    /// Why names cannot be compared.
+    pub fn names(&self) -> impl Iterator<Item = &String> {
+        self.names.iter()
+    }
+
+    /// All of it, by what it is about.
+    pub fn all(&self) -> impl Iterator<Item = (&'static str, &[String])> {
+        let areas = AREAS.iter().zip(&self.areas).map(|((_, name), reasons)| (*name, reasons.as_slice()));
+        let others = [("everything", self.any.as_slice()), ("names", self.names.as_slice())];
+        others.into_iter().chain(areas).filter(|(_, reasons)| !reasons.is_empty())
+    }
+}
