@@ -148,6 +148,9 @@ fn changes<'a>(old: &'a Item, new: &'a Item, (old_sight, new_sight): (&Sight, &S
     let mut all = Vec::new();
     for attribute in names {
         let (old, new) = (old.attributes.get(attribute), new.attributes.get(attribute));
+        if [old, new].into_iter().flatten().any(|values| values.is_remark) {
+            continue;
+        }
         let only = |one: Option<&'a Values>, other: Option<&'a Values>| -> Vec<&'a Text> {
             let is_there = |value: &&Text| other.is_some_and(|other| other.values.contains(*value));
             one.into_iter().flat_map(|one| &one.values).filter(|value| !is_there(value)).collect()

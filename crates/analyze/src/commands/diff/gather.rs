@@ -5,7 +5,7 @@ use super::names;
 use crate::capture::Capture;
 use crate::capture::connections::Role;
 use crate::capture::libraries::product;
-use crate::count::handshakes::{Exchange, HandshakeTotals, MAX_PROGRAMS, PeerKey, Place, Quantum};
+use crate::count::handshakes::{AlgorithmRow, Exchange, HandshakeTotals, MAX_PROGRAMS, PeerKey, Place, Quantum};
 use crate::count::keys::Keys;
 use crate::count::paths::{ByPath, library_of};
 use crate::count::totals::Totals;
@@ -152,12 +152,13 @@ impl Gather {
                 plain(Category::Group, name, *count);
             }
         }
-        for ((_, _, scheme), count) in &all.schemes {
-            plain(Category::SignatureScheme, &scheme.to_string(), *count);
-        }
         for ((alert, role), count) in &all.alerts {
             let by = if *role == Role::Client { "client" } else { "server" };
             plain(Category::Failure, &format!("alert {alert} of the {by}"), *count);
+        }
+        for ((_, _, scheme), count) in &all.schemes {
+            let named = Named::new(Category::SignatureScheme, bytes(&scheme.to_string()), Areas::PROOFS);
+            self.inventory.entry(named, *count);
         }
         let names = Areas::NAMES;
         for (name, row) in &all.server_names {
@@ -185,7 +186,7 @@ impl Gather {
     /// By whom they are for: one that is renewed is another one of the same.
     fn certificates(&mut self, all: &HandshakeTotals) {
         // Pseudonyms are not in them: a recording that hides names leaves certificates out.
-        let names = Areas::NAMES;
+        let names = Areas::NAMES.and(Areas::PROOFS);
         for (sha256, row) in &all.certificates {
             let certificate = &row.certificate;
             let subject = certificate.subject.as_deref().filter(|subject| !subject.is_empty());
@@ -210,7 +211,8 @@ impl Gather {
     }
 
     fn shares(&mut self, all: &HandshakeTotals) {
-        let tls13 = all.versions.iter().filter(|(version, _)| version.is_tls13()).map(|(_, count)| count).sum();
+        let tls13: u64 = all.versions.iter().filter(|(version, _)| version.is_tls13()).map(|(_, count)| count).sum();
+        self.inventory.hidden = tls13;
         let shares = [
             ("post_quantum_key_exchange", all.quantum.post_quantum, all.quantum.all()),
             ("tls_1_3", tls13, all.versions.values().sum()),
@@ -241,7 +243,7 @@ impl Gather {
             if row.places.iter().all(|place| *place == Place::Protocol) {
                 continue;
             }
-            let areas = row.places.iter().fold(Areas::default(), |areas, place| areas.and(area_of(*place)));
+            let areas = areas_of(row);
             let programs = row.programs.iter().map(|program| self.same(program)).collect::<Vec<Text>>();
             let named = Named::new(Category::Algorithm, bytes(name), areas);
             let mut entry = self.inventory.entry(named, row.handshakes.saturating_add(row.calls));
@@ -331,9 +333,17 @@ impl Gather {
 }
 
 /// Where a use of an algorithm is seen.
-pub(super) fn area_of(place: Place) -> Areas {
+fn area_of(place: Place) -> Areas {
     match place {
         Place::LibraryCall | Place::KernelCall => Areas::CALLS,
+        Place::Authentication | Place::CertificateKey | Place::CertificateSignature => Areas::PROOFS,
         _ => Areas::HANDSHAKES,
     }
+}
+
+/// Where an algorithm is seen. What is in the clear somewhere would have been seen there.
+pub(super) fn areas_of(row: &AlgorithmRow) -> Areas {
+    let areas = || row.places.iter().map(|place| area_of(*place));
+    let are_in_the_clear = areas().any(|areas| areas != Areas::PROOFS);
+    areas().filter(|areas| !are_in_the_clear || *areas != Areas::PROOFS).fold(Areas::default(), Areas::and)
 }

@@ -17,9 +17,8 @@ use std::path::Path;
 const MAX_BYTES: u64 = 1 << 20;
 
 /// Attributes that things have.
-const ATTRIBUTES: [&str; 22] = [
+const ATTRIBUTES: [&str; 21] = [
     "build_id",
-    "effective",
     "issuer",
     "key",
     "key_exchange",

@@ -99,6 +99,8 @@ impl Areas {
     pub const LIBRARIES: Self = Self(8);
     /// Of handshakes what `--privacy` takes out.
     pub const NAMES: Self = Self(17);
+    /// Of handshakes what TLS 1.3 encrypts: certificates, and signatures with their keys.
+    pub const PROOFS: Self = Self(33);
 
     /// These and others.
     pub fn and(self, others: Self) -> Self {
@@ -121,6 +123,8 @@ pub(super) struct Values {
     pub is_fact: bool,
     /// There are more.
     pub is_cut: bool,
+    /// It is shown of what only one side has, and not compared.
+    pub is_remark: bool,
 }
 
 /// A thing.
@@ -165,6 +169,8 @@ pub(super) struct Inventory {
     pub shares: BTreeMap<&'static str, Share>,
     /// By name: what rules are asked about when the day is known.
     pub algorithms: BTreeMap<String, AlgorithmRow>,
+    /// Handshakes whose proofs are encrypted.
+    pub hidden: u64,
     budget: Budget,
 }
 
@@ -174,6 +180,7 @@ impl Default for Inventory {
             items: BTreeMap::new(),
             shares: BTreeMap::new(),
             algorithms: BTreeMap::new(),
+            hidden: 0,
             budget: Budget::new(MAX_BYTES),
         }
     }
@@ -223,6 +230,15 @@ impl Entry<'_> {
     /// What it has one of. None: it is not known.
     pub fn fact(self, attribute: &'static str, areas: Areas, value: Option<impl Into<Text>>) -> Self {
         self.add(attribute, (areas, true), value.map(Into::into).filter(|value| !value.is_empty()))
+    }
+
+    /// What is shown of it where only one side has it, and not compared.
+    pub fn remark<V: Into<Text>>(self, attribute: &'static str, values: impl Iterator<Item = V>) -> Self {
+        let mut entry = self.all(attribute, Areas::default(), values);
+        if let Some(values) = entry.item.as_mut().and_then(|item| item.attributes.get_mut(attribute)) {
+            values.is_remark = true;
+        }
+        entry
     }
 
     /// All of these are its.

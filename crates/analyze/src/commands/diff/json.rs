@@ -84,7 +84,7 @@ pub(super) struct SideReport {
     pub blind_to: BTreeMap<&'static str, Vec<String>>,
 }
 
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Default, Serialize)]
 pub(super) struct CbomReport {
     pub spec_version: String,
     pub made_by: Vec<String>,

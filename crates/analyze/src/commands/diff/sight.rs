@@ -6,6 +6,7 @@ use super::inventory::Areas;
 use crate::report::completeness;
 use crate::report::coverage::Coverage;
 use crate::report::session::Session;
+use crate::words::text::counted;
 use std::collections::BTreeSet;
 
 /// Why things may be missing of one side, a sentence each.
@@ -16,8 +17,8 @@ pub(super) struct Sight {
     /// By area: handshakes, calls, files, libraries.
     areas: [Vec<String>; 4],
     names: Vec<String>,
-    /// Nothing at all was recorded.
-    pub nothing: bool,
+    /// What TLS 1.3 encrypts, which is no fault of the recording.
+    proofs: Vec<String>,
 }
 
 /// The areas of [`Sight::areas`], and what they are called.
@@ -31,8 +32,8 @@ pub(super) const AREAS: [(Areas, &str); 4] = [
 const NOTHING: &str = "nothing was recorded";
 
 impl Sight {
-    /// Of one side.
-    pub fn of(session: &Session<'_>) -> Self {
+    /// Of one side. `hidden`: handshakes whose proofs are encrypted.
+    pub fn of(session: &Session<'_>, hidden: u64) -> Self {
         let coverage = Coverage::new(session);
         // Filters of the command are those of both.
         let filters: BTreeSet<String> = session
@@ -44,7 +45,10 @@ impl Sight {
             .collect();
         let Coverage { mut any, names, handshakes, calls, files, libraries, .. } = coverage;
         any.extend(filters);
-        Self { nothing: session.tally.processed == 0, any, areas: [handshakes, calls, files, libraries], names }
+        let handshakes_of = counted(hidden, "handshake", "handshakes");
+        let proofs =
+            (hidden > 0).then(|| format!("TLS 1.3 encrypts certificates and signatures: {handshakes_of} of it"));
+        Self { any, areas: [handshakes, calls, files, libraries], names, proofs: proofs.into_iter().collect() }
     }
 
     /// What this side could not see, and the other one could. Of names that were taken out neither can be compared.
@@ -56,7 +60,7 @@ impl Sight {
         for ((area, own), other) in areas.iter_mut().zip(&self.areas).zip(&other.areas) {
             *area = beyond(own, other);
         }
-        Self { any: beyond(&self.any, &other.any), areas, names: self.names.clone(), nothing: self.nothing }
+        Self { any: beyond(&self.any, &other.any), areas, names: self.names.clone(), proofs: self.proofs.clone() }
     }
 
     /// Why something that is seen in these areas may be missing; nothing: it was not there.
@@ -70,6 +74,9 @@ impl Sight {
         if areas.hold(Areas::NAMES) {
             why.extend(self.names.iter().cloned());
         }
+        if areas.hold(Areas::PROOFS) {
+            why.extend(self.proofs.iter().cloned());
+        }
         why
     }
 
@@ -78,7 +85,7 @@ impl Sight {
         self.names.iter()
     }
 
-    /// All of it, by what it is about.
+    /// All of it that the other side could see, by what it is about.
     pub fn all(&self) -> impl Iterator<Item = (&'static str, &[String])> {
         let areas = AREAS.iter().zip(&self.areas).map(|((_, name), reasons)| (*name, reasons.as_slice()));
         let others = [("everything", self.any.as_slice()), ("names", self.names.as_slice())];

@@ -131,10 +131,11 @@ fn safe(text: &str) -> String {
     escape::for_people(text.as_bytes())
 }
 
-/// `programs: /usr/bin/a, /usr/bin/b and 3 more; version: 3.0.17`
-fn described(attributes: &BTreeMap<&'static str, Vec<String>>) -> String {
+/// `seen as /tmp/x1Y2z3; programs: /usr/bin/a, /usr/bin/b and 3 more; version: 3.0.17`
+fn described(row: &Row) -> String {
     let one = |(name, values): (&&str, &Vec<String>)| format!("{}: {}", name.replace('_', " "), few(values));
-    safe(&attributes.iter().map(one).collect::<Vec<_>>().join("; "))
+    let seen_as = (!row.seen_as.is_empty()).then(|| format!("seen as {}", few(&row.seen_as)));
+    safe(&seen_as.into_iter().chain(row.attributes.iter().map(one)).collect::<Vec<_>>().join("; "))
 }
 
 fn category(row: &Row) -> String {
@@ -159,7 +160,7 @@ fn things(name: &str, rows: impl Iterator<Item = Row>, paint: Paint, out: &mut S
             category(&row),
             safe(&row.name),
             times.map_or_else(|| "-".to_owned(), grouped),
-            described(&row.attributes),
+            described(&row),
         ]);
     }
     if !table.is_empty() {
@@ -242,7 +243,7 @@ fn unknown(rows: impl Iterator<Item = Row>, head: &Head, paint: Paint, out: &mut
         let mut table = Table::new(&[("what", Align::Left), ("name", Align::Left), ("more of it", Align::Left)]);
         for row in &rows {
             let how: Vec<String> = row.changes.iter().map(change).collect();
-            let more_of_it = if how.is_empty() { described(&row.attributes) } else { how.join("; ") };
+            let more_of_it = if how.is_empty() { described(row) } else { how.join("; ") };
             table.row(vec![category(row), safe(&row.name), more_of_it]);
         }
         table.without_idle(&["more of it"]).write(paint, out);
