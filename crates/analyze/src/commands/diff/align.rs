@@ -99,7 +99,9 @@ impl<'a> Known<'a> {
             for form in &one.forms {
                 known.others.entry((category, form)).or_insert(&one.name);
                 if category == Category::Algorithm {
-                    for words in words(form) {
+                    let Words { whole, without_size } = Words::of(form);
+                    let without_size = without_size.map(|words| SIZE_LEFT_OUT.to_owned() + &words);
+                    for words in [Some(whole), without_size].into_iter().flatten().filter(|words| !words.is_empty()) {
                         known.algorithms.entry(words).or_default().push(&one.name);
                     }
                 }
@@ -122,7 +124,7 @@ impl<'a> Known<'a> {
         let mut names = BTreeSet::new();
         for form in &one.forms {
             if category == Category::Algorithm {
-                words(form).iter().for_each(|words| self.algorithms_of(words, &mut names));
+                self.algorithms_of(&Words::of(form), &mut names);
             } else if let Some(name) = self.others.get(&(category, form.as_str())) {
                 names.insert(*name);
             }
@@ -131,54 +133,71 @@ impl<'a> Known<'a> {
     }
 
     /// Those that say the same, more, or less.
-    fn algorithms_of(&self, words: &str, names: &mut BTreeSet<&'a str>) {
-        let more = self.algorithms.range::<str, _>((Bound::Included(words), Bound::Unbounded));
-        for (_, more) in more.take_while(|(other, _)| other.starts_with(words)) {
-            names.extend(more);
+    fn algorithms_of(&self, Words { whole, without_size }: &Words, names: &mut BTreeSet<&'a str>) {
+        if whole.is_empty() {
+            return;
         }
-        for (at, _) in words.match_indices(END) {
-            if let Some(less) = words.get(..=at).and_then(|less| self.algorithms.get(less)) {
-                names.extend(less);
+        let mut any = |words: &str| {
+            let more = self.algorithms.range::<str, _>((Bound::Included(words), Bound::Unbounded));
+            for (_, more) in more.take_while(|(other, _)| other.starts_with(words)) {
+                names.extend(more);
             }
+        };
+        any(whole);
+        let mut less = Vec::new();
+        match without_size {
+            // `AES-CBC` says less than this.
+            Some(words) => less.push(words.as_str()),
+            // `AES-128-CBC` says more.
+            None => any(&(SIZE_LEFT_OUT.to_owned() + whole)),
         }
+        less.extend(whole.match_indices(END).filter_map(|(at, _)| whole.get(..=at)));
+        names.extend(less.into_iter().filter_map(|less| self.algorithms.get(less)).flatten());
     }
 }
 
-/// A name in words, each with an end: letters or digits. Of a block cipher also without its size.
-fn words(name: &str) -> Vec<String> {
-    let mut name = name.to_ascii_lowercase();
-    for (alias, same) in ALIASES {
-        let is_whole = alias == "sha";
-        if is_whole && name == alias || !is_whole && name.contains(alias) {
-            name = name.replace(alias, same);
+/// What the words of a name begin with whose size is left out.
+const SIZE_LEFT_OUT: &str = "\u{2}";
+
+/// A name in words of letters or digits, each with an end.
+struct Words {
+    whole: String,
+    /// Of a block cipher with a size and a mode.
+    without_size: Option<String>,
+}
+
+impl Words {
+    fn of(name: &str) -> Self {
+        let mut name = name.to_ascii_lowercase();
+        for (alias, same) in ALIASES {
+            let is_whole = alias == "sha";
+            if is_whole && name == alias || !is_whole && name.contains(alias) {
+                name = name.replace(alias, same);
+            }
         }
-    }
-    let mut all: Vec<String> = Vec::new();
-    for letter in name.chars() {
-        let continues = all
-            .last()
-            .and_then(|word| word.chars().next_back())
-            .is_some_and(|last| last.is_ascii_digit() == letter.is_ascii_digit() && last.is_alphanumeric());
-        match letter.is_alphanumeric() {
-            true if continues => all.last_mut().into_iter().for_each(|word| word.push(letter)),
-            true if all.len() < MAX_WORDS => all.push(letter.to_string()),
-            true => break,
-            // A separator ends a word; what is empty is left out below.
-            false => all.push(String::new()),
+        let mut all: Vec<String> = Vec::new();
+        let mut before = None;
+        for letter in name.chars().filter(|letter| letter.is_alphanumeric() || !letter.is_control()) {
+            let sort = letter.is_alphanumeric().then(|| letter.is_ascii_digit());
+            let has_room = all.len() < MAX_WORDS;
+            match (sort, all.last_mut()) {
+                (Some(_), Some(word)) if before == sort => word.push(letter),
+                (Some(_), _) if has_room => all.push(letter.to_string()),
+                (Some(_), _) => break,
+                (None, _) => {}
+            }
+            before = sort;
         }
+        let joined = |words: &[&String]| words.iter().flat_map(|word| word.chars().chain([END])).collect::<String>();
+        let without_size = match all.as_slice() {
+            [cipher, size, rest @ ..] if !rest.is_empty() && size.bytes().all(|byte| byte.is_ascii_digit()) => {
+                let rest = std::iter::once(cipher).chain(rest).collect::<Vec<_>>();
+                BLOCK_CIPHERS.contains(&cipher.as_str()).then(|| joined(&rest))
+            }
+            _ => None,
+        };
+        Self { whole: joined(&all.iter().collect::<Vec<_>>()), without_size }
     }
-    all.retain(|word| !word.is_empty());
-    let joined = |words: &[String]| words.iter().fold(String::new(), |text, word| text + word + &END.to_string());
-    let mut forms = vec![joined(&all)];
-    if let [cipher, size, rest @ ..] = all.as_slice()
-        && BLOCK_CIPHERS.contains(&cipher.as_str())
-        && size.bytes().all(|byte| byte.is_ascii_digit())
-        && !rest.is_empty()
-    {
-        forms.push(joined(&[&[cipher.clone()], rest].concat()));
-    }
-    forms.retain(|form| !form.is_empty());
-    forms
 }
 
 #[cfg(test)]

@@ -158,18 +158,33 @@ fn trailing_number(part: &[u8]) -> Option<&[u8]> {
     (part.len() - letters >= 6).then(|| part.get(..letters)).flatten()
 }
 
-/// As mkstemp(3) makes them: six letters and digits or more, of more than one sort. What stands alone has to change more often.
+/// As mkstemp(3) makes them: six letters and digits or more that are no words. What stands first has to change its sort more often.
 fn is_random(part: &[u8], is_first: bool) -> bool {
     let sort = |byte: &u8| match byte {
         b'a'..=b'z' => 0,
         b'A'..=b'Z' => 1,
         _ => 2,
     };
-    let is_alphanumeric = part.iter().all(u8::is_ascii_alphanumeric);
     let changes = part.windows(2).filter(|pair| pair.first().map(sort) != pair.last().map(sort)).count();
-    // `Name`, `NAME1` and `server1` are words.
-    let needed = if is_first { 3 } else { 2 };
-    (6..=16).contains(&part.len()) && is_alphanumeric && changes >= needed
+    let is_named = !part.iter().all(u8::is_ascii_alphanumeric) || are_words(part);
+    (6..=16).contains(&part.len()) && !is_named && (!is_first || changes >= 3)
+}
+
+/// `server`, `Server1`, `KEY2`, `ServerKey`: words of three letters or more, and a number behind them.
+fn are_words(part: &[u8]) -> bool {
+    let end = part.iter().rposition(|byte| !byte.is_ascii_digit()).map_or(0, |at| at + 1);
+    let mut letters = part.get(..end).unwrap_or_default();
+    if letters.iter().all(u8::is_ascii_uppercase) {
+        return true;
+    }
+    while let Some((_, rest)) = letters.split_first() {
+        let lower = rest.iter().take_while(|byte| byte.is_ascii_lowercase()).count();
+        if lower < 2 || letters.first().is_some_and(u8::is_ascii_digit) {
+            return false;
+        }
+        letters = rest.get(lower..).unwrap_or_default();
+    }
+    true
 }
 
 #[cfg(test)]
@@ -193,6 +208,7 @@ mod tests {
         check("/tmp/go-build3141592653/b001/exe/main", "/tmp/go-build*/b001/exe/main");
         check("/tmp/pytest-of-ci/pytest-1234/key.pem", "/tmp/pytest-of-ci/pytest-*/key.pem");
         check("/tmp/aB3dE9/x.pem", "/tmp/*/x.pem");
+        check("/tmp/cert-abcdEf.pem", "/tmp/cert-*.pem");
         check("/proc/4711/root/etc/ssl/a.pem", "/proc/*/root/etc/ssl/a.pem");
         check("/build/target/debug/deps/api-0123456789abcdef", "/build/target/debug/deps/api-*");
         check("/data/3f0a1b2c-9d8e-4f70-8a61-b2c3d4e5f607/tls.key", "/data/*/tls.key");
@@ -208,6 +224,8 @@ mod tests {
             "/etc/ssl/private/server1.key",
             "/tmp/server1/key.pem",
             "/tmp/ServerKey.pem",
+            "/tmp/app-Server1/node01.key",
+            "/tmp/test_client_key2.pem",
             "/tmp/staging/tls.key",
             "/usr/bin/python3.11",
             "/opt/app-1.2.3/bin/app",
