@@ -22,6 +22,8 @@ pub(crate) struct Coverage {
     pub handshakes: Vec<String>,
     /// Calls of library functions.
     pub calls: Vec<String>,
+    /// The same, as some library files were not probed.
+    pub unprobed: Vec<String>,
     /// Files that were opened.
     pub files: Vec<String>,
     /// Libraries that were loaded.
@@ -37,6 +39,11 @@ pub(crate) const BLIND_TO: &[&str] = &[
 ];
 
 impl Coverage {
+    /// Why calls may be missing.
+    pub fn of_calls(&self) -> impl Iterator<Item = &String> {
+        self.calls.iter().chain(&self.unprobed)
+    }
+
     /// What is missing of whatever kind, for whatever reason.
     pub fn of_any(&self) -> impl Iterator<Item = &String> {
         self.any.iter().chain(&self.selected).chain(&self.names)
@@ -69,6 +76,7 @@ impl Coverage {
             names: of_each(names_of),
             handshakes: of_each(handshakes_of),
             calls: [unwatched(ApiCall::KIND), of_each(calls_of)].concat(),
+            unprobed: of_each(unprobed_of),
             files: [unwatched(FileOpen::KIND), of_each(files_of)].concat(),
             libraries: unwatched(LibLoad::KIND),
         }
@@ -112,14 +120,18 @@ fn handshakes_of(capture: &Capture) -> Vec<String> {
 fn calls_of(capture: &Capture) -> Vec<String> {
     let without = (!capture.meta.selected.algorithms.is_wanted())
         .then(|| "calls that use algorithms were not recorded (record with --api)".to_owned());
+    let kernel = (!completeness::watches_kernel(capture))
+        .then(|| format!("the kernel's own crypto: {}", completeness::kernel_state(capture)));
+    [without, kernel].into_iter().flatten().collect()
+}
+
+fn unprobed_of(capture: &Capture) -> Vec<String> {
     let unprobed = capture.libraries.iter().filter(|(_, row)| !row.is_probed()).count() as u64;
     let unprobed = (unprobed > 0).then(|| {
         let files = counted(unprobed, "library file was", "library files were");
         format!("{files} not probed: calls into them are not seen (see coverage)")
     });
-    let kernel = (!completeness::watches_kernel(capture))
-        .then(|| format!("the kernel's own crypto: {}", completeness::kernel_state(capture)));
-    [without, unprobed, kernel].into_iter().flatten().collect()
+    unprobed.into_iter().collect()
 }
 
 fn files_of(capture: &Capture) -> Vec<String> {

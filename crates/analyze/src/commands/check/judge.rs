@@ -227,7 +227,7 @@ impl<'u> Case<'u> {
                     None => *unknown.entry(name).or_default() += seen.count,
                 }
             }
-            found.open.extend(self.coverage.calls.iter().cloned());
+            found.open.extend(self.coverage.of_calls().cloned());
             if silent > 0 {
                 let calls = counted(silent, "call does", "calls do");
                 found.open.push(format!("{calls} not say which algorithm they use"));

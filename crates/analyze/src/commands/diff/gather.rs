@@ -139,8 +139,9 @@ impl Gather {
 
     fn handshakes(&mut self, all: &HandshakeTotals) {
         let wire = Areas::HANDSHAKES;
-        let mut plain =
-            |category, name: &str, count| drop(self.inventory.entry(Named::new(category, bytes(name), wire), count));
+        let mut plain = |category, name: &str, count| {
+            let _ = self.inventory.entry(Named::new(category, bytes(name), wire), count);
+        };
         for (version, count) in &all.versions {
             plain(Category::TlsVersion, &version.to_string(), *count);
         }

@@ -16,12 +16,19 @@ const SCHEMA_VERSION: u32 = 1;
 const MAX_VALUES: usize = 100;
 
 /// What is never compared, in the words of the report.
-pub(super) const NOT_COMPARED: [&str; 5] = [
+pub(super) const NOT_COMPARED: &[&str] = &[
     "process ids, users, containers, host names and times; how often something happened, but for shares",
     "client ports, and server ports from 32768 on",
     "temporary names, numbers of processes and threads, UUIDs, and hashes of 16 digits or more in names (see --exact-names)",
     "versions in file names of libraries, which are compared as versions",
     "what neither of them could see",
+];
+
+/// The same with a CBOM.
+pub(super) const NOT_COMPARED_WITH_CBOM: &[&str] = &[
+    "keys, secrets and files; protocols but TLS; libraries that are not known as cryptographic",
+    "where in the code something is, and which program uses it",
+    "names of algorithms to the letter: AES128-GCM is AES-128-GCM, and AES stands for every AES-…",
 ];
 
 /// The document.
@@ -58,7 +65,7 @@ pub(super) struct Head {
     pub counts: Counts,
     pub shares: Vec<ShareReport>,
     pub ignored: Vec<Ignored>,
-    not_compared: [&'static str; 5],
+    pub not_compared: &'static [&'static str],
 }
 
 #[derive(Debug, Clone, Copy, Serialize)]
@@ -182,7 +189,7 @@ impl Head {
             counts,
             shares: compared.shares.iter().map(ShareReport::new).collect(),
             ignored: ignored.collect(),
-            not_compared: NOT_COMPARED,
+            not_compared: if old.cbom.is_some() { NOT_COMPARED_WITH_CBOM } else { NOT_COMPARED },
             old,
             new,
         }

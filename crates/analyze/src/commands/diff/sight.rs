@@ -3,10 +3,12 @@
 //! What neither of them saw, for the same reason, explains no difference between them. What was lost or damaged is never the same.
 
 use super::inventory::Areas;
+use super::names;
 use crate::report::completeness;
 use crate::report::coverage::Coverage;
 use crate::report::session::Session;
-use crate::words::text::counted;
+use crate::words::redact;
+use crate::words::text::{counted, few};
 use std::collections::BTreeSet;
 
 /// Why things may be missing of one side, a sentence each.
@@ -16,6 +18,8 @@ pub(super) struct Sight {
     any: Vec<String>,
     /// By area: handshakes, calls, files, libraries.
     areas: [Vec<String>; 4],
+    /// Why calls may be missing, as library files were not probed: without their versions.
+    unprobed: BTreeSet<Vec<u8>>,
     names: Vec<String>,
     /// What TLS 1.3 encrypts, which is no fault of the recording.
     proofs: Vec<String>,
@@ -28,6 +32,9 @@ pub(super) const AREAS: [(Areas, &str); 4] = [
     (Areas::FILES, "files"),
     (Areas::LIBRARIES, "libraries"),
 ];
+
+/// Of calls among them.
+const CALLS: usize = 1;
 
 const NOTHING: &str = "nothing was recorded";
 
@@ -43,12 +50,20 @@ impl Sight {
             .filter_map(|capture| completeness::recorded(&capture.meta, |text| session.shown(text), ""))
             .map(|recorded| format!("recorded {recorded}: of the rest nothing is known"))
             .collect();
+        let unprobed = session.captures.iter().flat_map(|capture| capture.libraries.iter());
+        let unprobed = unprobed.filter(|(_, row)| !row.is_probed()).map(|(_, row)| names::library(&row.path)).collect();
         let Coverage { mut any, names, handshakes, calls, files, libraries, .. } = coverage;
         any.extend(filters);
         let handshakes_of = counted(hidden, "handshake", "handshakes");
         let proofs =
             (hidden > 0).then(|| format!("TLS 1.3 encrypts certificates and signatures: {handshakes_of} of it"));
-        Self { any, areas: [handshakes, calls, files, libraries], names, proofs: proofs.into_iter().collect() }
+        Self {
+            any,
+            areas: [handshakes, calls, files, libraries],
+            unprobed,
+            names,
+            proofs: proofs.into_iter().collect(),
+        }
     }
 
     /// What this side could not see, and the other one could. Of names that were taken out neither can be compared.
@@ -60,7 +75,19 @@ impl Sight {
         for ((area, own), other) in areas.iter_mut().zip(&self.areas).zip(&other.areas) {
             *area = beyond(own, other);
         }
-        Self { any: beyond(&self.any, &other.any), areas, names: self.names.clone(), proofs: self.proofs.clone() }
+        let unprobed: BTreeSet<Vec<u8>> = self.unprobed.difference(&other.unprobed).cloned().collect();
+        if !unprobed.is_empty() {
+            let shown: Vec<String> = unprobed.iter().map(|path| redact::for_people(path, true)).collect();
+            let files = counted(shown.len() as u64, "library file was", "library files were");
+            areas[CALLS].push(format!("{files} not probed, calls into them are not seen: {}", few(&shown)));
+        }
+        Self {
+            any: beyond(&self.any, &other.any),
+            areas,
+            unprobed,
+            names: self.names.clone(),
+            proofs: self.proofs.clone(),
+        }
     }
 
     /// Why something that is seen in these areas may be missing; nothing: it was not there.

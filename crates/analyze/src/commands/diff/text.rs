@@ -1,6 +1,6 @@
 //! `diff` for people.
 
-use super::json::{ChangeReport, Head, NOT_COMPARED, Row, ShareReport, SideReport};
+use super::json::{ChangeReport, Head, Row, ShareReport, SideReport};
 use crate::count::handshakes::percent;
 use crate::report::watched::Watched;
 use crate::words::escape;
@@ -49,7 +49,7 @@ where
     unknown(parts.unknown, head, paint, &mut out);
     shares(&head.shares, paint, &mut out);
     section("Not compared", paint, &mut out);
-    NOT_COMPARED.iter().for_each(|what| {
+    head.not_compared.iter().for_each(|what| {
         let _ = writeln!(out, "  {what}");
     });
     out
