@@ -97,7 +97,7 @@ mod diff {
     }
 
     fn with_api(meta: SegmentMeta) -> SegmentMeta {
-        with_options(vec!["--api".to_owned()], meta)
+        with_options(vec!["--api --api-budget 1%".to_owned()], meta)
     }
 
     /// What says that everything was watched.

@@ -86,7 +86,7 @@ fn what_is_no_cbom_is_refused_with_line_and_column() {
     let capture = testdata("algorithms");
     for (text, expected) in [
         ("{\"bomFormat\":\"CycloneDX\",\n \"specVersion\": \"1.6\",", ":2:22: no CBOM that can be read"),
-        ("{\n\"bomFormat\": \"SPDX\"}", ":2:19: no CBOM that can be read (CycloneDX JSON): bomFormat is \"SPDX\""),
+        ("{\n\"bomFormat\": \"SPDX\"}", ":2:20: no CBOM that can be read (CycloneDX JSON): bomFormat is \"SPDX\""),
         (
             "{\"bomFormat\":\"CycloneDX\", \"specVersion\": \"1.2\"}",
             "specVersion \"1.2\" is not one of 1.4, 1.5, 1.6, 1.7",
@@ -106,8 +106,8 @@ fn what_is_no_cbom_is_refused_with_line_and_column() {
         assert!(error.contains(expected), "{text}: {error}");
         assert!(error.contains("a.json"), "{error}");
     }
-    let deep = "[".repeat(100_000);
-    let text = format!("{{\"bomFormat\":\"CycloneDX\",\"specVersion\":\"1.6\",\"x\":{deep}");
+    let deep = "\"components\":[{".repeat(100_000);
+    let text = format!("{{\"bomFormat\":\"CycloneDX\",\"specVersion\":\"1.6\",{deep}");
     std::fs::write(&path, text).unwrap();
     let error = failure(&["diff", path.to_str().unwrap(), capture.to_str().unwrap()], 1);
     assert!(error.contains("recursion limit"), "{error}");

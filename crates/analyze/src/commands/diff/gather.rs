@@ -200,7 +200,7 @@ impl Gather {
             let by = row.shown_by.iter().map(|role| bytes(if *role == Role::Client { "client" } else { "server" }));
             let text = |text: &Option<String>| text.as_deref().map(bytes);
             let entry = self.inventory.entry(named, row.handshakes);
-            let entry = entry.is("sha256", names, bytes(sha256)).all("shown_by", names, by);
+            let entry = entry.fact("sha256", names, Some(bytes(sha256))).all("shown_by", names, by);
             let facts = [
                 ("issuer", text(&certificate.issuer)),
                 ("valid_to", text(&certificate.not_after)),
