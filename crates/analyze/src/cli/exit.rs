@@ -9,8 +9,9 @@ const FAILURE: u8 = 1;
 const USAGE: u8 = 2;
 const DAMAGED: u8 = 6;
 const VIOLATED: u8 = 7;
-const DIFFERS: u8 = 8;
 const UNDECIDED: u8 = 9;
+// 8 is that of `crypto-trace-capture doctor`.
+const DIFFERS: u8 = 10;
 
 /// How a run ended, when it did not fail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

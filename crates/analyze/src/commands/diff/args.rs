@@ -13,7 +13,7 @@ use std::path::PathBuf;
 
 /// At the end of its help.
 const EXAMPLES: &str = "\
-Exit codes: 0 done; with --exit-code 8 they differ, and 9 no difference is known, but one of them could not see everything.
+Exit codes: 0 done; with --exit-code 10 they differ, and 9 no difference is known, but one of them could not see everything.
 
 Rules of --ignore are CATEGORY[.ATTRIBUTE][:GLOB]: library, key_file:/tmp/**, file.readers:*.pem, certificate.sha256.
 
@@ -64,7 +64,7 @@ pub(crate) struct Args {
     #[arg(short, long)]
     recursive: bool,
 
-    /// Exit with 8 when they differ, and with 9 when no difference is known but one of them could not see everything
+    /// Exit with 10 when they differ, and with 9 when no difference is known but one of them could not see everything
     #[arg(long)]
     exit_code: bool,
 
@@ -72,7 +72,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "RULE", action = ArgAction::Append, value_parser = ignore::parse)]
     ignore: Vec<Rule>,
 
-    /// File with such rules, one a line; # begins a comment
+    /// File with such rules, one a line; lines that begin with # are comments
     #[arg(long, value_name = "FILE")]
     ignore_file: Option<PathBuf>,
 

@@ -209,7 +209,7 @@ mod tests {
         check("/tmp/pytest-of-ci/pytest-1234/key.pem", "/tmp/pytest-of-ci/pytest-*/key.pem");
         check("/tmp/aB3dE9/x.pem", "/tmp/*/x.pem");
         check("/tmp/cert-abcdEf.pem", "/tmp/cert-*.pem");
-        check("/proc/4711/root/etc/ssl/a.pem", "/proc/*/root/etc/ssl/a.pem");
+        check("/proc/4711/cwd/etc/ssl/a.pem", "/proc/*/cwd/etc/ssl/a.pem");
         check("/build/target/debug/deps/api-0123456789abcdef", "/build/target/debug/deps/api-*");
         check("/data/3f0a1b2c-9d8e-4f70-8a61-b2c3d4e5f607/tls.key", "/data/*/tls.key");
         check("/nix/store/0c6r3gv0r8bvpc9zxjmgv1ahwqp2gh0d-openssl-3.0.14/lib/a", "/nix/store/*-openssl-3.0.14/lib/a");

@@ -11,6 +11,9 @@ use std::fmt::Write;
 /// Rows of a part that are shown.
 const TOP: usize = 40;
 
+/// How many times as long one side has to watch for that to be said.
+const LONGER: u64 = 2;
+
 /// Columns of the names that the page begins with.
 const NAMES: usize = 12;
 
@@ -60,6 +63,16 @@ impl Head {
         self.old.write("Old", paint, out);
         self.new.write("New", paint, out);
         let mut line = |name: &str, text: &str| paint.line(out, NAMES, name, text);
+        let (old, new) = (Watched::longest(&self.old.watched), Watched::longest(&self.new.watched));
+        let (shorter, longer) = (old.min(new).max(1), old.max(new));
+        if !self.old.watched.is_empty() && longer / shorter >= LONGER {
+            let which = if new > old { "the new one" } else { "the old one" };
+            let times = grouped(longer / shorter);
+            line(
+                "Lengths",
+                &format!("{which} watched {times} times as long: what is rare may be there for that alone"),
+            );
+        }
         if let Some(as_of) = &self.as_of {
             line("As of", as_of);
         }
