@@ -16,6 +16,9 @@ use crate::words::kernel::errno_name;
 use crypto_trace_format::catalog::FileType;
 use std::io;
 
+/// Programs that are named with a finding.
+const FEW_PROGRAMS: usize = 3;
+
 /// Gathers one side.
 #[derive(Debug, Default)]
 pub(super) struct Gather {
@@ -238,21 +241,24 @@ impl Gather {
     }
 
     fn algorithms(&mut self) {
-        let algorithms = std::mem::take(&mut self.inventory.algorithms);
-        for (name, row) in &algorithms {
+        let mut algorithms = std::mem::take(&mut self.inventory.algorithms);
+        for (name, row) in &mut algorithms {
+            let all_programs = std::mem::take(&mut row.programs);
+            // Names may be long, and both sides are kept.
+            row.programs = all_programs.iter().take(FEW_PROGRAMS).cloned().collect();
             // Versions are things of their own.
             if row.places.iter().all(|place| *place == Place::Protocol) {
                 continue;
             }
             let areas = areas_of(row);
-            let programs = row.programs.iter().map(|program| self.same(program)).collect::<Vec<Text>>();
+            let programs = all_programs.iter().map(|program| self.same(program)).collect::<Vec<Text>>();
             let named = Named::new(Category::Algorithm, bytes(name), areas);
             let mut entry = self.inventory.entry(named, row.handshakes.saturating_add(row.calls));
             for place in &row.places {
                 entry = entry.is("seen_in", area_of(*place), bytes(place.name()));
             }
             let entry = entry.all("programs", areas, programs.into_iter());
-            entry.cut_if(row.programs.len() >= MAX_PROGRAMS, "programs");
+            entry.cut_if(all_programs.len() >= MAX_PROGRAMS, "programs");
         }
         self.inventory.algorithms = algorithms;
     }

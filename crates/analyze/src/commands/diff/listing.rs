@@ -3,25 +3,19 @@
 
 use super::inventory::Category;
 use super::json::CbomReport;
-use crate::capture::libraries::product;
-use crate::protocol::iana::CipherSuite;
+use super::things::{Crypto, Few, Plain};
 use anyhow::{Context, Result, bail};
-use crypto_trace_format::catalog;
 use serde::Deserialize;
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use std::fmt;
 use std::io::{BufReader, Read};
-use std::marker::PhantomData;
 use std::path::Path;
 
 /// Bytes of a document.
 const MAX_BYTES: u64 = 128 << 20;
 
 /// Things of a document that are compared.
-const MAX_THINGS: usize = 100_000;
-
-/// Elements of a list within a component.
-const MAX_LIST: usize = 4_096;
+pub(super) const MAX_THINGS: usize = 100_000;
 
 /// Bytes of a file that are looked at to find out what it is.
 const HEAD: usize = 512;
@@ -224,48 +218,6 @@ object!(Component, (), "a component", |this, map| {
     Ok(())
 });
 
-#[derive(Default)]
-struct Plain {
-    kind: String,
-    name: String,
-    version: Option<String>,
-}
-
-/// The first elements of a list; what is beyond is left out.
-struct Few<T>(Vec<T>);
-
-impl<T> Default for Few<T> {
-    fn default() -> Self {
-        Self(Vec::new())
-    }
-}
-
-impl<'de, T: Deserialize<'de>> Deserialize<'de> for Few<T> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct First<T>(PhantomData<T>);
-
-        impl<'de, T: Deserialize<'de>> Visitor<'de> for First<T> {
-            type Value = Few<T>;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a list")
-            }
-
-            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Few<T>, A::Error> {
-                let mut few = Vec::new();
-                while few.len() < MAX_LIST {
-                    let Some(one) = list.next_element()? else { return Ok(Few(few)) };
-                    few.push(one);
-                }
-                while list.next_element::<IgnoredAny>()?.is_some() {}
-                Ok(Few(few))
-            }
-        }
-
-        deserializer.deserialize_seq(First(PhantomData))
-    }
-}
-
 #[derive(Default, Deserialize)]
 struct Metadata {
     timestamp: Option<String>,
@@ -328,171 +280,23 @@ impl Tools {
     }
 }
 
-#[derive(Default, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-struct Crypto {
-    asset_type: String,
-    algorithm_properties: Option<Algorithm>,
-    certificate_properties: Option<Certificate>,
-    protocol_properties: Option<Protocol>,
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-#[derive(Default, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-struct Algorithm {
-    /// Of documents before 1.6, as IBM's extension of 1.4 has it.
-    variant: Option<String>,
-    parameter_set_identifier: Option<String>,
-    mode: Option<String>,
-    curve: Option<String>,
-    elliptic_curve: Option<String>,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-struct Certificate {
-    subject_name: Option<String>,
-    fingerprint: Option<Fingerprint>,
-}
-
-#[derive(Deserialize)]
-struct Fingerprint {
-    alg: Option<String>,
-    content: Option<String>,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-struct Protocol {
-    #[serde(rename = "type")]
-    kind: Option<String>,
-    version: Option<String>,
-    cipher_suites: Few<Suite>,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct Suite {
-    name: Option<String>,
-    identifiers: Few<String>,
-}
-
-impl Listing {
-    fn take(&mut self, plain: Plain, crypto: Option<Crypto>) {
-        let Some(crypto) = crypto else { return self.library(plain) };
-        match (crypto.asset_type.as_str(), crypto.algorithm_properties, crypto.certificate_properties) {
-            ("algorithm", algorithm, _) => self.algorithm(plain, algorithm.unwrap_or_default()),
-            ("certificate", _, certificate) => self.certificate(plain, certificate.unwrap_or_default()),
-            ("protocol", ..) => self.protocol(plain, crypto.protocol_properties.unwrap_or_default()),
-            (other, ..) => self.leave_out(&format!("of assetType {other:.40}")),
+    #[test]
+    fn no_bytes_make_it_panic_or_hold_without_end() {
+        let whole = include_bytes!("../../../../../testdata/algorithms/cbom-1.7.cdx.json");
+        assert!(parse(&whole[..]).expect("valid").things.len() > 10);
+        for cut in (0..whole.len()).step_by(97) {
+            assert!(parse(whole.get(..cut).expect("within")).is_err() || cut + 2 >= whole.len(), "{cut}");
+            let mut flipped = whole.to_vec();
+            flipped.iter_mut().skip(cut).take(1).for_each(|byte| *byte ^= 0x15);
+            let _ = parse(&flipped[..]);
         }
+        let many = format!("[{}{{}}]", r#"{"type":"library","name":"openssl"},"#.repeat(MAX_THINGS + 2));
+        let head = r#"{"bomFormat": "CycloneDX", "specVersion": "1.6", "components": "#;
+        let error = parse(format!("{head}{many}}}").as_bytes()).expect_err("too many").to_string();
+        assert!(error.contains("more than 100000 components to compare"), "{error}");
     }
-
-    fn leave_out(&mut self, why: &str) {
-        // Documents have few sorts of components; a hostile one has many.
-        let why = if self.report.not_compared_by.len() < MAX_SORTS { why } else { "of other sorts" };
-        *self.report.not_compared_by.entry(why.to_owned()).or_default() += 1;
-    }
-
-    fn library(&mut self, plain: Plain) {
-        if !matches!(plain.kind.as_str(), "library" | "framework") {
-            return self.leave_out(&format!("of type {:.40}", plain.kind));
-        }
-        match known_library(&plain.name) {
-            Some(name) => self.things.push(Listed {
-                category: Some(Category::Library),
-                forms: vec![name.to_owned()],
-                name: name.to_owned(),
-                version: plain.version.filter(|version| !version.is_empty()),
-                sha256: None,
-            }),
-            None => self.leave_out("of type library, which this version does not know as cryptographic"),
-        }
-    }
-
-    fn algorithm(&mut self, plain: Plain, properties: Algorithm) {
-        let name = properties.variant.filter(|variant| !variant.is_empty()).unwrap_or(plain.name);
-        if name.is_empty() {
-            return self.leave_out("of assetType algorithm, without a name");
-        }
-        let mut forms = vec![name.clone()];
-        // `AES` with 128 and gcm says no less than `AES-128-GCM`.
-        let is_bare = name.bytes().all(|byte| byte.is_ascii_alphabetic());
-        if is_bare {
-            let parts = [properties.parameter_set_identifier, properties.mode];
-            let parts: Vec<String> = parts.into_iter().flatten().filter(|part| !part.is_empty()).collect();
-            let curve = properties.elliptic_curve.or(properties.curve).filter(|curve| !curve.is_empty());
-            if !parts.is_empty() {
-                forms = vec![format!("{name}-{}", parts.join("-"))];
-            } else if let Some(curve) = curve {
-                // `secg/secp256r1` of 1.7
-                forms = vec![curve.rsplit('/').next().unwrap_or(&curve).to_owned()];
-            }
-        }
-        self.things.push(Listed { category: Some(Category::Algorithm), name, forms, ..Listed::default() });
-    }
-
-    fn certificate(&mut self, plain: Plain, properties: Certificate) {
-        let is_sha256 = |of: &Fingerprint| of.alg.as_deref() == Some("SHA-256");
-        let sha256 = properties.fingerprint.filter(is_sha256).and_then(|of| of.content);
-        let name = properties.subject_name.filter(|name| !name.is_empty()).unwrap_or(plain.name);
-        let forms = vec![subject(&name)];
-        let sha256 = sha256.map(|sha256| sha256.to_ascii_lowercase());
-        self.things.push(Listed { category: Some(Category::Certificate), name, forms, sha256, version: None });
-    }
-
-    fn protocol(&mut self, plain: Plain, properties: Protocol) {
-        if properties.kind.as_deref() != Some("tls") {
-            let kind = properties.kind.unwrap_or_else(|| "no type".to_owned());
-            return self.leave_out(&format!("of assetType protocol, {kind:.40}"));
-        }
-        let version = properties.version.filter(|version| !version.is_empty()).unwrap_or(plain.name);
-        // `1.2`, `TLS 1.2`, `TLSv1.2`; `TLS` alone says none.
-        let number = version.trim_start_matches(|letter: char| !letter.is_ascii_digit());
-        if !number.is_empty() {
-            let is_ssl = version.to_ascii_uppercase().starts_with("SSL");
-            let name = format!("{} {number}", if is_ssl { "SSL" } else { "TLS" });
-            self.things.push(Listed {
-                category: Some(Category::TlsVersion),
-                forms: vec![name.clone()],
-                name,
-                ..Listed::default()
-            });
-        }
-        for suite in properties.cipher_suites.0 {
-            let by_number = code(&suite.identifiers.0).map(|code| CipherSuite(code).to_string());
-            let Some(name) = by_number.or(suite.name).filter(|name| !name.is_empty()) else { continue };
-            if self.things.len() > MAX_THINGS {
-                return;
-            }
-            let forms = vec![name.to_ascii_uppercase()];
-            self.things.push(Listed { category: Some(Category::CipherSuite), name, forms, ..Listed::default() });
-        }
-    }
-}
-
-/// Sorts of components that are told apart.
-const MAX_SORTS: usize = 50;
-
-/// `["0xC0", "0x30"]` or `["0xC030"]`
-fn code(identifiers: &[String]) -> Option<u16> {
-    let digits: String = identifiers.iter().map(|one| one.trim_start_matches("0x").trim_start_matches("0X")).collect();
-    (digits.len() == 4).then(|| u16::from_str_radix(&digits, 16).ok()).flatten()
-}
-
-/// What this program calls a library that others call `openssl`, `libssl3` or `libssl.so.3`.
-fn known_library(name: &str) -> Option<&'static str> {
-    let name = name.to_ascii_lowercase();
-    let name = name.rsplit('/').next().unwrap_or(&name);
-    let stem = name.trim_end_matches(|letter: char| letter.is_ascii_digit() || letter == '.' || letter == '-');
-    let by_file = |name: &str| catalog::library(name.as_bytes());
-    // `nss`, `libgcrypt20`; a name such as `crypto-js` is that of no file.
-    product::by_name(name).or_else(|| by_file(name)).or_else(|| by_file(&format!("{stem}.so")))
-}
-
-/// A name of which the order of its parts and the spaces between them do not count.
-fn subject(name: &str) -> String {
-    let mut parts: Vec<String> = name.split(',').map(|part| part.trim().to_owned()).collect();
-    parts.sort_unstable();
-    parts.join(",")
 }

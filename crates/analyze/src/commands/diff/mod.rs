@@ -18,6 +18,7 @@ mod listing;
 mod names;
 mod sight;
 mod text;
+mod things;
 
 pub(crate) use args::{Args, Task};
 

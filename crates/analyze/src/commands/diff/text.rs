@@ -147,7 +147,9 @@ fn safe(text: &str) -> String {
 /// `seen as /tmp/x1Y2z3; programs: /usr/bin/a, /usr/bin/b and 3 more; version: 3.0.17`
 fn described(row: &Row) -> String {
     let one = |(name, values): (&&str, &Vec<String>)| format!("{}: {}", name.replace('_', " "), few(values));
-    let seen_as = (!row.seen_as.is_empty()).then(|| format!("seen as {}", few(&row.seen_as)));
+    // That of a library is its version.
+    let is_renamed = !row.seen_as.is_empty() && row.category != "library";
+    let seen_as = is_renamed.then(|| format!("seen as {}", few(&row.seen_as)));
     safe(&seen_as.into_iter().chain(row.attributes.iter().map(one)).collect::<Vec<_>>().join("; "))
 }
 
