@@ -12,7 +12,7 @@ use std::ops::Bound;
 const MAX_WORDS: usize = 12;
 
 /// Names of the same, in small letters.
-const ALIASES: [(&str, &str); 22] = [
+const ALIASES: [(&str, &str); 24] = [
     ("sha", "sha1"),
     ("ml-kem", "mlkem"),
     ("ml-dsa", "mldsa"),
@@ -35,6 +35,8 @@ const ALIASES: [(&str, &str); 22] = [
     ("sha-2-", "sha"),
     ("arcfour", "rc4"),
     ("pkcs5padding", ""),
+    ("encryption", ""),
+    ("hmacwith", "hmac-"),
 ];
 
 /// Ciphers whose mode may follow without a size between: `AES/CBC/PKCS5Padding`.
@@ -238,6 +240,9 @@ mod tests {
             ("RSA-2048", "RSA"),
             ("RSA", "RSA signature"),
             ("HMAC", "HMAC-SHA-256"),
+            ("aes128-GCM", "AES-128-GCM"),
+            ("rsaEncryption", "RSA"),
+            ("hmacWithSHA256", "HMAC-SHA-256"),
         ] {
             same(listed, ran, true);
         }

@@ -122,6 +122,9 @@ impl SideReport {
             line(name, &safe(&format!("CBOM, CycloneDX {}{by}{at}", cbom.spec_version)));
             let compared = counted(cbom.compared, "component is compared", "components are compared");
             line("", &format!("{compared}, {} cannot be", grouped(cbom.not_compared)));
+            if cbom.compared == 0 {
+                line("", &paint.bad("it lists nothing that can be compared"));
+            }
             for (why, count) in cbom.not_compared_by.iter().take(10) {
                 line("", &safe(&format!("{} {why}", grouped(*count))));
             }

@@ -157,7 +157,12 @@ impl Listing {
                 forms = vec![curve.rsplit('/').next().unwrap_or(&curve).to_owned()];
             }
         }
-        self.things.push(Listed { category: Some(Category::Algorithm), name, forms, ..Listed::default() });
+        let algorithm =
+            |name: String, forms| Listed { category: Some(Category::Algorithm), name, forms, ..Listed::default() };
+        match parts(&name) {
+            Some(parts) => self.things.extend(parts.map(|part| algorithm(part.clone(), vec![part]))),
+            None => self.things.push(algorithm(name, forms)),
+        }
     }
 
     fn certificate(&mut self, plain: Plain, properties: Certificate) {
@@ -201,6 +206,15 @@ impl Listing {
 
 /// Sorts of components that are told apart.
 const MAX_SORTS: usize = 50;
+
+/// What a signature is made of: `SHA256withRSA`, `ecdsaWithSHA256`. None: it is one algorithm, as `hmacWithSHA256` is.
+fn parts(name: &str) -> Option<[String; 2]> {
+    let lower = name.to_ascii_lowercase();
+    let (first, second) = lower.split_once("with").filter(|(first, _)| !["hmac", "pbe", "hkdf"].contains(first))?;
+    let clean = |part: &str| part.trim_matches(['-', '_', ' ']).trim_end_matches("encryption").to_ascii_uppercase();
+    let parts = [clean(first), clean(second)];
+    parts.iter().all(|part| !part.is_empty()).then_some(parts)
+}
 
 /// `["0xC0", "0x30"]` or `["0xC030"]`
 fn code(identifiers: &[String]) -> Option<u16> {
@@ -251,6 +265,10 @@ mod tests {
         assert_eq!(of("EC", r#"{"ellipticCurve": "secg/secp256r1"}"#), ["secp256r1"]);
         assert_eq!(of("AES", r#"{"variant": "AES-256-CBC"}"#), ["AES-256-CBC"]);
         assert_eq!(of("SHA256", r#"{"parameterSetIdentifier": "256"}"#), ["SHA256"]);
+        assert_eq!(of("SHA256withRSA", "{}"), ["SHA256", "RSA"]);
+        assert_eq!(of("ecdsaWithSHA256", "{}"), ["ECDSA", "SHA256"]);
+        assert_eq!(of("hmacWithSHA256", "{}"), ["hmacWithSHA256"]);
+        assert_eq!(of("with", "{}"), ["with"]);
         assert_eq!(of("AES", "null"), ["AES"]);
         assert_eq!(of("", "{}"), [""; 0]);
     }
