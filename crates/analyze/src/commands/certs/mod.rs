@@ -4,6 +4,7 @@
 //! What is counted is in `count/certs`, what is made of it in `json.rs`, and how people see that in `text.rs`.
 
 mod args;
+mod held;
 mod json;
 mod text;
 
