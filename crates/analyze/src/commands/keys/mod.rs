@@ -20,11 +20,14 @@ use json::{Head, Report};
 use std::io::{BufWriter, Write};
 
 pub(super) fn run(task: &Task, console: Console) -> Result<Outcome> {
-    let baseline = task.baseline.as_ref().map(|request| Baseline::read(request, console)).transpose()?;
+    let mut baseline = task.baseline.as_ref().map(|request| Baseline::read(request, console)).transpose()?;
     let (mut session, mut out) = Session::begin(&task.judge.request, console)?;
     let mut counted = Keys::default();
     session.fold(&mut counted)?;
     counted.settle();
+    if let Some(baseline) = &mut baseline {
+        baseline.compare(&session);
+    }
     let head = Head::new(&session, &counted, baseline.as_ref());
     let rows = json::rows(&session, &counted, baseline.as_ref());
     if task.judge.json {
