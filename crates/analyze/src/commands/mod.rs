@@ -14,6 +14,7 @@ mod keys;
 mod libs;
 mod profile;
 mod readiness;
+mod report;
 mod schema;
 mod snapshot;
 mod tls;
@@ -68,6 +69,7 @@ commands! {
     Algorithms: algorithms,
     Cbom: cbom,
     Check: check,
+    Report: report,
     Coverage: coverage,
     Info: info,
     Verify: verify,

@@ -48,13 +48,18 @@ impl Coverage {
         if is_narrowed(&session.request.filter) {
             any.push("only what passes the filters of this command was looked at".to_owned());
         }
-        for capture in captures {
+        for capture in completeness::recordings(captures) {
             any.extend(of_capture(capture).map(|why| show(on_host(capture, captures, why))));
         }
-        let unwatched =
-            |kind: Kind| completeness::unwatched(captures, &[kind]).into_iter().map(show).collect::<Vec<String>>();
+        let unwatched = |kind: Kind| {
+            completeness::unwatched(completeness::recordings(captures), &[kind])
+                .into_iter()
+                .map(show)
+                .collect::<Vec<String>>()
+        };
         let of_each = |of: fn(&Capture) -> Vec<String>| {
-            let told = captures.iter().flat_map(|capture| of(capture).into_iter().map(move |why| (capture, why)));
+            let told = completeness::recordings(captures)
+                .flat_map(|capture| of(capture).into_iter().map(move |why| (capture, why)));
             told.map(|(capture, why)| show(on_host(capture, captures, why))).collect::<Vec<String>>()
         };
         Self {
