@@ -10,8 +10,9 @@ use std::io::BufWriter;
 use std::path::Path;
 
 use crypto_trace_format::record::{
-    ApiCall, ApiCallFixed, Clock, Header, Inventory, Kind, LibraryInfo, Loss, ProbeStatus, ProcessExec,
-    ProcessExecFixed, ProcessFork, ProcessForkFixed, Record, SelfStats, Suppressed, TlsHello, TlsHelloFixed,
+    ApiCall, ApiCallFixed, CertificateFile, Clock, Header, Inventory, Kind, LibraryInfo, Loss, ProbeStatus,
+    ProcessExec, ProcessExecFixed, ProcessFork, ProcessForkFixed, Record, SelfStats, Suppressed, TlsHello,
+    TlsHelloFixed,
 };
 use crypto_trace_format::segment::{BlockBuffer, BlockBuilder, BlockType, SegmentMeta, SegmentReader, SegmentWriter};
 
@@ -71,6 +72,7 @@ fn repeats(kind: Kind) -> bool {
             | Inventory::KIND
             | LibraryInfo::KIND
             | Suppressed::KIND
+            | CertificateFile::KIND
     )
 }
 

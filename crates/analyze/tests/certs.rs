@@ -5,7 +5,8 @@ mod common;
 
 use common::*;
 use crypto_trace_format::record::{
-    ApiMeaning, ChangeCall, FileChangeFixed, FileOpen, FileOpenFixed, Header, LossCause, TlsHello, TlsHelloFixed,
+    ApiMeaning, CertificateFileState, ChangeCall, FileChangeFixed, FileOpen, FileOpenFixed, Header, LossCause,
+    TlsHello, TlsHelloFixed,
 };
 use crypto_trace_format::segment::SegmentMeta;
 use serde_json::{Value, json};
@@ -198,6 +199,71 @@ fn a_process_that_presents_the_old_certificate_after_its_file_was_replaced_is_to
     );
     let hidden = renewed(&serves(nginx(40 * MS), 2, "openssl13"));
     assert_eq!((&hidden[0]["presented"], &hidden[0]["sha256"]), (&json!("hidden"), &Value::Null));
+}
+
+/// A snapshot of the same host, taken later.
+fn with_snapshot(records: &[Vec<u8>], snapshot: &[Vec<u8>]) -> Value {
+    let dir = tempfile::tempdir().unwrap();
+    write(&dir, &meta("web1", 1, 0), &[watched(), records.to_vec()].concat());
+    write(&dir, &meta("web1", 2, 0), snapshot);
+    report_of(dir.path(), &[])
+}
+
+#[test]
+fn what_a_snapshot_read_in_files_is_shown_and_tells_whether_the_old_certificate_is_presented() {
+    let mut records = started();
+    records.push(opened(nginx(10 * MS), (FILE, b""), 70, 0));
+    records.extend(serves(nginx(20 * MS), 1, "openssl12"));
+    records.push(renamed(30 * MS, FILE));
+    records.extend(serves(nginx(40 * MS), 2, "openssl12"));
+    let (der, read) = (recorded_certificate("openssl12"), CertificateFileState::READ);
+    let sha256 = with_snapshot(&records, &[])["not_read_again"][0]["sha256"].clone();
+
+    let same = with_snapshot(&records, &[certificate_file(about_capture(1), FILE, read, &der)]);
+    let held = &same["certificate_files"][0];
+    assert_eq!((&held["state"], &held["path"]), (&json!("read"), &json!("/etc/ssl/site.crt")));
+    let certificate = &held["certificates"][0];
+    assert_eq!((&certificate["presented"], &certificate["sha256"]), (&json!(true), &sha256));
+    assert_eq!(same["not_read_again"][0]["file_holds"], sha256);
+
+    let other = b"/etc/ssl/other.crt";
+    let moved = [
+        certificate_file(about_capture(1), FILE, read, b"no DER"),
+        certificate_file(about_capture(2), other, read, &der),
+    ];
+    let moved = with_snapshot(&records, &moved);
+    let stale = &moved["not_read_again"][0];
+    assert!(stale["file_holds"] != sha256 && stale["held_by"] == "/etc/ssl/other.crt", "{stale:#}");
+    // What is no certificate is shown as what it is.
+    let unread = moved["certificate_files"].as_array().unwrap().iter().find(|file| file["path"] == "/etc/ssl/site.crt");
+    let unread = &unread.unwrap()["certificates"][0];
+    assert!(!unread["not_read"].as_array().unwrap().is_empty() && unread["presented"] == false, "{unread:#}");
+
+    let none = [
+        certificate_file(about_capture(1), FILE, CertificateFileState::HOLDS_KEY, b""),
+        certificate_file(about_capture(2), b"/etc/ssl/missing.crt", CertificateFileState::NOT_READ, b""),
+    ];
+    let none = with_snapshot(&records, &none);
+    assert_eq!(none["not_read_again"][0].get("file_holds"), None);
+    assert_eq!(
+        (&none["certificate_files"][0]["error"], &none["certificate_files"][1]["state"]),
+        (&json!("ENOENT"), &json!("holds_key"))
+    );
+}
+
+/// Of another host's file nothing follows for this one.
+#[test]
+fn a_file_of_another_host_stands_in_for_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut records = [watched(), started()].concat();
+    records.push(opened(nginx(10_100), (FILE, b""), 71, 0));
+    records.extend(serves(nginx(MS), 1, "openssl13"));
+    write(&dir, &meta("web1", 1, 0), &records);
+    let held = certificate_file(about_capture(1), FILE, CertificateFileState::READ, &recorded_certificate("openssl12"));
+    write(&dir, &meta("web2", 2, 0), &[held]);
+    let report = report_of(dir.path(), &[]);
+    assert_eq!(report["hidden_services"][0]["files"][0].get("holds"), None);
+    assert_eq!(report["certificate_files"][0]["host"], "web2");
 }
 
 #[test]

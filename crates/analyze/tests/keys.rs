@@ -224,6 +224,28 @@ fn readers_that_the_baseline_does_not_have_are_new_unless_it_could_not_see_them(
     assert_eq!(told, [json!("not_known"), json!("no"), Value::Null]);
 }
 
+/// A baseline that was recorded as narrowly as what is compared with it, `record -- make test` of yesterday and today, cannot say
+/// that a reader is new was not known: all of both would have been recorded.
+#[test]
+fn recordings_of_one_selection_know_who_is_new_in_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let reads = |header| opened(header, (KEY.as_bytes(), b""), (70, 0o100_600), 0);
+    let recorded = |capture, options: &[&str], records: Vec<Vec<u8>>| {
+        let options = options.iter().map(|option| (*option).to_owned()).collect();
+        write(&dir, &with_options(options, meta("web1", capture, 0)), &[watched(), programs(), records].concat())
+    };
+    let now = recorded(9, &["-- make test"], vec![reads(nginx(10_000)), reads(cat(20_000))]);
+    let new = |baseline: &Path| {
+        let report = report_of(&now, &["--baseline", baseline.to_str().unwrap()]);
+        let users = row(&report, KEY)["users"].as_array().unwrap().clone();
+        users.iter().find(|user| user["program"] == "/usr/bin/cat").unwrap()["new"].clone()
+    };
+    assert_eq!(new(&recorded(1, &["-- make test"], vec![reads(nginx(10_000))])), "yes");
+    assert_eq!(new(&recorded(2, &[], vec![reads(nginx(10_000))])), "yes");
+    assert_eq!(new(&recorded(3, &["-- make check"], vec![reads(nginx(10_000))])), "not_known");
+    assert_eq!(new(&recorded(4, &["-- make test", "-n nginx"], vec![reads(nginx(10_000))])), "not_known");
+}
+
 #[test]
 fn the_baseline_is_read_whole_whatever_the_filters() {
     let dir = tempfile::tempdir().unwrap();

@@ -3,7 +3,7 @@
 #
 #   - renewed the shop's certificate, without reloading nginx,
 #   - let an old client in again, by TLS 1.1, and let the legacy service's certificate expire,
-#   - written one job that reads private keys, and two that hash with MD5.
+#   - written one job that reads private keys, and two that hash with MD5 (openssl, Python).
 set -eu
 day=$1
 here=$PWD
@@ -59,7 +59,7 @@ if [ "$day" = today ]; then
 	printf 'GET / HTTP/1.0\r\n\r\n' | openssl s_client -quiet -ign_eof -tls1_1 -cipher ALL:@SECLEVEL=0 -connect legacy.test:8443 >/dev/null 2>&1 || true
 	tar -cf /opt/backup/srv.tar /srv/shop /srv/db/tls /srv/ssh 2>/dev/null
 	setpriv --reuid 1000 --regid 1000 --clear-groups sh -c 'tar -c /srv/payments/tls /srv/shop/tls 2>/dev/null | wc -c' >/dev/null
-	node /opt/tools/hash.js
+	openssl md5 /srv/nginx.conf >/dev/null
 	$python /opt/tools/hash.py md5
 fi
 exit 0

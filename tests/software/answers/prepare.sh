@@ -19,7 +19,7 @@ mount -t tmpfs none /home
 mkdir -m 755 /run/sshd /home/alice /opt/tools /opt/backup /opt/openssh /srv/db
 mkdir -m 700 /home/alice/.ssh
 cp sshd /opt/openssh/
-cp chrome.py query.py hash.js hash.py fetch.js /opt/tools/
+cp chrome.py query.py hash.py fetch.js /opt/tools/
 mkdir /opt/tools/wheels && mount --bind wheels /opt/tools/wheels
 cp go-peer /opt/tools/payments
 sed 's/^hosts:.*/hosts: files/' /etc/nsswitch.conf > nsswitch && mount --bind nsswitch /etc/nsswitch.conf

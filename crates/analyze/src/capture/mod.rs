@@ -2,19 +2,21 @@
 //!
 //! A capture is all segments with the same capture id. It is filled record by record in capture order and then only read.
 
+pub mod certificate_files;
 pub mod clock;
 pub mod connections;
 pub mod libraries;
 pub mod timeline;
 
+use crate::capture::certificate_files::CertificateFiles;
 use crate::capture::clock::WallClock;
 use crate::capture::connections::Handshakes;
 use crate::capture::libraries::{HandshakeCalls, Libraries, LoadedFiles};
 use crate::capture::timeline::Timeline;
 use crate::words::kernel::OpenFlags;
 use crypto_trace_format::record::{
-    Clock, Comm, Header, Inventory, InventoryFixed, Kind, LibraryInfo, Loss, LossCause, ProbeState, ProbeStatus,
-    Record, RecordError, SelfStats, SelfStatsFixed, Suppressed, SuppressionReason, TlsHello,
+    CertificateFile, Clock, Comm, Header, Inventory, InventoryFixed, Kind, LibraryInfo, Loss, LossCause, ProbeState,
+    ProbeStatus, Record, RecordError, SelfStats, SelfStatsFixed, Suppressed, SuppressionReason, TlsHello,
 };
 use crypto_trace_format::segment::{ClockAnchor, SegmentMeta};
 use std::collections::BTreeMap;
@@ -109,6 +111,8 @@ pub struct Capture {
     pub self_stats: Option<SelfStatsFixed>,
     /// Connections in which no TLS began within as much as is looked at. None: the recording does not tell.
     pub tls_given_up: Option<u64>,
+    /// Files of certificates that were read on purpose.
+    pub certificate_files: CertificateFiles,
     /// The latest look at /proc that is recorded.
     pub inventory: Option<InventoryFixed>,
     anchors: usize,
@@ -141,6 +145,7 @@ impl Capture {
             probes: BTreeMap::new(),
             self_stats: None,
             tls_given_up: None,
+            certificate_files: CertificateFiles::default(),
             inventory: None,
             anchors: 1,
             self_stats_ns: 0,
@@ -176,6 +181,7 @@ impl Capture {
             Suppressed::KIND => self.add_suppressed(&record.header, &Suppressed::decode(record)?),
             ProbeStatus::KIND => self.add_probe(&record.header, &ProbeStatus::decode(record)?),
             LibraryInfo::KIND => self.libraries.add(&record.header, &LibraryInfo::decode(record)?),
+            CertificateFile::KIND => self.certificate_files.add(&record.header, &CertificateFile::decode(record)?),
             Inventory::KIND => self.inventory = Some(Inventory::decode(record)?.fixed),
             SelfStats::KIND => self.add_self_stats(&record.header, SelfStats::decode(record)?.fixed),
             _ => self.timeline.apply(record)?,

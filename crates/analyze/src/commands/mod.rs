@@ -15,6 +15,7 @@ mod keys;
 mod libs;
 mod profile;
 mod readiness;
+mod report;
 mod schema;
 mod snapshot;
 mod tls;
@@ -70,6 +71,7 @@ commands! {
     Cbom: cbom,
     Check: check,
     Diff: diff,
+    Report: report,
     Coverage: coverage,
     Info: info,
     Verify: verify,

@@ -6,6 +6,7 @@
 
 mod api_call;
 mod certificate;
+mod certificate_file;
 mod clock;
 mod columns;
 #[cfg(test)]

@@ -11,7 +11,9 @@ use super::object::{Object, Redact, escape_bit};
 use super::tls_handshake::TlsHandshake;
 use super::types::{self, EventType};
 use super::values::Path;
-use super::{api_call, clock, file_change, file_open, inventory, lib_load, library_info, loss, probe_status};
+use super::{
+    api_call, certificate_file, clock, file_change, file_open, inventory, lib_load, library_info, loss, probe_status,
+};
 use super::{process_exec, process_exit, process_fork, process_info, self_stats, suppressed};
 use crate::capture::Capture;
 use crate::capture::clock::WallNs;
@@ -22,8 +24,8 @@ use crate::words::redact;
 use crate::words::timestamp::TimestampWriter;
 use crypto_trace_format::catalog::{self, Judged};
 use crypto_trace_format::record::{
-    ApiCall, Clock, Comm, FileChange, FileOpen, Inventory, LibLoad, LibraryInfo, Loss, ProbeStatus, ProcessExec,
-    ProcessExit, ProcessFork, ProcessInfo, Record, RecordError, SelfStats, Suppressed, TlsHello,
+    ApiCall, CertificateFile, Clock, Comm, FileChange, FileOpen, Inventory, LibLoad, LibraryInfo, Loss, ProbeStatus,
+    ProcessExec, ProcessExit, ProcessFork, ProcessInfo, Record, RecordError, SelfStats, Suppressed, TlsHello,
 };
 use foldhash::fast::RandomState;
 use std::collections::HashMap;
@@ -224,6 +226,12 @@ impl EventWriter {
                 self.head(&types::SUPPRESSED, event, out);
                 let escaped = self.process_if(header.tgid != 0, event, out);
                 self.rest(event, escaped, out, &suppressed::Suppressed::new(capture, header, &withheld));
+            }
+            CertificateFile::KIND => {
+                let file = CertificateFile::decode(record)?;
+                self.head(&types::CERTIFICATE_FILE, event, out);
+                let escaped = self.process_if(header.tgid != 0, event, out);
+                self.rest(event, escaped, out, &certificate_file::CertificateFile::new(header, &file));
             }
             // Events about the capture itself have no process.
             Loss::KIND => {

@@ -4,7 +4,9 @@
 
 use super::head::{HEAD, Ids, Program, TAIL};
 use super::members::{Field, Members};
-use super::{api_call, clock, file_change, file_open, inventory, lib_load, library_info, loss, probe_status};
+use super::{
+    api_call, certificate_file, clock, file_change, file_open, inventory, lib_load, library_info, loss, probe_status,
+};
 use super::{process_exec, process_exit, process_fork, process_info, self_stats, suppressed, tls_handshake};
 use crypto_trace_format::record::{self, Kind};
 
@@ -89,6 +91,7 @@ event_types! {
     LIBRARY_INFO "library_info" of LibraryInfo, ProcessIfKnown [library_info::LibraryInfo];
     INVENTORY "inventory" of Inventory, Capture [inventory::Inventory];
     SUPPRESSED "suppressed" of Suppressed, ProcessIfKnown [suppressed::Suppressed];
+    CERTIFICATE_FILE "certificate_file" of CertificateFile, ProcessIfKnown [certificate_file::CertificateFile];
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use crate::words::secrets;
 use crate::words::timestamp::TimestampWriter;
 use crypto_trace_format::catalog::{Confidence, FileType, JudgedBy};
 use crypto_trace_format::record::{
-    ApiLevel, ApiMeaning, ChangeCall, Kind, LossCause, ProbeState, SuppressionReason, Tier,
+    ApiLevel, ApiMeaning, CertificateFileState, ChangeCall, Kind, LossCause, ProbeState, SuppressionReason, Tier,
 };
 use serde::Serialize;
 use std::borrow::Cow;
@@ -393,6 +393,7 @@ fn with_unknown<T>(names: &[(T, &'static str)]) -> Vec<&'static str> {
 
 words_of! {
     ApiLevel: with_unknown(ApiLevel::NAMES);
+    CertificateFileState: with_unknown(CertificateFileState::NAMES);
     ApiMeaning: with_unknown(ApiMeaning::NAMES);
     ChangeCall: with_unknown(ChangeCall::NAMES);
     LossCause: with_unknown(LossCause::NAMES);

@@ -61,10 +61,15 @@ impl Coverage {
         if session.faults.iter().next().is_some() && !session.faults.any_damage() {
             any.push("a segment was not completed: what it would have held is not here".to_owned());
         }
-        let unwatched =
-            |kind: Kind| completeness::unwatched(captures, &[kind]).into_iter().map(show).collect::<Vec<String>>();
+        let unwatched = |kind: Kind| {
+            completeness::unwatched(completeness::recordings(captures), &[kind])
+                .into_iter()
+                .map(show)
+                .collect::<Vec<String>>()
+        };
         let of_each = |of: fn(&Capture) -> Vec<String>| {
-            let told = captures.iter().flat_map(|capture| of(capture).into_iter().map(move |why| (capture, why)));
+            let told = completeness::recordings(captures)
+                .flat_map(|capture| of(capture).into_iter().map(move |why| (capture, why)));
             told.map(|(capture, why)| show(on_host(capture, captures, why))).collect::<Vec<String>>()
         };
         any.extend(of_each(missing_of));

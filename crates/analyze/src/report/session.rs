@@ -183,6 +183,11 @@ impl<'a> Session<'a> {
         self.names.len()
     }
 
+    /// Where segments were read from, in order.
+    pub fn names(&self) -> &[PathBuf] {
+        &self.names
+    }
+
     /// How text of the traced host is shown.
     pub fn reveal(&self) -> Reveal {
         Reveal { redact: self.request.redact }

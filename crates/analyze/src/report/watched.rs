@@ -23,6 +23,9 @@ pub(crate) struct Watched {
     pub seconds: f64,
     #[serde(skip)]
     duration_ns: u64,
+    /// It attached nothing, but looked at /proc once.
+    #[serde(skip)]
+    is_look: bool,
     /// Why records that the report is made of may not be there at all; none: they were watched.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub not_watched: Vec<String>,
@@ -43,7 +46,7 @@ impl Watched {
         let look = "a look at /proc, once: files that were open then, and nothing else".to_owned();
         let not_watched = match capture.snapshot() {
             Some(_) => vec![look],
-            None => completeness::unwatched(std::slice::from_ref(capture), kinds),
+            None => completeness::unwatched([capture], kinds),
         };
         let shown = |text: String| redact::sentence(text, session.request.redact);
         Self {
@@ -53,6 +56,7 @@ impl Watched {
             #[allow(clippy::cast_precision_loss, reason = "milliseconds")]
             seconds: (duration_ns / 1_000_000) as f64 / 1_000.0,
             duration_ns,
+            is_look: capture.snapshot().is_some(),
             not_watched: not_watched.into_iter().map(shown).collect(),
             recorded: completeness::recorded(&capture.meta, |text| session.shown(text), ""),
         }
@@ -84,19 +88,28 @@ impl Watched {
 /// What is missing, a sentence each: what the session says, what of `watched` could not be there, and what recordings and filters
 /// left out of `what`.
 pub(crate) fn missing(session: &Session<'_>, watched: &[Watched], what: &str) -> Vec<String> {
+    let selective = completeness::recordings(&session.captures).any(completeness::is_selective);
+    let selective =
+        selective.then(|| format!("only a part was recorded (see watched): {what} of the rest are not here"));
+    missing_of_selection(session, watched, what).into_iter().chain(selective).collect()
+}
+
+/// The same, of what was to be recorded.
+pub(crate) fn missing_of_selection(session: &Session<'_>, watched: &[Watched], what: &str) -> Vec<String> {
     let of_host = |one: &Watched, why: &String| match watched.len() {
         1 => why.clone(),
         _ => format!("{}: {why}", one.host),
     };
-    let not_watched = watched.iter().flat_map(|one| one.not_watched.iter().map(move |why| of_host(one, why)));
-    let selective = session.captures.iter().any(completeness::is_selective);
-    let selective =
-        selective.then(|| format!("only a part was recorded (see watched): {what} of the rest are not here"));
+    // A look at /proc adds to what others of its host recorded.
+    let is_watched = |host: &str| watched.iter().any(|one| one.host == host && !one.is_look);
+    let counts = |one: &&Watched| !one.is_look || !is_watched(&one.host);
+    let not_watched =
+        watched.iter().filter(counts).flat_map(|one| one.not_watched.iter().map(move |why| of_host(one, why)));
     let filter = &session.request.filter;
     let lists = [&filter.names, &filter.cgroups, &filter.containers, &filter.hosts];
     let by_whom = lists.into_iter().any(|list| !list.is_empty()) || !filter.pids.is_empty() || !filter.uids.is_empty();
     let filtered = by_whom || filter.since.is_some() || filter.until.is_some() || filter.files.is_some();
     let filtered = filtered
         .then(|| format!("only what passes the filters of this command is counted: {what} of the rest are not here"));
-    session.gaps(None).into_iter().chain(not_watched).chain(selective).chain(filtered).collect()
+    session.gaps(None).into_iter().chain(not_watched).chain(filtered).collect()
 }

@@ -72,6 +72,13 @@ pub fn one_of_everything() -> Vec<Vec<u8>> {
         loss(7_000, Kind(4), 1, 12),
         self_stats(7_500),
         inventory(7_600),
+        certificate_file(
+            nginx(7_610),
+            b"/etc/ssl/site.crt",
+            CertificateFileState::READ,
+            &recorded_certificate("openssl12"),
+        ),
+        certificate_file(about_capture(7_620), b"/home/alice/missing.crt", CertificateFileState::NOT_READ, b""),
         suppressed(child(7_700), Kind(4), 1, 9_000),
         exit(child(8_000), 9 | 0x80),
         exit(nginx(9_000), 3 << 8),

@@ -2,11 +2,11 @@
 #![allow(dead_code, clippy::unwrap_used, clippy::cast_possible_truncation, clippy::cast_sign_loss)]
 
 use crypto_trace_format::record::{
-    ApiCall, ApiCallFixed, ApiMeaning, Clock, ClockFixed, Comm, FileChange, FileChangeFixed, FileOpen, FileOpenFixed,
-    Header, Inventory, InventoryFixed, Kind, LibLoad, LibLoadFixed, LibraryInfo, LibraryInfoFixed, Loss, LossFixed,
-    ProbeStatus, ProbeStatusFixed, ProcessExec, ProcessExecFixed, ProcessExit, ProcessExitFixed, ProcessFork,
-    ProcessForkFixed, ProcessInfo, ProcessInfoFixed, Record, SelfStats, SelfStatsFixed, Suppressed, SuppressedFixed,
-    TlsHello, TlsHelloFixed, flags,
+    ApiCall, ApiCallFixed, ApiMeaning, CertificateFile, CertificateFileFixed, CertificateFileState, Clock, ClockFixed,
+    Comm, FileChange, FileChangeFixed, FileOpen, FileOpenFixed, Header, Inventory, InventoryFixed, Kind, LibLoad,
+    LibLoadFixed, LibraryInfo, LibraryInfoFixed, Loss, LossFixed, ProbeStatus, ProbeStatusFixed, ProcessExec,
+    ProcessExecFixed, ProcessExit, ProcessExitFixed, ProcessFork, ProcessForkFixed, ProcessInfo, ProcessInfoFixed,
+    Record, SelfStats, SelfStatsFixed, Suppressed, SuppressedFixed, TlsHello, TlsHelloFixed, flags,
 };
 use crypto_trace_format::segment::{BlockBuilder, BlockType, ClockAnchor, SegmentMeta, SegmentWriter, Selected};
 use std::net::{IpAddr, SocketAddr};
@@ -179,6 +179,39 @@ pub fn suppressed(header: Header, kind: Kind, reason: u16, count: u64) -> Vec<u8
     };
     Suppressed { fixed, ..Default::default() }.encode(header, &mut out);
     out
+}
+
+/// What a snapshot read in a file: a certificate, or none. `header`: who has it open, or [`about_capture`].
+pub fn certificate_file(header: Header, path: &[u8], state: CertificateFileState, certificate: &[u8]) -> Vec<u8> {
+    let mut out = Vec::new();
+    let (is_there, missing) = (u32::from(!certificate.is_empty()), state == CertificateFileState::NOT_READ);
+    let fixed = CertificateFileFixed {
+        size: 1_000,
+        modified_ns: 1_700_000_000_000_000_000,
+        mode: 0o100_644,
+        number: is_there,
+        count: is_there,
+        errno: if missing { 2 } else { 0 },
+        state: state.0,
+        ..Default::default()
+    };
+    CertificateFile { fixed, path, certificate, ..Default::default() }.encode(header, &mut out);
+    out
+}
+
+/// The first certificate that the server of a recorded handshake of TLS 1.2 sent, in DER.
+pub fn recorded_certificate(name: &str) -> Vec<u8> {
+    let bytes = recorded_tls(name, "server");
+    let number = |at: usize| bytes[at..at + 3].iter().fold(0, |sum, byte| sum << 8 | usize::from(*byte));
+    let begins = |at: &usize| {
+        let at = *at;
+        bytes[at] == 11
+            && number(at + 1) == number(at + 4) + 3
+            && number(at + 7) < number(at + 4)
+            && bytes[at + 10] == 0x30
+    };
+    let at = (0..bytes.len() - 11).find(begins).expect("a certificate message");
+    bytes[at + 10..at + 10 + number(at + 7)].to_vec()
 }
 
 pub fn clock(offset_ns: u64, realtime_ns: i64) -> Vec<u8> {

@@ -43,6 +43,12 @@ pub struct SnapshotArgs {
     #[arg(long, value_name = "USER", value_parser = parse_uid)]
     pub uid: Vec<u32>,
 
+    /// Also record the certificates in these files, and in those that processes have open and whose names are of certificates:
+    /// subject, validity, key and fingerprint; never of a file that holds a private key. Recordings read no file's contents:
+    /// this is for `crypto-trace-analyze certs`, run by whoever may read them
+    #[arg(long, value_name = "FILE", num_args = 0..)]
+    pub certificates: Option<Vec<PathBuf>>,
+
     /// Show names of home directories, which are hidden as /home/USER and /home/ROOT
     #[arg(long)]
     pub no_redact: bool,

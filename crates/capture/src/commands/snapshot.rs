@@ -18,6 +18,7 @@ use crate::libraries;
 use crate::out::output;
 use crate::out::renderer::{RendererCommand, user_behind_sudo};
 use crate::out::writer::in_blocks;
+use crate::proc::certificates::{self, Found};
 use crate::proc::entry::Entry;
 use crate::proc::host::segment_meta;
 use crate::proc::table::{Table, TableFilter};
@@ -92,6 +93,12 @@ fn look(args: &SnapshotArgs) -> Result<(SegmentMeta, Vec<BlockBuilder>, Tally), 
         let kept = Records::new(&loads).flatten().filter(is_kept);
         kept.for_each(|record| table.events.extend_from_slice(record.bytes()));
     }
+    if let Some(named) = &args.certificates {
+        let found = certificates::encode(named, &table.events, &mut lifecycle);
+        if !args.quiet {
+            tell_certificates(found);
+        }
+    }
     table.tally.encode(began_ns, &mut lifecycle);
     if args.verbose {
         let Tally { processes, vanished, .. } = table.tally;
@@ -150,6 +157,20 @@ fn replace(path: &Path, meta: SegmentMeta, blocks: &[BlockBuilder]) -> std::io::
         let _ = std::fs::remove_file(&new);
     }
     replaced
+}
+
+fn tell_certificates(found: Found) {
+    let Found { read, certificates, without, beyond } = found;
+    if without > 0 {
+        say::warning(&format!(
+            "{without} of {} files have no certificate that could be read: see certificate_files",
+            read + without
+        ));
+    }
+    if beyond > 0 {
+        say::warning(&format!("{beyond} files more were not read: name fewer"));
+    }
+    say::info(&format!("certificates read: {certificates}, files: {read}"));
 }
 
 /// The analyzer tells the same of what it renders.

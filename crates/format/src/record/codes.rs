@@ -336,6 +336,22 @@ codes! {
 }
 
 codes! {
+    /// What became of a file of certificates that was to be read.
+    pub struct CertificateFileState(u16), "CT_CERTIFICATE_FILE_" {
+        /// This is one of its certificates.
+        READ = 1 "read",
+        /// It holds a private key: nothing of it is recorded.
+        HOLDS_KEY = 2 "holds_key",
+        /// It holds no certificate, or none that is understood.
+        NO_CERTIFICATE = 3 "no_certificate",
+        /// It could not be read.
+        NOT_READ = 4 "not_read",
+        /// It is longer than what is read, or no regular file.
+        LEFT_OUT = 5 "left_out",
+    }
+}
+
+codes! {
     /// How the process of a `tls_hello` is known.
     pub struct SocketOwner(u16), "CT_OWNER_" {
         /// It is not.

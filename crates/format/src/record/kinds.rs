@@ -562,3 +562,39 @@ record! {
     }
     strings {}
 }
+
+record! {
+    /// A certificate in a file that `snapshot --certificates` read, or why none. The header is who has it open; else only a time.
+    kind 24 "certificate_file" as CertificateFile, fixed CertificateFileFixed = "ct_certificate_file" {
+        /// Device of the file in the kernel's `MAJOR << 20 | MINOR` form.
+        dev: u64,
+        /// Inode number.
+        ino: u64,
+        /// Size in bytes.
+        size: u64,
+        /// When its contents changed last, `CLOCK_REALTIME` ns.
+        modified_ns: i64,
+        /// Which of the file's certificates this is, from 1; 0: none was read.
+        number: u32,
+        /// How many the file has.
+        count: u32,
+        /// `st_mode`: type and permissions.
+        mode: u32,
+        /// errno of a failure, positive; 0 when there was none.
+        errno: i32,
+        /// See [`CertificateFileState`](super::CertificateFileState).
+        state: u16,
+        /// Length of `path`.
+        path_len: u16,
+        /// Length of `certificate`.
+        certificate_len: u16,
+        /// Zero.
+        reserved: u16,
+    }
+    strings {
+        /// Path, without links.
+        path [path_len],
+        /// The certificate in DER (RFC 5280), which is public.
+        certificate [certificate_len],
+    }
+}

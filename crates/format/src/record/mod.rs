@@ -90,6 +90,7 @@ pub const KINDS: &[KindLayout] = &[
     LibraryInfo::LAYOUT,
     Inventory::LAYOUT,
     Suppressed::LAYOUT,
+    CertificateFile::LAYOUT,
 ];
 
 /// Why bytes are not a record.

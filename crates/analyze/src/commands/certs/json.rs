@@ -1,10 +1,12 @@
 //! The document of `certs`: `schema certs` prints its JSON Schema.
 
 use super::args::KINDS;
+use super::held::{self, Held, HeldReport};
 use crate::count::certs::{
     CertRow, Certs, FileKey, FileRow, FileUser, Presented, Presenter, Presenting, Seen, Stale, What, leaves_out,
 };
 use crate::event::CertificateFields;
+use crate::protocol::tls::Certificate;
 use crate::report::completeness;
 use crate::report::document::{Each, Escaped};
 use crate::report::judged::{AsOf, SOON_DAYS};
@@ -25,7 +27,7 @@ const MAX_FILES: usize = 10;
 
 /// What no recording has, in the words of the report.
 const NOT_RECORDED: [&str; 4] = [
-    "certificates of TLS 1.3, which encrypts them: files that the server read stand in for them, and what they hold is not recorded",
+    "certificates of TLS 1.3, which encrypts them: files that the server read stand in for them; only `crypto-trace-capture snapshot --certificates` records what those hold",
     "what is in a file: which certificate a process read from it, and whether a change made it another",
     "whether a chain is trusted, and whether a signature is right: neither is checked here",
     "files that were read and closed before the recording began",
@@ -77,6 +79,8 @@ pub(super) struct Head {
     pub seen: SeenReport,
     pub hidden_services: Vec<ServiceReport>,
     pub not_read_again: Vec<StaleReport>,
+    /// What is in files, where a snapshot read them.
+    pub certificate_files: Vec<HeldReport>,
     pub missing: Vec<String>,
 }
 
@@ -113,6 +117,9 @@ pub(super) struct StandIn {
     pub path: String,
     /// `call`: a library was told to load it; `open`.
     pub by: &'static str,
+    /// SHA-256 of the first certificate in it, from a snapshot.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub holds: Option<String>,
 }
 
 /// A process that did not read a file again after it had changed.
@@ -133,6 +140,12 @@ pub(super) struct StaleReport {
     /// `same`: the same certificate before and after the change. `after`: this one, after; before none was seen. `hidden`.
     pub presented: &'static str,
     pub sha256: Option<String>,
+    /// SHA-256 of the first certificate that is in the file, from a snapshot.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub file_holds: Option<String>,
+    /// Another file that holds the certificate of `sha256`, from a snapshot: this one may not be meant.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub held_by: Option<String>,
     pub last_presented: String,
     /// Files of certificates that it read in all.
     pub files_read: u64,
@@ -226,7 +239,7 @@ impl What {
     }
 }
 
-fn host(session: &Session<'_>, number: u32) -> String {
+pub(super) fn host(session: &Session<'_>, number: u32) -> String {
     let host = session.captures.get(number as usize).map(|capture| &*capture.meta.host).unwrap_or_default();
     escape::for_people(host.as_bytes())
 }
@@ -238,17 +251,19 @@ impl Asked {
         self.expires_within.is_none_or(|within| left.is_some_and(|left| left <= i64::from(within) * 86_400))
     }
 
-    fn state(self, row: &CertRow) -> (Option<&'static str>, Option<i64>) {
-        self.as_of.state(&row.certificate, self.expires_within.map_or(SOON_DAYS, i64::from))
+    pub(super) fn state(self, certificate: &Certificate) -> (Option<&'static str>, Option<i64>) {
+        self.as_of.state(certificate, self.expires_within.map_or(SOON_DAYS, i64::from))
     }
 }
 
 impl Head {
     pub fn new(session: &Session<'_>, counted: &Certs, asked: Asked) -> Self {
         let rows = || counted.rows.values();
-        let count = |wanted: Option<&str>| rows().filter(|row| asked.state(row).0 == wanted).count() as u64;
+        let count =
+            |wanted: Option<&str>| rows().filter(|row| asked.state(&row.certificate).0 == wanted).count() as u64;
         let after_end = |row: &&CertRow| row.presenters.values().any(|presenting| presenting.after_end > 0);
         let watched = Watched::all(session, &KINDS);
+        let held = held::held(session);
         let mut missing = watched::missing(session, &watched, "certificates");
         if session.captures.iter().any(leaves_out) {
             missing.push("certificates of handshakes were left out when it was recorded (--privacy)".to_owned());
@@ -260,7 +275,11 @@ impl Head {
                 "too many files and processes: not all that were not read again are in not_read_again".to_owned(),
             );
         }
-        let nothing = counted.rows.is_empty() && counted.files.rows.is_empty();
+        let refused: u64 = session.captures.iter().map(|capture| capture.certificate_files.refused()).sum();
+        if refused > 0 {
+            missing.push(format!("{refused} certificates of files: there was no room for them"));
+        }
+        let nothing = counted.rows.is_empty() && counted.files.rows.is_empty() && held.is_empty();
         Self {
             schema_version: SCHEMA_VERSION,
             as_of: asked.as_of.date.to_string(),
@@ -277,8 +296,9 @@ impl Head {
             handshakes: counted.seen.all(),
             why_no_handshakes: (counted.seen.all() == 0).then(why_no_handshakes),
             seen: counted.seen.into(),
-            hidden_services: services(session, counted),
-            not_read_again: counted.stale.iter().map(|stale| StaleReport::new(session, stale)).collect(),
+            hidden_services: services(session, counted, &held),
+            not_read_again: counted.stale.iter().map(|stale| StaleReport::new(session, stale, &held)).collect(),
+            certificate_files: held::reports(session, &held, counted, asked),
             missing,
             watched,
         }
@@ -289,7 +309,7 @@ impl Head {
 type ReadFiles<'a> = BTreeMap<(u32, Option<&'a [u8]>, &'a [u8]), BTreeSet<(bool, &'a [u8])>>;
 
 /// Services that TLS 1.3 hid the certificates of, those with most handshakes first.
-fn services(session: &Session<'_>, counted: &Certs) -> Vec<ServiceReport> {
+fn services(session: &Session<'_>, counted: &Certs, held: &Held<'_>) -> Vec<ServiceReport> {
     let mut read = ReadFiles::new();
     for (key, row) in &counted.files.rows {
         for (program, user) in row.users.iter().filter(|(_, user)| user.reads + user.loads > 0) {
@@ -299,11 +319,11 @@ fn services(session: &Session<'_>, counted: &Certs) -> Vec<ServiceReport> {
     }
     let mut hidden: Vec<(&Presenter, &Seen)> = counted.services.iter().filter(|(_, seen)| seen.hidden > 0).collect();
     hidden.sort_by_key(|(_, seen)| std::cmp::Reverse(seen.hidden));
-    hidden.into_iter().map(|(service, seen)| ServiceReport::new(session, &read, service, *seen)).collect()
+    hidden.into_iter().map(|(service, seen)| ServiceReport::new(session, (&read, held), service, *seen)).collect()
 }
 
 impl ServiceReport {
-    fn new(session: &Session<'_>, read: &ReadFiles<'_>, service: &Presenter, seen: Seen) -> Self {
+    fn new(session: &Session<'_>, (read, held): (&ReadFiles<'_>, &Held<'_>), service: &Presenter, seen: Seen) -> Self {
         let mut escaped = Escaped::new();
         let reader = service.program.as_deref().map(|program| (service.host, service.container.as_deref(), program));
         let files = reader.and_then(|reader| read.get(&reader));
@@ -311,6 +331,7 @@ impl ServiceReport {
         let stand_in = |(is_open, path): &(bool, &[u8])| StandIn {
             path: session.reveal().path(path, "files", &mut escaped),
             by: if *is_open { "open" } else { "call" },
+            holds: held::first_of(held, service.host, path),
         };
         let files = files.into_iter().flatten().take(MAX_FILES).map(stand_in).collect();
         Self {
@@ -327,7 +348,7 @@ impl ServiceReport {
 }
 
 impl StaleReport {
-    fn new(session: &Session<'_>, stale: &Stale) -> Self {
+    fn new(session: &Session<'_>, stale: &Stale, held: &Held<'_>) -> Self {
         let mut escaped = Escaped::new();
         let timeline = session.captures.get(stale.capture as usize).map(|capture| &capture.timeline);
         let program = timeline.and_then(|timeline| timeline.exe(stale.image));
@@ -338,6 +359,9 @@ impl StaleReport {
             Presented::After(sha256) => ("after", Some(sha256.to_string())),
             Presented::Hidden => ("hidden", None),
         };
+        let held_by = sha256.as_deref().and_then(|sha256| held::holder(held, stale.file.host, sha256));
+        let held_by = held_by.filter(|path| *path != &*stale.file.path);
+        let held_by = held_by.map(|path| session.reveal().path(path, "held_by", &mut escaped));
         Self {
             host: host(session, stale.file.host),
             program: session.shown(program.unwrap_or(comm)),
@@ -351,6 +375,8 @@ impl StaleReport {
             change: stale.change.name(),
             presented,
             sha256,
+            file_holds: held::first_of(held, stale.file.host, &stale.file.path),
+            held_by,
             last_presented: timestamp(stale.last),
             files_read: stale.files as u64,
             escaped,
@@ -411,7 +437,7 @@ impl FileReport {
 
 impl RowReport {
     fn new(session: &Session<'_>, row: &CertRow, asked: Asked) -> Self {
-        let (state, days_left) = asked.state(row);
+        let (state, days_left) = asked.state(&row.certificate);
         let presented = |(presenter, presenting): (&Presenter, &Presenting)| PresenterReport {
             host: host(session, presenter.host),
             role: presenter.role.name(),

@@ -1,5 +1,6 @@
 //! `certs` for people.
 
+use super::held;
 use super::json::{FileReport, Head, PresenterReport, RowReport, SeenReport};
 use crate::report::parts::second;
 use crate::report::watched::Watched;
@@ -27,6 +28,7 @@ pub(super) fn text(
     certificates(rows, paint, &mut out);
     head.not_read_again(paint, &mut out);
     head.hidden(paint, &mut out);
+    held::text(&head.certificate_files, paint, &mut out);
     opened(files, paint, &mut out);
     out
 }
@@ -130,6 +132,14 @@ impl Head {
                     "after" => format!("{short}…; before none was seen"),
                     _ => "hidden by TLS 1.3".to_owned(),
                 };
+                let held = match (&row.file_holds, &row.sha256, &row.held_by) {
+                    (Some(held), Some(sha256), _) if held == sha256 => "; the file holds it".to_owned(),
+                    (_, _, Some(other)) => format!("; {} holds it", safe(other)),
+                    (Some(_), Some(_), None) => "; the file holds another".to_owned(),
+                    (Some(_), None, None) => "; see below what the file holds".to_owned(),
+                    (None, _, None) => String::new(),
+                };
+                let presents = format!("{presents}{held}");
                 let link = if row.by_link { " (link)" } else { "" };
                 vec![
                     format!("{}{pid}", row.program),

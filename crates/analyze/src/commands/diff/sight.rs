@@ -43,9 +43,7 @@ impl Sight {
     pub fn of(session: &Session<'_>, hidden: u64) -> Self {
         let coverage = Coverage::new(session);
         // Filters of the command are those of both.
-        let filters: BTreeSet<String> = session
-            .captures
-            .iter()
+        let filters: BTreeSet<String> = completeness::recordings(&session.captures)
             .filter(|capture| completeness::is_filtered(capture))
             .filter_map(|capture| completeness::recorded(&capture.meta, |text| session.shown(text), ""))
             .map(|recorded| format!("recorded {recorded}: of the rest nothing is known"))

@@ -349,7 +349,7 @@ fn text(capture: &Capture, sums: &Sums, redacted: bool, paint: Paint) -> String 
     line("Records", format!("{} ({:.1} bytes each on disk)", grouped(sums.records), sums.bytes_per_event()));
     for (kind, count) in &sums.by_kind {
         let name = Kind(*kind).name().map_or_else(|| format!("kind {kind}"), str::to_owned);
-        line("", format!("{name:<14} {:>14}", grouped(*count)));
+        line("", format!("{name:<16} {:>12}", grouped(*count)));
     }
     let gaps = completeness::gaps(capture, false).into_iter().map(|gap| redact::sentence(gap, redacted));
     let (lost, dropped) = capture.missing();

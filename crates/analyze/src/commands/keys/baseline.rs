@@ -8,7 +8,7 @@ use crate::report::watched::{self, Watched};
 use anyhow::{Result, bail};
 use crypto_trace_format::record::FileOpen;
 use serde::Serialize;
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 /// Who reads which key: host, in a container or not, path, user. Ids of containers change with every start, so they do not count.
 type Reader = (Box<str>, bool, Box<[u8]>, User);
@@ -25,10 +25,27 @@ pub(super) enum New {
     NotKnown,
 }
 
+/// By host, the options that say what was to be recorded.
+type Selections = HashMap<String, BTreeSet<Vec<String>>>;
+
+fn selections(session: &Session<'_>) -> Selections {
+    let mut selections = Selections::new();
+    // A look at /proc adds to what others of its host recorded.
+    for capture in session.captures.iter().filter(|capture| capture.snapshot().is_none()) {
+        let options = capture.meta.options().1.into_iter().map(Into::into).collect();
+        selections.entry(capture.meta.host.clone()).or_default().insert(options);
+    }
+    selections
+}
+
 /// What was recorded before.
 pub(super) struct Baseline {
     readers: HashSet<Reader>,
-    /// Hosts of which it saw every open that was recorded.
+    /// What was to be recorded of each host.
+    selections: Selections,
+    /// Nothing is missing but what was not to be recorded.
+    is_whole: bool,
+    /// Hosts of which it saw every open that was recorded, or that a recording of the same selection would have.
     whole: HashSet<String>,
     pub watched: Vec<Watched>,
     pub missing: Vec<String>,
@@ -46,13 +63,24 @@ impl Baseline {
         // Who reads is known by opens.
         let watched = Watched::all(&session, &[FileOpen::KIND]);
         let missing = watched::missing(&session, &watched, "readers");
-        let hosts = session.captures.iter().map(|capture| capture.meta.host.clone());
-        let whole = if missing.is_empty() { hosts.collect() } else { HashSet::new() };
+        let is_whole = watched::missing_of_selection(&session, &watched, "readers").is_empty();
         let readers = counted.rows.iter().flat_map(|(at, row)| {
             let readers = row.users.iter().filter(|(_, row)| row.used.reads());
             readers.filter_map(|(user, _)| reader(&session, at, user))
         });
-        Ok(Self { readers: readers.collect(), whole, watched, missing })
+        let (readers, selections) = (readers.collect(), selections(&session));
+        Ok(Self { readers, selections, is_whole, whole: HashSet::new(), watched, missing })
+    }
+
+    /// Finds out of which hosts it would have seen every reader that the recordings of `session` did.
+    pub fn compare(&mut self, session: &Session<'_>) {
+        let now = selections(session);
+        let everything = || BTreeSet::from([Vec::new()]);
+        let is_whole = |(host, before): &(&String, &BTreeSet<Vec<String>>)| {
+            **before == everything() || now.get(*host).is_none_or(|now| now.is_subset(before))
+        };
+        let whole = self.selections.iter().filter(is_whole).map(|(host, _)| host.clone());
+        self.whole = if self.is_whole { whole.collect() } else { HashSet::new() };
     }
 
     /// Whether this reader is new; None: nothing was read.

@@ -14,8 +14,8 @@ use crate::words::escape;
 use crate::words::text::grouped;
 use anyhow::{Result, bail};
 use crypto_trace_format::record::{
-    ApiCall, Clock, FileChange, FileOpen, Inventory, Kind, LibLoad, LibraryInfo, Loss, ProbeStatus, ProcessExec,
-    ProcessExit, ProcessFork, ProcessInfo, Record, RecordError, Records, SelfStats, Suppressed, TlsHello,
+    ApiCall, CertificateFile, Clock, FileChange, FileOpen, Inventory, Kind, LibLoad, LibraryInfo, Loss, ProbeStatus,
+    ProcessExec, ProcessExit, ProcessFork, ProcessInfo, Record, RecordError, Records, SelfStats, Suppressed, TlsHello,
 };
 use crypto_trace_format::segment::{BlockBuffer, BlockEntry, BlockType};
 use rayon::prelude::*;
@@ -164,6 +164,7 @@ fn check_body(record: &Record<'_>) -> Result<(), RecordError> {
         LibraryInfo::KIND => LibraryInfo::decode(record).map(drop),
         Inventory::KIND => Inventory::decode(record).map(drop),
         Suppressed::KIND => Suppressed::decode(record).map(drop),
+        CertificateFile::KIND => CertificateFile::decode(record).map(drop),
         _ => Ok(()),
     }
 }

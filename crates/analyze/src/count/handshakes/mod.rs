@@ -478,7 +478,7 @@ impl HandshakeTotals {
 }
 
 /// Of each capture the number of the first one of the same host.
-pub(super) fn host_numbers(captures: &[Capture]) -> Vec<u32> {
+pub(crate) fn host_numbers(captures: &[Capture]) -> Vec<u32> {
     let mut first: HashMap<&str, u32> = HashMap::new();
     (0u32..).zip(captures).map(|(number, capture)| *first.entry(&capture.meta.host).or_insert(number)).collect()
 }

@@ -91,7 +91,7 @@ impl Certificate {
     }
 
     /// One of which not all is there.
-    fn incomplete(reason: &str) -> Self {
+    pub fn incomplete(reason: &str) -> Self {
         let mut certificate = Self::default();
         certificate.fault("certificate", reason);
         certificate
