@@ -89,6 +89,9 @@ fn a_version_of_a_library_that_changed_is_a_change_and_one_that_is_not_recorded_
     let document = diff_of(&old.path, &new.path, &[]);
     assert_eq!(names(&document, "changed"), ["library /usr/lib/libssl.so"]);
     assert_eq!(changes(row(&document, "changed", "/usr/lib/libssl.so")), ["soname_version: -1.1 +3"]);
+    // Of what both have, the side that lacks a value is the one that could not see it.
+    let told_of =
+        |old: &Recording, new: &Recording| told(&["diff", old.path.to_str().unwrap(), new.path.to_str().unwrap()]);
     // Nobody looked into the other one.
     let unprobed = recording(3, &records(b"/usr/lib/libssl.so.3", 2));
     let document = diff_of(&unprobed.path, &new.path, &[]);
@@ -96,6 +99,10 @@ fn a_version_of_a_library_that_changed_is_a_change_and_one_that_is_not_recorded_
     let unknown = row(&document, "unknown", "/usr/lib/libssl.so");
     let why = &unknown["changes"][0]["why"][0];
     assert_eq!(why, "it is not recorded there", "{unknown:#}");
+    let text = told_of(&unprobed, &new);
+    assert!(text.contains("Not known: only the new one has it, but the old one could not see it"), "{text}");
+    let text = told_of(&new, &unprobed);
+    assert!(text.contains("Not known: only the old one has it, but the new one could not see it"), "{text}");
 }
 
 #[test]

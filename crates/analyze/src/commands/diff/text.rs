@@ -237,7 +237,11 @@ fn changed(rows: impl Iterator<Item = Row>, paint: Paint, out: &mut String) {
 fn unknown(rows: impl Iterator<Item = Row>, head: &Head, paint: Paint, out: &mut String) {
     let mut by_reason: BTreeMap<(bool, Vec<String>), (Vec<Row>, usize)> = BTreeMap::new();
     for row in rows {
-        let is_of_new = row.old_count.is_some();
+        // What the new one lacks; of a thing that both have, values.
+        let is_of_new = match (row.old_count, row.new_count) {
+            (Some(_), Some(_)) => row.changes.iter().any(|change| !change.old.is_empty()),
+            (old, _) => old.is_some(),
+        };
         let why = match row.why.is_empty() {
             true => row.changes.iter().flat_map(|change| change.why.iter().cloned()).collect(),
             false => row.why.clone(),
