@@ -52,9 +52,12 @@ fn add(row: &mut Seen, seen: Seen) {
     row.count = row.count.saturating_add(seen.count);
 }
 
+/// Protocol, suite or algorithm, key exchange, purpose, and by whom.
+type CryptoKey<'a> = (Option<String>, String, Option<String>, String, &'a Party);
+
 /// Rows of suites by what they serve, then those of calls; the most used first.
 pub(super) fn crypto(session: &Session<'_>, uses: &Uses) -> Vec<CryptoRow> {
-    let mut rows: BTreeMap<(Option<String>, String, Option<String>, String, &Party), Seen> = BTreeMap::new();
+    let mut rows: BTreeMap<CryptoKey<'_>, Seen> = BTreeMap::new();
     let mut put = |key, seen: Seen| {
         rows.entry(key).and_modify(|row| add(row, seen)).or_insert(seen);
     };

@@ -31,6 +31,8 @@ pub(crate) enum Task {
     Keys,
     /// The document of `certs`
     Certs,
+    /// The document of `report`
+    Report,
 }
 
 /// Print the JSON Schema of events, or of a report

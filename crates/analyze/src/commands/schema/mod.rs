@@ -20,13 +20,35 @@ const CHECK: &str = include_str!("check.json");
 const DIFF: &str = include_str!("diff.json");
 const KEYS: &str = include_str!("keys.json");
 const CERTS: &str = include_str!("certs.json");
+const REPORT: &str = include_str!("report.json");
+
+/// Documents within that of `report`, by their names there.
+const WITHIN_REPORT: [(&str, &str); 7] = [
+    ("readiness", READINESS),
+    ("check", CHECK),
+    ("certs", CERTS),
+    ("keys", KEYS),
+    ("tls", "{ \"type\": \"object\" }"),
+    ("algorithms", "{ \"type\": \"object\" }"),
+    ("coverage", "{ \"type\": \"object\" }"),
+];
+
+/// The schema of `report`, with those of the documents in it.
+fn report() -> String {
+    let put = |schema: String, (name, of): &(&str, &str)| {
+        // What it refers to is further down now.
+        let of = of.trim_end().replace("\"#/$defs/", &format!("\"#/properties/{name}/$defs/"));
+        schema.replace(&format!("\"@{name}\""), &of)
+    };
+    WITHIN_REPORT.iter().fold(REPORT.to_owned(), put)
+}
 
 pub(super) fn run(of: &Task, _: Console) -> Result<Outcome> {
-    let events;
+    let made;
     let schema = match of {
         Task::Events => {
-            events = event::schema();
-            &events
+            made = event::schema();
+            &made
         }
         Task::Profile => PROFILE,
         Task::Snapshot => SNAPSHOT,
@@ -37,6 +59,10 @@ pub(super) fn run(of: &Task, _: Console) -> Result<Outcome> {
         Task::Diff => DIFF,
         Task::Keys => KEYS,
         Task::Certs => CERTS,
+        Task::Report => {
+            made = report();
+            &made
+        }
     };
     Output::open(None)?.write_all(schema.as_bytes())?;
     Ok(Outcome::Done)
