@@ -26,6 +26,7 @@ const COMMANDS: &[(&str, &[&str])] = &[
     ("check", &["sarif"]),
     ("certs", &["text", "json"]),
     ("keys", &["text", "json"]),
+    ("diff", &["text", "json"]),
     ("algorithms", &["text"]),
     ("coverage", &["json"]),
     ("events", &["json-stream", "json-pretty", "summary"]),
@@ -76,6 +77,8 @@ fn check(directory: &Path, name: &str, records: impl Iterator<Item = Vec<u8>>) {
         for format in *formats {
             let status = Command::new(env!("CARGO_BIN_EXE_crypto-trace-analyze"))
                 .args([command, path.to_str().unwrap(), "-f", format, "--threads", "2"])
+                // With itself.
+                .args((*command == "diff").then_some(&path))
                 .stdin(Stdio::null())
                 .stdout(Stdio::null())
                 .stderr(Stdio::null())

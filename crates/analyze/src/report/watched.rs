@@ -62,6 +62,11 @@ impl Watched {
         }
     }
 
+    /// How long the longest of them watched, ns.
+    pub fn longest(all: &[Self]) -> u64 {
+        all.iter().map(|one| one.duration_ns).max().unwrap_or(0)
+    }
+
     /// The same for people: lines of what a page begins with, whose names take `columns`. `name`: that of the first one.
     pub fn write(name: &str, all: &[Self], columns: usize, paint: Paint, out: &mut String) {
         let mut line = |name: &str, text: &str| paint.line(out, columns, name, text);

@@ -1,10 +1,9 @@
 //! `check`: holds rules against recordings. Each rule passes, warns, fails, or stays unknown, with its evidence and its words.
 //!
 //! What is used is counted in `count/uses`; `rule.rs` has the rules in one form, `judge.rs` holds them against what was counted,
-//! and `coverage.rs` says what may be missing of it: a recording that shows little never passes.
+//! and `report/coverage.rs` says what may be missing of it: a recording that shows little never passes.
 
 mod args;
-mod coverage;
 mod json;
 mod judge;
 mod junit;
@@ -21,13 +20,13 @@ use crate::capture::clock::WallNs;
 use crate::cli::console::Console;
 use crate::cli::exit::Outcome;
 use crate::count::uses::Uses;
+use crate::report::coverage::Coverage;
 use crate::report::document;
 use crate::report::judged::AsOf;
 use crate::report::session::Session;
 use crate::rules::Pack;
 use anyhow::{Result, bail};
 use args::Format;
-use coverage::Coverage;
 use jiff::civil::Date;
 use json::{PackReport, Report};
 use judge::{Case, Judged};

@@ -25,6 +25,8 @@ pub(crate) enum Task {
     Readiness,
     /// The document of `check`
     Check,
+    /// The document of `diff`
+    Diff,
     /// The document of `keys`
     Keys,
     /// The document of `certs`

@@ -17,6 +17,7 @@ const FILES: &str = include_str!("files.json");
 const LIBS: &str = include_str!("libs.json");
 const READINESS: &str = include_str!("readiness.json");
 const CHECK: &str = include_str!("check.json");
+const DIFF: &str = include_str!("diff.json");
 const KEYS: &str = include_str!("keys.json");
 const CERTS: &str = include_str!("certs.json");
 const REPORT: &str = include_str!("report.json");
@@ -55,6 +56,7 @@ pub(super) fn run(of: &Task, _: Console) -> Result<Outcome> {
         Task::Libs => LIBS,
         Task::Readiness => READINESS,
         Task::Check => CHECK,
+        Task::Diff => DIFF,
         Task::Keys => KEYS,
         Task::Certs => CERTS,
         Task::Report => {
