@@ -29,6 +29,16 @@ pub(crate) enum Task {
     Keys,
     /// The document of `certs`
     Certs,
+    /// The document of `tls`
+    Tls,
+    /// The document of `algorithms`
+    Algorithms,
+    /// The document of `coverage`
+    Coverage,
+    /// The document of `info`
+    Info,
+    /// The document of `verify`
+    Verify,
 }
 
 /// Print the JSON Schema of events, or of a report

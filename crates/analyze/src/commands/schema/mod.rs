@@ -19,6 +19,11 @@ const READINESS: &str = include_str!("readiness.json");
 const CHECK: &str = include_str!("check.json");
 const KEYS: &str = include_str!("keys.json");
 const CERTS: &str = include_str!("certs.json");
+const TLS: &str = include_str!("tls.json");
+const ALGORITHMS: &str = include_str!("algorithms.json");
+const COVERAGE: &str = include_str!("coverage.json");
+const INFO: &str = include_str!("info.json");
+const VERIFY: &str = include_str!("verify.json");
 
 pub(super) fn run(of: &Task, _: Console) -> Result<Outcome> {
     let events;
@@ -35,6 +40,11 @@ pub(super) fn run(of: &Task, _: Console) -> Result<Outcome> {
         Task::Check => CHECK,
         Task::Keys => KEYS,
         Task::Certs => CERTS,
+        Task::Tls => TLS,
+        Task::Algorithms => ALGORITHMS,
+        Task::Coverage => COVERAGE,
+        Task::Info => INFO,
+        Task::Verify => VERIFY,
     };
     Output::open(None)?.write_all(schema.as_bytes())?;
     Ok(Outcome::Done)

@@ -18,8 +18,12 @@ use anyhow::Result;
 use serde::Serialize;
 use std::collections::BTreeSet;
 
+/// Version of the document: a member that is added does not change it, one that goes or means something else does.
+const SCHEMA_VERSION: u32 = 1;
+
 #[derive(Serialize)]
 struct Report {
+    schema_version: u32,
     as_of: String,
     /// Whose rules judge.
     rules: Vec<&'static str>,
@@ -239,6 +243,7 @@ impl Report {
         server_names.sort_by_key(|row| std::cmp::Reverse(row.outcomes.all()));
         let quantum = survey.quantum;
         Self {
+            schema_version: SCHEMA_VERSION,
             as_of: judged.as_of.date.to_string(),
             rules: findings::names(judged),
             why_none: judged.why_no_handshakes(),
