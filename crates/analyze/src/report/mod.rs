@@ -3,6 +3,7 @@
 pub mod completeness;
 pub mod document;
 pub mod findings;
+pub(crate) mod following;
 pub mod judged;
 pub mod nearest;
 pub mod parts;

@@ -2,6 +2,7 @@
 //! it, and which certificates were shown.
 
 mod args;
+mod follow;
 mod text;
 
 pub(crate) use args::{Args, Task};
@@ -10,9 +11,12 @@ use crate::capture::connections::Role;
 use crate::cli::console::Console;
 use crate::cli::exit::Outcome;
 use crate::count::handshakes::{CertificateRow, Exchange, Outcomes, Quantum, Told, peer_name, ranked};
+use crate::count::totals::Totals;
 use crate::event::CertificateFields;
 use crate::report::findings::{self, Found};
+use crate::report::following::Following;
 use crate::report::judged::{self, Judged, SOON_DAYS};
+use crate::report::session::Session;
 use crate::words::escape;
 use anyhow::Result;
 use serde::Serialize;
@@ -183,7 +187,14 @@ impl QuantumFields {
 }
 
 pub(super) fn run(task: &Task, console: Console) -> Result<Outcome> {
-    judged::run(task, console, Report::new, Report::text)
+    let Task { judge, follow } = task;
+    if !follow {
+        return judged::run(judge, console, Report::new, Report::text);
+    }
+    let (mut session, out) = Session::begin(&judge.request, console)?;
+    let shown = Following::<follow::Live>::begin(Totals::following(), judge.json, judge.request.redact, out);
+    session.fold(&mut shown?)?;
+    session.finish("counted")
 }
 
 impl Report {

@@ -6,12 +6,14 @@
 mod algorithms;
 mod facts;
 mod findings;
+mod followed;
 mod key;
 mod words;
 
 pub use algorithms::{AlgorithmCall, CallRow};
 pub use facts::{Exchange, Facts, Place};
 pub use findings::{Finding, findings};
+pub use followed::{EndKey, EndRow, Ends};
 pub use key::HandshakeKey;
 pub use words::{in_short, peer_name, percent, post_quantum, ranked, told_by_libraries};
 
@@ -292,6 +294,8 @@ pub struct HandshakeTotals {
     pub incomplete: u64,
     /// A table was full.
     pub overflowed: bool,
+    /// Ends by all that was agreed on, when they are followed.
+    pub followed: Option<Ends>,
     /// Room for rows of all tables.
     budget: Room,
     /// Processes that were counted: capture, id, start.
@@ -334,6 +338,22 @@ impl HandshakeTotals {
                 let Some((connection, facts, counts, (call, of_either))) = facts else { continue };
                 let host = hosts.get(one.capture as usize).copied().unwrap_or(one.capture);
                 self.add_end(one, host, connection, &facts, call);
+                if let (Some(followed), Some(capture)) = (&mut self.followed, captures.get(one.capture as usize)) {
+                    let remote = connection.remote();
+                    let key = EndKey {
+                        host,
+                        program: one.program.clone(),
+                        role: facts.role,
+                        address: remote.ip(),
+                        port: (facts.role != Some(Role::Server)).then_some(remote.port()),
+                        server_name: facts.server_name.clone(),
+                        version: facts.version,
+                        suite: facts.suite,
+                        exchange: facts.exchange.clone(),
+                    };
+                    let time = capture.clock.wall(connection.first_ns());
+                    self.overflowed |= !followed.add(key, &facts, time, &mut self.budget.0);
+                }
                 self.add_names(one.program.as_deref(), host, &facts, counts);
                 if counts {
                     if let Some(call) = of_either {

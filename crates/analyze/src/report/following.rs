@@ -1,0 +1,99 @@
+//! Rows of a report that are shown one by one as they are new or change, while a recording is followed: of `tls` and
+//! `readiness`, as `files` and `libs` have it.
+//!
+//! A row that changes is shown again, with all that was counted of it since following began.
+
+use crate::capture::Capture;
+use crate::cli::console::Output;
+use crate::read::faults::FaultLog;
+use crate::read::{Fold, LiveBatch, LiveSink, Plan, Tally};
+use crate::report::document;
+use crate::words::text::{Align, Table};
+use serde::Serialize;
+use std::io::{self, Write as _};
+
+/// What is shown of what is counted.
+pub(crate) trait View {
+    /// What is counted.
+    type Counted: Fold;
+    /// A row, as it is in JSON.
+    type Row: Serialize;
+
+    /// Columns of a line of so many characters; names are as wide as what most rows hold, so that lines stand below each other.
+    fn columns(width: usize) -> Vec<(&'static str, Align)>;
+
+    /// Rows that are new or have changed since this was asked last.
+    fn changed(counted: &mut Self::Counted, captures: &[Capture], redact: bool) -> Vec<Self::Row>;
+
+    /// A cell for each column.
+    fn cells(row: &Self::Row, width: usize) -> Vec<String>;
+}
+
+/// Counts what comes, and shows what is new or has changed.
+pub(crate) struct Following<V: View> {
+    counted: V::Counted,
+    redact: bool,
+    json: bool,
+    out: Output,
+}
+
+impl<V: View> Following<V> {
+    /// Begins the output: with the names of the columns, unless it is JSON.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn begin(counted: V::Counted, json: bool, redact: bool, mut out: Output) -> io::Result<Self> {
+        if !json {
+            let mut text = String::new();
+            Table::new(&V::columns(out.width)).write(out.paint(), &mut text);
+            out.write_all(text.as_bytes())?;
+        }
+        Ok(Self { counted, redact, json, out })
+    }
+
+    fn show(&mut self, captures: &[Capture]) -> io::Result<()> {
+        let mut text = String::new();
+        for row in V::changed(&mut self.counted, captures, self.redact) {
+            if self.json {
+                text.push_str(&document::line(&row)?);
+                text.push('\n');
+            } else {
+                let mut table = Table::new(&V::columns(self.out.width));
+                table.row(V::cells(&row, self.out.width));
+                table.write_rows(self.out.paint(), &mut text);
+            }
+        }
+        self.out.write_all(text.as_bytes())
+    }
+}
+
+impl<V: View> LiveSink for Following<V> {
+    fn remembers_processes(&self) -> bool {
+        self.counted.remembers_processes()
+    }
+
+    fn batch(&mut self, batch: LiveBatch<'_>) -> io::Result<()> {
+        let captures = batch.captures;
+        self.counted.batch(batch)?;
+        self.show(captures)
+    }
+}
+
+impl<V: View> Fold for Following<V> {
+    fn read(&mut self, plan: &Plan<'_>, faults: &mut FaultLog) -> io::Result<()> {
+        self.counted.read(plan, faults)?;
+        self.show(plan.captures)
+    }
+
+    fn tally(&self) -> Tally {
+        self.counted.tally()
+    }
+
+    fn needs_all_handshakes(&self) -> bool {
+        self.counted.needs_all_handshakes()
+    }
+
+    fn left_out(&self) -> Option<String> {
+        self.counted.left_out()
+    }
+}
