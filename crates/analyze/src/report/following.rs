@@ -19,14 +19,30 @@ pub(crate) trait View {
     /// A row, as it is in JSON.
     type Row: Serialize;
 
-    /// Columns of a line of so many characters; names are as wide as what most rows hold, so that lines stand below each other.
-    fn columns(width: usize) -> Vec<(&'static str, Align)>;
+    /// Columns of a line of so many characters.
+    fn columns(width: usize) -> Vec<Column>;
 
     /// Rows that are new or have changed since this was asked last.
     fn changed(counted: &mut Self::Counted, captures: &[Capture], redact: bool) -> Vec<Self::Row>;
 
     /// A cell for each column.
     fn cells(row: &Self::Row, width: usize) -> Vec<String>;
+}
+
+/// A column of rows that are shown one by one.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Column {
+    pub name: &'static str,
+    pub align: Align,
+    /// How wide most of its cells are: where they are all that wide, rows stand below each other.
+    pub cells: usize,
+}
+
+/// A table of these columns, which has no rows yet.
+fn table(columns: &[Column]) -> Table {
+    let names: Vec<(String, Align)> =
+        columns.iter().map(|column| (format!("{:<1$}", column.name, column.cells), column.align)).collect();
+    Table::new(&names.iter().map(|(name, align)| (name.as_str(), *align)).collect::<Vec<_>>())
 }
 
 /// Counts what comes, and shows what is new or has changed.
@@ -45,7 +61,7 @@ impl<V: View> Following<V> {
     pub fn begin(counted: V::Counted, json: bool, redact: bool, mut out: Output) -> io::Result<Self> {
         if !json {
             let mut text = String::new();
-            Table::new(&V::columns(out.width)).write(out.paint(), &mut text);
+            table(&V::columns(out.width)).write(out.paint(), &mut text);
             out.write_all(text.as_bytes())?;
         }
         Ok(Self { counted, redact, json, out })
@@ -58,7 +74,7 @@ impl<V: View> Following<V> {
                 text.push_str(&document::line(&row)?);
                 text.push('\n');
             } else {
-                let mut table = Table::new(&V::columns(self.out.width));
+                let mut table = table(&V::columns(self.out.width));
                 table.row(V::cells(&row, self.out.width));
                 table.write_rows(self.out.paint(), &mut text);
             }

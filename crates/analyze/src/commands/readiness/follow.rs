@@ -4,8 +4,7 @@ use super::json::{RowReport, Seen};
 use super::text;
 use crate::capture::Capture;
 use crate::count::readiness::Readiness;
-use crate::report::following::View;
-use crate::words::text::Align;
+use crate::report::following::{Column, View};
 
 /// What `readiness --follow` shows: the rows of the document.
 pub(super) struct Live;
@@ -14,7 +13,7 @@ impl View for Live {
     type Counted = Readiness;
     type Row = RowReport;
 
-    fn columns(width: usize) -> Vec<(&'static str, Align)> {
+    fn columns(width: usize) -> Vec<Column> {
         text::live_columns(width)
     }
 

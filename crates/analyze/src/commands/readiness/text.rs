@@ -2,6 +2,7 @@
 
 use super::json::{AgreedReport, Head, OldLibrary, RowReason, RowReport, Shares};
 use crate::count::handshakes::percent;
+use crate::report::following::Column;
 use crate::report::parts::second;
 use crate::words::text::{Align, Paint, Table, counted, duration, grouped, plural, section};
 use std::collections::BTreeSet;
@@ -247,24 +248,23 @@ fn first(all: Vec<String>) -> String {
 
 /// Whether a row that is shown as it comes has this column.
 fn is_live(name: &str, width: usize) -> bool {
-    name != "host" && (width >= ROOMY || !DISPENSABLE.contains(&name))
+    name != "host" && (width >= ROOMY || name != "runs in" && !DISPENSABLE.contains(&name))
 }
 
-/// Columns of rows that are shown one by one: as wide as what most rows hold, so that they stand below each other.
-pub(super) fn live_columns(width: usize) -> Vec<(&'static str, Align)> {
-    let wide = |(name, align): (&'static str, Align)| {
-        let name = match name {
-            "role" => "role  ",
-            "program" => "program             ",
-            "runs in" => "runs in       ",
-            "port" => " port",
-            "server name" => "server name         ",
-            "agreed" => "agreed                ",
-            other => other,
-        };
-        (name, align)
+/// Columns of rows that are shown one by one.
+pub(super) fn live_columns(width: usize) -> Vec<Column> {
+    let cells = |name: &str| match name {
+        "role" => 6,
+        "program" | "server name" if width < ROOMY => 14,
+        "program" | "server name" => 20,
+        "runs in" => 14,
+        "port" => 5,
+        "agreed" => 40,
+        "peers" => 12,
+        _ => 0,
     };
-    COLUMNS.into_iter().filter(|(name, _)| is_live(name, width)).map(wide).collect()
+    let live = COLUMNS.into_iter().filter(|(name, _)| is_live(name, width));
+    live.map(|(name, align)| Column { name, align, cells: cells(name) }).collect()
 }
 
 /// The cells of such a row.

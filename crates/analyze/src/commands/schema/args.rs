@@ -31,6 +31,8 @@ pub(crate) enum Task {
     Certs,
     /// The document of `tls`
     Tls,
+    /// One line of `tls --follow -f json-stream`
+    TlsFollow,
     /// The document of `algorithms`
     Algorithms,
     /// The document of `coverage`

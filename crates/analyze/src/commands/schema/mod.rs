@@ -20,6 +20,7 @@ const CHECK: &str = include_str!("check.json");
 const KEYS: &str = include_str!("keys.json");
 const CERTS: &str = include_str!("certs.json");
 const TLS: &str = include_str!("tls.json");
+const TLS_FOLLOW: &str = include_str!("tls-follow.json");
 const ALGORITHMS: &str = include_str!("algorithms.json");
 const COVERAGE: &str = include_str!("coverage.json");
 const INFO: &str = include_str!("info.json");
@@ -41,6 +42,7 @@ pub(super) fn run(of: &Task, _: Console) -> Result<Outcome> {
         Task::Keys => KEYS,
         Task::Certs => CERTS,
         Task::Tls => TLS,
+        Task::TlsFollow => TLS_FOLLOW,
         Task::Algorithms => ALGORITHMS,
         Task::Coverage => COVERAGE,
         Task::Info => INFO,

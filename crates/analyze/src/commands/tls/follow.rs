@@ -5,7 +5,7 @@ use crate::capture::Capture;
 use crate::capture::connections::Role;
 use crate::count::handshakes::{EndKey, EndRow, Exchange, PeerKey, peer_name};
 use crate::count::totals::Totals;
-use crate::report::following::View;
+use crate::report::following::{Column, View};
 use crate::report::parts::second;
 use crate::words::escape;
 use crate::words::redact;
@@ -13,21 +13,25 @@ use crate::words::text::{Align, grouped};
 use crate::words::timestamp::timestamp;
 use serde::Serialize;
 
-/// Columns of a terminal that have room for all columns.
-const ROOMY: usize = 150;
-
-/// Columns, and whether they are left out where there is less room.
-const COLUMNS: [(&str, Align, bool); 9] = [
-    ("handshakes", Align::Right, false),
-    ("failed", Align::Right, false),
-    ("role  ", Align::Left, false),
-    ("program             ", Align::Left, false),
-    ("peer                    ", Align::Left, false),
-    ("version", Align::Left, false),
-    ("suite                       ", Align::Left, true),
-    ("key exchange          ", Align::Left, false),
-    ("last (UTC)         ", Align::Left, true),
+/// Columns, how wide most of their cells are, and from which width of a line on there is room for them.
+const COLUMNS: [(&str, Align, usize, usize); 10] = [
+    ("handshakes", Align::Right, 0, 0),
+    ("failed", Align::Right, 0, 0),
+    ("unanswered", Align::Right, 0, 110),
+    ("role", Align::Left, 6, 0),
+    ("program", Align::Left, 20, 0),
+    ("peer", Align::Left, 32, 0),
+    ("version", Align::Left, 7, 0),
+    ("suite", Align::Left, 37, 170),
+    ("key exchange", Align::Left, 14, 0),
+    ("last (UTC)", Align::Left, 19, 190),
 ];
+
+/// From this width on columns are as wide as most of their cells.
+const ROOMY: usize = 130;
+
+/// Below, they are no wider than this.
+const NARROW: usize = 20;
 
 /// A row, as it is in JSON; `schema tls-follow` prints its schema.
 #[derive(Serialize)]
@@ -101,16 +105,16 @@ impl Row {
 pub(super) struct Live;
 
 fn kept<T>(width: usize, cells: impl IntoIterator<Item = T>) -> Vec<T> {
-    let cells = cells.into_iter().zip(COLUMNS);
-    cells.filter(|(_, (_, _, is_dispensable))| width >= ROOMY || !is_dispensable).map(|(cell, _)| cell).collect()
+    cells.into_iter().zip(COLUMNS).filter(|(_, (.., from))| width >= *from).map(|(cell, _)| cell).collect()
 }
 
 impl View for Live {
     type Counted = Totals;
     type Row = Row;
 
-    fn columns(width: usize) -> Vec<(&'static str, Align)> {
-        kept(width, COLUMNS.map(|(name, align, _)| (name, align)))
+    fn columns(width: usize) -> Vec<Column> {
+        let wide = |cells: usize| if width >= ROOMY { cells } else { cells.min(NARROW) };
+        kept(width, COLUMNS.map(|(name, align, cells, _)| Column { name, align, cells: wide(cells) }))
     }
 
     fn changed(counted: &mut Totals, captures: &[Capture], redact: bool) -> Vec<Row> {
@@ -123,10 +127,11 @@ impl View for Live {
         let cells = [
             grouped(row.handshakes),
             grouped(row.outcomes.failed),
+            grouped(row.outcomes.unanswered),
             row.role.unwrap_or("?").to_owned(),
             row.program.clone().unwrap_or_else(|| "(process not known)".to_owned()),
             row.peer.clone(),
-            row.version.clone().unwrap_or_else(|| "unanswered".to_owned()),
+            row.version.clone().unwrap_or_else(|| "-".to_owned()),
             text(&row.cipher_suite),
             row.exchange_in_short(),
             second(&row.last),
