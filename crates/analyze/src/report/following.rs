@@ -5,10 +5,14 @@
 
 use crate::capture::Capture;
 use crate::cli::console::Output;
+use crate::cli::exit::Outcome;
 use crate::read::faults::FaultLog;
 use crate::read::{Fold, LiveBatch, LiveSink, Plan, Tally};
-use crate::report::document;
+use crate::report::session::Session;
+use crate::report::{completeness, document};
+use crate::words::redact;
 use crate::words::text::{Align, Table};
+use anyhow::Result;
 use serde::Serialize;
 use std::io::{self, Write as _};
 
@@ -40,8 +44,10 @@ pub(crate) struct Column {
 
 /// A table of these columns, which has no rows yet.
 fn table(columns: &[Column]) -> Table {
+    // What is last has nothing beside it.
+    let widths = columns.iter().rev().skip(1).rev().map(|column| column.cells).chain([0]);
     let names: Vec<(String, Align)> =
-        columns.iter().map(|column| (format!("{:<1$}", column.name, column.cells), column.align)).collect();
+        columns.iter().zip(widths).map(|(column, cells)| (format!("{:<cells$}", column.name), column.align)).collect();
     Table::new(&names.iter().map(|(name, align)| (name.as_str(), *align)).collect::<Vec<_>>())
 }
 
@@ -65,6 +71,19 @@ impl<V: View> Following<V> {
             out.write_all(text.as_bytes())?;
         }
         Ok(Self { counted, redact, json, out })
+    }
+
+    /// Counts and shows what a session reads until it ends; `any`: whether there was anything to show.
+    ///
+    /// # Errors
+    /// When the input cannot be read or the output cannot be written.
+    pub fn run(mut self, mut session: Session<'_>, any: impl FnOnce(&V::Counted) -> bool) -> Result<Outcome> {
+        session.fold(&mut self)?;
+        if !any(&self.counted) {
+            let why = completeness::why_no_handshakes(&session.captures);
+            session.note(redact::sentence(why, self.redact));
+        }
+        session.finish("counted")
     }
 
     fn show(&mut self, captures: &[Capture]) -> io::Result<()> {

@@ -23,9 +23,8 @@ pub(super) fn run(task: &Task, console: Console) -> Result<Outcome> {
     let Task { judge: task, follow } = task;
     let (mut session, mut out) = Session::begin(&task.request, console)?;
     if *follow {
-        let shown = Following::<follow::Live>::begin(Readiness::following(), task.json, task.request.redact, out);
-        session.fold(&mut shown?)?;
-        return session.finish("counted");
+        let shown = Following::<follow::Live>::begin(Readiness::following(), task.json, task.request.redact, out)?;
+        return shown.run(session, |counted| counted.ends > 0);
     }
     let mut counted = Readiness::default();
     session.fold(&mut counted)?;

@@ -191,10 +191,9 @@ pub(super) fn run(task: &Task, console: Console) -> Result<Outcome> {
     if !follow {
         return judged::run(judge, console, Report::new, Report::text);
     }
-    let (mut session, out) = Session::begin(&judge.request, console)?;
-    let shown = Following::<follow::Live>::begin(Totals::following(), judge.json, judge.request.redact, out);
-    session.fold(&mut shown?)?;
-    session.finish("counted")
+    let (session, out) = Session::begin(&judge.request, console)?;
+    let shown = Following::<follow::Live>::begin(Totals::following(), judge.json, judge.request.redact, out)?;
+    shown.run(session, |counted| counted.handshakes.ends > 0)
 }
 
 impl Report {
