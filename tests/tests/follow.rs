@@ -304,11 +304,16 @@ fn a_replay_takes_its_time() {
 }
 
 #[test]
-fn files_and_libs_follow_too() {
+fn reports_follow_too() {
     let (_keep, dir) = directory();
     let rec = dir.join("rec");
     std::fs::create_dir(&rec).unwrap();
-    for (report, expected) in [("files", "/privkey.pem"), ("libs", "libssl.so.3")] {
+    for (report, expected) in [
+        ("files", "/privkey.pem"),
+        ("libs", "libssl.so.3"),
+        ("tls", "TLS_AES_256_GCM_SHA384"),
+        ("readiness", "client did not offer"),
+    ] {
         let mut command = Command::new(analyze_binary());
         let out = dir.join(report);
         command.args([report, "--follow", "--since", "2020-01-01T00:00:00Z", "-o"]).arg(&out).arg(&rec);

@@ -4,6 +4,7 @@ pub mod completeness;
 pub(crate) mod coverage;
 pub mod document;
 pub mod findings;
+pub(crate) mod following;
 pub mod judged;
 pub mod nearest;
 pub mod parts;

@@ -21,8 +21,12 @@ use std::fmt::Write;
 
 const COUNTED: &str = "what handshakes negotiated and what library calls used; what is merely offered is not used";
 
+/// Version of the document: a member that is added does not change it, one that goes or means something else does.
+const SCHEMA_VERSION: u32 = 1;
+
 #[derive(Serialize)]
 struct Report {
+    schema_version: u32,
     as_of: String,
     counted: &'static str,
     /// Why there are none.
@@ -95,6 +99,7 @@ impl Report {
         let order = |name: &str| rules::algorithms().iter().position(|row| row.name == name).unwrap_or(usize::MAX);
         algorithms.sort_by_cached_key(|row| order(&row.name));
         Self {
+            schema_version: SCHEMA_VERSION,
             as_of: judged.as_of.date.to_string(),
             counted: COUNTED,
             why_none: judged.why_no_handshakes(),

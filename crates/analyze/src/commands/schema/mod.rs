@@ -21,6 +21,12 @@ const DIFF: &str = include_str!("diff.json");
 const KEYS: &str = include_str!("keys.json");
 const CERTS: &str = include_str!("certs.json");
 const REPORT: &str = include_str!("report.json");
+const TLS: &str = include_str!("tls.json");
+const TLS_FOLLOW: &str = include_str!("tls-follow.json");
+const ALGORITHMS: &str = include_str!("algorithms.json");
+const COVERAGE: &str = include_str!("coverage.json");
+const INFO: &str = include_str!("info.json");
+const VERIFY: &str = include_str!("verify.json");
 
 /// Documents within that of `report`, by their names there.
 const WITHIN_REPORT: [(&str, &str); 7] = [
@@ -28,9 +34,9 @@ const WITHIN_REPORT: [(&str, &str); 7] = [
     ("check", CHECK),
     ("certs", CERTS),
     ("keys", KEYS),
-    ("tls", "{ \"type\": \"object\" }"),
-    ("algorithms", "{ \"type\": \"object\" }"),
-    ("coverage", "{ \"type\": \"object\" }"),
+    ("tls", TLS),
+    ("algorithms", ALGORITHMS),
+    ("coverage", COVERAGE),
 ];
 
 /// The schema of `report`, with those of the documents in it.
@@ -63,6 +69,12 @@ pub(super) fn run(of: &Task, _: Console) -> Result<Outcome> {
             made = report();
             &made
         }
+        Task::Tls => TLS,
+        Task::TlsFollow => TLS_FOLLOW,
+        Task::Algorithms => ALGORITHMS,
+        Task::Coverage => COVERAGE,
+        Task::Info => INFO,
+        Task::Verify => VERIFY,
     };
     Output::open(None)?.write_all(schema.as_bytes())?;
     Ok(Outcome::Done)
