@@ -117,7 +117,7 @@ fn a_command_line_that_makes_no_sense_is_refused_with_what_to_change() {
 
 #[test]
 fn sizes_and_times_that_are_none_are_refused() {
-    refused("record -o x -d soon", "`soon` is no whole number with a unit: give one such as 60 (seconds), 100ms");
+    refused("record -o x -d soon", "`soon` is not a whole number with a unit: give one such as 60 (seconds), 100ms");
     refused("record -o x -d 1.5h", "such as 60 (seconds)");
     refused("record -o x -d 0", "--duration");
     refused("record -o x -d 5parsec", "ms, s, m, h, d");

@@ -175,7 +175,7 @@ fn a_recording_that_broke_off_is_left_for_a_newer_one() {
     std::fs::write(&broken, &bytes[..bytes.len() / 2]).unwrap();
     let follower = follower(&["--since", "2020-01-01T00:00:00Z", "-o", shown.to_str().unwrap()], &rec);
     let newer = segment(&rec, "00000002", 0, false);
-    follower.wait_for("broke off; going on with a newer recording");
+    follower.wait_for("broke off; continuing with a newer one");
     let lines = offline(&[], &newer).text().lines().count();
     let text = stop_at(follower, &shown, lines);
     assert!(!text.is_empty());
@@ -191,7 +191,7 @@ fn a_directory_that_goes_away_is_waited_for() {
     std::fs::rename(&rec, &moved).unwrap();
     follower.wait_for("No such file or directory");
     std::fs::create_dir(&rec).unwrap();
-    follower.wait_for("is there again");
+    follower.wait_for("is back");
     let made = segment(&rec, "00000009", 0, false);
     let lines = offline(&[], &made).text().lines().count();
     stop_at(follower, &shown, lines);

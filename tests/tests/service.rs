@@ -168,14 +168,14 @@ fn a_writer_that_does_not_get_on_stops_the_signs_of_life_and_is_told() {
     assert!(receive().contains("READY=1"));
     capture.signal(Signal::HUP);
     let told = std::iter::repeat_with(receive).find(|message| message.contains("STATUS=the writer")).unwrap();
-    assert!(told.contains("has not got on for"), "{told}");
+    assert!(told.contains("has made no progress for"), "{told}");
     let begun = Instant::now();
     while !receive().contains("WATCHDOG=1") {}
     assert!(begun.elapsed() > Duration::from_millis(1_200), "silent for {:?} only", begun.elapsed());
     capture.signal(Signal::TERM);
     let done = capture.finish();
     assert_eq!(done.code(), 0, "{}", done.stderr);
-    for told in ["the writer has not got on for", "the writer gets on again"] {
+    for told in ["the writer has made no progress for", "the writer makes progress again"] {
         assert!(done.stderr.contains(told), "{told}: {}", done.stderr);
     }
     drop(traced);
@@ -263,8 +263,8 @@ fn a_check_finds_paths_and_cgroups_that_are_not_there_and_sizes_that_cannot_be()
     };
     let cgroup_root = ["cgroup", "cgroup/unified"].map(|path| Path::new("/sys/fs").join(path).join("cgroup.procs"));
     for (text, told) in [
-        ("output = \"file\"", "output: file is there, and no directory"),
-        ("output = \"file/below\"", "output: file/below: file is no directory"),
+        ("output = \"file\"", "output: file exists and is not a directory"),
+        ("output = \"file/below\"", "output: file/below: file is not a directory"),
         ("output = \"none/x.ctseg\"", "output: none/x.ctseg: there is no directory none"),
         ("output = \"x\"\nmetrics-file = \"none/x.prom\"", "metrics-file: there is no directory none"),
         ("output = \"x\"\nmetrics-file = \"/\"", "metrics-file: / is a directory: name a file in it"),

@@ -113,7 +113,7 @@ fn handshakes_that_failed_after_an_answer_are_told_so_that_each_table_adds_up() 
         .map(|member| number(&report, member));
     assert_eq!(counts, [6, 3, 2, 1, 1]);
     let text = run(&["tls", &path]);
-    let told = "6 handshakes: 3 answered, 2 failed by an alert (1 of them after an answer), 1 without an answer";
+    let told = "6 handshakes: 3 answered, 2 failed with an alert (1 of them after an answer), 1 without an answer";
     assert!(text.contains(told), "{text}");
     let heading = text.lines().find(|line| line.contains("unanswered") && line.contains("peer")).unwrap();
     assert!(heading.contains("handshakes  answered  failed  unanswered"), "{text}");

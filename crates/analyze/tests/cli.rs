@@ -34,7 +34,7 @@ fn sample(path: &Path) -> Vec<u8> {
 fn wrong_usage_exits_2() {
     check(&[], 2, "Usage");
     check(&["events", "--bogus"], 2, "--bogus");
-    check(&["events", "x", "-"], 2, "stands alone");
+    check(&["events", "x", "-"], 2, "must be the only input");
     check(&["events", "x", "--type", "no_such"], 2, "process_exec");
     check(&["events", "x", "-F", "a{"], 2, "--file");
     check(&["verify"], 2, "INPUT");

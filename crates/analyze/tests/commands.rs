@@ -132,11 +132,11 @@ fn records_of_kinds_that_are_not_known_are_reported_by_every_command() {
     ];
     for command in all {
         let (_, err) = told(&[command, path, "-v"], 0);
-        assert!(err.contains("1 record of kinds that this version does not know, left out"), "{command}: {err}");
+        assert!(err.contains("1 record left out: kinds unknown to this version"), "{command}: {err}");
         assert!(err.contains(&format!("Events processed: {count}\n")) && err.contains("Rate: "), "{command}: {err}");
     }
     let (out, _) = told(&["tls", path], 0);
-    assert!(out.contains("1 record of kinds that this version does not know"), "{out}");
+    assert!(out.contains("1 record left out: kinds unknown to this version"), "{out}");
 }
 
 #[test]
@@ -244,7 +244,7 @@ fn segments_in_subdirectories_are_read_when_that_is_asked_for_and_else_hinted_at
         assert!(shown, "{command}: {out}");
         let outer = dir.path().to_str().unwrap();
         let (_, err) = told(&[command, outer], 1);
-        assert!(err.contains("there are some below it, as in ") && err.contains("--recursive (-r)"), "{err}");
+        assert!(err.contains("there are some below it, such as in ") && err.contains("--recursive (-r)"), "{err}");
         told(&[command, outer, "--recursive"], 0);
     }
     let (out, _) = told(&["events", &captures, "-r"], 0);
@@ -278,7 +278,7 @@ fn hosts_are_chosen_as_processes_are() {
     assert!(out.contains("a.ctseg") && !out.contains("b.ctseg"), "{out}");
     for host in ["web", "example.org", "web3"] {
         let (_, err) = told(&["events", &captures, "-r", "--host", host], 1);
-        let expected = format!("nothing of host {host}: there are captures of web1, web2.example.org");
+        let expected = format!("nothing from host {host}: the captures are of web1, web2.example.org");
         assert!(err.contains(&expected), "{err}");
     }
     // A stream is the same.
@@ -294,7 +294,7 @@ fn hosts_are_chosen_as_processes_are() {
     };
     let [out, _] = piped("web2");
     assert!(out.contains("two.key") && !out.contains("one.key"), "{out}");
-    assert!(piped("web3")[1].contains("nothing of host web3"));
+    assert!(piped("web3")[1].contains("nothing from host web3"));
 }
 
 #[test]
@@ -375,7 +375,7 @@ fn a_library_that_does_not_match_is_told_with_those_that_there_are() {
     let path = path.to_str().unwrap();
     for command in ["events", "libs"] {
         let (_, err) = told(&[command, path, "-l", "libsll"], 0);
-        assert!(err.contains("no library named \"libsll\": seen were "), "{err}");
+        assert!(err.contains("no library named \"libsll\"; seen: "), "{err}");
         assert!(err.contains("libssl.so.3 (1)") && err.contains("OpenSSL (1)"), "{err}");
         assert!(!told(&[command, path, "-l", "libssl"], 0).1.contains("no library named"));
     }

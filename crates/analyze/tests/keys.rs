@@ -273,7 +273,7 @@ fn what_saw_little_does_not_read_as_nothing_wrong() {
     let text = told(&["keys", path.to_str().unwrap()]);
     assert!(text.contains("3 file_open lost") && !text.contains("Complete"), "{text}");
     let filtered = report_of(&path, &["-n", "nginx"]);
-    assert!(filtered["missing"].to_string().contains("only what passes the filters"), "{filtered}");
+    assert!(filtered["missing"].to_string().contains("only what passes this command's filters"), "{filtered}");
 }
 
 /// What a traced host says is shown, and does nothing to a terminal; home directories are hidden.

@@ -405,7 +405,7 @@ fn a_recording_that_saw_nothing_is_not_ready() {
         assert_eq!(report["rows"], json!([]));
         let text = shown(&[&path], args);
         assert!(
-            text.contains(why) && !text.contains('%') && text.contains("sockets that listen are not recorded"),
+            text.contains(why) && !text.contains('%') && text.contains("listening sockets are not recorded"),
             "{text}"
         );
     }
@@ -420,10 +420,10 @@ fn what_was_lost_left_out_or_filtered_is_said_beside_the_share() {
     let path = write(&dir, &selective, &records);
     let missing = |args: &[&str]| report_of(&[&path], args)["missing"].to_string();
     let all = missing(&[]);
-    assert!(all.contains("17 tls_hello lost") && all.contains("only a part was recorded"), "{all}");
-    assert!(!all.contains("filters of this command"));
-    assert!(missing(&["-n", "curl"]).contains("only what passes the filters of this command"));
-    assert!(missing(&["--until", "2027-01-01"]).contains("only what passes the filters of this command"));
+    assert!(all.contains("17 tls_hello lost") && all.contains("only part was recorded"), "{all}");
+    assert!(!all.contains("this command's filters"));
+    assert!(missing(&["-n", "curl"]).contains("only what passes this command's filters"));
+    assert!(missing(&["--until", "2027-01-01"]).contains("only what passes this command's filters"));
     let text = shown(&[&path], &[]);
     assert!(text.contains("17 tls_hello lost") && text.contains("recorded only -n curl"), "{text}");
     assert!(!text.contains("Complete"), "{text}");

@@ -21,13 +21,13 @@ use crate::trial::{counts_missed_returns, fentry_is_refused, has_kprobes, tells_
 const SYS_EXIT: &str = "tp_btf:sys_exit";
 const IO_URING: &str = "tp_btf:io_uring_complete";
 const NO_IO_URING: &str =
-    "this kernel does not tell what io_uring opens: Linux 5.19 and newer do, where it is built in";
+    "this kernel does not report what io_uring opens: Linux 5.19 and newer do, where it is built in";
 
-const NO_FENTRY: &str = "programs on kernel functions, or refuses them by a policy: --tier auto takes what there is";
+const NO_FENTRY: &str = "programs on kernel functions, or a policy refuses them: --tier auto uses what is available";
 /// Of a kretprobe, see [`counts_missed_returns`].
 const UNCOUNTED: &str =
-    "before Linux 6.7 the kernel does not count the calls that a kretprobe misses, which it does while others block";
-const NO_KPROBES: &str = "kprobes: --tier auto takes what there is";
+    "before Linux 6.7 the kernel does not count the calls a kretprobe misses, and it misses calls while others block";
+const NO_KPROBES: &str = "kprobes: --tier auto uses what is available";
 const NO_FUNCTION: &str = "this kernel has no such function";
 
 /// Which attach tier to use for what is seen at the end of system calls.

@@ -56,7 +56,7 @@ pub(crate) fn lacking() -> Option<&'static str> {
     if ring_buffer == 0 {
         return Some("BPF ring buffers: Linux 5.8 or newer has them, and 5.10 or newer is needed");
     }
-    Btf::from_vmlinux().is_err().then_some("BTF that can be read: what is in /sys/kernel/btf/vmlinux is none")
+    Btf::from_vmlinux().is_err().then_some("readable BTF: /sys/kernel/btf/vmlinux does not hold any")
 }
 
 /// Whether there is no `bpf_loop` (Linux 5.17).

@@ -76,7 +76,7 @@ fn from_file(file: &Path, given: &ArgMatches) -> Result<Vec<OsString>, Failure> 
     let fail = |message: String| Failure::from(anyhow::anyhow!("{}: {message}", file.display()));
     let length = std::fs::metadata(file).map_err(|error| fail(format!("cannot be read: {error}")))?.len();
     if length > MAX_BYTES {
-        return Err(fail(format!("is larger than {MAX_BYTES} bytes: this is no configuration")));
+        return Err(fail(format!("is larger than {MAX_BYTES} bytes: too large for a configuration")));
     }
     let text = std::fs::read_to_string(file).map_err(|error| fail(format!("cannot be read: {error}")))?;
     let table: toml::Table = text.parse().map_err(|error: toml::de::Error| usage(file, error.to_string().trim()))?;

@@ -6,7 +6,7 @@ use std::time::Duration;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum UnitError {
     /// No whole number, or one that is too large.
-    #[error("`{given}` is no whole number with a unit: give one such as {such_as}")]
+    #[error("`{given}` is not a whole number with a unit: give one such as {such_as}")]
     Number {
         /// What was given.
         given: String,
@@ -14,7 +14,7 @@ pub enum UnitError {
         such_as: &'static str,
     },
     /// An unknown unit.
-    #[error("unknown unit `{unit}`; known are {known}")]
+    #[error("unknown unit `{unit}`; known units are {known}")]
     Unit {
         /// What was given.
         unit: String,
@@ -99,7 +99,7 @@ pub fn parse_uid(text: &str) -> Result<u32, String> {
         uid_of(&String::from_utf8_lossy(&done.stdout), text)
     };
     uid_of(&local, text).or_else(getent).ok_or_else(|| {
-        format!("there is no user `{text}` on this host: give a name of /etc/passwd or getent(1), or a numeric id")
+        format!("there is no user `{text}` on this host: give a name from /etc/passwd or getent(1), or a numeric id")
     })
 }
 
@@ -175,12 +175,12 @@ mod tests {
             assert_eq!(
                 told,
                 format!(
-                    "`{text}` is no whole number with a unit: give one such as 60 (seconds), 100ms, 30s, 5m, 2h or 7d"
+                    "`{text}` is not a whole number with a unit: give one such as 60 (seconds), 100ms, 30s, 5m, 2h or 7d"
                 )
             );
         }
         assert!(parse_size("1.5G").expect_err("not whole").to_string().contains("64MiB"));
-        assert!(parse_duration("5parsec").expect_err("no unit").to_string().contains("known are ms, s, m, h, d"));
+        assert!(parse_duration("5parsec").expect_err("no unit").to_string().contains("known units are ms, s, m, h, d"));
     }
 
     #[test]

@@ -178,7 +178,7 @@ fn the_analyzer_has_no_privileges() {
         traced.finish().expect_success();
         let done = capture.finish();
         assert_eq!(done.code(), 0, "{}", done.stderr);
-        assert!(done.stderr.contains("every process that -p names has ended"), "{}", done.stderr);
+        assert!(done.stderr.contains("every process named by -p has ended"), "{}", done.stderr);
     }
 }
 
@@ -370,7 +370,7 @@ fn a_name_that_never_matches_is_told_with_what_comes_near() {
     let mut command = monitor();
     let done = run(command.args(["-n", "ct-naerby", "-d", "300ms", "--tls", "off", "--library-calls", "off"]));
     assert_eq!(done.code(), 0, "{}", done.stderr);
-    let told = "no process is named \"ct-naerby\"; there are, nearest first: ct-nearby, ";
+    let told = "no process is named \"ct-naerby\"; running, nearest names first: ct-nearby, ";
     assert!(done.stderr.contains(told), "{}", done.stderr);
     there.finish().expect_success();
 }
@@ -388,10 +388,12 @@ fn a_library_that_never_comes_is_told_with_what_comes_near() {
     );
     there.wait_for("ready");
     let libs = |options: &[&str]| run(Command::new(capture_binary()).args(["libs"]).args(options));
-    let waits = |done: &Finished| done.stderr.contains("no library that is mapped now matches");
+    let waits = |done: &Finished| done.stderr.contains("no library mapped now matches");
     let nearest = |done: &Finished| {
         let line = done.stderr.lines().find(|line| line.starts_with("no crypto library named "));
-        line.map(|line| line.split("nearest first: ").nth(1).unwrap_or_default().split(", ").next().unwrap().to_owned())
+        line.map(|line| {
+            line.split("nearest names first: ").nth(1).unwrap_or_default().split(", ").next().unwrap().to_owned()
+        })
     };
     // Mapped before; loaded by a command.
     let done = libs(&["-l", "libssl-ctnaer", "-d", "300ms"]);
@@ -544,7 +546,7 @@ fn a_second_signal_does_not_wait_for_a_reader_that_never_reads() {
     let done = capture.finish();
     ended.join().unwrap();
     assert_eq!(done.code(), 125, "{}", done.stderr);
-    assert!(done.stderr.contains("stopped before all was read"), "{}", done.stderr);
+    assert!(done.stderr.contains("stopped before it had read everything"), "{}", done.stderr);
     drop(out);
 }
 

@@ -114,7 +114,7 @@ fn a_directory_that_others_may_write_is_told_and_a_swapped_segment_is_not_sealed
     std::fs::set_permissions(&output, std::fs::Permissions::from_mode(0o777)).unwrap();
     let key = touch(&dir.join("a.key"));
     let running = Capture::new().output(&output).workload(words!["open", "0", "0", &key, "wait"]).start();
-    running.process.wait_for("may be written by others (mode 0777): whoever may write there can remove and replace");
+    running.process.wait_for("may be written by others (mode 0777): anyone who may write there can remove and replace");
     running.wait_until("the open", |trace| trace.opens().len() == 1);
     let [open] = &running.segments()[..] else { panic!("one segment") };
     std::fs::rename(open, dir.join("taken")).unwrap();

@@ -146,7 +146,7 @@ fn a_name_that_nothing_has_yet_is_told_when_the_capture_begins() {
     let running = Capture::new().options(["-n", &name, "-n", &absent]).start();
     there.finish().expect_success();
     let done = running.stop(Signal::TERM);
-    let waits = |name: &str| done.stderr.contains(&format!("waiting for {name:?}: nothing that runs now matches"));
+    let waits = |name: &str| done.stderr.contains(&format!("waiting for {name:?}: no running process matches"));
     assert!(waits(&absent) && !waits(&name), "{}", done.stderr);
 }
 

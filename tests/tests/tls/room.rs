@@ -147,8 +147,7 @@ kill $copier
     let copies = of(&trace, "copies/libssl.so");
     assert!(copies.len() > 256, "{}", copies.len());
     // Others were gone before anybody could look at them.
-    let is_full =
-        |library: &&&Library| library.message.contains("has 256 libraries that are probed already, its share");
+    let is_full = |library: &&&Library| library.message.contains("already has 256 probed libraries, its share");
     assert_eq!(copies.iter().find(is_full).map(|library| library.fixed.state), Some(ProbeState::FAILED.0), "{stderr}");
 }
 
@@ -282,7 +281,7 @@ exec python3 many.py"#
     ]);
     command.args(["--tls", "off", "--", "sh", "script"]).current_dir(dir.path()).stdin(Stdio::piped());
     let capture = Process::spawn(&mut command);
-    capture.wait_for("there are no descriptors left for probes on libraries");
+    capture.wait_for("no descriptors are left for probes on libraries");
     crypto_trace_tests::until("the copies", || dir.path().join("mapped").exists());
     capture.signal(Signal::HUP);
     let segments = || {

@@ -35,7 +35,10 @@ pub(crate) fn input(args: &FollowArgs, input: Input, filter: &Filter) -> Result<
         return Ok(input);
     }
     if filter.until.is_some() {
-        return Err(usage(ErrorKind::ArgumentConflict, "--follow goes on: end it with --duration rather than --until"));
+        return Err(usage(
+            ErrorKind::ArgumentConflict,
+            "--follow cannot be combined with --until: end it with --duration",
+        ));
     }
     match input {
         Input::Paths { recursive: true, .. } => {
@@ -46,8 +49,6 @@ pub(crate) fn input(args: &FollowArgs, input: Input, filter: &Filter) -> Result<
             Err(_) => Err(usage(ErrorKind::ArgumentConflict, "--follow follows one directory")),
         },
         Input::Stdin if args.duration.is_none() => Ok(Input::Stdin),
-        _ => {
-            Err(usage(ErrorKind::ArgumentConflict, "--duration is for a directory that is followed, not for a stream"))
-        }
+        _ => Err(usage(ErrorKind::ArgumentConflict, "--duration applies to a followed directory, not to a stream")),
     }
 }

@@ -59,7 +59,7 @@ pub(crate) fn input(args: InputArgs, filter: &Filter) -> Result<Input, clap::Err
     let input = match (dashes, inputs.len()) {
         (_, 0) | (1, 1) => Input::Stdin,
         (0, _) => Input::Paths { paths: inputs, recursive },
-        _ => return Err(usage(ErrorKind::ArgumentConflict, "- (stdin) stands alone, without other inputs")),
+        _ => return Err(usage(ErrorKind::ArgumentConflict, "- (stdin) must be the only input")),
     };
     if input == Input::Stdin && filter.needs_end() {
         let message =
@@ -111,7 +111,7 @@ pub(crate) struct Segments {
 impl SegmentArgs {
     pub fn check(self) -> Result<Segments, clap::Error> {
         if self.inputs.iter().any(|input| input.as_os_str() == "-") {
-            return Err(usage(ErrorKind::ValueValidation, "this reads files and directories, not stdin"));
+            return Err(usage(ErrorKind::ValueValidation, "this command reads files and directories, not stdin"));
         }
         let (json, redact) = (self.format == ReportFormat::Json, !self.no_redact);
         Ok(Segments { paths: self.inputs, recursive: self.recursive, hosts: self.hosts, json, redact })

@@ -72,7 +72,7 @@ impl UseTask {
     /// The same, shown as it comes where that is asked for.
     pub fn following(self, args: &FollowArgs) -> Result<Self, clap::Error> {
         if args.follow && !matches!(self.style, Style::Text | Style::JsonStream) {
-            let message = "--follow goes on for ever: give --format text or json-stream";
+            let message = "--follow has no end: give --format text or json-stream";
             return Err(usage(ErrorKind::ArgumentConflict, message));
         }
         let Request { input, filter, .. } = self.request;

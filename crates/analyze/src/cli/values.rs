@@ -17,7 +17,7 @@ pub(crate) fn kind(text: &str) -> Result<Kind, String> {
     kinds().find(|kind| kind.event_type() == text).ok_or_else(|| {
         let names: Vec<&str> = kinds().map(Kind::event_type).collect();
         let near = nearest_name(text, &names).map_or_else(String::new, |name| format!(", did you mean {name}?"));
-        format!("not an event type{near}; there are {}", names.join(", "))
+        format!("not an event type{near}; event types are {}", names.join(", "))
     })
 }
 
@@ -36,7 +36,7 @@ pub(crate) fn uid(text: &str) -> Result<u32, String> {
 }
 
 pub(crate) fn day(text: &str) -> Result<Date, String> {
-    text.parse().map_err(|_| format!("`{text}` is not a day: give one such as 2031-01-01"))
+    text.parse().map_err(|_| format!("`{text}` is not a date: give one such as 2031-01-01"))
 }
 
 #[cfg(test)]

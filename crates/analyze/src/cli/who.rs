@@ -9,7 +9,7 @@ use clap::{ArgAction, Args};
 
 /// Whose events, and from when.
 #[derive(Debug, Args)]
-#[command(next_help_heading = "Filters (all must hold; one given several times: any)")]
+#[command(next_help_heading = "Filters (all must match; repeat one to match any of its values)")]
 pub(crate) struct WhoArgs {
     /// Process id
     #[arg(short, long = "pid", value_name = "PID", action = ArgAction::Append, value_parser = clap::value_parser!(u32).range(1..))]

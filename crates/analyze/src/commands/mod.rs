@@ -87,7 +87,7 @@ commands! {
 #[derive(Debug, Parser)]
 #[command(name = "crypto-trace-analyze", version, max_term_width = 110)]
 #[command(
-    after_help = "Exit codes: 0 done, 1 failure, 2 wrong usage, 6 input damaged (verify), 7 a rule is violated, 9 too little
+    after_help = "Exit codes: 0 ok, 1 failure, 2 usage, 6 damaged input (verify), 7 a rule is violated, 9 too little
 evidence (check, diff), 10 they differ (diff)."
 )]
 struct Cli {

@@ -319,7 +319,7 @@ impl Follower {
         match self.list() {
             Ok(there) => {
                 if self.trouble.take().is_some() {
-                    self.console.note(&format!("{}: is there again", self.directory.display()));
+                    self.console.note(&format!("{}: is back", self.directory.display()));
                 }
                 there
             }
@@ -458,7 +458,7 @@ impl Follower {
         self.past = 0;
         if abandoned {
             let path = self.directory.join(format!("{}{OPEN_SUFFIX}", current.name.file));
-            self.console.note(&format!("{}: broke off; going on with a newer recording", path.display()));
+            self.console.note(&format!("{}: the recording broke off; continuing with a newer one", path.display()));
         }
         self.done.insert(current.name.file);
     }

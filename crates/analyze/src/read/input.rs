@@ -63,7 +63,7 @@ pub fn open(named: &[PathBuf], choice: Choice<'_>) -> Result<Inputs> {
             Ok(segments) => readers.extend(segments),
             // The capture has created it and not yet written to it.
             Err(OpenError::Empty { .. }) if is_open_segment(&path) => {
-                notes.push(format!("{}: empty, nothing was written to it yet", path.display()));
+                notes.push(format!("{}: empty: nothing has been written to it yet", path.display()));
             }
             Err(error @ OpenError::Io { .. }) => {
                 unread.push(format!("{error}; its events are missing (who may read it: docs/operations.md)"));
@@ -104,7 +104,8 @@ fn resolve(path: &Path, recursive: bool, out: &mut Vec<Found>, unlisted: &mut Ve
     {
         let (path, directory) = (path.display(), directory.display());
         bail!(
-            "{path}: no segments in this directory itself; there are some below it, as in {directory}: give --recursive (-r)"
+            "{path}: no segments in this directory itself; there are some below it, such as in {directory}: give \
+             --recursive (-r)"
         );
     }
     if found.is_empty() {
@@ -142,7 +143,7 @@ fn search(directories: Vec<PathBuf>, found: &mut Vec<PathBuf>, unlisted: &mut Ve
                 if depth < MAX_DEPTH {
                     left.extend(below.into_iter().map(|directory| (directory, depth + 1)));
                 } else if !below.is_empty() {
-                    unlisted.push(format!("{}: too deep, what is below it is not read", directory.display()));
+                    unlisted.push(format!("{}: too deep: nothing below it is read", directory.display()));
                 }
             }
             Err(error) => unlisted.push(format!("{}: cannot be listed: {error}", directory.display())),
@@ -198,7 +199,7 @@ fn group(mut readers: Vec<SegmentReader>, mut notes: Vec<String>) -> Inputs {
     for reader in readers {
         let meta = reader.meta();
         if !seen.insert((meta.capture_id, meta.sequence)) {
-            notes.push(format!("{}: the same segment was given twice, read once", reader.path().display()));
+            notes.push(format!("{}: the same segment was given twice; it is read once", reader.path().display()));
             continue;
         }
         let id = Some((meta.host.clone(), meta.capture_id));

@@ -47,22 +47,28 @@ pub fn gaps(capture: &Capture, name_host: bool) -> Vec<String> {
     }
     for (verb, count, told) in [("lost", lost, told_lost), ("dropped", dropped, told_dropped)] {
         if count > told {
-            gaps.push(format!("{} more records {verb}, by the counters of the blocks", grouped(count - told)));
+            gaps.push(format!(
+                "{} more records {verb}, according to the counters of the blocks",
+                grouped(count - told)
+            ));
         }
     }
     let refused = capture.handshakes.refused();
     if refused > 0 {
-        gaps.push(format!("{} packets of TLS handshakes left out here: more connections than fit", grouped(refused)));
+        gaps.push(format!(
+            "{} packets of TLS handshakes left out by the analyzer: too many connections to hold",
+            grouped(refused)
+        ));
     }
     let unknown = capture.handshakes.of_unknown_protocols();
     if unknown > 0 {
-        gaps.push(format!("{} packets of protocols that this version does not know, left out", grouped(unknown)));
+        gaps.push(format!("{} packets left out: protocols unknown to this version", grouped(unknown)));
     }
     for (count, what) in
         [(capture.calls.refused(), "handshakes of libraries"), (capture.libraries.refused(), "records of libraries")]
     {
         if count > 0 {
-            gaps.push(format!("{} {what} left out here: more than fit", grouped(count)));
+            gaps.push(format!("{} {what} left out by the analyzer: too many to hold", grouped(count)));
         }
     }
     if let Some(look) = capture.inventory.filter(|look| look.maps_denied != 0 || look.files_denied != 0) {
@@ -87,8 +93,9 @@ pub fn gaps(capture: &Capture, name_host: bool) -> Vec<String> {
             tgid => format!("; process {tgid} is one of them"),
         };
         gaps.push(format!(
-            "not all was looked at of what {} had when the look began: more than its share, or it could not be read (of {} in /proc{such_as})",
-            counted(look.cut.into(), "process", "processes"),
+            "{} not examined in full when the look began: over one process's share, or not readable (of {} in \
+             /proc{such_as})",
+            counted(look.cut.into(), "process was", "processes were"),
             grouped(look.processes.into())
         ));
     }
@@ -159,7 +166,7 @@ pub fn wire_state(capture: &Capture) -> String {
         let since_ns = probes().filter(|(_, row)| attached(row)).map(|(_, row)| row.since_ns).max().unwrap_or(0);
         let whole = if probes().all(|(_, row)| attached(row)) { "" } else { ", but not by all of its probes" };
         let given_up = match capture.tls_given_up.filter(|count| *count > 0) {
-            Some(count) => format!("; {} given up, as no TLS began early enough", plural(count, "socket")),
+            Some(count) => format!("; {} given up because no TLS began early enough", plural(count, "socket")),
             None => String::new(),
         };
         return format!("watched since {}{whole}; {sockets}{given_up}", timestamp(capture.clock.wall(since_ns)));
@@ -263,8 +270,8 @@ pub fn why_no_handshakes(captures: &[Capture]) -> String {
     let taken: u64 = captures.iter().map(|capture| capture.handshakes.taken()).sum();
     if seen > 0 && seen == taken {
         return format!(
-            "no TLS handshakes shown: the {} of connections with TLS were accepted by processes that were not recorded, from \
-             listening sockets of those that were",
+            "no TLS handshakes shown: the processes that accepted the {} of connections with TLS were not recorded, \
+             only those that own the listening sockets",
             plural(seen, "socket")
         );
     }
@@ -295,7 +302,7 @@ pub fn why_nothing(what: &str, captures: &[Capture], filter: &Filter, processed:
     let looks: Vec<_> = captures.iter().filter_map(Capture::snapshot).collect();
     if !looks.is_empty() && looks.len() == captures.len() {
         let processes = looks.iter().map(|look| u64::from(look.processes)).sum();
-        return format!("no {what}: none in {} that were looked at", counted(processes, "process", "processes"));
+        return format!("no {what}: none in {} examined", counted(processes, "process", "processes"));
     }
     let mut text = format!("no {what}: none of {} passed the filters", plural(processed, "record"));
     for why in unwatched(captures, &filter.kinds) {
@@ -317,7 +324,7 @@ pub fn unwatched<'a>(captures: impl IntoIterator<Item = &'a Capture>, kinds: &[K
         for capture in captures.iter().filter(|capture| !attached(capture)) {
             let why = why_unattached(capture, name);
             let why = why.unwrap_or_else(|| match capture.probes.is_empty() {
-                true => format!("that a probe for {name} was attached is not recorded"),
+                true => format!("it is not recorded whether a probe for {name} was attached"),
                 false => format!("no probe for {name} was attached"),
             });
             if !told.contains(&why) {

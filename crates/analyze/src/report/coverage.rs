@@ -32,9 +32,9 @@ pub(crate) struct Coverage {
 
 /// What no recording shows, whatever was seen of it.
 pub(crate) const BLIND_TO: &[&str] = &[
-    "what clients merely offer: rules are held against what was agreed on",
+    "what clients merely offer: rules are applied to what was agreed",
     "QUIC and DTLS; certificates and signatures that TLS 1.3 encrypts",
-    "calls into libraries that hide their functions, and cryptography that is linked into a program",
+    "calls into libraries that hide their functions, and cryptography linked into a program",
     "files whose names or directories are not in the catalog of the recording",
 ];
 
@@ -59,7 +59,7 @@ impl Coverage {
         }
         // A torn tail is no damage, but what it held is not here.
         if session.faults.iter().next().is_some() && !session.faults.any_damage() {
-            any.push("a segment was not completed: what it would have held is not here".to_owned());
+            any.push("a segment was not completed: records may be missing at its end".to_owned());
         }
         let unwatched = |kind: Kind| {
             completeness::unwatched(completeness::recordings(captures), &[kind])
@@ -74,7 +74,7 @@ impl Coverage {
         };
         any.extend(of_each(missing_of));
         let narrowed = is_narrowed(&session.request.filter)
-            .then(|| "only what passes the filters of this command was looked at".to_owned());
+            .then(|| "only what passes this command's filters was examined".to_owned());
         Self {
             any,
             selected: narrowed.into_iter().chain(of_each(selected_of)).collect(),
@@ -93,22 +93,23 @@ fn on_host(capture: &Capture, captures: &[Capture], why: String) -> String {
 }
 
 fn missing_of(capture: &Capture) -> Vec<String> {
-    let late = (capture.meta.sequence > 0).then(|| "the first segments of the recording are not here".to_owned());
-    let snapshot = capture.snapshot().map(|_| "a look at /proc is no recording of what happens".to_owned());
-    let timeline = (capture.timeline.refused() > 0).then(|| "records of processes did not fit in memory".to_owned());
+    let late = (capture.meta.sequence > 0).then(|| "the first segments of the recording are missing".to_owned());
+    let snapshot = capture.snapshot().map(|_| "a snapshot of /proc does not record what happens".to_owned());
+    let timeline = (capture.timeline.refused() > 0).then(|| "some process records did not fit in memory".to_owned());
     [late, snapshot, timeline].into_iter().flatten().collect()
 }
 
 fn selected_of(capture: &Capture) -> Vec<String> {
     let filtered = completeness::is_filtered(capture).then(|| {
-        "only a part was recorded, as filters were given to the recording: of the rest nothing is known".to_owned()
+        "the recording was filtered, so only part of what happened was recorded: nothing is known of the rest"
+            .to_owned()
     });
     filtered.into_iter().collect()
 }
 
 fn names_of(capture: &Capture) -> Vec<String> {
     let private = completeness::is_private(capture)
-        .then(|| "server names and addresses were taken out as it was recorded (--privacy)".to_owned());
+        .then(|| "server names and addresses were removed or hashed at recording time (--privacy)".to_owned());
     private.into_iter().collect()
 }
 
@@ -134,7 +135,7 @@ fn unprobed_of(capture: &Capture) -> Vec<String> {
     let unprobed = capture.libraries.iter().filter(|(_, row)| !row.is_probed()).count() as u64;
     let unprobed = (unprobed > 0).then(|| {
         let files = counted(unprobed, "library file was", "library files were");
-        format!("{files} not probed: calls into them are not seen (see coverage)")
+        format!("{files} not probed, so calls there are not seen (see coverage)")
     });
     unprobed.into_iter().collect()
 }

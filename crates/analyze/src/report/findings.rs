@@ -73,11 +73,11 @@ pub(crate) fn write(found: &[Found], judged: &Judged<'_>, out: &mut String) {
     let _ = writeln!(out, "\n{}", paint.heading(&format!("Weak or deprecated as of {}", judged.as_of.date)));
     if now.is_empty() {
         let whose = whose(judged).map_or_else(String::new, |whose| format!(" ({whose}, as --rules says)"));
-        let _ = writeln!(out, "  no rule that is in force speaks against what was used{whose}");
+        let _ = writeln!(out, "  no rule in force objects to what was used{whose}");
     }
     entries(&now, judged, out);
     if !later.is_empty() {
-        let _ = writeln!(out, "\n{}", paint.heading("Rules to come"));
+        let _ = writeln!(out, "\n{}", paint.heading("Upcoming rules"));
         entries(&later, judged, out);
     }
 }

@@ -131,7 +131,7 @@ fn sentence(mut text: String, told: Vec<String>, all: usize, none: &str) -> Stri
         text.push_str(": ");
         text.push_str(none);
     } else {
-        text.push_str(": seen were ");
+        text.push_str("; seen: ");
         text.push_str(&told.join(", "));
         if all > told.len() {
             text.push_str(&format!(" and {} more", all - told.len()));
@@ -181,15 +181,15 @@ mod tests {
 
     #[test]
     fn what_comes_nearest_is_told_first() {
-        let seen = "seen were nginx (3), openssl (1), a (1), b (1), python3 (1)";
+        let seen = "seen: nginx (3), openssl (1), a (1), b (1), python3 (1)";
         let found = told(&[], &["ngnix"], false);
         assert_eq!(found.len(), 1);
-        assert!(found[0].starts_with("no process named \"ngnix\": seen were nginx (3), "), "{found:?}");
-        assert_eq!(found[0].len(), format!("no process named \"ngnix\": {seen}").len());
-        assert!(told(&[], &["OpenSSL-server"], false)[0].contains("seen were openssl (1), "));
+        assert!(found[0].starts_with("no process named \"ngnix\"; seen: nginx (3), "), "{found:?}");
+        assert_eq!(found[0].len(), format!("no process named \"ngnix\"; {seen}").len());
+        assert!(told(&[], &["OpenSSL-server"], false)[0].contains("seen: openssl (1), "));
         assert_eq!(
             told(&[13], &[], false),
-            ["no process 13: seen were 12 (nginx), 11 (nginx), 10 (nginx), 20 (openssl), 30 (python3) and 2 more"]
+            ["no process 13; seen: 12 (nginx), 11 (nginx), 10 (nginx), 20 (openssl), 30 (python3) and 2 more"]
         );
     }
 
@@ -206,7 +206,7 @@ mod tests {
         };
         assert_eq!(
             told(&["libsll", "gnutls"], &loaded),
-            ["no library named \"libsll\": seen were OpenSSL (4), libssl.so.3 (4), libgnutls.so.30 (1)"]
+            ["no library named \"libsll\"; seen: OpenSSL (4), libssl.so.3 (4), libgnutls.so.30 (1)"]
         );
         assert_eq!(told(&["x"], &Names::default()), ["no library named \"x\": no crypto library was seen at all"]);
     }

@@ -68,7 +68,7 @@ impl LibraryPart {
     /// The name for people, who are told when a text is all that speaks for it.
     pub fn shown_name(&self, shown: impl Fn(&str) -> String) -> String {
         let name = self.library_name.as_deref().map_or("-".to_owned(), shown);
-        if self.library_name_by == Some("text") { name + " (by a text)" } else { name }
+        if self.library_name_by == Some("text") { name + " (by a string)" } else { name }
     }
 }
 

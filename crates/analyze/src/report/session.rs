@@ -243,7 +243,7 @@ impl<'a> Session<'a> {
     /// Records that say nothing to this version.
     fn unknown(&self) -> Option<String> {
         let count = plural(self.tally.unknown, "record");
-        (self.tally.unknown > 0).then(|| format!("{count} of kinds that this version does not know, left out"))
+        (self.tally.unknown > 0).then(|| format!("{count} left out: kinds unknown to this version"))
     }
 
     /// Why nothing of `what` is there.
@@ -253,7 +253,7 @@ impl<'a> Session<'a> {
             && (since.is_some_and(|since| since > to) || until.is_some_and(|until| until <= from))
         {
             let (from, to) = (timestamp(from), timestamp(to));
-            return format!("no {what}: the time asked for is outside of the capture, which covers {from} to {to}");
+            return format!("no {what}: the requested time is outside the capture, which covers {from} to {to}");
         }
         let why = completeness::why_nothing(what, &self.captures, &self.request.filter, self.tally.processed);
         redact::sentence(why, self.request.redact)
@@ -388,7 +388,7 @@ fn refuse_empty_time((since, until): (Option<WallNs>, Option<WallNs>)) -> Result
 fn refuse_overwriting(output: Option<&Path>, inputs: &[PathBuf]) -> Result<()> {
     let Some(output) = output.and_then(|output| output.canonicalize().ok()) else { return Ok(()) };
     if inputs.iter().any(|input| input.canonicalize().is_ok_and(|input| input == output)) {
-        bail!("{}: is an input, and cannot be the output", output.display());
+        bail!("{}: is an input and cannot be the output", output.display());
     }
     Ok(())
 }

@@ -43,7 +43,7 @@ impl Watched {
     fn new(session: &Session<'_>, number: u32, capture: &Capture, kinds: &[Kind]) -> Self {
         let (from, to) = session.window(number);
         let duration_ns = u64::try_from(to.0.saturating_sub(from.0)).unwrap_or(0);
-        let look = "a look at /proc, once: files that were open then, and nothing else".to_owned();
+        let look = "one look at /proc: only files that were open at that moment".to_owned();
         let not_watched = match capture.snapshot() {
             Some(_) => vec![look],
             None => completeness::unwatched([capture], kinds),
@@ -89,8 +89,7 @@ impl Watched {
 /// left out of `what`.
 pub(crate) fn missing(session: &Session<'_>, watched: &[Watched], what: &str) -> Vec<String> {
     let selective = completeness::recordings(&session.captures).any(completeness::is_selective);
-    let selective =
-        selective.then(|| format!("only a part was recorded (see watched): {what} of the rest are not here"));
+    let selective = selective.then(|| format!("only part was recorded (see watched): {what} of the rest are missing"));
     missing_of_selection(session, watched, what).into_iter().chain(selective).collect()
 }
 
@@ -109,7 +108,7 @@ pub(crate) fn missing_of_selection(session: &Session<'_>, watched: &[Watched], w
     let lists = [&filter.names, &filter.cgroups, &filter.containers, &filter.hosts];
     let by_whom = lists.into_iter().any(|list| !list.is_empty()) || !filter.pids.is_empty() || !filter.uids.is_empty();
     let filtered = by_whom || filter.since.is_some() || filter.until.is_some() || filter.files.is_some();
-    let filtered = filtered
-        .then(|| format!("only what passes the filters of this command is counted: {what} of the rest are not here"));
+    let filtered =
+        filtered.then(|| format!("only what passes this command's filters is counted: {what} of the rest are missing"));
     session.gaps(None).into_iter().chain(not_watched).chain(filtered).collect()
 }

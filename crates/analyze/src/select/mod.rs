@@ -138,7 +138,7 @@ pub fn no_such_host<'a>(wanted: &[String], hosts: impl Iterator<Item = &'a str>)
     let seen: BTreeSet<String> = hosts.map(|host| escape::for_people(host.as_bytes())).collect();
     let seen: Vec<String> = seen.into_iter().collect();
     let names: Vec<String> = wanted.iter().map(|name| escape::for_people(name.as_bytes())).collect();
-    format!("nothing of host {}: there are captures of {}", names.join(", "), seen.join(", "))
+    format!("nothing from host {}: the captures are of {}", names.join(", "), seen.join(", "))
 }
 
 impl<'a> ResolvedFilter<'a> {

@@ -69,7 +69,7 @@ fn packs_are_judged_apart_and_drafts_never_fail() {
     assert!(counts(&now, 3, "fail") == 0 && counts(&now, 3, "warn") > 0, "and still to come now");
     assert_eq!(now["packs"][0]["stale"], false);
     let text = shown(&path, &["--pack", "nist-ir-8547", "--as-of", "2036-01-01"], 0);
-    assert!(text.contains("is a draft: it binds nobody yet") && text.contains("may be stale"), "{text}");
+    assert!(text.contains("is a draft: it is not binding yet") && text.contains("may be stale"), "{text}");
 }
 
 #[test]
@@ -87,12 +87,12 @@ fn a_recording_that_shows_nothing_hides_or_lost_something_never_passes() {
     let whole = meta("web1", 1, 0);
     for (name, meta, records, why) in [
         ("empty", &whole, vec![], "nothing was recorded"),
-        ("nothing seen", &whole, watched(), "nothing that the rule speaks of was seen"),
+        ("nothing seen", &whole, watched(), "nothing the rule applies to was seen"),
         ("no answer", &whole, unanswered, "no answer was seen"),
         ("lossy", &whole, lost, "lost"),
         ("no probe", &whole, no_probe, "TLS handshakes: not watched"),
         ("tls off", &off, watched()[3..].to_vec(), "recorded with --tls off"),
-        ("filtered", &filtered, good(), "only a part was recorded"),
+        ("filtered", &filtered, good(), "only part of what happened was recorded"),
         ("hashed", &hashed, good(), "--privacy"),
         ("dropped", &dropped, good(), "--privacy"),
         ("begun", &late, good(), "the first segments"),
@@ -122,7 +122,7 @@ fn filters_of_the_command_leave_rules_open() {
     ] {
         let found = report(&path, args, 0);
         assert_eq!(rule(&found, OLD)["verdict"], "unknown", "{args:?}");
-        assert!(open(rule(&found, OLD)).contains("filters of this command"), "{args:?}");
+        assert!(open(rule(&found, OLD)).contains("this command's filters"), "{args:?}");
     }
     // Which hosts are read is what is judged.
     assert_eq!(rule(&report(&path, &["--host", "web1"], 0), OLD)["verdict"], "pass");

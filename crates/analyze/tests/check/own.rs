@@ -127,7 +127,7 @@ fn scopes_say_where_a_rule_holds_and_one_that_takes_in_nothing_is_reported() {
         let found = report(&path, &["--rules", &rules], if verdict == "fail" { 7 } else { 0 });
         let found = rule(&found, "acme/a");
         assert_eq!(found["verdict"], verdict, "{scope}: {found:#}");
-        assert_eq!(open(found).contains("takes in nothing that was recorded"), verdict == "unknown", "{scope}");
+        assert_eq!(open(found).contains("nothing recorded is within"), verdict == "unknown", "{scope}");
     }
 }
 
@@ -175,7 +175,7 @@ fn libraries_are_judged_by_the_version_they_report() {
     );
     check(&path, "3.0.17", "pass");
     let path = write(&dir, &meta("web1", 1, 0), &[watched(), vec![loaded]].concat());
-    assert!(open(&check(&path, "3.0.18", "unknown")).contains("the version is not known"));
+    assert!(open(&check(&path, "3.0.18", "unknown")).contains("version of such a library is not known"));
 }
 
 #[test]
@@ -201,7 +201,7 @@ fn waivers_cover_what_they_name_until_they_expire() {
     report(&path, &["--rules", &waiver(all, "scope = { program = [\"curl\"] }", "2027-01-01")], 0);
     let rules = waiver("ietf/nonsense", "", "2027-01-01");
     assert_eq!(report(&path, &["--rules", &rules], 7)["waivers"][0]["of_a_rule"], false);
-    assert!(shown(&path, &["--rules", &rules], 7).contains("ietf/nonsense: is of no rule that is judged"));
+    assert!(shown(&path, &["--rules", &rules], 7).contains("ietf/nonsense: belongs to no rule that is judged"));
 }
 
 #[test]
@@ -215,7 +215,7 @@ fn files_of_rules_that_are_wrong_are_refused_with_line_and_column() {
     };
     let rules = rules_file(&dir, "[[rule]]\nid = \"a\"\nsays = \"b\"\ndeny = [\"MD6\"]\n");
     assert!(
-        told(&rules).contains("rules.toml:5:9: `MD6` is no algorithm of the catalog, did you mean MD5?"),
+        told(&rules).contains("rules.toml:5:9: `MD6` is not an algorithm of the catalog, did you mean MD5?"),
         "{}",
         told(&rules)
     );
@@ -226,7 +226,7 @@ fn files_of_rules_that_are_wrong_are_refused_with_line_and_column() {
     assert!(told(&rules).contains("too many"), "{}", told(&rules));
     let twice = rules_file(&dir, "extends = [\"ietf\"]\n");
     let output = run(&["check", path.to_str().unwrap(), "--rules", &twice, "--rules", &twice], b"");
-    assert!(String::from_utf8_lossy(&output.stderr).contains("two files of rules have the name acme"));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("two rule files are named acme"));
 }
 
 /// The file of rules in docs/rules.md.

@@ -59,10 +59,10 @@ fn what_is_wrong_is_said_with_its_place() {
     for (input, other) in [(paths[1], paths[2]), (paths[2], paths[1])] {
         let before = std::fs::read(input).unwrap();
         let error = failure(&["diff", input, other, "-o", input], 1);
-        assert!(error.contains("is an input, and cannot be the output"), "{error}");
+        assert!(error.contains("is an input and cannot be the output"), "{error}");
         assert_eq!(std::fs::read(input).unwrap(), before);
         let error = failure(&["diff", other, input, "-o", input], 1);
-        assert!(error.contains("is an input, and cannot be the output"), "{error}");
+        assert!(error.contains("is an input and cannot be the output"), "{error}");
         assert_eq!(std::fs::read(input).unwrap(), before);
     }
 }

@@ -174,7 +174,7 @@ impl Programs {
                 .maps
                 .functions
                 .update(&i.to_ne_bytes(), &function_row(row), MapFlags::ANY)
-                .map_err(|e| LoadError::new("tell the probed functions", e))?;
+                .map_err(|e| LoadError::new("set the probed functions", e))?;
         }
         Ok(())
     }
@@ -186,7 +186,7 @@ impl Programs {
     pub fn know_file(&self, dev: u64, ino: u64) -> Result<(), LoadError> {
         let key = [dev.to_ne_bytes(), ino.to_ne_bytes()].concat();
         let known = &self.skel.maps.known_files;
-        known.update(&key, &[1], MapFlags::ANY).map_err(|e| LoadError::new("tell a known library", e))
+        known.update(&key, &[1], MapFlags::ANY).map_err(|e| LoadError::new("set a known library", e))
     }
 
     /// That a library is looked at no more: its next load is urgent again.

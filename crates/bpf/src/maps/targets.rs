@@ -107,6 +107,6 @@ impl Programs {
             .maps
             .sockets
             .update(&socket.as_raw_fd().to_ne_bytes(), &value, MapFlags::ANY)
-            .map_err(|e| LoadError::new("tell the owner of a listening socket", e))
+            .map_err(|e| LoadError::new("set the owner of a listening socket", e))
     }
 }

@@ -38,13 +38,13 @@ fn output(path: &Path) -> Result<(), String> {
         return writable(path);
     }
     if path.symlink_metadata().is_ok() {
-        return Err(format!("{shown} is there, and no directory"));
+        return Err(format!("{shown} exists and is not a directory"));
     }
     let parent = parent(path);
     // Of a directory all that lead to it are made.
     let nearest = parent.ancestors().find(|path| path.symlink_metadata().is_ok()).unwrap_or(Path::new("."));
     if !nearest.is_dir() {
-        return Err(format!("{shown}: {} is no directory", nearest.display()));
+        return Err(format!("{shown}: {} is not a directory", nearest.display()));
     }
     if nearest != parent && crate::out::destination::is_file(path) {
         return Err(format!("{shown}: there is no directory {}", parent.display()));

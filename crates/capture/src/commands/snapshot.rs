@@ -168,7 +168,7 @@ fn tell_certificates(found: Found) {
         ));
     }
     if beyond > 0 {
-        say::warning(&format!("{beyond} files more were not read: name fewer"));
+        say::warning(&format!("{beyond} more files were not read: name fewer"));
     }
     say::info(&format!("certificates read: {certificates}, files: {read}"));
 }

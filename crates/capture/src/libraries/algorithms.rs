@@ -224,10 +224,10 @@ impl Algorithms {
                 Ok(()) => (
                     ProbeState::ATTACHED,
                     format!(
-                        "counted again; until now not counted for {seconds} s in all, as that cost more than --api-budget"
+                        "counted again; not counted for {seconds} s in all so far, because that cost more than --api-budget"
                     ),
                 ),
-                Err(error) => (ProbeState::FAILED, format!("not counted any more: {}", error.message)),
+                Err(error) => (ProbeState::FAILED, format!("no longer counted: {}", error.message)),
             };
             say::info(&format!("{target}: {message}"));
             encode_status(state, &target, &message, now, out);

@@ -7,7 +7,7 @@ use super::table::{ProbeTable, Text};
 use crypto_trace_format::record::library_features as features;
 
 /// Why nothing is probed where only a text is known.
-const BY_TEXT: &str = "known by a text in it only: its functions have no names, so none is probed";
+const BY_TEXT: &str = "recognised only by a text in it: its functions have no names, so none is probed";
 
 /// What Go calls the functions of its own TLS.
 const GO_TLS: &str = "crypto/tls.(*Conn).";

@@ -550,11 +550,11 @@ pub fn why_nothing(plan: &Plan) -> &str {
     if !plan.message.is_empty() {
         &plan.message
     } else if plan.features & features::GO != 0 {
-        "a Go program: its TLS is its own, and is seen on the wire only"
+        "a Go program: it has its own TLS, which is seen on the wire only"
     } else if plan.families.is_empty() && plan.features & features::EXECUTABLE != 0 {
-        "no known TLS library is in it or loaded by it: it is seen on the wire only"
+        "it neither contains nor loads a known TLS library: it is seen on the wire only"
     } else if plan.families.is_empty() {
-        "it defines none of the functions that are known"
+        "it defines none of the known functions"
     } else {
         "none of its functions is probed at this level"
     }

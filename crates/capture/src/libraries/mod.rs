@@ -305,8 +305,8 @@ impl Libraries {
         let refused = self.requests.take_refused();
         if refused > 0 && self.said.refused == 0 {
             say::warning(&format!(
-                "{refused} files were mapped faster than they are looked at, and were not: their library calls are not recorded until \
-                 they are mapped again"
+                "{refused} files were mapped faster than they can be examined, and were skipped: their library calls \
+                 are not recorded until they are mapped again"
             ));
         }
         self.said.refused += refused;
@@ -316,7 +316,7 @@ impl Libraries {
     fn say_last(&mut self) {
         self.say_refused();
         if self.said.refused > 1 {
-            say::warning(&format!("{} files in all were mapped faster than they are looked at", self.said.refused));
+            say::warning(&format!("{} files in all were mapped faster than they can be examined", self.said.refused));
         }
     }
 
@@ -354,7 +354,8 @@ impl Libraries {
         if became.errno() == Errno::MFILE.raw_os_error() && !self.said.descriptors {
             self.said.descriptors = true;
             say::warning(
-                "there are no descriptors left for probes on libraries (ulimit -n, LimitNOFILE=): what is not probed is told as failed",
+                "no descriptors are left for probes on libraries (ulimit -n, LimitNOFILE=): libraries that are not \
+                 probed are reported as failed",
             );
         }
         let record = told::record(&found, &became, self.verbose);

@@ -145,9 +145,9 @@ pub fn mapped(tgid: u32, path: &[u8], id: FileId, range: Option<Range>) -> Resul
     }
     let mut refusal = refusal.unwrap_or(Refusal { errno: 0, message: "it has no path".to_owned() });
     if denied {
-        refusal.message.push_str(
-            "; and to open it as it is mapped is not allowed (needs CAP_CHECKPOINT_RESTORE or CAP_SYS_ADMIN)",
-        );
+        refusal
+            .message
+            .push_str("; opening the mapped file is not allowed (needs CAP_CHECKPOINT_RESTORE or CAP_SYS_ADMIN)");
     }
     Err(refusal)
 }

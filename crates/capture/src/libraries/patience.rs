@@ -133,7 +133,7 @@ impl Patience {
             _ if pauses => return Err(refusal("its file system did not answer a short time ago".to_owned())),
             (true, _) => return Err(refusal("its file system does not answer".to_owned())),
             (_, held) if held >= MAX_HELD && !self.answered.contains(&device) => {
-                return Err(refusal(format!("it is not looked at as long as {held} file systems do not answer")));
+                return Err(refusal(format!("it is not examined while {held} file systems do not answer")));
             }
             _ => {}
         }

@@ -111,7 +111,7 @@ pub fn plan(bytes: Bytes, table: &ProbeTable, returns: ReturnProbes, algorithms:
     }
     if !without_result.is_empty() {
         without_result.dedup();
-        plan.message = format!("results are not recorded of {}", without_result.join(", "));
+        plan.message = format!("results of {} are not recorded", without_result.join(", "));
     }
     if !plan.speaks_tls() {
         evidence::look(&mut plan, &elf, table);

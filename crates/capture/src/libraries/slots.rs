@@ -94,14 +94,14 @@ impl Slots {
     pub fn number(&mut self, user: u32) -> Result<u16, String> {
         let own = self.slots.iter().flatten().filter(|slot| slot.user == user).count();
         if user != 0 && own >= SHARE {
-            return Err(format!("user {user} has {SHARE} libraries that are probed already, its share"));
+            return Err(format!("user {user} already has {SHARE} probed libraries, its share"));
         }
         if let Some(number) = self.free.last() {
             return Ok(*number);
         }
         let next = self.slots.len();
         let number = u16::try_from(next).ok().filter(|_| next < Programs::MAX_LIBRARIES);
-        number.ok_or_else(|| format!("{} libraries are probed already", Programs::MAX_LIBRARIES))
+        number.ok_or_else(|| format!("{} libraries are already probed", Programs::MAX_LIBRARIES))
     }
 
     /// Gives the number to a file.
@@ -193,7 +193,7 @@ mod tests {
             let number = slots.number(0).expect("there is one");
             slots.fill(number, slot(inode, 0, false));
         }
-        assert!(slots.number(0).is_err_and(|why| why.contains("1024 libraries are probed already")));
+        assert!(slots.number(0).is_err_and(|why| why.contains("1024 libraries are already probed")));
     }
 
     #[test]

@@ -270,7 +270,7 @@ pub fn apply() -> anyhow::Result<()> {
     if is_off() {
         return Ok(());
     }
-    let program = program().context("no filter can be made of system calls")?;
+    let program = program().context("cannot build a filter of system calls")?;
     install_handler().context("cannot handle SIGSYS")?;
     Ok(seccompiler::apply_filter_all_threads(&program)?)
 }
@@ -281,7 +281,8 @@ pub fn tell_refused() {
     if count > 0 {
         let last = LAST_REFUSED.load(Ordering::Relaxed);
         say::warning(&format!(
-            "{count} system calls, the last with number {last}, were refused by this program's own filter: please report it; {SWITCH}=off does without the filter"
+            "{count} system calls, the last with number {last}, were refused by this program's own filter: please \
+             report it; {SWITCH}=off turns the filter off"
         ));
     }
 }

@@ -44,9 +44,9 @@ fn refusal(metadata: &Metadata, behind_sudo: Option<u32>) -> Option<String> {
     }
     let owner = metadata.uid();
     if owner != 0 && Some(owner) != behind_sudo {
-        return Some(format!("belongs to user {owner}, and root is to write it"));
+        return Some(format!("belongs to user {owner}, and root would write it"));
     }
-    (metadata.nlink() > 1).then(|| "has another name as well, and root is to write it".to_owned())
+    (metadata.nlink() > 1).then(|| "has a second name (hard link), and root would write it".to_owned())
 }
 
 /// Whether nobody but root can have made, replaced or changed this file.
@@ -81,7 +81,8 @@ pub fn warn_if_shared(directory: BorrowedFd<'_>, path: &Path, behind_sudo: Optio
     let metadata = directory.try_clone_to_owned().map(File::from).and_then(|directory| directory.metadata());
     if let Some(why) = metadata.ok().and_then(|metadata| shared_with(&metadata, behind_sudo)) {
         say::warning(&format!(
-            "the directory of {} {why}: whoever may write there can remove and replace what is recorded; give one of your own",
+            "the directory of {} {why}: anyone who may write there can remove and replace recordings; give a directory \
+             of your own",
             path.display().to_string().escape_debug()
         ));
     }
@@ -168,7 +169,7 @@ mod tests {
         assert!(refused(&theirs).contains("belongs to user 1234"), "{}", refused(&theirs));
         assert!(open(&theirs, Some(1234)).is_ok(), "of who called sudo");
         std::fs::hard_link(&twice, dir.path().join("other")).expect("made");
-        assert!(refused(&twice).contains("has another name"), "{}", refused(&twice));
+        assert!(refused(&twice).contains("has a second name"), "{}", refused(&twice));
         for path in [&theirs, &twice] {
             assert_eq!(std::fs::read(path).expect("readable"), b"kept");
         }

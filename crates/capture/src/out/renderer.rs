@@ -143,7 +143,7 @@ impl Renderer {
             if signals.take_stop() && std::mem::replace(&mut asked, true) {
                 let _ = self.child.kill();
                 let _ = self.child.wait();
-                return Err(anyhow::anyhow!("stopped before all was read of what there is to show").into());
+                return Err(anyhow::anyhow!("stopped before it had read everything there is to show").into());
             }
             std::thread::sleep(LOOK_INTERVAL);
         };
@@ -174,7 +174,7 @@ fn outcome(status: ExitStatus) -> Result<(), Failure> {
 fn ended(status: ExitStatus) -> String {
     use std::os::unix::process::ExitStatusExt as _;
     match (status.code(), status.signal()) {
-        (Some(code), _) => format!("failed with exit code {code}; what it said is above"),
+        (Some(code), _) => format!("failed with exit code {code}; its messages are above"),
         (None, Some(signal)) => format!("was killed by signal {signal}"),
         (None, None) => "failed".to_owned(),
     }

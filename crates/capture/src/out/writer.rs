@@ -244,12 +244,12 @@ impl Writer {
         }
         match pressure {
             Pressure::Over => say::warning(
-                "segments younger than --retain-min-age take all of --retain-bytes: the oldest of them go, and each \
-                 process is withheld what is beyond a 64th of --process-rate",
+                "segments younger than --retain-min-age take all of --retain-bytes: the oldest of them are removed, \
+                 and events of a process beyond a 64th of --process-rate are withheld",
             ),
             Pressure::High | Pressure::Half if pressure > self.pressure => say::warning(&format!(
-                "segments younger than --retain-min-age take {} of --retain-bytes: each process is withheld what is \
-                 beyond {} of --process-rate",
+                "segments younger than --retain-min-age take {} of --retain-bytes: events of a process beyond {} of \
+                 --process-rate are withheld",
                 if pressure == Pressure::Half { "half" } else { "three quarters" },
                 if pressure == Pressure::Half { "an eighth" } else { "a 64th" },
             )),
@@ -436,11 +436,13 @@ fn tell_swapped(swapped: &Swapped) {
     let path = path.escape_debug();
     say::error(&match &swapped.sealed {
         Some(sealed) => format!(
-            "{path} is not the segment that was written there: somebody put another file in its place, which is left as it is; the segment is sealed as {}",
+            "{path} is not the segment that was written there: another file was put in its place, and is left as it \
+             is; the segment is sealed as {}",
             sealed.display().to_string().escape_debug()
         ),
         None => format!(
-            "{path} is not the segment that was written there: somebody put another file in its place and removed the segment, which is lost; the other file is left as it is, and not sealed"
+            "{path} is not the segment that was written there: another file was put in its place and the segment was \
+             removed, so it is lost; the other file is left as it is, and not sealed"
         ),
     });
 }

@@ -108,7 +108,8 @@ impl Listeners {
         }
         if self.cut {
             say::warning(
-                "there are more sockets than are looked at before a recording begins: of some servers the client's hello may be missing",
+                "there are more sockets than are examined before a recording begins: the client's hello may be missing \
+                 for some servers",
             );
         }
     }

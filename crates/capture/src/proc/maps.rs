@@ -136,7 +136,8 @@ pub fn text(tgid: u32) -> io::Result<Vec<u8>> {
     if extent == Extent::Cut || text.len() + LIMITS.line >= MAX_TEXT {
         SAID.call_once(|| {
             say::warning(&format!(
-                "process {tgid} has more mapped than one process's share (32 MiB of text, 1 MiB of code): some libraries of it, and of others like it, are not looked for"
+                "process {tgid} maps more than one process's share (32 MiB of text, 1 MiB of code): some of its \
+                 libraries, and of those of other such processes, are not looked for"
             ));
         });
     }

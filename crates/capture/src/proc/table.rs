@@ -201,7 +201,7 @@ impl TableFilter {
     /// The same; that they cannot be listed is told.
     fn candidates_or_tell(&self, table: &mut Table) -> Vec<u32> {
         self.candidates().unwrap_or_else(|error| {
-            say::warning(&format!("cannot list the processes that are there: {error}"));
+            say::warning(&format!("cannot list the running processes: {error}"));
             table.tally.cut += 1;
             Vec::new()
         })

@@ -57,7 +57,8 @@ impl Tally {
         let such_as = self.cut_pid.map_or(String::new(), |pid| format!(", such as {pid}"));
         (self.cut > 0).then(|| {
             format!(
-                "{} of {} processes{such_as}, have more arguments, libraries or open files than their share, or could not be read: the recording lacks some of it",
+                "{} of {} processes{such_as}, have more arguments, libraries or open files than their share, or could \
+                 not be read: the recording lacks some of these",
                 self.cut, self.processes
             )
         })

@@ -37,7 +37,7 @@ impl Watched {
 }
 
 fn open(pid: u32) -> Result<OwnedFd, Failure> {
-    let gone = || Failure::from(anyhow::anyhow!("no process {pid}: it may have ended; `ps -e` lists those there are"));
+    let gone = || Failure::from(anyhow::anyhow!("no process {pid}: it may have ended; `ps -e` lists the running ones"));
     let id = i32::try_from(pid).ok().and_then(Pid::from_raw).ok_or_else(gone)?;
     pidfd_open(id, PidfdFlags::empty()).map_err(|error| match error {
         Errno::SRCH => gone(),

@@ -81,7 +81,7 @@ pub(crate) fn tell_unmapped(args: &CaptureArgs, table: &[u8]) -> u64 {
         loads().any(|record| LibLoad::decode(&record).is_ok_and(|load| contains(file_name(load.path), name)))
     };
     for name in args.library.iter().filter(|name| args.command.is_empty() && !args.quiet && !has(name)) {
-        say::info(&format!("waiting for {name:?}: no library that is mapped now matches -l {name}"));
+        say::info(&format!("waiting for {name:?}: no library mapped now matches -l {name}"));
     }
     loads().count() as u64
 }
@@ -94,7 +94,7 @@ pub(crate) fn tell_outcome(args: &CaptureArgs, outcome: &Outcome, stop: Stop) {
     }
     if outcome.suppressed > 0 {
         say::warning(&format!(
-            "{} events of processes that wrote too many were withheld; `suppressed` events say whose",
+            "{} events of processes that produced too many were withheld; `suppressed` events list the processes",
             outcome.suppressed
         ));
     }
@@ -112,7 +112,7 @@ pub(crate) fn tell_outcome(args: &CaptureArgs, outcome: &Outcome, stop: Stop) {
     }
     match stop {
         Stop::Command(exit) => say::info(&format!("command {exit}")),
-        Stop::ProcessesEnded => say::info("stopped: every process that -p names has ended"),
+        Stop::ProcessesEnded => say::info("stopped: every process named by -p has ended"),
         Stop::PipeClosed if !args.command.is_empty() => {
             say::info("stopped: nothing reads the recording any more; the command continues");
         }
@@ -149,7 +149,7 @@ fn tell_nearest(wanted: &str) {
             "nothing was recorded of processes named {wanted:?}: they exist, but produced no matching events"
         ));
     } else {
-        say::info(&format!("no process is named {wanted:?}; there are, nearest first: {}", near.join(", ")));
+        say::info(&format!("no process is named {wanted:?}; running, nearest names first: {}", near.join(", ")));
     }
 }
 
@@ -164,8 +164,8 @@ fn tell_nearest_library(args: &CaptureArgs, outcome: &Outcome) {
         names.sort();
         let near: Vec<&str> = names.iter().take(NEAREST).map(|(_, name)| name.as_str()).collect();
         let near = match near.is_empty() {
-            true => "nor was any other".to_owned(),
-            false => format!("there are, nearest first: {}", near.join(", ")),
+            true => "no other was either".to_owned(),
+            false => format!("seen, nearest names first: {}", near.join(", ")),
         };
         say::info(&format!("no crypto library named {wanted:?} was loaded; {near}"));
     }

@@ -107,12 +107,13 @@ impl Metrics {
             let mut put = |text: &str| match place.put(text) {
                 Ok(()) if failing => {
                     failing = false;
-                    say::warning(&format!("--metrics-file {}: is written again", path.display()));
+                    say::warning(&format!("--metrics-file {}: being written again", path.display()));
                 }
                 Err(error) if !failing => {
                     failing = true;
                     say::warning(&format!(
-                        "--metrics-file {}: cannot be written: {error}; the recording goes on, and it is tried again",
+                        "--metrics-file {}: cannot be written: {error}; the recording continues, and the file is tried \
+                         again",
                         path.display()
                     ));
                 }
@@ -203,7 +204,7 @@ fn prometheus(numbers: &Numbers, up: bool) -> String {
     metric("events_produced_total", "counter", "Events that the kernel programs saw.", &[("", number(stats.produced))]);
     metric("events_recorded_total", "counter", "Events written.", &[("", number(stats.recorded))]);
     metric("events_filtered_total", "counter", "Events left out by a filter.", &[("", number(stats.filtered))]);
-    let withheld = "Events withheld of processes that wrote too many.";
+    let withheld = "Events withheld from processes that produced too many.";
     metric("events_suppressed_total", "counter", withheld, &[("", number(stats.suppressed))]);
     metric("events_lost_total", "counter", "Events the kernel could not deliver.", &[("", number(stats.lost))]);
     metric("events_dropped_total", "counter", "Events that could not be written.", &[("", number(stats.dropped))]);

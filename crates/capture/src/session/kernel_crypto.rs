@@ -28,18 +28,18 @@ pub fn reports() -> Vec<ProbeReport> {
     if !first_words(&read("/proc/net/protocols"), "ALG") && !has_module("/af_alg.ko") {
         reports.push(report(
             "AF_ALG",
-            "this kernel has no AF_ALG, nor a module for it: there are only refused attempts to see",
+            "this kernel has neither AF_ALG nor a module for it: only refused attempts can be seen",
         ));
     }
     let protocols = read("/proc/sys/net/ipv4/tcp_available_ulp");
     if !protocols.split_whitespace().any(|name| name == "tls") && !has_module("/tls.ko") {
         reports.push(report(
             "kTLS",
-            "this kernel has no kTLS, nor a module for it: there are only refused attempts to see",
+            "this kernel has neither kTLS nor a module for it: only refused attempts can be seen",
         ));
     }
     if !Path::new("/proc/keys").exists() {
-        reports.push(report("key rings", "this kernel has no key rings: there are only refused attempts to see"));
+        reports.push(report("key rings", "this kernel has no key rings: only refused attempts can be seen"));
     }
     reports
 }

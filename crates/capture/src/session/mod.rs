@@ -82,7 +82,8 @@ pub fn capture(args: &CaptureArgs, destination: &Destination<'_>) -> Result<u8, 
     let by_process = !args.command.is_empty() || !args.pid.is_empty();
     if by_process && !privileges::in_initial_pid_namespace() {
         return Err(Failure::unsupported(
-            "in a PID namespace of its own the kernel's process ids are not ours: run on the host, or select by --cgroup".into(),
+            "in a separate PID namespace the kernel's process ids are not ours: run on the host, or select by --cgroup"
+                .into(),
         ));
     }
     allocator::keep_little();

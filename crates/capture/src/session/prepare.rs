@@ -141,7 +141,7 @@ pub(crate) fn tell_programs(args: &CaptureArgs, programs: &Programs, table: &Tab
         selected.iter().any(|(header, exe)| contains(trim_comm(&header.comm), name) || contains(exe, name))
     };
     for name in args.name.iter().filter(|name| !args.quiet && !has(name)) {
-        say::info(&format!("waiting for {name:?}: nothing that runs now matches -n {name}"));
+        say::info(&format!("waiting for {name:?}: no running process matches -n {name}"));
     }
 }
 

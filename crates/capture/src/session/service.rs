@@ -123,12 +123,12 @@ impl Notifier {
                 (true, false) => {
                     let seconds = silent.as_secs_f64();
                     let message = format!(
-                        "{name} has not got on for {seconds:.1} s: a disk or another file system does not answer"
+                        "{name} has made no progress for {seconds:.1} s: a disk or another file system does not answer"
                     );
                     say::error(&message);
                     tell(&[NotifyState::Status(&message)]);
                 }
-                (false, true) => say::warning(&format!("{name} gets on again")),
+                (false, true) => say::warning(&format!("{name} makes progress again")),
                 _ => {}
             }
         }

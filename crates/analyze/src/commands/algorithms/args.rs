@@ -6,7 +6,7 @@ use crypto_trace_format::record::{ApiCall, TlsHello};
 /// At the end of its help.
 const EXAMPLES: &str = "\
 Examples:
-  crypto-trace-analyze algorithms rec                   what was used, and which rules speak of it
+  crypto-trace-analyze algorithms rec                   what was used, and the rules about it
   crypto-trace-analyze algorithms rec --rules ietf,nist  without those for US national security systems
   crypto-trace-analyze algorithms rec --as-of 2036-01-01 -f json";
 

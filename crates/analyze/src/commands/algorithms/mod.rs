@@ -19,7 +19,7 @@ use serde::Serialize;
 use std::collections::BTreeSet;
 use std::fmt::Write;
 
-const COUNTED: &str = "what handshakes negotiated and what library calls used; what is merely offered is not used";
+const COUNTED: &str = "what handshakes negotiated and what library calls used, not what was merely offered";
 
 /// Version of the document: a member that is added does not change it, one that goes or means something else does.
 const SCHEMA_VERSION: u32 = 1;
@@ -118,7 +118,7 @@ impl Report {
         judged.head(&mut out);
         let _ = writeln!(out, "{}  {COUNTED}", paint.heading("Counted   "));
         if !judged.captures.iter().any(|capture| capture.meta.selected.algorithms.is_wanted()) {
-            let _ = writeln!(out, "            calls of libraries were not counted: recorded without --api");
+            let _ = writeln!(out, "            library calls were not counted: recorded without --api");
         }
         if self.calls_without_algorithm > 0 {
             let calls = plural(self.calls_without_algorithm, "call");

@@ -74,7 +74,8 @@ pub(super) fn compositions(session: &Session<'_>, components: &[Component]) -> (
     }
     if selects(&session.request.filter) {
         cut = true;
-        properties.push(Property::new("selected", "a part of the recording, by options of crypto-trace-analyze"));
+        properties
+            .push(Property::new("selected", "part of the recording, selected by options of crypto-trace-analyze"));
     }
     let mut compositions = Vec::new();
     for area in AREAS {
@@ -103,7 +104,7 @@ pub(super) fn compositions(session: &Session<'_>, components: &[Component]) -> (
         assemblies: dependencies.clone(),
         dependencies,
     });
-    properties.push(Property::new("coverage:programs", "those that were seen to use any of this"));
+    properties.push(Property::new("coverage:programs", "those seen using any of this"));
     properties.extend(gaps.into_iter().map(|gap| Property::new("missing", gap)));
     let blind =
         "QUIC, DTLS, SSH, IKE, what TLS 1.3 encrypts, and cryptography linked into programs without known names";

@@ -8,7 +8,7 @@ use jiff::civil::Date;
 /// At the end of its help.
 const EXAMPLES: &str = "\
 Examples:
-  crypto-trace-analyze certs rec                        certificates in use, those that end first come first
+  crypto-trace-analyze certs rec                        certificates in use, soonest to expire first
   crypto-trace-analyze certs -r captures --expires-within 30
   crypto-trace-analyze certs rec --as-of 2027-01-01 -f json | jq '.rows[] | select(.state == \"expired\")'";
 

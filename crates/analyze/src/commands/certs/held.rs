@@ -135,7 +135,7 @@ pub(super) fn text(files: &[HeldReport], paint: Paint, out: &mut String) {
     rows.sort_by_key(|(days, _)| *days);
     let more = rows.len().saturating_sub(TOP);
     rows.into_iter().take(TOP).for_each(|(_, cells)| table.row(cells));
-    tabulate("Certificates in files, from a snapshot, those that end first come first", &table, paint, out);
+    tabulate("Certificates in files, from a snapshot, soonest to expire first", &table, paint, out);
     if more > 0 {
         let _ = writeln!(out, "  and {} more; see -f json", grouped(more as u64));
     }

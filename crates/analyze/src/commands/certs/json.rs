@@ -27,9 +27,10 @@ const MAX_FILES: usize = 10;
 
 /// What no recording has, in the words of the report.
 const NOT_RECORDED: [&str; 4] = [
-    "certificates of TLS 1.3, which encrypts them: files that the server read stand in for them; only `crypto-trace-capture snapshot --certificates` records what those hold",
-    "what is in a file: which certificate a process read from it, and whether a change made it another",
-    "whether a chain is trusted, and whether a signature is right: neither is checked here",
+    "certificates of TLS 1.3, which encrypts them: the files the server read are listed instead; only \
+     `crypto-trace-capture snapshot --certificates` records what those files hold",
+    "the content of files: which certificate a process read from a file, and whether a change replaced it",
+    "whether a chain is trusted and whether its signatures are valid: neither is checked here",
     "files that were read and closed before the recording began",
 ];
 
@@ -266,18 +267,16 @@ impl Head {
         let held = held::held(session);
         let mut missing = watched::missing(session, &watched, "certificates");
         if session.captures.iter().any(leaves_out) {
-            missing.push("certificates of handshakes were left out when it was recorded (--privacy)".to_owned());
+            missing.push("certificates of handshakes were left out at recording time (--privacy)".to_owned());
         }
         let why_no_handshakes =
             || redact::sentence(completeness::why_no_handshakes(&session.captures), session.request.redact);
         if counted.stale_is_cut {
-            missing.push(
-                "too many files and processes: not all that were not read again are in not_read_again".to_owned(),
-            );
+            missing.push("too many files and processes: not_read_again is incomplete".to_owned());
         }
         let refused: u64 = session.captures.iter().map(|capture| capture.certificate_files.refused()).sum();
         if refused > 0 {
-            missing.push(format!("{refused} certificates of files: there was no room for them"));
+            missing.push(format!("{refused} certificates of files did not fit in memory"));
         }
         let nothing = counted.rows.is_empty() && counted.files.rows.is_empty() && held.is_empty();
         Self {
@@ -384,7 +383,7 @@ impl StaleReport {
     }
 }
 
-/// Certificates, those that end first come first; each is made when it is asked for.
+/// Certificates, soonest to expire first; each is made when it is asked for.
 pub(super) fn rows<'a>(
     session: &'a Session<'_>,
     counted: &'a Certs,

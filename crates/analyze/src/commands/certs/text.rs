@@ -74,7 +74,7 @@ impl Head {
         }
         if self.incomplete > 0 {
             let them = counted(self.incomplete, "certificate was", "certificates were");
-            line("", &format!("{them} not recorded whole, and not counted"));
+            line("", &format!("{them} not recorded in full, and not counted"));
         }
         line("As of", &self.as_of);
         Watched::write("Watched", &self.watched, NAMES, paint, out);
@@ -94,17 +94,17 @@ impl Head {
         let mut text = format!("{} in handshakes", plural(self.certificates, "certificate"));
         for (count, what) in [
             (self.expired, "expired"),
-            (self.used_after_end, "presented after they had expired"),
+            (self.used_after_end, "presented after expiry"),
             (self.expires_soon, "expiring soon"),
             (self.not_yet_valid, "not yet valid"),
-            (self.end_not_known, "whose end is not known"),
+            (self.end_not_known, "with an unknown expiry date"),
         ] {
             if count > 0 {
                 let _ = write!(text, ", {} {what}", grouped(count));
             }
         }
         if let Some(days) = self.expires_within_days {
-            let _ = write!(text, "; shown: those that end within {}", plural(days.into(), "day"));
+            let _ = write!(text, "; shown: those that expire within {}", plural(days.into(), "day"));
         }
         text
     }
@@ -117,10 +117,10 @@ impl Head {
             ("file", Align::Left),
             ("read", Align::Left),
             ("changed", Align::Left),
-            ("presents since", Align::Left),
+            ("presented since", Align::Left),
             ("files read", Align::Right),
         ];
-        let heading = ("Files that changed and were not read again by who serves", &columns[..]);
+        let heading = ("Changed files that their server has not read again", &columns[..]);
         table(
             heading,
             self.not_read_again.iter(),
@@ -129,14 +129,14 @@ impl Head {
                 let short = row.sha256.as_deref().and_then(|sha256| sha256.get(..16)).unwrap_or_default();
                 let presents = match row.presented {
                     "same" => format!("the same as before, {short}…"),
-                    "after" => format!("{short}…; before none was seen"),
+                    "after" => format!("{short}…; none seen before"),
                     _ => "hidden by TLS 1.3".to_owned(),
                 };
                 let held = match (&row.file_holds, &row.sha256, &row.held_by) {
                     (Some(held), Some(sha256), _) if held == sha256 => "; the file holds it".to_owned(),
                     (_, _, Some(other)) => format!("; {} holds it", safe(other)),
                     (Some(_), Some(_), None) => "; the file holds another".to_owned(),
-                    (Some(_), None, None) => "; see below what the file holds".to_owned(),
+                    (Some(_), None, None) => "; its content is listed below".to_owned(),
                     (None, _, None) => String::new(),
                 };
                 let presents = format!("{presents}{held}");
@@ -164,7 +164,7 @@ impl Head {
             ("program", Align::Left),
             ("container", Align::Left),
             ("port", Align::Right),
-            ("files of certificates that it read", Align::Left),
+            ("certificate files it read", Align::Left),
         ];
         table(
             ("Services whose certificate TLS 1.3 hides", &columns),
@@ -194,13 +194,13 @@ impl SeenReport {
     }
 }
 
-/// `9: certificate shown in 3, hidden by TLS 1.3 in 6`
+/// `9: server certificate shown in 3, hidden by TLS 1.3 in 6`
 fn of_handshakes(all: u64, seen: &SeenReport) -> String {
-    let mut text = format!("{}: certificate of the server shown in {}", grouped(all), grouped(seen.shown));
+    let mut text = format!("{}: server certificate shown in {}", grouped(all), grouped(seen.shown));
     for (count, what) in [
         (seen.hidden, "hidden by TLS 1.3 in"),
         (seen.left_out, "left out of the recording in"),
-        (seen.resumed, "none in an earlier session that went on:"),
+        (seen.resumed, "resumed without one in"),
         (seen.not_seen, "none or not seen in"),
         (seen.no_answer, "no answer in"),
     ] {
@@ -226,7 +226,7 @@ fn certificates(rows: impl Iterator<Item = RowReport>, paint: Paint, out: &mut S
         ("subject", Align::Left),
     ];
     table(
-        ("Certificates in handshakes, those that end first come first", &columns),
+        ("Certificates in handshakes, soonest to expire first", &columns),
         rows,
         |row| {
             let end = row.fields.not_after.as_ref().map(|end| end.0.get(..10).unwrap_or(&end.0).to_owned());
@@ -274,7 +274,7 @@ fn opened(files: impl Iterator<Item = FileReport>, paint: Paint, out: &mut Strin
         ("programs", Align::Left),
     ];
     table(
-        ("Files of certificates", &columns),
+        ("Certificate files", &columns),
         files,
         |row| {
             let sum = |of: fn(&super::json::FileProgram) -> u64| grouped(row.programs.iter().map(of).sum());

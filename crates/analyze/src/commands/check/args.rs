@@ -12,7 +12,7 @@ use std::path::PathBuf;
 
 /// At the end of its help.
 const EXAMPLES: &str = "\
-Exit codes: 0 no rule is violated, 7 a rule is violated, 9 none is and --require-coverage does not find enough evidence.
+Exit codes: 0 no rule is violated, 7 a rule is violated, 9 no rule is violated, but --require-coverage found too little evidence.
 
 Examples:
   crypto-trace-analyze check rec                        by the IETF's rules

@@ -119,9 +119,9 @@ impl<'u> Case<'u> {
         let Finding { mut evidence, looked_at, mut open, met } = found;
         if !met {
             open.push(if rule.scope.is_whole() {
-                "nothing that the rule speaks of was seen".to_owned()
+                "nothing the rule applies to was seen".to_owned()
             } else {
-                "the scope of the rule takes in nothing that was recorded".to_owned()
+                "nothing recorded is within the rule's scope".to_owned()
             });
         }
         open.extend(self.coverage.of_any().cloned());
@@ -170,11 +170,11 @@ impl<'u> Case<'u> {
         }
         if hidden > 0 {
             let ends = counted(hidden, "handshake does", "handshakes do");
-            found.open.push(format!("{ends} not show on the wire all that the rule speaks of"));
+            found.open.push(format!("{ends} not show on the wire everything the rule asks about"));
         }
         if unanswered > 0 {
             let ends = plural(unanswered, "handshake");
-            found.open.push(format!("of {ends} no answer was seen: what was agreed on is not known"));
+            found.open.push(format!("no answer was seen for {ends}: what they agreed on is not known"));
         }
     }
 
@@ -202,7 +202,7 @@ impl<'u> Case<'u> {
             }
             self.handshakes_open(scope, &rule.versions, places, found);
             if rule.offers {
-                let offers = "the rule speaks of what clients offer as well: only what was agreed on is judged";
+                let offers = "the rule also covers what clients offer: only what was agreed is judged";
                 found.open.push(offers.to_owned());
             }
         }
@@ -236,14 +236,14 @@ impl<'u> Case<'u> {
             found.open.extend(self.coverage.of_calls().cloned());
             if silent > 0 {
                 let calls = counted(silent, "call does", "calls do");
-                found.open.push(format!("{calls} not say which algorithm they use"));
+                found.open.push(format!("{calls} not name the algorithm used"));
             }
         }
         if !unknown.is_empty() {
             let names: Vec<String> =
                 unknown.keys().map(|name| crate::words::escape::for_people(name.as_bytes())).collect();
             let names = crate::words::text::few(&names);
-            found.open.push(format!("not in the catalog, so that no list of kinds takes it in: {names}"));
+            found.open.push(format!("not in the catalog, so no list of kinds includes it: {names}"));
         }
     }
 
@@ -291,12 +291,12 @@ impl<'u> Case<'u> {
         }
         self.handshakes_open(scope, &[], Places::of(&[Place::KeyExchange]), found);
         if unknown > 0 {
-            let ends = counted(unknown, "handshake is", "handshakes are");
-            found.open.push(format!("{ends} in a group of which it is not known whether it is post-quantum"));
+            let ends = counted(unknown, "handshake uses", "handshakes use");
+            found.open.push(format!("{ends} a group that is not known to be post-quantum or classical"));
         }
         if resumed > 0 {
-            let ends = counted(resumed, "handshake goes", "handshakes go");
-            found.open.push(format!("{ends} on with an earlier session or key, whose key exchange was not seen"));
+            let ends = counted(resumed, "handshake resumes", "handshakes resume");
+            found.open.push(format!("{ends} an earlier session or key, whose key exchange was not seen"));
         }
     }
 
@@ -365,7 +365,7 @@ impl<'u> Case<'u> {
         found.open.extend(self.coverage.libraries.iter().cloned());
         if unknown > 0 {
             let loads = plural(unknown, "load");
-            found.open.push(format!("of {loads} of such a library the version is not known"));
+            found.open.push(format!("the version of such a library is not known for {loads}"));
         }
     }
 }

@@ -26,7 +26,7 @@ pub(super) fn document(report: &Report, require_coverage: bool) -> Result<String
         suite.add_property(("stale", if pack.stale { "true" } else { "false" }));
         if pack.rules.is_empty() && require_coverage {
             let mut status = TestCaseStatus::non_success(NonSuccessKind::Error);
-            status.set_type("unknown").set_message(format!("no rule of it held by {}", report.as_of));
+            status.set_type("unknown").set_message(format!("none of its rules was in force by {}", report.as_of));
             suite.add_test_case(TestCase::new("rules", status));
         }
         suite.add_test_cases(pack.rules.iter().map(|rule| case(rule, &pack.pack, require_coverage)));

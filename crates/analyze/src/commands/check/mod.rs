@@ -121,7 +121,7 @@ fn policies(paths: &[PathBuf]) -> Result<Vec<Policy>> {
     let policies = paths.iter().map(|path| policy::read(path)).collect::<Result<Vec<Policy>>>()?;
     let mut names = HashSet::new();
     match policies.iter().find(|policy| !names.insert(&policy.name)) {
-        Some(policy) => bail!("two files of rules have the name {}: give each its own", policy.name),
+        Some(policy) => bail!("two rule files are named {}: give each its own name", policy.name),
         None => Ok(policies),
     }
 }

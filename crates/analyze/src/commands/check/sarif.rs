@@ -108,9 +108,7 @@ fn results(rule: &RuleReport, index: u64, waivers: &[WaiverReport]) -> Vec<Value
             .push(of_kind("informational", &format!("{} more pieces of evidence are not listed", rule.evidence_more)));
     }
     match rule.verdict {
-        "pass" => {
-            results.push(of_kind("pass", "nothing was seen against the rule, and nothing is known to be missing"))
-        }
+        "pass" => results.push(of_kind("pass", "nothing seen violates the rule, and nothing is known to be missing")),
         "unknown" => results.push(of_kind("open", &rule.open.join("; "))),
         _ => {}
     }
@@ -118,7 +116,7 @@ fn results(rule: &RuleReport, index: u64, waivers: &[WaiverReport]) -> Vec<Value
 }
 
 fn violation(rule: &RuleReport, index: u64, one: &EvidenceReport, waivers: &[WaiverReport]) -> Value {
-    let program = one.program.as_deref().unwrap_or("a process that is not known");
+    let program = one.program.as_deref().unwrap_or("an unknown process");
     let mut location = json!({
         "logicalLocations": [{
             "name": program,

@@ -33,7 +33,7 @@ pub(super) fn text(report: &Report, paint: Paint) -> String {
     for waiver in &report.waivers {
         let state = match (waiver.expired, waiver.of_a_rule) {
             (true, _) => paint.bad(&format!("expired on {}, covers nothing", waiver.expires)),
-            (false, false) => paint.bad("is of no rule that is judged"),
+            (false, false) => paint.bad("belongs to no rule that is judged"),
             (false, true) => format!("covers {} until {}", plural(waiver.covers, "use"), waiver.expires),
         };
         let _ = writeln!(out, "  {}: {state} ({}: {})", waiver.rule, waiver.owner, waiver.reason);
@@ -52,7 +52,7 @@ fn write_pack(pack: &PackReport, report: &Report, paint: Paint, out: &mut String
         }
     }
     let told = match parts.as_slice() {
-        [] => format!("nothing is judged: no rule of it held by {}", report.as_of),
+        [] => format!("nothing is judged: none of its rules was in force by {}", report.as_of),
         parts => parts.join(", "),
     };
     let _ = writeln!(out, "\n{}", paint.heading(&format!("{}: {told}", pack.pack)));
@@ -61,15 +61,15 @@ fn write_pack(pack: &PackReport, report: &Report, paint: Paint, out: &mut String
         let _ = writeln!(out, "  dated {dated}{}", compared.unwrap_or_default());
     }
     if pack.stale {
-        let stale = "may be stale: that is more than a year before the day it is asked about; look for later revisions";
+        let stale = "may be stale: that is more than a year before the day judged; look for later revisions";
         let _ = writeln!(out, "  {}", paint.bad(stale));
     }
     for document in pack.documents.iter().filter(|document| document.draft) {
-        let _ = writeln!(out, "  {} is a draft: it binds nobody yet, and none of its rules fails", document.revision);
+        let _ = writeln!(out, "  {} is a draft: it is not binding yet, so none of its rules fails", document.revision);
     }
     if pack.not_in_force > 0 {
         let rules = counted(pack.not_in_force, "rule is", "rules are");
-        let _ = writeln!(out, "  {rules} not in force by {}, and nothing was seen against them", report.as_of);
+        let _ = writeln!(out, "  {rules} not in force by {}, and nothing seen violates them", report.as_of);
     }
     for rule in pack.rules.iter().filter(|rule| rule.verdict == "fail" || rule.verdict == "warn") {
         write_rule(rule, paint, out);
@@ -87,7 +87,7 @@ fn write_pack(pack: &PackReport, report: &Report, paint: Paint, out: &mut String
 
 fn write_rule(rule: &RuleReport, paint: Paint, out: &mut String) {
     let verdict = paint.bad(rule.verdict);
-    let from = rule.holds_from.as_ref().map(|day| format!(" (holds from {day} on)"));
+    let from = rule.holds_from.as_ref().map(|day| format!(" (in force from {day})"));
     let _ = writeln!(out, "  {verdict}  {}{}", rule.rule, from.unwrap_or_default());
     let _ = writeln!(out, "    \u{201c}{}\u{201d}", rule.says);
     if let Some(note) = &rule.note {
@@ -114,7 +114,7 @@ pub(super) fn evidence(one: &EvidenceReport) -> String {
     if !one.place.is_empty() {
         let _ = write!(text, " ({})", one.place);
     }
-    let program = one.program.as_deref().unwrap_or("a process that is not known");
+    let program = one.program.as_deref().unwrap_or("an unknown process");
     let _ = write!(text, ", {}, first {}: {program}", plural(one.count, one.unit), one.first);
     if let Some(pid) = one.pid {
         let _ = write!(text, " (pid {pid})");

@@ -23,7 +23,7 @@ use serde::Serialize;
 use std::collections::BTreeMap;
 
 /// Why a library that is probed may not have told of a handshake.
-const ELSEWHERE: &str = "these may have been made within a read or write, which is not probed";
+const ELSEWHERE: &str = "these may have happened inside a read or write, which is not probed";
 
 /// Version of the document: a member that is added does not change it, one that goes or means something else does.
 const SCHEMA_VERSION: u32 = 1;
@@ -200,18 +200,18 @@ impl CaptureReport {
 fn never_seen(judged: &Judged<'_>) -> Vec<&'static str> {
     let probed = judged.captures.iter().any(|capture| capture.libraries.any_probed());
     let algorithms = judged.captures.iter().all(|capture| capture.meta.selected.algorithms.is_wanted());
-    let mut texts = vec!["QUIC and DTLS on the wire: only TLS over TCP is looked at"];
+    let mut texts = vec!["QUIC and DTLS on the wire: only TLS over TCP is examined"];
     texts.push(if probed {
         "what TLS encrypts: certificates and ALPN of TLS 1.3, alerts after the hellos"
     } else {
         "what TLS encrypts: certificates and ALPN of TLS 1.3, alerts after the hellos, whether a handshake was completed"
     });
-    texts.push("TLS inside of TLS or of another tunnel, and handshakes after the first of a connection");
+    texts.push("TLS inside TLS or another tunnel, and handshakes after the first of a connection");
     texts.push("connections whose hellos passed before the capture began");
     texts.push("TLS that begins after 1,024 packets or 64 KiB of either direction, or after 2 KiB of a packet");
-    texts.push("TLS inside of TDS (SQL Server before TDS 8), TLCP (GB/T 38636), answers in the format of SSL 2.0");
+    texts.push("TLS inside TDS (SQL Server before TDS 8), TLCP (GB/T 38636), answers in the format of SSL 2.0");
     if !algorithms {
-        texts.push("cryptography without TLS: algorithms that a program calls by itself; record with --api");
+        texts.push("cryptography without TLS: algorithms that a program calls directly; record with --api");
     }
     texts
 }
@@ -305,7 +305,7 @@ fn why_wire_only(judged: &Judged<'_>, program: &[u8], told: u64) -> Vec<String> 
         let text = match row {
             Some(row) if !row.tls_files.is_empty() => "its library was not probed",
             Some(row) if !row.libraries.is_empty() => {
-                "no TLS library seen: its TLS is its own, or of one that is not known"
+                "no TLS library seen: it has its own TLS, or uses an unknown library"
             }
             _ => "no crypto library seen: a static program, Go or Java, or loaded before its probe",
         };

@@ -21,7 +21,7 @@ impl Report {
         for (capture, of) in self.captures.iter().zip(&judged.captures) {
             line(&mut out, "Host", &capture.host);
             let shown = |option: &[u8]| judged.shown(option);
-            if let Some(recorded) = completeness::recorded(&of.meta, shown, ": of the rest nothing is known") {
+            if let Some(recorded) = completeness::recorded(&of.meta, shown, ": nothing is known of the rest") {
                 line(&mut out, "Recorded", &recorded);
             }
             line(&mut out, "On the wire", &capture.wire);
@@ -60,12 +60,12 @@ impl Report {
         line("Handshakes", &in_short(&judged.totals.handshakes));
         for (count, what) in [
             (self.process_unknown, "whose process is not known"),
-            (self.connected_before_capture, "of connections that were there before the capture"),
-            (self.packets_missing, "of which packets are missing"),
-            (self.hello_cut, "of which there was more than is kept"),
-            (self.client_hello_not_seen, "whose client's hello was not seen"),
-            (self.message_incomplete, "of which a message was seen in part only"),
-            (self.role_unknown, "of which neither hello was seen"),
+            (self.connected_before_capture, "of connections older than the capture"),
+            (self.packets_missing, "with missing packets"),
+            (self.hello_cut, "with more data than is kept"),
+            (self.client_hello_not_seen, "without the client's hello"),
+            (self.message_incomplete, "with a message seen only in part"),
+            (self.role_unknown, "with neither hello seen"),
         ] {
             if count > 0 {
                 line("", &format!("{} {what}", plural(count, "end")));
@@ -84,7 +84,7 @@ impl Report {
             let [ends, wire_only] = [row.ends, row.wire_only].map(grouped);
             table.row(vec![row.program.clone(), ends, wire_only, row.why.join("; ")]);
         }
-        section(out, "Seen on the wire, and by no probe in a library", &table, judged, self.wire_only.len());
+        section(out, "Seen on the wire, but by no probe in a library", &table, judged, self.wire_only.len());
         let mut table = Table::new(&[
             ("program", Align::Left),
             ("processes", Align::Right),
@@ -102,7 +102,7 @@ impl Report {
             table.row(vec![grouped(row.loads), row.library.clone()]);
         }
         let rows = self.libraries_not_looked_into.len();
-        section(out, "Loaded, and not looked into by the capture", &table, judged, rows);
+        section(out, "Loaded, but not examined by the capture", &table, judged, rows);
     }
 }
 

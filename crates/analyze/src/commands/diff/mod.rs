@@ -118,7 +118,7 @@ const TLS_1_3: &str = "TLS 1.3";
 fn refuse_overwriting(output: Option<&Path>, cbom: &Path) -> Result<()> {
     match output.and_then(|output| output.canonicalize().ok()) {
         Some(output) if cbom.canonicalize().is_ok_and(|cbom| cbom == output) => {
-            bail!("{}: is an input, and cannot be the output", output.display())
+            bail!("{}: is an input and cannot be the output", output.display())
         }
         _ => Ok(()),
     }

@@ -107,7 +107,7 @@ pub(crate) struct Args {
 /// Filters combine with AND; one given several times is OR. Events about the capture itself, such as loss, are held only
 /// to --type, --since and --until.
 #[derive(Debug, clap::Args)]
-#[command(next_help_heading = "Filters (all must hold; one given several times: any)")]
+#[command(next_help_heading = "Filters (all must match; repeat one to match any of its values)")]
 struct FilterArgs {
     #[command(flatten)]
     who: WhoArgs,
@@ -144,7 +144,8 @@ impl Args {
         let filter = Filter { files: globs(&files)?, libraries, kinds, outcome: result, ..who(of)? };
         let (input, speed) = (read_or_follow(self.input, &self.follow, &filter)?, self.replay_speed);
         if speed != Speed::Max && (input == Input::Stdin || self.format == Format::Summary) {
-            let message = "--replay-speed shows the events of files one by one: neither of a stream nor as a summary";
+            let message =
+                "--replay-speed replays files event by event: it works neither with a stream nor with -f summary";
             return Err(usage(ErrorKind::ArgumentConflict, message));
         }
         let choice = choice(&self.fields, &self.without, self.format, &filter)?;

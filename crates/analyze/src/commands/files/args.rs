@@ -38,12 +38,12 @@ pub(crate) struct Args {
     /// Glob for the file: without a slash it matches the name in any directory, with one the whole path; {pem,crt}
     /// works
     #[arg(short = 'F', long = "file", value_name = "GLOB", action = ArgAction::Append, value_parser = glob)]
-    #[arg(help_heading = "Filters (all must hold; one given several times: any)")]
+    #[arg(help_heading = "Filters (all must match; repeat one to match any of its values)")]
     files: Vec<String>,
 
     /// Only opens that succeeded, or that failed
     #[arg(long, value_enum, value_name = "RESULT")]
-    #[arg(help_heading = "Filters (all must hold; one given several times: any)")]
+    #[arg(help_heading = "Filters (all must match; repeat one to match any of its values)")]
     result: Option<Outcome>,
 }
 

@@ -13,7 +13,7 @@ use std::path::PathBuf;
 const EXAMPLES: &str = "\
 Examples:
   crypto-trace-analyze keys rec                         key files, and who opens them
-  crypto-trace-analyze keys today --baseline last-week  readers that were not there last week are marked
+  crypto-trace-analyze keys today --baseline last-week  readers that are new since last week are marked
   crypto-trace-analyze keys rec -F '/etc/ssl/**' -f json | jq '.rows[] | select(.readable_by_others)'";
 
 /// What is shown.
@@ -40,7 +40,7 @@ pub(crate) struct Args {
 
     /// Glob for the file: without a slash its name in any directory, with one the whole path; {pem,crt} works
     #[arg(short = 'F', long = "file", value_name = "GLOB", action = ArgAction::Append, value_parser = glob)]
-    #[arg(help_heading = "Filters (all must hold; one given several times: any)")]
+    #[arg(help_heading = "Filters (all must match; repeat one to match any of its values)")]
     files: Vec<String>,
 }
 

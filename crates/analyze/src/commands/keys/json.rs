@@ -25,10 +25,12 @@ const MAX_PLACES: usize = 100;
 
 /// What no recording has, in the words of the report.
 const NOT_RECORDED: [&str; 4] = [
-    "what is in a file: it is known by its name, or by what a library was told that it is",
-    "keys that were read and closed before the recording began, and those that no file holds (a TPM, an HSM, a key store in memory)",
-    "owner and group of a file, access control lists, and the modes of directories above it: a mode alone does not show who can read it",
-    "modes of files that nobody opened with success or changed while it was recorded",
+    "the content of files: a file counts as a key by its name, or by what a library was asked to load it as",
+    "keys that were read and closed before the recording began, and keys that are in no file (a TPM, an HSM, a key \
+     store in memory)",
+    "owner and group of a file, access control lists, and the modes of the directories above it: a mode alone does not \
+     show who can read a file",
+    "modes of files that nobody successfully opened or changed during the recording",
 ];
 
 /// The document.

@@ -33,8 +33,8 @@ pub(super) fn text(head: &Head, rows: impl Iterator<Item = RowReport>, paint: Pa
     section("Who opens them", paint, &mut out);
     let users_more = users(&shown, several, paint, &mut out);
     if more > 0 || users_more > 0 {
-        let (files, users) = (counted(more, "key file", "key files"), plural(users_more, "user"));
-        let _ = writeln!(out, "  and {files}, and {users} of those above; see -f json");
+        let (files, users) = (counted(more, "more key file", "more key files"), plural(users_more, "more user"));
+        let _ = writeln!(out, "  and {files}, and {users} of the keys above; see -f json");
     }
     out
 }
@@ -49,7 +49,7 @@ impl Head {
                 let others = grouped(self.readable_by_others);
                 let unknown = match self.mode_not_recorded {
                     0 => String::new(),
-                    count => format!(", of {} no mode was recorded", grouped(count)),
+                    count => format!(", {} without a recorded mode", grouped(count)),
                 };
                 let several = match self.in_several_containers {
                     0 => String::new(),
@@ -60,13 +60,13 @@ impl Head {
         }
         if self.pem_files_that_may_hold_keys > 0 {
             let files = counted(self.pem_files_that_may_hold_keys, "more .pem file", "more .pem files");
-            line("", &format!("{files} may hold a key: the name does not say, and no library said"));
+            line("", &format!("{files} may hold a key: neither the name nor a library says so"));
         }
         if let Some(baseline) = &self.baseline {
             let known = counted(baseline.new_readers, "new reader", "new readers");
             let rest = match baseline.not_known {
                 0 => String::new(),
-                count => format!("; of {} the baseline cannot say", grouped(count)),
+                count => format!("; for {} the baseline cannot say", grouped(count)),
             };
             line("Baseline", &format!("{known}{rest}"));
         }
@@ -81,7 +81,7 @@ impl Head {
         if let Some(baseline) = &self.baseline {
             Watched::write("Before", &baseline.watched, NAMES, paint, out);
             for gap in &baseline.missing {
-                paint.line(out, NAMES, "", &paint.bad(&format!("missing of the baseline: {gap}")));
+                paint.line(out, NAMES, "", &paint.bad(&format!("missing from the baseline: {gap}")));
             }
         }
         for (index, what) in self.not_recorded.iter().enumerate() {
@@ -196,7 +196,7 @@ fn did(used: &UseReport) -> String {
         ("read", used.reads),
         ("write", used.writes),
         ("neither", used.neither),
-        ("may have made it", used.may_create),
+        ("may have created it", used.may_create),
         ("loaded as a key", used.loads.succeeded),
         ("loaded as a key, result not known", used.loads.unknown),
     ];

@@ -33,12 +33,12 @@ pub(crate) struct Args {
 
     /// Part of the library's file name (libssl) or of the library's name (OpenSSL)
     #[arg(short, long = "library", value_name = "NAME", action = ArgAction::Append, value_parser = not_empty)]
-    #[arg(help_heading = "Filters (all must hold; one given several times: any)")]
+    #[arg(help_heading = "Filters (all must match; repeat one to match any of its values)")]
     libraries: Vec<String>,
 
     /// Glob for the library's path
     #[arg(short = 'F', long = "file", value_name = "GLOB", action = ArgAction::Append, value_parser = glob)]
-    #[arg(help_heading = "Filters (all must hold; one given several times: any)")]
+    #[arg(help_heading = "Filters (all must match; repeat one to match any of its values)")]
     files: Vec<String>,
 }
 

@@ -7,7 +7,7 @@ use crypto_trace_format::record::{ApiCall, LibLoad, TlsHello};
 /// At the end of its help.
 const EXAMPLES: &str = "\
 Examples:
-  crypto-trace-analyze readiness rec                    services and clients, those with most to migrate first
+  crypto-trace-analyze readiness rec                    services and clients, most to migrate first
   crypto-trace-analyze readiness -r captures --since 2026-11-01
   crypto-trace-analyze readiness rec -f json | jq '.rows[] | select(.classical > 0)'
   crypto-trace-analyze readiness --follow /var/log/crypto-trace -f json-stream";

@@ -26,8 +26,8 @@ const BY_HOUR: i64 = 72;
 
 /// What the recording does not have, in the words of the report.
 const NOT_RECORDED: [&str; 2] = [
-    "which listening sockets had no handshake: sockets that listen are not recorded",
-    "connections from before the recording that had no handshake in it: they are not recorded",
+    "which listening sockets had no handshake: listening sockets are not recorded",
+    "connections older than the recording that had no handshake during it: they are not recorded",
 ];
 
 /// The document.
@@ -292,18 +292,18 @@ fn missing(session: &Session<'_>) -> Vec<String> {
         "server names and addresses are pseudonyms (--privacy hash): peers of two recordings cannot be compared",
     );
     let dropped = any(Privacy::Drop).then_some(
-        "server names and addresses were left out (--privacy drop): rows of several services may be one, and whether a server \
-         takes from others what it did not take here is not known",
+        "server names and addresses were left out (--privacy drop): several services may share one row, and it is not \
+         known whether a server accepts from others what it did not accept here",
     );
     let selective = completeness::recordings(&session.captures).any(completeness::is_selective);
-    let selective = selective
-        .then_some("only a part was recorded (see watched): what else there is has no row, and no say in reasons");
+    let selective =
+        selective.then_some("only part was recorded (see watched): the rest has no row and does not count in reasons");
     let filter = &session.request.filter;
     let by_whom = [&filter.names, &filter.cgroups, &filter.containers].into_iter().any(|list| !list.is_empty());
     let filtered = by_whom || !filter.pids.is_empty() || !filter.uids.is_empty();
     let timed = filter.since.is_some() || filter.until.is_some();
     let filtered = (filtered || timed).then_some(
-        "only what passes the filters of this command is counted: the rest has no row, and no say in reasons",
+        "only what passes this command's filters is counted: the rest has no row and does not count in reasons",
     );
     let said = [hashed, dropped, selective, filtered].into_iter().flatten().map(str::to_owned);
     session.gaps(None).into_iter().chain(said).collect()

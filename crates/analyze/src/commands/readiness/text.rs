@@ -94,7 +94,7 @@ impl Shown {
             table.row(kept.map(|(cell, _)| cell).collect());
         }
         if !table.is_empty() {
-            section("Services and clients, those with most classical handshakes first", paint, out);
+            section("Services and clients, most classical handshakes first", paint, out);
             table.without_idle(&["runs in", "server name", "host", "port"]).write(paint, out);
             if self.more > 0 {
                 let (rows, of) = (grouped(self.more), plural(self.ends_of_more, "end"));
@@ -111,7 +111,7 @@ impl Shown {
         section("Libraries that are too old", paint, out);
         for (name, since, released, brings, document, url, note) in &self.facts {
             let note = note.map_or_else(String::new, |note| format!("; {note}"));
-            let _ = writeln!(out, "  {name} {since} of {released} brought {brings}{note}");
+            let _ = writeln!(out, "  {name} {since} ({released}) brought {brings}{note}");
             let _ = writeln!(out, "    {document}");
             let _ = writeln!(out, "    {}", paint.faint(url));
         }
@@ -146,7 +146,7 @@ impl Head {
             line(if index == 0 { "Not recorded" } else { "" }, what);
         }
         if self.ends_of_connections_from_before > 0 {
-            line("", &format!("{of_before} of connections from before had a handshake, and are counted"));
+            line("", &format!("{of_before} of connections older than the recording had a handshake, and are counted"));
         }
         if self.missing.is_empty() {
             line("Complete", "yes: nothing lost, nothing dropped");
@@ -214,7 +214,7 @@ fn in_short(share: &Shares) -> String {
         percent(share.post_quantum, exchanges)
     );
     if share.unknown > 0 {
-        let _ = write!(text, "; of {} it is not known", grouped(share.unknown));
+        let _ = write!(text, "; {} not known", grouped(share.unknown));
     }
     text
 }
@@ -224,7 +224,7 @@ fn rest(share: &Shares, handshakes: u64, ends: u64) -> String {
     let mut text = format!("of {}, seen from {}", plural(handshakes, "handshake"), plural(ends, "end"));
     for (count, what) in [
         (share.resumed, "resumed without a new key exchange"),
-        (share.not_seen, "whose key exchange was not seen"),
+        (share.not_seen, "with no key exchange seen"),
         (share.no_agreement, "without agreement"),
     ] {
         if count > 0 {

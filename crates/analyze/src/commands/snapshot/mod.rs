@@ -181,7 +181,7 @@ impl<'a> Snapshot<'a> {
             match ended {
                 0 => read.why_none("processes that use crypto"),
                 ended => format!(
-                    "no process that uses crypto was there at {at}; {} ended before: give --at an earlier time",
+                    "no process that uses crypto existed at {at}; {} had ended before: give an earlier --at",
                     counted(ended, "had", "had")
                 ),
             }

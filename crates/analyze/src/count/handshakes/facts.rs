@@ -300,9 +300,9 @@ mod tests {
             quantum.add(&found);
         }
         assert_eq!(quantum, Quantum { post_quantum: 1, classical: 1, unknown: 2 });
-        assert_eq!(post_quantum(quantum, 4), "post-quantum key exchange: 1 of 4 (25 %); of 2 it is not known");
+        assert_eq!(post_quantum(quantum, 4), "post-quantum key exchange: 1 of 4 (25 %); 2 not known");
         let with_others = post_quantum(quantum, 5);
-        assert!(with_others.ends_with("; 1 handshake without one, or it was not seen"), "{with_others}");
+        assert!(with_others.ends_with("; 1 handshake without one, or with none seen"), "{with_others}");
     }
 
     #[test]

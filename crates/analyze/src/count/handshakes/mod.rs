@@ -197,13 +197,13 @@ pub struct HandshakeTotals {
     pub certificates: BTreeMap<String, CertificateRow>,
     /// Ends that were there before the capture.
     pub late: u64,
-    /// Ends of which packets are missing.
+    /// Ends with missing packets.
     pub gaps: u64,
-    /// Ends of which there was more than is kept.
+    /// Ends with more data than is kept.
     pub cut: u64,
-    /// Ends whose client's hello was not seen, though the answer to it was.
+    /// Ends without the client's hello, though the answer to it was.
     pub no_client_hello: u64,
-    /// Ends of which a message was seen in part only.
+    /// Ends with a message seen only in part.
     pub incomplete: u64,
     /// A table was full.
     pub overflowed: bool,

@@ -11,7 +11,7 @@ pub fn in_short(survey: &HandshakeTotals) -> String {
     let outcomes = survey.outcomes;
     let mut text = format!("{}: {} answered", plural(outcomes.all(), "handshake"), grouped(outcomes.answered));
     if outcomes.failed > 0 {
-        let _ = write!(text, ", {} failed by an alert", grouped(outcomes.failed));
+        let _ = write!(text, ", {} failed with an alert", grouped(outcomes.failed));
         match outcomes.answered_then_failed {
             0 => {}
             after if after == outcomes.failed => text.push_str(" after an answer"),
@@ -34,15 +34,15 @@ pub fn told_by_libraries(told: Told, handshakes: u64) -> Option<String> {
     if told.all() == 0 {
         return None;
     }
-    let mut text = format!("by their libraries: {} completed", grouped(told.ok));
-    for (count, what) in [(told.failed, "failed"), (told.unknown, "with a result that is not known")] {
+    let mut text = format!("according to their libraries: {} completed", grouped(told.ok));
+    for (count, what) in [(told.failed, "failed"), (told.unknown, "with an unknown result")] {
         if count > 0 {
             let _ = write!(text, ", {} {what}", grouped(count));
         }
     }
     let rest = handshakes.saturating_sub(told.all());
     if rest > 0 {
-        let _ = write!(text, "; no library told of {}", grouped(rest));
+        let _ = write!(text, "; {} not reported by a library", grouped(rest));
     }
     Some(text)
 }
@@ -56,11 +56,11 @@ pub fn post_quantum(quantum: Quantum, handshakes: u64) -> String {
     let (part, all_text) = (grouped(quantum.post_quantum), grouped(all));
     let mut text = format!("post-quantum key exchange: {part} of {all_text} ({})", percent(quantum.post_quantum, all));
     if quantum.unknown > 0 {
-        let _ = write!(text, "; of {} it is not known", grouped(quantum.unknown));
+        let _ = write!(text, "; {} not known", grouped(quantum.unknown));
     }
     let rest = handshakes.saturating_sub(all);
     if rest > 0 {
-        let _ = write!(text, "; {} without one, or it was not seen", plural(rest, "handshake"));
+        let _ = write!(text, "; {} without one, or with none seen", plural(rest, "handshake"));
     }
     text
 }

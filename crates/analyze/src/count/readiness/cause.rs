@@ -121,7 +121,7 @@ impl Cause {
             Self::ClientOffersOldVersion => "client offers TLS 1.2 at most",
             Self::ServerChoseOldVersion => "server chose an older version",
             Self::OldVersion => "TLS 1.2 or older",
-            Self::ServerDeclined => "server took it from others",
+            Self::ServerDeclined => "server accepts it from others",
             Self::ServerChoseAnother => "server chose another group",
             Self::RetryNeeded => "would have cost a retry",
             Self::OfferNotSeen => "offer not seen",
@@ -144,24 +144,23 @@ impl Cause {
             Self::ServerChoseOldVersion => "the client offered TLS 1.3, and the server chose an older version",
             Self::OldVersion => "TLS 1.2 or older was agreed on; the client's hello was not seen",
             Self::ServerDeclined => {
-                "the client offered a group that the server took from another client in this recording; here it chose another"
+                "the client offered a group that the server accepted from another client in this recording; here it \
+                 chose another"
             }
             Self::ServerChoseAnother => {
-                "the client offered a post-quantum group with a key share, and the server chose another group; the recording \
-                 does not show that it took the first from another client"
+                "the client offered a post-quantum group with a key share, and the server chose another group; the \
+                 recording does not show that it accepted the first from another client"
             }
             Self::RetryNeeded => {
                 "the client offered a post-quantum group without a key share, and the server chose a group that had one: \
                  the first would have cost a round trip (HelloRetryRequest)"
             }
-            Self::OfferNotSeen => {
-                "a classical group was agreed on; what the client offered was not seen, or not all of it"
-            }
+            Self::OfferNotSeen => "a classical group was agreed on; the client's offer was not seen, or not in full",
             Self::OfferNotKnown => {
                 "the client offered a group without a name, and none that is known to be post-quantum"
             }
-            Self::Resumed => "an earlier session or key went on: no new key exchange was seen",
-            Self::GroupNotKnown => "the group that was agreed on has no name: whether it is post-quantum is not known",
+            Self::Resumed => "an earlier session or key was resumed: no new key exchange was seen",
+            Self::GroupNotKnown => "the agreed group has no name: it is not known whether it is post-quantum",
             Self::NotSeen => "the server answered, and its key exchange was not seen",
             Self::NoAgreement => "an alert ended the handshake, or no answer was seen",
         }

@@ -176,7 +176,7 @@ fn text(
         writeln!(out, "times of {day}, UTC")?;
     }
     if told.iter().any(Told::is_guess) {
-        out.write_all(b"? a guess: other programs use such names, too\n")?;
+        out.write_all(b"? a guess: other programs use such names too\n")?;
     }
     Ok(())
 }

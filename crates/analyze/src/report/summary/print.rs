@@ -38,7 +38,7 @@ pub fn print(totals: &Totals, context: &SummaryContext<'_>) -> String {
     calls::print(totals, context, &mut out);
     coverage::print(context, &mut out);
     if totals.overflowed {
-        out.push_str("\nToo many distinct names: some rows are missing above, totals by type are complete.\n");
+        out.push_str("\nToo many distinct names: some rows are missing above; totals by type are complete.\n");
     }
     out
 }
@@ -67,7 +67,8 @@ fn head(totals: &Totals, context: &SummaryContext<'_>, out: &mut String) {
     if context.missing.is_empty() {
         let attached: usize = context.captures.iter().map(completeness::attached_probes).sum();
         let text = match attached {
-            0 => "as far as told: nothing lost, nothing dropped; which probes were attached is not recorded".to_owned(),
+            0 => "nothing lost, nothing dropped as far as recorded; which probes were attached is not recorded"
+                .to_owned(),
             1 => "yes: nothing lost, nothing dropped, 1 probe attached".to_owned(),
             many => format!("yes: nothing lost, nothing dropped, {many} probes attached"),
         };
@@ -171,7 +172,7 @@ fn file_types(totals: &Totals, paint: Paint, out: &mut String) {
     }
     tabulate("Keys and certificates", &table, paint, out);
     if any_guess {
-        out.push_str("  ? a guess: other programs use such names, too\n");
+        out.push_str("  ? a guess: other programs use such names too\n");
     }
 }
 

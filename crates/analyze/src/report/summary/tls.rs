@@ -61,7 +61,7 @@ fn shares(survey: &HandshakeTotals, out: &mut String) {
     }
     if survey.outcomes.answered_then_failed > 0 {
         let count = grouped(survey.outcomes.answered_then_failed);
-        let _ = writeln!(out, "  of those that an alert ended, after an answer: {count}");
+        let _ = writeln!(out, "  ended by an alert after an answer: {count}");
     }
     if survey.outcomes.unanswered > 0 {
         let _ = writeln!(out, "  without an answer: {}", grouped(survey.outcomes.unanswered));

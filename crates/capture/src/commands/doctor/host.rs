@@ -77,17 +77,17 @@ pub(super) fn capabilities() -> (Vec<Finding>, bool) {
         (
             CapabilitySet::SYS_PTRACE,
             "CAP_SYS_PTRACE",
-            "of other users' processes that are there already, neither libraries nor open files are known",
+            "libraries and open files of other users' running processes are not known",
         ),
         (
             CapabilitySet::DAC_READ_SEARCH,
             "CAP_DAC_READ_SEARCH",
-            "libraries in directories of other users are not looked into",
+            "libraries in other users' directories are not examined",
         ),
         (
             CapabilitySet::CHECKPOINT_RESTORE,
             "CAP_CHECKPOINT_RESTORE",
-            "libraries that were replaced or deleted while processes have them are not probed",
+            "libraries that were replaced or deleted while in use are not probed",
         ),
     ] {
         let is_of_admin = [CapabilitySet::NET_ADMIN, CapabilitySet::CHECKPOINT_RESTORE].contains(&capability);
@@ -112,7 +112,7 @@ pub(super) fn surroundings() -> Vec<Finding> {
         true => Finding::ok("pid namespace", "the initial one"),
         false => Finding::degraded(
             "pid namespace",
-            "one of its own: process ids here are not the kernel's",
+            "a separate one: process ids here are not the kernel's",
             "run on the host (hostPID: true in Kubernetes); here -p and -- CMD are refused, --cgroup and -n work",
         ),
     });
@@ -120,7 +120,7 @@ pub(super) fn surroundings() -> Vec<Finding> {
         true => Finding::ok("user namespace", "the initial one"),
         false => Finding::unusable(
             "user namespace",
-            "one of its own: capabilities here do not count for BPF",
+            "a separate one: capabilities here do not count for BPF",
             "run on the host, or in a container that is not rootless",
             PRIVILEGES,
         ),
@@ -131,7 +131,7 @@ pub(super) fn surroundings() -> Vec<Finding> {
         Some(limit) if limit < DESCRIPTORS => Finding::degraded(
             "open files",
             format!("at most {limit}"),
-            format!("raise it (ulimit -Hn {DESCRIPTORS}, LimitNOFILE=): each library that is probed takes some"),
+            format!("raise it (ulimit -Hn {DESCRIPTORS}, LimitNOFILE=): each probed library takes some"),
         ),
         Some(limit) => Finding::ok("open files", format!("at most {limit}")),
         None => Finding::ok("open files", "unlimited"),

@@ -96,7 +96,7 @@ fn found_libraries(records: &[u8]) -> Vec<Finding> {
         });
     }
     if findings.is_empty() {
-        findings.push(Finding::info("libraries", "none that can be probed are in ld.so.cache"));
+        findings.push(Finding::info("libraries", "no library in ld.so.cache can be probed"));
     }
     findings
 }

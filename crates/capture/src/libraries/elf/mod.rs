@@ -44,10 +44,10 @@ pub enum ElfError {
     #[error("not a well-formed ELF file: {0}")]
     Malformed(&'static str),
     /// It is for another machine, or for 32 bits.
-    #[error("it is for {0}, only 64-bit code of this machine can be probed")]
+    #[error("it is for {0}: only 64-bit code of this machine can be probed")]
     Architecture(String),
     /// It asks for more than its share.
-    #[error("it was left: {0}")]
+    #[error("it was not read further: {0}")]
     Share(&'static str),
 }
 
@@ -140,10 +140,10 @@ impl Elf {
         let head = bytes.up_to(0, 64)?;
         let head = Fields(&head);
         if head.0.get(..4) != Some(b"\x7fELF") || head.0.len() < 64 {
-            return Err(ElfError::Malformed("it does not begin as one"));
+            return Err(ElfError::Malformed("it does not start like one"));
         }
         if head.array(4) != [2, 1] {
-            return Err(ElfError::Architecture("32 bits, or another order of bytes".to_owned()));
+            return Err(ElfError::Architecture("32-bit, or another byte order".to_owned()));
         }
         let machine = head.u16(18);
         if machine != HERE {
@@ -158,7 +158,7 @@ impl Elf {
             return Err(ElfError::Share("it has more program headers than are read"));
         }
         if count > 0 && size != 56 {
-            return Err(ElfError::Malformed("its program headers have another size"));
+            return Err(ElfError::Malformed("its program headers have an unexpected size"));
         }
         let mut elf = Self {
             bytes,

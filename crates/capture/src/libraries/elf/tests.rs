@@ -318,7 +318,7 @@ fn more_headers_than_are_read() {
     let mut bytes = Builder::new().build();
     bytes[56..58].copy_from_slice(&65_000u16.to_le_bytes());
     let error = read(file_of(&bytes), &[]).err().expect("too many");
-    assert_eq!(error.to_string(), "it was left: it has more program headers than are read");
+    assert_eq!(error.to_string(), "it was not read further: it has more program headers than are read");
 
     let mut builder = Builder::new();
     builder.dynsym(&["SSL_CTX_new"]);
@@ -337,7 +337,7 @@ fn tables_of_names_that_have_no_end() {
     let mut bytes = builder.build();
     bytes[hash + 8..hash + 24].copy_from_slice(&[1, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0]);
     let error = read(file_of(&bytes), &["four"]).err().expect("no end");
-    assert_eq!(error.to_string(), "it was left: its table of names has too many of one kind");
+    assert_eq!(error.to_string(), "it was not read further: its table of names has too many of one kind");
 
     // All have this hash, and none is the last.
     let name = "four";
@@ -353,7 +353,7 @@ fn tables_of_names_that_have_no_end() {
     let symbols = builder.push(&vec![0; 24 * 2_100]);
     builder.dynamic[0].1 = symbols;
     let error = builder.read(&[name]).err().expect("no end");
-    assert_eq!(error.to_string(), "it was left: its table of names has too many of one kind");
+    assert_eq!(error.to_string(), "it was not read further: its table of names has too many of one kind");
 
     let mut builder = Builder::new();
     builder.dynsym(&["one"]);
@@ -391,7 +391,7 @@ fn notes_and_data_of_any_size() {
     file.set_len(2 * HUGE).expect("sparse");
     let plan =
         plan(file.into(), &ProbeTable::load().expect("the table"), ReturnProbes::Kernel, false).expect("well-formed");
-    assert_eq!(plan.message, "it was left: it has more read-only data than is searched");
+    assert_eq!(plan.message, "it was not read further: it has more read-only data than is searched");
     assert!(!plan.holds_library());
 }
 
@@ -402,7 +402,7 @@ fn what_only_a_text_tells_is_told_as_that() {
     let plan = plan_of(builder);
     assert_eq!((plan.families, plan.version.as_str()), (vec!["openssl".to_owned()], "3.5.8"));
     assert_eq!(plan.features, features::TEXT | features::TLS | features::EXECUTABLE);
-    assert!(plan.message.contains("by a text in it only") && plan.probes.is_empty());
+    assert!(plan.message.contains("only by a text in it") && plan.probes.is_empty());
 
     // Named functions tell more.
     let mut builder = Builder::program();

@@ -190,7 +190,7 @@ pub(super) fn read(given: &Path) -> Result<Policy> {
     let name = || crate::words::escape::for_people(path.as_os_str().as_encoded_bytes());
     let bytes = std::fs::metadata(path).with_context(name)?.len();
     if bytes > MAX_BYTES {
-        return Err(anyhow!("{}: {bytes} bytes are too many for a file of rules: at most {MAX_BYTES}", name()));
+        return Err(anyhow!("{}: {bytes} bytes are too many for a rule file: at most {MAX_BYTES}", name()));
     }
     let text = std::fs::read_to_string(path).with_context(name)?;
     let parsed = match path.extension().and_then(OsStr::to_str) {
@@ -226,20 +226,20 @@ fn parse(text: &str) -> Checked<Policy> {
         .map_err(|error| Wrong(error.span().unwrap_or(0..0), error.message().trim().replace('\n', "; ")))?;
     let name = policy.name.get_ref();
     if name.is_empty() || name.contains('/') || Pack::ALL.iter().any(|pack| pack.name() == name) {
-        return wrong(&policy.name, "the name of a file of rules is not empty, has no slash and is not that of a pack");
+        return wrong(
+            &policy.name,
+            "the name of a rule file must not be empty, contain a slash, or be the name of a pack",
+        );
     }
     let extends = policy.extends.iter().map(pack).collect::<Checked<Vec<Pack>>>()?;
     if policy.rules.is_empty() && extends.is_empty() {
-        return wrong(&policy.name, "there is no rule: give [[rule]] or `extends`");
+        return wrong(&policy.name, "the file has no rules: give [[rule]] or `extends`");
     }
     let mut ids: HashSet<&str> = HashSet::new();
     for rule in &policy.rules {
         let id = &rule.get_ref().id;
         if id.get_ref().is_empty() || !ids.insert(id.get_ref()) {
-            return wrong(
-                id,
-                format!("`{}` is not an id of its own: it is empty, or another rule has it", id.get_ref()),
-            );
+            return wrong(id, format!("`{}` is not a unique id: it is empty, or another rule has it", id.get_ref()));
         }
     }
     let rules = policy.rules.iter().map(|one| rule(name, one)).collect::<Checked<Vec<Asked>>>()?;
@@ -257,7 +257,7 @@ fn pack(name: &Spanned<String>) -> Checked<Pack> {
     let names: Vec<&str> = Pack::ALL.iter().map(|pack| pack.name()).collect();
     match Pack::ALL.iter().find(|pack| pack.name() == name.get_ref()) {
         Some(pack) => Ok(*pack),
-        None => wrong(name, format!("`{}` is no pack; there are {}", name.get_ref(), names.join(", "))),
+        None => wrong(name, format!("`{}` is not a pack; packs are {}", name.get_ref(), names.join(", "))),
     }
 }
 
@@ -268,7 +268,7 @@ fn day(value: &Spanned<toml::Value>) -> Checked<Date> {
         toml::Value::Datetime(day) => day.to_string(),
         other => other.type_str().to_owned(),
     };
-    text.parse().or_else(|_| wrong(value, format!("`{text}` is not a day: give one such as 2027-01-01")))
+    text.parse().or_else(|_| wrong(value, format!("`{text}` is not a date: give one such as 2027-01-01")))
 }
 
 fn not_empty(text: &Spanned<String>) -> Checked<String> {
@@ -294,13 +294,13 @@ fn scope(text: &ScopeText) -> Checked<Scope> {
         if protocol.get_ref() != PROTOCOL {
             return wrong(
                 protocol,
-                format!("`{}` is no protocol that is recorded: there is {PROTOCOL}", protocol.get_ref()),
+                format!("`{}` is not a recorded protocol: the only one is {PROTOCOL}", protocol.get_ref()),
             );
         }
     }
     for list in [&text.protocol, &text.program, &text.peer, &text.host, &text.container].into_iter().flatten() {
         if list.is_empty() {
-            return Err(Wrong(0..0, "a scope that lists nothing takes in nothing: leave the list out".to_owned()));
+            return Err(Wrong(0..0, "an empty list matches nothing: leave the list out".to_owned()));
         }
     }
     Ok(Scope {
@@ -345,21 +345,24 @@ fn rule(name: &str, spanned: &Spanned<RuleText>) -> Checked<Asked> {
         0 => {
             return wrong(
                 at,
-                "the rule asks nothing: give deny or allow, minimum, suites, require, files, or libraries",
+                "the rule has no condition: give deny or allow, minimum, suites, require, files, or libraries",
             );
         }
         _ => {
             return wrong(
                 at,
-                "one rule asks one thing: deny and allow, minimum, suites, require, files, or libraries; make several",
+                "a rule has one condition: deny and allow, minimum, suites, require, files, or libraries; write several rules",
             );
         }
     }
     if text.places.is_some() && !lists {
-        return wrong(at, "`in` belongs to deny and allow");
+        return wrong(at, "`in` goes with deny and allow only");
     }
     if scope.is_of_handshakes() && (text.files.is_some() || text.libraries.is_some()) {
-        return wrong(at, "files and libraries are in no handshake: its scope cannot have protocol, role or peer");
+        return wrong(
+            at,
+            "files and libraries are not part of a handshake: the scope cannot have protocol, role or peer",
+        );
     }
     let condition = if let Some(minimum) = &text.minimum {
         Condition::Minimum(smallest(minimum, at)?)
@@ -418,7 +421,7 @@ fn of_files(text: &FilesText, at: &Spanned<String>) -> Checked<Files> {
         Some(file_type) => Ok(*file_type),
         None => {
             let names: Vec<&str> = FileType::ALL.iter().map(|one| one.name()).collect();
-            wrong(name, format!("`{}` is no type of file; there are {}", name.get_ref(), names.join(", ")))
+            wrong(name, format!("`{}` is not a file type; file types are {}", name.get_ref(), names.join(", ")))
         }
     };
     if text.types.is_empty() {
@@ -457,7 +460,8 @@ fn of_algorithms(text: &RuleText, scope: &Scope) -> Checked<Algorithms> {
     if places.is_empty() || scope.is_of_handshakes() && !places.contains(&PlaceText::Handshakes) {
         return wrong(
             &text.id,
-            "nothing is asked: calls are in no handshake, so that its scope cannot have protocol, role or peer",
+            "the rule would judge nothing: calls are not part of a handshake, so the scope cannot have protocol, role \
+             or peer",
         );
     }
     let deny: Vec<String> = deny.into_iter().map(|(name, _)| name).collect();
@@ -465,7 +469,7 @@ fn of_algorithms(text: &RuleText, scope: &Scope) -> Checked<Algorithms> {
     let is_protocol = |name: &String| algorithm(name).is_some_and(|row| row.primitive == Primitive::Protocol);
     let only_protocols = deny.iter().chain(&allow).all(is_protocol);
     if only_protocols && text.places.as_ref().is_some_and(|places| places.contains(&PlaceText::Calls)) {
-        return wrong(&text.id, "no call is of a version of a protocol: `in` cannot have calls");
+        return wrong(&text.id, "calls have no protocol version: `in` cannot have calls");
     }
     Ok(Algorithms {
         deny,
@@ -497,7 +501,7 @@ fn names(texts: &[Spanned<String>]) -> Checked<Vec<(String, std::ops::Range<usiz
             let near = near.unwrap_or_default();
             return wrong(
                 text,
-                format!("`{wanted}` is no algorithm of the catalog{near}; see `crypto-trace-analyze algorithms`"),
+                format!("`{wanted}` is not an algorithm of the catalog{near}; see `crypto-trace-analyze algorithms`"),
             );
         }
     }
