@@ -3,10 +3,11 @@
 #
 # OpenSSL 3.0.22 (Debian 12), by CPython's ssl: with the defaults, at security level 2, each ClientHello offers TLS 1.1 and 1.0, and
 # with a server that has RSA key exchange they are negotiated; with ECDHE the client ends the handshake, as that needs a SHA-1 signature.
-# OpenSSL's notes have it so for 3.0 alone, and Debian's file of settings has no MinProtocol. That these versions are off "by default in
-# OpenSSL 3" is no ground to leave them out of an inventory, and that they are offered none to state that they work.
+# OpenSSL's notes have this exception for 3.0, and Debian's file of settings has no MinProtocol. An inventory must not leave these
+# versions out because OpenSSL 3 "has them off", nor hold them for working because they are offered.
 #
-# Seen: OpenSSL 3.0.22, level 2; offered 1.3 1.2 1.1 1.0; of a server of TLS 1.0: ECDHE refused, RSA key exchange TLSv1 AES256-SHA; of TLS 1.1: refused, TLSv1.1 AES256-SHA
+# Seen: OpenSSL 3.0.22, level 2; offered 1.3 1.2 1.1 1.0; of a server of TLS 1.0: ECDHE refused, RSA key exchange TLSv1 AES256-SHA;
+# of TLS 1.1: refused, TLSv1.1 AES256-SHA
 set -eu
 dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT

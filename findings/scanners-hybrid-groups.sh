@@ -5,7 +5,8 @@
 # has no TLS 1.3 ("rejected", "disabled"), as they cannot offer the group; of one that prefers it and takes X25519 too they list X25519
 # alone. Neither says that there are groups which it did not try, so what they say of a post-quantum server is that it is old.
 #
-# Seen: Node.js X25519MLKEM768; hybrid alone: sslyze finds TLS 1.3 suites 0, sslscan TLSv1.3 disabled; both: 3 and TLSv1.3 enabled, hybrid shown 0
+# Seen: Node.js X25519MLKEM768; hybrid alone: sslyze finds TLS 1.3 suites 0, sslscan TLSv1.3 disabled;
+# both: 3 and TLSv1.3 enabled, hybrid shown 0
 set -eu
 dir=$(mktemp -d)
 server=
