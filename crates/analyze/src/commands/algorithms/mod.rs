@@ -63,6 +63,11 @@ struct Algorithm {
     findings: Vec<Finding>,
 }
 
+/// The document, for whoever puts it into a larger one.
+pub(super) fn document(judged: &Judged<'_>) -> Result<serde_json::Value> {
+    Ok(serde_json::to_value(Report::new(judged))?)
+}
+
 pub(super) fn run(task: &Task, console: Console) -> Result<Outcome> {
     judged::run(task, console, Report::new, Report::text)
 }

@@ -1,6 +1,5 @@
 //! Rules held against uses: what each finds, and what leaves it open.
 
-use super::coverage::Coverage;
 use super::rule::{Algorithms, Asked, Condition, Files, Level, Libraries};
 use super::scope::{PROTOCOL, Scope};
 use super::versions::is_below;
@@ -8,6 +7,7 @@ use crate::capture::clock::WallNs;
 use crate::count::handshakes::{Exchange, Place};
 use crate::count::uses::{Handshake, Library, Party, Places, Seen, Uses};
 use crate::protocol::iana::CipherSuite;
+use crate::report::coverage::Coverage;
 use crate::rules::{Primitive, algorithm};
 use crate::words::text::{counted, plural};
 use crypto_trace_format::catalog::FileType;
@@ -124,7 +124,7 @@ impl<'u> Case<'u> {
                 "the scope of the rule takes in nothing that was recorded".to_owned()
             });
         }
-        open.extend(self.coverage.any.iter().cloned());
+        open.extend(self.coverage.of_any().cloned());
         evidence.sort_by(|a, b| (a.seen.first, &a.what, a.party).cmp(&(b.seen.first, &b.what, b.party)));
         for one in &mut evidence {
             one.waiver = waived(one);
@@ -233,7 +233,7 @@ impl<'u> Case<'u> {
                     None => *unknown.entry(name).or_default() += seen.count,
                 }
             }
-            found.open.extend(self.coverage.calls.iter().cloned());
+            found.open.extend(self.coverage.of_calls().cloned());
             if silent > 0 {
                 let calls = counted(silent, "call does", "calls do");
                 found.open.push(format!("{calls} not say which algorithm they use"));

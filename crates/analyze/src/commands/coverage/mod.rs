@@ -119,6 +119,11 @@ struct Unknown {
     loads: u64,
 }
 
+/// The document, for whoever puts it into a larger one.
+pub(super) fn document(judged: &Judged<'_>) -> Result<serde_json::Value> {
+    Ok(serde_json::to_value(Report::new(judged))?)
+}
+
 pub(super) fn run(task: &Task, console: Console) -> Result<Outcome> {
     judged::run(task, console, Report::new, Report::text)
 }

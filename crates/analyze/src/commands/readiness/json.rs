@@ -295,7 +295,7 @@ fn missing(session: &Session<'_>) -> Vec<String> {
         "server names and addresses were left out (--privacy drop): rows of several services may be one, and whether a server \
          takes from others what it did not take here is not known",
     );
-    let selective = session.captures.iter().any(completeness::is_selective);
+    let selective = completeness::recordings(&session.captures).any(completeness::is_selective);
     let selective = selective
         .then_some("only a part was recorded (see watched): what else there is has no row, and no say in reasons");
     let filter = &session.request.filter;

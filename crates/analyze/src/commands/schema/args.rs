@@ -25,6 +25,8 @@ pub(crate) enum Task {
     Readiness,
     /// The document of `check`
     Check,
+    /// The document of `diff`
+    Diff,
     /// The document of `keys`
     Keys,
     /// The document of `certs`
@@ -41,6 +43,8 @@ pub(crate) enum Task {
     Info,
     /// The document of `verify`
     Verify,
+    /// The document of `report`
+    Report,
 }
 
 /// Print the JSON Schema of events, or of a report

@@ -186,6 +186,11 @@ impl QuantumFields {
     }
 }
 
+/// The document, for whoever puts it into a larger one.
+pub(super) fn document(judged: &Judged<'_>) -> Result<serde_json::Value> {
+    Ok(serde_json::to_value(Report::new(judged))?)
+}
+
 pub(super) fn run(task: &Task, console: Console) -> Result<Outcome> {
     let Task { judge, follow } = task;
     if !follow {

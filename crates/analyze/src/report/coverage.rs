@@ -1,4 +1,4 @@
-//! What a recording does not show, and which rules that leaves open: little evidence never reads as a pass.
+//! What recordings do not show, by what it would have been seen in: little evidence never reads as a pass, or as no difference.
 
 use crate::capture::Capture;
 use crate::report::completeness;
@@ -11,13 +11,19 @@ use crypto_trace_format::record::{ApiCall, FileOpen, Kind, LibLoad, Wanted};
 
 /// Why uses may be missing, a sentence each.
 #[derive(Debug, Default)]
-pub(super) struct Coverage {
-    /// Of whatever kind.
+pub(crate) struct Coverage {
+    /// Of whatever kind: lost, damaged, not there.
     pub any: Vec<String>,
+    /// Left out on purpose, as it was recorded or by the filters of the command.
+    pub selected: Vec<String>,
+    /// Names of servers and addresses.
+    pub names: Vec<String>,
     /// Handshakes on the wire.
     pub handshakes: Vec<String>,
     /// Calls of library functions.
     pub calls: Vec<String>,
+    /// The same, as some library files were not probed.
+    pub unprobed: Vec<String>,
     /// Files that were opened.
     pub files: Vec<String>,
     /// Libraries that were loaded.
@@ -25,7 +31,7 @@ pub(super) struct Coverage {
 }
 
 /// What no recording shows, whatever was seen of it.
-pub(super) const BLIND_TO: &[&str] = &[
+pub(crate) const BLIND_TO: &[&str] = &[
     "what clients merely offer: rules are held against what was agreed on",
     "QUIC and DTLS; certificates and signatures that TLS 1.3 encrypts",
     "calls into libraries that hide their functions, and cryptography that is linked into a program",
@@ -33,6 +39,16 @@ pub(super) const BLIND_TO: &[&str] = &[
 ];
 
 impl Coverage {
+    /// Why calls may be missing.
+    pub fn of_calls(&self) -> impl Iterator<Item = &String> {
+        self.calls.iter().chain(&self.unprobed)
+    }
+
+    /// What is missing of whatever kind, for whatever reason.
+    pub fn of_any(&self) -> impl Iterator<Item = &String> {
+        self.any.iter().chain(&self.selected).chain(&self.names)
+    }
+
     /// What is missing of the captures of a session.
     pub fn new(session: &Session<'_>) -> Self {
         let captures = &session.captures;
@@ -45,22 +61,27 @@ impl Coverage {
         if session.faults.iter().next().is_some() && !session.faults.any_damage() {
             any.push("a segment was not completed: what it would have held is not here".to_owned());
         }
-        if is_narrowed(&session.request.filter) {
-            any.push("only what passes the filters of this command was looked at".to_owned());
-        }
-        for capture in captures {
-            any.extend(of_capture(capture).map(|why| show(on_host(capture, captures, why))));
-        }
-        let unwatched =
-            |kind: Kind| completeness::unwatched(captures, &[kind]).into_iter().map(show).collect::<Vec<String>>();
+        let unwatched = |kind: Kind| {
+            completeness::unwatched(completeness::recordings(captures), &[kind])
+                .into_iter()
+                .map(show)
+                .collect::<Vec<String>>()
+        };
         let of_each = |of: fn(&Capture) -> Vec<String>| {
-            let told = captures.iter().flat_map(|capture| of(capture).into_iter().map(move |why| (capture, why)));
+            let told = completeness::recordings(captures)
+                .flat_map(|capture| of(capture).into_iter().map(move |why| (capture, why)));
             told.map(|(capture, why)| show(on_host(capture, captures, why))).collect::<Vec<String>>()
         };
+        any.extend(of_each(missing_of));
+        let narrowed = is_narrowed(&session.request.filter)
+            .then(|| "only what passes the filters of this command was looked at".to_owned());
         Self {
             any,
+            selected: narrowed.into_iter().chain(of_each(selected_of)).collect(),
+            names: of_each(names_of),
             handshakes: of_each(handshakes_of),
             calls: [unwatched(ApiCall::KIND), of_each(calls_of)].concat(),
+            unprobed: of_each(unprobed_of),
             files: [unwatched(FileOpen::KIND), of_each(files_of)].concat(),
             libraries: unwatched(LibLoad::KIND),
         }
@@ -71,17 +92,24 @@ fn on_host(capture: &Capture, captures: &[Capture], why: String) -> String {
     if captures.len() > 1 { format!("{}: {why}", escape::for_people(capture.meta.host.as_bytes())) } else { why }
 }
 
-/// Of one recording.
-fn of_capture(capture: &Capture) -> impl Iterator<Item = String> {
-    let filtered = completeness::is_filtered(capture).then(|| {
-        "only a part was recorded, as filters were given to the recording: of the rest nothing is known".to_owned()
-    });
-    let private = completeness::is_private(capture)
-        .then(|| "server names and addresses were taken out as it was recorded (--privacy)".to_owned());
+fn missing_of(capture: &Capture) -> Vec<String> {
     let late = (capture.meta.sequence > 0).then(|| "the first segments of the recording are not here".to_owned());
     let snapshot = capture.snapshot().map(|_| "a look at /proc is no recording of what happens".to_owned());
     let timeline = (capture.timeline.refused() > 0).then(|| "records of processes did not fit in memory".to_owned());
-    [filtered, private, late, snapshot, timeline].into_iter().flatten()
+    [late, snapshot, timeline].into_iter().flatten().collect()
+}
+
+fn selected_of(capture: &Capture) -> Vec<String> {
+    let filtered = completeness::is_filtered(capture).then(|| {
+        "only a part was recorded, as filters were given to the recording: of the rest nothing is known".to_owned()
+    });
+    filtered.into_iter().collect()
+}
+
+fn names_of(capture: &Capture) -> Vec<String> {
+    let private = completeness::is_private(capture)
+        .then(|| "server names and addresses were taken out as it was recorded (--privacy)".to_owned());
+    private.into_iter().collect()
 }
 
 fn handshakes_of(capture: &Capture) -> Vec<String> {
@@ -97,14 +125,18 @@ fn handshakes_of(capture: &Capture) -> Vec<String> {
 fn calls_of(capture: &Capture) -> Vec<String> {
     let without = (!capture.meta.selected.algorithms.is_wanted())
         .then(|| "calls that use algorithms were not recorded (record with --api)".to_owned());
+    let kernel = (!completeness::watches_kernel(capture))
+        .then(|| format!("the kernel's own crypto: {}", completeness::kernel_state(capture)));
+    [without, kernel].into_iter().flatten().collect()
+}
+
+fn unprobed_of(capture: &Capture) -> Vec<String> {
     let unprobed = capture.libraries.iter().filter(|(_, row)| !row.is_probed()).count() as u64;
     let unprobed = (unprobed > 0).then(|| {
         let files = counted(unprobed, "library file was", "library files were");
         format!("{files} not probed: calls into them are not seen (see coverage)")
     });
-    let kernel = (!completeness::watches_kernel(capture))
-        .then(|| format!("the kernel's own crypto: {}", completeness::kernel_state(capture)));
-    [without, unprobed, kernel].into_iter().flatten().collect()
+    unprobed.into_iter().collect()
 }
 
 fn files_of(capture: &Capture) -> Vec<String> {
