@@ -31,6 +31,8 @@ pub(crate) enum Task {
     Keys,
     /// The document of `certs`
     Certs,
+    /// The document of `report`
+    Report,
     /// The document of `tls`
     Tls,
     /// One line of `tls --follow -f json-stream`
@@ -43,8 +45,6 @@ pub(crate) enum Task {
     Info,
     /// The document of `verify`
     Verify,
-    /// The document of `report`
-    Report,
 }
 
 /// Print the JSON Schema of events, or of a report

@@ -20,13 +20,13 @@ const CHECK: &str = include_str!("check.json");
 const DIFF: &str = include_str!("diff.json");
 const KEYS: &str = include_str!("keys.json");
 const CERTS: &str = include_str!("certs.json");
+const REPORT: &str = include_str!("report.json");
 const TLS: &str = include_str!("tls.json");
 const TLS_FOLLOW: &str = include_str!("tls-follow.json");
 const ALGORITHMS: &str = include_str!("algorithms.json");
 const COVERAGE: &str = include_str!("coverage.json");
 const INFO: &str = include_str!("info.json");
 const VERIFY: &str = include_str!("verify.json");
-const REPORT: &str = include_str!("report.json");
 
 /// Documents within that of `report`, by their names there.
 const WITHIN_REPORT: [(&str, &str); 7] = [
@@ -65,16 +65,16 @@ pub(super) fn run(of: &Task, _: Console) -> Result<Outcome> {
         Task::Diff => DIFF,
         Task::Keys => KEYS,
         Task::Certs => CERTS,
+        Task::Report => {
+            made = report();
+            &made
+        }
         Task::Tls => TLS,
         Task::TlsFollow => TLS_FOLLOW,
         Task::Algorithms => ALGORITHMS,
         Task::Coverage => COVERAGE,
         Task::Info => INFO,
         Task::Verify => VERIFY,
-        Task::Report => {
-            made = report();
-            &made
-        }
     };
     Output::open(None)?.write_all(schema.as_bytes())?;
     Ok(Outcome::Done)
