@@ -28,7 +28,7 @@ fn schema(of: &str) -> Value {
 }
 
 /// Every document but those of events, which are not one document, with the options that show it.
-const DOCUMENTS: [(&str, &[&str]); 13] = [
+const DOCUMENTS: [(&str, &[&str]); 14] = [
     ("tls", &["tls", "-f", "json", "--as-of", "2031-01-01"]),
     ("algorithms", &["algorithms", "-f", "json"]),
     ("coverage", &["coverage", "-f", "json"]),
@@ -42,6 +42,7 @@ const DOCUMENTS: [(&str, &[&str]); 13] = [
     ("certs", &["certs", "-f", "json"]),
     ("profile", &["profile", "-f", "json"]),
     ("snapshot", &["snapshot", "-f", "json"]),
+    ("report", &["report", "-f", "json"]),
 ];
 
 /// Recordings: real ones, several at once, ones of everything that can be in a record, and damaged ones.

@@ -10,7 +10,7 @@ Examples:
   crypto-trace-analyze tls rec                          versions, suites, peers, failures, certificates
   crypto-trace-analyze tls rec --as-of 2031-01-01       by the rules in force on that day
   crypto-trace-analyze tls -r captures --host web1 -f json
-  crypto-trace-analyze tls --follow /var/log/crypto-trace      rows by program, peer and suite, as they come";
+  crypto-trace-analyze tls --follow /var/log/crypto-trace    what is negotiated, as it comes";
 
 pub(crate) type Task = LiveJudge;
 

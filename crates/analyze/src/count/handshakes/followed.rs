@@ -1,9 +1,9 @@
 //! Ends of connections by all that was agreed on: what is shown while a recording is followed.
 
-use super::{Exchange, Facts, Outcomes};
+use super::{Exchange, Facts, Outcomes, Passed};
 use crate::budget::{Budget, heap, sorted};
-use crate::capture::clock::WallNs;
-use crate::capture::connections::Role;
+use crate::capture::Capture;
+use crate::capture::connections::{Connection, Role};
 use crate::count::Span;
 use crate::protocol::iana::{CipherSuite, Version};
 use std::collections::{BTreeMap, BTreeSet};
@@ -64,7 +64,26 @@ impl EndKey {
 
 impl Ends {
     /// Counts an end. Returns whether there was room for it.
-    pub(super) fn add(&mut self, key: EndKey, facts: &Facts, time: WallNs, room: &mut Budget) -> bool {
+    pub(super) fn add(
+        &mut self,
+        (host, capture): (u32, &Capture),
+        passed: &Passed,
+        connection: &Connection,
+        facts: &Facts,
+        room: &mut Budget,
+    ) -> bool {
+        let (remote, time) = (connection.remote(), capture.clock.wall(connection.first_ns()));
+        let key = EndKey {
+            host,
+            program: passed.program.clone(),
+            role: facts.role,
+            address: remote.ip(),
+            port: (facts.role != Some(Role::Server)).then_some(remote.port()),
+            server_name: facts.server_name.clone(),
+            version: facts.version,
+            suite: facts.suite,
+            exchange: facts.exchange.clone(),
+        };
         if !self.rows.contains_key(&key) {
             // It is among those that changed as well, and it is shown.
             let bytes = 3 * (sorted::<(EndKey, EndRow)>() + key.held_bytes());

@@ -252,20 +252,7 @@ impl HandshakeTotals {
                 let host = hosts.get(one.capture as usize).copied().unwrap_or(one.capture);
                 self.add_end(one, host, connection, &facts, call);
                 if let (Some(followed), Some(capture)) = (&mut self.followed, captures.get(one.capture as usize)) {
-                    let remote = connection.remote();
-                    let key = EndKey {
-                        host,
-                        program: one.program.clone(),
-                        role: facts.role,
-                        address: remote.ip(),
-                        port: (facts.role != Some(Role::Server)).then_some(remote.port()),
-                        server_name: facts.server_name.clone(),
-                        version: facts.version,
-                        suite: facts.suite,
-                        exchange: facts.exchange.clone(),
-                    };
-                    let time = capture.clock.wall(connection.first_ns());
-                    self.overflowed |= !followed.add(key, &facts, time, &mut self.budget.0);
+                    self.overflowed |= !followed.add((host, capture), one, connection, &facts, &mut self.budget.0);
                 }
                 self.add_names(one.program.as_deref(), host, &facts, counts);
                 if counts {
