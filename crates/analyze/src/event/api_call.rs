@@ -19,7 +19,7 @@ members! {
         /// `handshake`: handshakes and what configures them; `algorithm`: algorithms in use; `kernel`: the kernel's own crypto
         level: ApiLevel,
         /// what the call is for: `handshake`, `context`, `certificate_file`, `private_key_file`, `trust_file`, `server_name`,
-        /// `ciphers`, `groups`, `priority`, `min_version`, `max_version`, `configuration`; algorithms that are used: `cipher`,
+        /// `ciphers`, `groups`, `priority`, `min_version`, `max_version`, `configuration`; algorithms in use: `cipher`,
         /// `digest`, `public_key`, `mac`, `key_derivation`, `mechanism`, `random`; of the kernel: `kernel_algorithm`,
         /// `kernel_tls`, `kernel_key`
         meaning: ApiMeaning,
@@ -29,7 +29,7 @@ members! {
         /// its name in the catalog or by its functions; `null` likewise
         #[from = "catalog, or `library_info`"]
         library_name: Option<LibraryName<'a>>,
-        /// the version it tells of itself; left out when not known
+        /// the version it reports itself; left out when not known
         #[from = "`library_info`"]
         library_version: When<Text<'a>>,
         /// its build id; left out when not known
@@ -40,19 +40,19 @@ members! {
         argument: Option<Argument<'a>>,
         /// the number that the call was given, as the library numbers it; only when there is one
         number: When<u64>,
-        /// only of a call that loads a file and did not fail: what the file is by this call
+        /// only for a call that loads a file and did not fail: what the file is according to this call
         file_type: When<Loaded>,
         /// `high`; with `file_type`
         file_type_confidence: When<High>,
         /// `use`; with `file_type`
         file_type_by: When<Use>,
-        /// only of calls that use one: the algorithm, by the name that reports use (`AES-256-GCM` also for `id-aes256-GCM` and
-        /// for a number); `null` when the call does not tell
+        /// only for calls that use one: the algorithm, under the name used in reports (`AES-256-GCM` also for `id-aes256-GCM`
+        /// and for a number); `null` when the call does not show it
         #[from = "record, rules"]
         algorithm: When<Option<Secret<'a>>>,
-        /// what it returned; of a pointer 1, or 0 for null; `null` when not known
+        /// what it returned; for a pointer 1, or 0 if null; `null` when not known
         result: Option<i64>,
-        /// name of the errno, of a system call that failed
+        /// name of the errno, for a system call that failed
         error: When<Errno>,
         /// whether that means success; `null` when not known, or when the call may go on
         succeeded: Option<bool>,
@@ -60,7 +60,8 @@ members! {
         count: u64,
         /// calls that the handshake took; only when known
         calls: When<u32>,
-        /// of a handshake: from its first call to the end of its last one; else how long the call took; `null` when not known
+        /// for a handshake: from its first call to the end of its last one; otherwise how long the call took; `null` when
+        /// not known
         #[unit = "ns"]
         duration_ns: Option<u64>,
         /// descriptor of the connection; `null` when not known
@@ -69,14 +70,14 @@ members! {
         socket_cookie: Option<u64>,
         /// stands for the connection or context: the same value is the same object of that process. Not an address
         object: When<Hex<u64>>,
-        /// what the library says of the connection, `DTLS 1.2` of DTLS; only when known
+        /// what the library reports for the connection, `DTLS 1.2` for DTLS; only when known
         tls_version: When<Code<Version>>,
         /// its suite: the IANA name, or the code point; only when known
         cipher_suite: When<Code<CipherSuite>>,
         /// the suite's code point
         cipher_suite_id: When<CodePoint>,
-        /// only when there is something to note: `may_go_on` (it would have blocked, or the library does not tell),
-        /// `argument_unreadable`, `called_by_library` (the library itself made the call)
+        /// only when there is something to note: `may_go_on` (it would have blocked, or the library does not report
+        /// that), `argument_unreadable`, `called_by_library` (the library itself made the call)
         call_notes: Listed<CallNote>,
     }
 }

@@ -23,7 +23,7 @@ members! {
         serial: Option<Serial>,
         /// kind of key
         key_type: Option<String>,
-        /// exact size of the modulus (RSA, RSASSA-PSS), of the prime (DSA, DH) or of the field (EC); `null` where a kind of
+        /// exact size of the modulus (RSA, RSASSA-PSS), of the prime (DSA, DH) or of the field (EC); `null` if the kind of
         /// key has no size
         #[unit = "bits"]
         key_bits: Option<AtLeast<0>>,
@@ -31,7 +31,7 @@ members! {
         curve: Option<String>,
         /// how it is signed
         signature_algorithm: Option<String>,
-        /// SHA-256 of the bytes as they were sent, whatever they are; `null` where not all of them were recorded
+        /// SHA-256 of the bytes as they were sent, whatever they are; `null` if not all of them were recorded
         sha256: Option<Sha256>,
         /// subject and issuer are the same
         self_issued: Option<bool>,

@@ -12,20 +12,20 @@ members! {
     pub struct CertificateFile<'a> from "record" {
         /// its path, without links
         file: Path<'a>,
-        /// `read`: this is one of its certificates; `holds_key`: nothing is recorded of a file that holds a private key;
-        /// `no_certificate`: none that is understood; `not_read`, see `error`; `left_out`: longer than 1 MiB, or no regular
-        /// file
+        /// `read`: this is one of its certificates; `holds_key`: the file holds a private key, so nothing else of it is
+        /// recorded; `no_certificate`: none that can be parsed; `not_read`, see `error`; `left_out`: longer than 1 MiB, or
+        /// not a regular file
         state: CertificateFileState,
         /// name of the errno of a failure
         error: When<Errno>,
-        /// which of the file's certificates it is, from 1; left out: none was read
+        /// which of the file's certificates this is, from 1; left out: none was read
         number: When<AtLeast<1>>,
         /// how many the file has
         count: u32,
         /// size of the file
         #[unit = "bytes"]
         size: u64,
-        /// when its contents changed last; left out: it is not known
+        /// when its contents last changed; left out: not known
         modified: When<WallNs>,
         /// its permissions
         mode: When<InodeMode>,

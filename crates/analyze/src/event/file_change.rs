@@ -13,13 +13,13 @@ members! {
     pub struct FileChange<'a> from "record" {
         /// `rename`, `link` (another name for the file), `symlink`, `unlink` (also of a directory), `chmod` or `chown`
         change: Change,
-        /// what it is about: the old name of what is renamed, the existing name of what is linked; of `symlink` the new link.
-        /// The path as passed, joined to `directory` when it was relative, not normalised: when such a call ends there is no
-        /// file to ask. Of a call on a descriptor, the absolute path that the kernel has
+        /// the file concerned: for a rename its old name, for a link its existing name, for `symlink` the new link. The path as
+        /// passed, joined to `directory` when it was relative, not normalised: when such a call ends there is no file to ask.
+        /// For a call on a descriptor, the absolute path that the kernel has
         file: Path<'a>,
-        /// of `rename` and `link`: the new name, likewise
+        /// for `rename` and `link`: the new name, likewise
         new_file: When<Path<'a>>,
-        /// of `symlink`: what the link points to, as passed
+        /// for `symlink`: what the link points to, as passed
         link_target: When<Passed<'a>>,
         /// as in file_open: by the new name, else by the old one, else by `link_target`
         #[from = "catalog"]
@@ -34,11 +34,11 @@ members! {
         result: Option<i32>,
         /// name of the errno, when it failed
         error: When<Errno>,
-        /// of `chmod`: the mode that was asked for, octal
+        /// for `chmod`: the requested mode, octal
         mode: When<Mode>,
-        /// of `chown`: the user id that was asked for, as the process passed it; `null`: to stay as it is
+        /// for `chown`: the requested user id, as the process passed it; `null`: unchanged
         owner: When<Option<u32>>,
-        /// the same of the group id
+        /// the same for the group id
         group: When<Option<u32>>,
         /// flags as passed, `RENAME_NOREPLACE`, `AT_REMOVEDIR`; only when there are any
         flags: When<String>,
@@ -46,19 +46,19 @@ members! {
         file_given: When<Passed<'a>>,
         /// the directory it was relative to
         directory: When<Path<'a>>,
-        /// the same of `new_file`
+        /// the same for `new_file`
         new_file_given: When<Passed<'a>>,
         /// the directory that was relative to
         new_directory: When<Path<'a>>,
-        /// device of the file, as in file_open; only of calls on a descriptor
+        /// device of the file, as in file_open; only for calls on a descriptor
         device: When<Device>,
         /// its inode number; likewise
         inode: When<u64>,
         /// its `st_mode`, after the change; likewise
         inode_mode: When<InodeMode>,
         /// the call: `rename`, `renameat`, `renameat2`, `link`, `linkat`, `symlink`, `symlinkat`, `unlink`, `unlinkat`,
-        /// `rmdir`, `chmod`, `fchmod`, `fchmodat`, `fchmodat2`, `chown`, `lchown`, `fchown`, `fchownat`; those of 32-bit
-        /// programs for 16-bit ids by the names of the others
+        /// `rmdir`, `chmod`, `fchmod`, `fchmodat`, `fchmodat2`, `chown`, `lchown`, `fchown`, `fchownat`; variants of
+        /// 32-bit programs for 16-bit ids are shown under the names of the others
         syscall: ChangeCall,
         /// as in file_open
         tier: Tier,

@@ -26,8 +26,8 @@ members! {
         /// how sure that is: `high`, `medium`, or `low`, which is a guess; `null` when the catalog does not know the name
         #[from = "catalog, or `api_call`"]
         file_type_confidence: Option<Confidence>,
-        /// what it is known by: `name`, `suffix`, `words` in the name, `directory`, or `use`: a library of this process was
-        /// told to load the file as that; `null` when it is not known
+        /// how it was recognised: `name`, `suffix`, `words` in the name, `directory`, or `use`: a library of this process was
+        /// asked to load the file as that; `null` when not known
         #[from = "catalog, or `api_call`"]
         file_type_by: Option<JudgedBy>,
         /// flags as passed, `O_RDONLY|O_CLOEXEC`; bits without a name as one hexadecimal number. Decoded for the
@@ -49,11 +49,11 @@ members! {
         inode: When<u64>,
         /// `st_mode` of the file, octal: `100640` is a regular file, 0640
         inode_mode: When<InodeMode>,
-        /// instead of `syscall`, `already open`: no open that happened, but a file that a process had open when the capture
-        /// looked at /proc (when the capture began). `flags` and the descriptor are of then
+        /// instead of `syscall`, `already open`: not an open that happened, but a file that a process had open when the
+        /// capture inspected /proc (when the capture began). `flags` and the descriptor are as of then
         source: When<Found>,
-        /// `open`, `openat`, `openat2`, `creat` or `open_by_handle_at`; `io_uring openat` or `io_uring openat2`: a request of
-        /// io_uring that did as much, seen when it succeeded, without the path as passed
+        /// `open`, `openat`, `openat2`, `creat` or `open_by_handle_at`; `io_uring openat` or `io_uring openat2`: an equivalent
+        /// io_uring request, seen if it succeeded, without the path as passed
         syscall: When<OpenCall>,
         /// `RESOLVE_*` flags of openat2, hexadecimal; only when there are any
         resolve: When<Hex<u64>>,

@@ -99,8 +99,8 @@ members! {
         /// parent process id
         #[from = "fork, exec or /proc"]
         ppid: Option<u32>,
-        /// `comm` of the parent thread when it forked the process; of what took an orphan in, and where the fork was not
-        /// seen, of the parent's image then
+        /// `comm` of the parent thread when it forked the process; for the adopter of an orphan, and if the fork was not
+        /// seen, `comm` of the parent's image at that time
         #[from = "the fork, which hands the name on; else the parent's own records"]
         parent: Option<Text<'a>>,
         /// id of the container: 64 hexadecimal digits

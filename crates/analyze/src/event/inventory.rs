@@ -9,21 +9,21 @@ use crypto_trace_format::record;
 members! {
     /// Members of an inventory.
     pub struct Inventory from "record" {
-        /// when the look began; `timestamp` is its end
+        /// when the inspection of /proc began; `timestamp` is its end
         began: WallNs,
-        /// processes that were looked at
+        /// processes that were examined
         processes: u32,
-        /// those of them whose libraries it was not allowed to see
+        /// those whose libraries the capture was not allowed to see
         maps_denied: u32,
-        /// those of them whose open files it was not allowed to see
+        /// those whose open files the capture was not allowed to see
         files_denied: u32,
-        /// processes that ended while they were looked at
+        /// processes that ended while they were being examined
         vanished: u32,
-        /// one of the processes of which it was not allowed to see something; `null`: there is none, or the capture is older
-        /// than this field
+        /// one of the processes with something it was not allowed to see; `null`: there is none, or the capture is older than
+        /// this field
         denied_pid: Option<AtLeast<1>>,
-        /// processes of which not everything was looked at: it was
-        /// [more than their share](operations.md#what-a-process-can-make-the-recorder-read), or could not be read
+        /// processes not examined in full: they had [more than their
+        /// share](operations.md#what-a-process-can-make-the-recorder-read), or could not be read
         cut: u32,
         /// one of those; `null`: there is none
         cut_pid: Option<AtLeast<1>>,

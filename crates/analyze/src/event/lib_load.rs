@@ -14,7 +14,7 @@ members! {
         library: Path<'a>,
         /// its file name
         library_file: Text<'a>,
-        /// version of the binary interface, which is in the file name: `3` of `libssl.so.3`, `30.34.3` of
+        /// version of the binary interface, taken from the file name: `3` of `libssl.so.3`, `30.34.3` of
         /// `libgnutls.so.30.34.3`; `null` when there is none
         soname_version: Option<Text<'a>>,
     }
@@ -23,14 +23,15 @@ members! {
 members! {
     /// Members of a lib_load after those.
     pub struct LibLoad<'a> from "record" {
-        /// library it belongs to by the catalog, `OpenSSL`, or by its functions or a text in it; `null` when neither knows it
+        /// library it belongs to, `OpenSSL`, according to the catalog, or by its functions or a text in it; `null` when
+        /// none of these identifies it
         #[from = "catalog, or `library_info`"]
         library_name: Option<LibraryName<'a>>,
-        /// version that the library tells of itself, `3.0.17`; `null` when it is not known. libssl tells none: it is that of
-        /// the libcrypto that the same process has mapped
+        /// version that the library reports itself, `3.0.17`; `null` when not known. libssl reports none: its version is that
+        /// of the libcrypto that the same process has mapped
         #[from = "`library_info`"]
         version: Option<Text<'a>>,
-        /// the same version; left out when the capture did not look into it
+        /// the same version; left out when the capture did not examine the library
         #[from = "`library_info`"]
         library_version: When<Text<'a>>,
         /// the file's build id; likewise

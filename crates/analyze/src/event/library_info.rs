@@ -12,12 +12,12 @@ members! {
     pub struct LibraryInfo<'a> from "record" {
         /// its path, as that process sees it
         library: Path<'a>,
-        /// its name; `null` when neither the catalog nor its functions tell
+        /// its name; `null` when neither the catalog nor its functions identify it
         #[from = "catalog, or record"]
         library_name: Option<LibraryName<'a>>,
         /// what kind of library it is by its functions, `openssl`; several with commas; `null` when none is known
         family: Option<Text<'a>>,
-        /// version it tells of itself, as in lib_load; `null`: not known
+        /// version it reports itself, as in lib_load; `null`: not known
         library_version: Option<Text<'a>>,
         /// its build id; left out: it has none
         build_id: When<HexBytes<'a>>,
@@ -37,8 +37,8 @@ members! {
         /// how many functions are probed
         functions: u32,
         /// only when there are any: `results` of calls are recorded, `versions` and `suites` of connections are read; the
-        /// library makes `tls` handshakes; a `text` in the file is all that tells of it, as its functions have no names; the
-        /// file is an `executable`, which holds the library if it has a `family`; a `go` program
+        /// library makes `tls` handshakes; only a `text` in the file identifies it, because its functions have no names; the
+        /// file is an `executable`, which contains the library if it has a `family`; a `go` program
         features: Listed<Feature>,
     }
 }

@@ -9,17 +9,17 @@ use crypto_trace_format::record::{self, LossCause};
 members! {
     /// Members of a loss.
     pub struct Loss from "record" {
-        /// from when on they are missing
+        /// time from which they are missing
         from: WallNs,
-        /// until when
+        /// time until which they are missing
         to: WallNs,
         /// how many
         count: u64,
-        /// their kind: the event type, `tls_hello` of handshakes; `null` when not known
+        /// their kind: the event type, `tls_hello` for handshakes; `null` when not known
         lost_kind: Option<&'static str>,
-        /// `ring_full`, `filter_map_full`, `missed_run`, `path_unreadable`, `suppressed` (withheld, and no room to tell of
-        /// whom), `map_full` (a map in which calls are counted, or one process's or user's part of it), `write_failed`,
-        /// `malformed`
+        /// `ring_full`, `filter_map_full`, `missed_run`, `path_unreadable`, `suppressed` (withheld, with no room to record
+        /// whose they were), `map_full` (a map in which calls are counted, or one process's or user's part of it),
+        /// `write_failed`, `malformed`
         cause: LossCause,
         /// `lost`: the kernel could not deliver them; `dropped`: user space discarded them
         class: Class,

@@ -25,11 +25,11 @@ members! {
         ns_pid: u32,
         /// inode number of its PID namespace; left out when unknown
         pid_ns: When<u32>,
-        /// the same of its mount namespace
+        /// the same for its mount namespace
         mnt_ns: When<u32>,
-        /// the same of its network namespace
+        /// the same for its network namespace
         net_ns: When<u32>,
-        /// the same of its user namespace
+        /// the same for its user namespace
         user_ns: When<u32>,
     }
 }

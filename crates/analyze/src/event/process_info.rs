@@ -13,7 +13,8 @@ members! {
         argv: Arguments<'a>,
         /// working directory
         cwd: When<Path<'a>>,
-        /// path of the cgroup v2 directory; on hosts with cgroup v1 the path that holds a container's id, else systemd's
+        /// path of the cgroup v2 directory; on hosts with cgroup v1, the path that contains a container's id, or else
+        /// systemd's
         cgroup: When<Text<'a>>,
         /// id of that cgroup, its inode number
         cgroup_id: When<u64>,
@@ -21,11 +22,11 @@ members! {
         ns_pid: u32,
         /// inode number of its PID namespace; left out when unknown
         pid_ns: When<u32>,
-        /// the same of its mount namespace
+        /// the same for its mount namespace
         mnt_ns: When<u32>,
-        /// the same of its network namespace
+        /// the same for its network namespace
         net_ns: When<u32>,
-        /// the same of its user namespace
+        /// the same for its user namespace
         user_ns: When<u32>,
     }
 }

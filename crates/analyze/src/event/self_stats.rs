@@ -20,7 +20,7 @@ members! {
         /// memory at most
         #[unit = "bytes"]
         rss_peak_bytes: u64,
-        /// records the BPF programs wanted to deliver
+        /// records the BPF programs tried to deliver
         produced: u64,
         /// records written
         recorded: u64,
@@ -28,7 +28,7 @@ members! {
         lost: u64,
         /// records user space discarded because they could not be written
         dropped: u64,
-        /// records user space left out because a filter said so
+        /// records user space left out because of a filter
         filtered: u64,
         /// size of the records
         #[unit = "bytes"]
@@ -45,9 +45,9 @@ members! {
         /// runs of our programs that the kernel skipped
         missed_runs: u64,
         /// connections in which no TLS began within 1,024 packets or 64 KiB of either direction; recordings of older versions
-        /// do not tell
+        /// do not have it
         tls_given_up: When<u64>,
-        /// records withheld of processes that wrote too many; recordings of older versions do not tell
+        /// records withheld from processes that produced too many; recordings of older versions do not have it
         suppressed: When<u64>,
     }
 }

@@ -20,10 +20,10 @@ members! {
         /// how many bytes they would have had
         #[unit = "bytes"]
         bytes: u64,
-        /// their kind: the event type, `tls_hello` of handshakes; `null` when not known
+        /// their kind: the event type, `tls_hello` for handshakes; `null` when not known
         suppressed_kind: Option<&'static str>,
-        /// `process_share`, `user_share`: the ring buffer was filling, and much of it was the process's, or the user's;
-        /// `process_rate`, `user_rate`: the process, or the user, wrote more than it may over a longer time
+        /// `process_share`, `user_share`: the ring buffer was filling, and much of it belonged to the process, or to the
+        /// user; `process_rate`, `user_rate`: the process, or the user, produced more than allowed over a longer time
         reason: SuppressionReason,
     }
 }

@@ -18,7 +18,7 @@ members! {
         /// `client` when this end sent the client's hello, `server` when it received it; `null` when neither hello could be
         /// read
         role: Option<Side>,
-        /// how far it came in the clear: `server_hello` (the server chose version and suite), `alert` (a fatal alert ended it),
+        /// how far it got in the clear: `server_hello` (the server chose version and suite), `alert` (a fatal alert ended it),
         /// `none` (no answer was seen)
         outcome: Outcome,
         /// version agreed on: `TLS 1.3`
@@ -27,15 +27,15 @@ members! {
         cipher_suite: Option<Code<CipherSuite>>,
         /// the suite's code point
         cipher_suite_id: Option<CodePoint>,
-        /// group of the key exchange: in TLS 1.3 of the server's key share, before of its key exchange message; `null` with RSA
-        /// key transport, with finite-field parameters of the server's own, and when a session was resumed without a key
-        /// exchange
+        /// group of the key exchange: in TLS 1.3 from the server's key share, before that from its key exchange message; `null`
+        /// with RSA key transport, with finite-field parameters of the server's own, and when a session was resumed without a
+        /// key exchange
         group: Option<Code<Group>>,
         /// the group's code point
         group_id: Option<CodePoint>,
         /// whether the group is ML-KEM, alone or with a classical one, or a draft with Kyber that IANA has a name for; `null`
-        /// also of a group without a name, such as 0xfe32: that is for private use, and a withdrawn draft (not ML-KEM) where
-        /// BoringSSL's patch for Rust speaks it
+        /// also for a group without a name, such as 0xfe32: that is for private use, and a withdrawn draft (not ML-KEM) where
+        /// BoringSSL's patch for Rust uses it
         post_quantum: Option<bool>,
         /// only with finite-field parameters of the server's own: size of the prime
         #[unit = "bits"]
@@ -44,7 +44,7 @@ members! {
         server_name: Option<String>,
         /// protocol the server chose, before TLS 1.3
         alpn: Option<String>,
-        /// `no`, `session_id`, `ticket` or `psk`; a TLS 1.3 `psk` may also have been agreed on outside of TLS
+        /// `no`, `session_id`, `ticket` or `psk`; a TLS 1.3 `psk` may also have been agreed on outside TLS
         resumption: Option<Resumed>,
         /// description of an alert in the clear: the fatal one that ended the handshake, or else the first warning, which ended
         /// nothing
@@ -70,25 +70,25 @@ members! {
         #[from = "record"]
         exchange_ns: Option<u64>,
         /// how the process is known: it `sent` a packet of the handshake, it `connected` the socket, it `listened` on the
-        /// socket that the connection was accepted from, and as nothing was sent it is not known who accepted it; `null`: it is
-        /// not known, and `pid`, `tid`, `uid`, `gid`, `process` and what follows from them are `null` too
+        /// socket that the connection was accepted from, and because nothing was sent it is not known who accepted it; `null`:
+        /// not known, and `pid`, `tid`, `uid`, `gid`, `process` and the members derived from them are `null` too
         #[from = "record"]
         process_known_by: Option<KnownBy>,
-        /// the other end when it was seen too
+        /// the other end, if it was seen too
         #[from = "records of the other end"]
         peer: Option<Peer>,
-        /// what the client's hello offers, the first one when there were two, in its order and without GREASE values. Left out
-        /// when the hello was not seen. Offered is not used
+        /// what the client's hello offers (the first one if there were two), in its order and without GREASE values. Left out
+        /// when the hello was not seen. Offered does not mean used
         offered: When<Offered>,
         /// only when the server asked for a second hello
         retry: When<Retry>,
-        /// JA3 fingerprint of the client's hello, the first one when there were two
+        /// JA3 fingerprint of the client's hello (the first one if there were two)
         ja3: Option<String>,
         /// JA4 fingerprint of the same
         ja4: Option<String>,
         /// JA3S fingerprint of the server's hello
         ja3s: Option<String>,
-        /// before TLS 1.3: what the server showed, its own certificate first, see [below](#certificates). Nothing of it is
+        /// before TLS 1.3: what the server showed, its own certificate first, see [below](#certificates). Nothing in it is
         /// verified
         certificates: Listed<CertificateFields>,
         /// before TLS 1.3: what the client showed, the same way
@@ -107,19 +107,19 @@ members! {
         stream_offset: When<AtLeast<1>>,
         /// only when there is something to note: `retried` (the server asked for a second hello), `second_hello_without_retry`
         /// (the client sent two and nobody asked; the first counts), `client_hello_not_seen` and `server_hello_not_seen`, and
-        /// messages of which only the first part was seen: `client_hello_incomplete`, `server_hello_incomplete`,
-        /// `certificate_incomplete`, `key_exchange_incomplete`, `message_incomplete`. Why: `packets_missing` (they came out of
-        /// order, or were not seen), `hello_cut` (more was there than the 32 KiB that are kept of each direction),
-        /// `connected_before_capture`; with none of these, the sender stopped there or, of a hello, sent none that was found
+        /// messages only partly seen: `client_hello_incomplete`, `server_hello_incomplete`, `certificate_incomplete`,
+        /// `key_exchange_incomplete`, `message_incomplete`. Why: `packets_missing` (they came out of order, or were not seen),
+        /// `hello_cut` (there was more than the 32 KiB kept for each direction), `connected_before_capture`; with none of
+        /// these, the sender stopped there or, of a hello, sent none that was found
         hello_notes: Listed<HelloNote>,
-        /// path of the library that made the handshake, when a call of it on the same socket was recorded; left out otherwise,
-        /// as all that follows
+        /// path of the library that made the handshake, if one of its calls on the same socket was recorded; otherwise left
+        /// out, as are all members below
         #[from = "`api_call`, `library_info`"]
         library: When<Option<Path<'a>>>,
         /// the library's name in the catalog, or by its functions; `null` when not known
         #[from = "catalog, or `library_info`"]
         library_name: When<Option<LibraryName<'a>>>,
-        /// the version it tells of itself; left out when not known
+        /// the version it reports itself; left out when not known
         #[from = "`library_info`"]
         library_version: When<Text<'a>>,
         /// its build id; left out when not known
@@ -128,8 +128,7 @@ members! {
         /// the function that made the handshake: `SSL_do_handshake`
         #[from = "`api_call`"]
         api_function: When<Text<'a>>,
-        /// what came of the whole handshake, also of what TLS 1.3 hides from the wire: `ok`, `failed`; `null` when its result
-        /// is not known
+        /// result of the whole handshake, including what TLS 1.3 hides from the wire: `ok`, `failed`; `null` when not known
         #[from = "`api_call`"]
         api_result: When<Option<ApiResult>>,
         /// from the first call of the handshake to the end of its last one; `null` when not known
@@ -198,9 +197,9 @@ members! {
         extensions_added: Vec<String>,
         /// extensions of the first alone
         extensions_removed: Vec<String>,
-        /// other parts that are not as they were, by the names of their members
+        /// other parts that changed, by the names of their members
         changed: Vec<&'static str>,
-        /// the name it asks for, where that changed
+        /// the name it asks for, if that changed
         server_name: When<String>,
     }
 }

@@ -417,11 +417,11 @@ bits! {
         VERSIONS = 1 "versions",
         /// Suites are read.
         SUITES = 2 "suites",
-        /// It is an executable, which holds the library if `family` is not empty.
+        /// The file is an executable, which contains the library if `family` is not empty.
         EXECUTABLE = 3 "executable",
         /// It is a Go program.
         GO = 4 "go",
-        /// A text in it is all that tells of the library: its functions have no names.
+        /// Only a text in the file identifies the library: its functions have no names.
         TEXT = 5 "text",
         /// The library makes TLS handshakes.
         TLS = 6 "tls",

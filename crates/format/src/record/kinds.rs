@@ -173,8 +173,8 @@ record! {
         path_len: u16,
         /// Attach tier that saw it, see [`Tier`](super::Tier).
         tier: u16,
-        /// A number that stands for the file that is really mapped, which below an overlay or in a subvolume `dev` and `ino`
-        /// do not tell: two that differ are two files, or one that was read anew. 0: not known.
+        /// A number for the file that is really mapped, which `dev` and `ino` do not identify below an overlay or in a
+        /// subvolume: two different numbers are two files, or one that was read again. 0: not known.
         file: u32,
     }
     strings {
@@ -190,8 +190,8 @@ record! {
     kind 6 "tls_hello" as TlsHello, fixed TlsHelloFixed = "ct_tls_hello" {
         /// Socket cookie (`SO_COOKIE`): the same for all packets of one socket, never reused while the system runs.
         cookie: u64,
-        /// Where `data` begins in this direction's byte stream; 0 is the first byte of the connection, or, of one that
-        /// was there before the capture (`state`), of the first packet seen.
+        /// Where `data` begins in this direction's byte stream; 0 is the first byte of the connection or, for one older
+        /// than the capture (`state`), of the first packet seen.
         offset: u32,
         /// Inode number of the socket's network namespace.
         net_ns: u32,
@@ -213,7 +213,7 @@ record! {
         state: u16,
         /// Length of `data`.
         data_len: u16,
-        /// What it is a hello of, see [`Protocol`](super::Protocol). Recordings from before this was told have 0, TLS, and nothing
+        /// What it is a hello of, see [`Protocol`](super::Protocol). Recordings from before this field have 0, TLS, and nothing
         /// else.
         protocol: u16,
     }
@@ -236,8 +236,8 @@ record! {
         object: u64,
         /// Cookie of the connection's socket, as in `tls_hello`; 0 when not known.
         cookie: u64,
-        /// From the first call of a handshake to the end of its last one; of any other call from its begin to its end; of
-        /// calls counted together from the first to the last; ns; 0 when not known.
+        /// From the first call of a handshake to the end of its last one; of any other call from its beginning to its end;
+        /// of calls counted together from the first to the last; ns; 0 when not known.
         duration_ns: u64,
         /// What the call returned, of a system call -errno when it failed; of calls counted together, the last one. Means
         /// something only with the bit `result` of `state`.
@@ -276,16 +276,16 @@ record! {
 }
 
 record! {
-    /// A file got, changed or lost a name, a mode or an owner: rename(2), link(2), symlink(2), unlink(2), chmod(2), chown(2) and
-    /// their kin, ended, well or not.
+    /// A name, mode or owner of a file was added, changed or removed, or an attempt failed: rename(2), link(2), symlink(2),
+    /// unlink(2), chmod(2), chown(2) or a variant ended.
     kind 8 "file_change" as FileChange, fixed FileChangeFixed = "ct_file_change" {
         /// 0, or -errno.
         result: i32,
         /// Flags as passed: `RENAME_*` to renameat2(2), else `AT_*`; 0 of calls that have none.
         flags: u32,
-        /// Mode that was asked for, of chmod(2) and its kin; else 0.
+        /// Requested mode, for chmod(2) and its variants; otherwise 0.
         mode: u32,
-        /// User that was asked for, of chown(2) and its kin; all bits set: unchanged.
+        /// Requested user, for chown(2) and its variants; all bits set: unchanged.
         uid: u32,
         /// Group that was asked for.
         gid: u32,
@@ -316,7 +316,8 @@ record! {
         reserved: u32,
     }
     strings {
-        /// Path as passed; of calls on a descriptor, the absolute path of its file. Of a symbolic link, what it points to.
+        /// Path as passed; for calls on a descriptor, the absolute path of its file. For a symbolic link, what it points
+        /// to.
         path [path_len],
         /// For a relative path: the absolute path of the directory it is relative to.
         dir [dir_len],
@@ -328,7 +329,7 @@ record! {
 }
 
 record! {
-    /// A process that was already there when the segment began, as /proc told it. The header is the process.
+    /// A process that was already running when the segment began, as /proc described it. The header is the process.
     kind 16 "process_info" as ProcessInfo, fixed ProcessInfoFixed = "ct_process_info" {
         /// Parent process id.
         ppid: u32,
@@ -448,7 +449,7 @@ record! {
         lost: u64,
         /// Records user space discarded because they could not be written.
         dropped: u64,
-        /// Records user space left out because a filter said so.
+        /// Records user space left out because of a filter.
         filtered: u64,
         /// Bytes of records before compression.
         raw_bytes: u64,
@@ -460,8 +461,8 @@ record! {
         ring_peak_bytes: u64,
         /// Runs of our programs the kernel skipped because one was already active on that CPU.
         missed_runs: u64,
-        /// Connections in which no TLS began within the packets and bytes that are looked at. Recordings before this field
-        /// do not tell it.
+        /// Connections in which no TLS began within the packets and bytes that are examined. Recordings from before this
+        /// field do not have it.
         tls_given_up: u64,
         /// Records that were withheld of processes that wrote too many: neither produced nor lost.
         suppressed: u64,
@@ -470,8 +471,8 @@ record! {
 }
 
 record! {
-    /// A crypto library, and what became of the probes on it. Repeated in each segment. The header is the process it was
-    /// found in, all zero but for the time when it was looked for without one; the time is when its probes were attached, or
+    /// A crypto library, and what became of the probes on it. Repeated in each segment. The header is the process it was found
+    /// in, or all zero except for the time if it was looked for without one; the time is when its probes were attached, or
     /// were found to be impossible.
     kind 21 "library_info" as LibraryInfo, fixed LibraryInfoFixed = "ct_library_info" {
         /// Device of the file in the kernel's `MAJOR << 20 | MINOR` form.
@@ -506,7 +507,7 @@ record! {
         path [path_len],
         /// What kind of library it is by its functions, for example `openssl`; several with commas; empty when none is known.
         family [family_len],
-        /// The version it tells; empty when none is known.
+        /// The version it reports; empty when none is known.
         version [version_len],
         /// Build id (`NT_GNU_BUILD_ID`), raw; empty when it has none.
         build_id [build_id_len],
@@ -518,19 +519,20 @@ record! {
 record! {
     /// What a look at /proc found, and what it was not allowed to see. The header has only a time, the end of the look.
     kind 22 "inventory" as Inventory, fixed InventoryFixed = "ct_inventory" {
-        /// When the look began, `CLOCK_BOOTTIME` ns.
+        /// When the inspection of /proc began, `CLOCK_BOOTTIME` ns.
         began_ns: u64,
-        /// Processes that were looked at.
+        /// Processes that were examined.
         processes: u32,
-        /// Those of them whose libraries it was not allowed to see.
+        /// Those whose libraries the capture was not allowed to see.
         maps_denied: u32,
-        /// Those of them whose open files it was not allowed to see.
+        /// Those whose open files the capture was not allowed to see.
         files_denied: u32,
-        /// Processes that ended while they were looked at.
+        /// Processes that ended while they were being examined.
         vanished: u32,
-        /// One of the processes of which something was not allowed to be seen; 0: none was, or it is not known.
+        /// One of the processes with something the capture was not allowed to see; 0: there is none, or it is not known.
         denied_tgid: u32,
-        /// Those of them of which not everything was looked at: it was more than their share, or could not be read. 0 in captures from before this was recorded.
+        /// Those that were not examined in full: they had more than their share, or could not be read. 0 in captures from
+        /// before this was recorded.
         cut: u32,
         /// One of those; 0: there is none, or it is not known.
         cut_tgid: u32,
@@ -541,9 +543,9 @@ record! {
 }
 
 record! {
-    /// Records of one process that were withheld, so that others' are recorded and the past is kept. They are neither produced
-    /// nor lost. The header is the process; all of it that is known is the user when there is no room to tell each process. Its
-    /// time is that of the last of them.
+    /// Records of one process that were withheld, so that other processes' records are kept, and so is the past. They count as
+    /// neither produced nor lost. The header is the process; only its user is known if there was no room to distinguish
+    /// processes. Its time is that of the last of the records.
     kind 23 "suppressed" as Suppressed, fixed SuppressedFixed = "ct_suppressed" {
         /// The first of them, `CLOCK_BOOTTIME` ns.
         from_ns: u64,
@@ -564,7 +566,8 @@ record! {
 }
 
 record! {
-    /// A certificate in a file that `snapshot --certificates` read, or why none. The header is who has it open; else only a time.
+    /// A certificate in a file that `snapshot --certificates` read, or the reason why none was read. The header is the
+    /// process that has the file open; otherwise only a time.
     kind 24 "certificate_file" as CertificateFile, fixed CertificateFileFixed = "ct_certificate_file" {
         /// Device of the file in the kernel's `MAJOR << 20 | MINOR` form.
         dev: u64,
