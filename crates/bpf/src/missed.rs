@@ -9,7 +9,8 @@ use libbpf_rs::libbpf_sys::{
     bpf_prog_get_info_by_fd, bpf_prog_info,
 };
 
-/// `recursion_misses` of one program, `struct bpf_prog_info` in include/uapi/linux/bpf.h; `None` when the kernel does not tell.
+/// `recursion_misses` of one program, `struct bpf_prog_info` in include/uapi/linux/bpf.h; `None` when the kernel does not
+/// show.
 pub(crate) fn missed_runs(program: BorrowedFd<'_>) -> Option<u64> {
     let mut info = bpf_prog_info::default();
     let mut len = u32::try_from(size_of::<bpf_prog_info>()).ok()?;
@@ -20,7 +21,7 @@ pub(crate) fn missed_runs(program: BorrowedFd<'_>) -> Option<u64> {
 
 /// `perf_event.kprobe.missed` of a link, `struct bpf_link_info` in include/uapi/linux/bpf.h: returns that were not probed
 /// because too many calls of the function were under way. `None` when the link is not of a kretprobe; 0 before Linux 6.7, which
-/// does not tell.
+/// does not show.
 pub(crate) fn missed_returns(link: BorrowedFd<'_>) -> Option<u64> {
     let mut info = bpf_link_info::default();
     let mut len = u32::try_from(size_of::<bpf_link_info>()).ok()?;

@@ -62,7 +62,7 @@ impl Programs {
 /// What the kernel says of a file that is probed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Mapped {
-    /// Somebody has it mapped, or that cannot be told.
+    /// Somebody has it mapped, or that cannot be determined.
     pub anywhere: bool,
     /// It has a name still; only told of what nobody has mapped.
     pub has_name: bool,

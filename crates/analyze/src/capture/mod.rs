@@ -99,7 +99,7 @@ pub struct Capture {
     pub libraries: Libraries,
     /// Handshakes as libraries saw them.
     pub calls: HandshakeCalls,
-    /// Files that libraries were told to load.
+    /// Files that libraries were asked to load.
     pub loaded: LoadedFiles,
     /// What is missing, by kind and cause.
     pub loss: BTreeMap<(u16, LossCause), LossRow>,
@@ -109,7 +109,7 @@ pub struct Capture {
     pub probes: BTreeMap<ProbeKey, ProbeRow>,
     /// Latest self_stats record.
     pub self_stats: Option<SelfStatsFixed>,
-    /// Connections in which no TLS began within as much as is looked at. None: the recording does not tell.
+    /// Connections in which no TLS began within as much as is looked at. None: the recording does not show.
     pub tls_given_up: Option<u64>,
     /// Files of certificates that were read on purpose.
     pub certificate_files: CertificateFiles,
@@ -263,7 +263,7 @@ impl Capture {
         let key = (text(status.probe), text(status.target), status.fixed.tier);
         if self.probes.len() < MAX_ROWS || self.probes.contains_key(&key) {
             let state = ProbeState(status.fixed.state);
-            // Every segment tells it again.
+            // Every segment repeats it.
             let before = self.probes.get(&key).filter(|row| row.state == state).map_or(u64::MAX, |row| row.since_ns);
             let row = ProbeRow {
                 state,

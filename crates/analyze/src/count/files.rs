@@ -59,7 +59,7 @@ impl Access {
 pub struct FileUse {
     /// What it holds, by its name or its use.
     pub judged: Option<Judged>,
-    /// What libraries were told that it is.
+    /// What libraries were asked to load it as.
     pub uses: Uses,
     /// The path as it was passed first, where that was another.
     pub given: Box<[u8]>,
@@ -110,7 +110,7 @@ impl FileUse {
     /// Counts one open.
     pub fn count(&mut self, header: &Header, open: &FileOpen<'_>, loaded: &LoadedFiles, time: WallNs) {
         self.span.add(Span::at(time));
-        // By its path it was judged when it was new; only what a library was told can differ from open to open.
+        // By its path it was judged when it was new; only what a library was asked to load can differ from open to open.
         let uses = loaded.uses(header, open);
         if uses != Uses::default() {
             self.uses = self.uses.and(uses);

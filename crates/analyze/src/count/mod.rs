@@ -1,7 +1,8 @@
 //! What is counted of records, a thing in one place each; what is shown are views of it.
 //!
 //! Blocks are counted in parallel and added up in the order of the inputs ([`crate::read::count_blocks`]), so that nothing
-//! depends on the number of threads. What is kept has a [`crate::budget::Budget`]; what does not fit is counted, and told.
+//! depends on the number of threads. What is kept has a [`crate::budget::Budget`]; what does not fit is counted, and
+//! reported.
 
 pub mod calls;
 pub mod certs;

@@ -83,7 +83,7 @@ members! {
 }
 
 words! {
-    /// What a library was told to load.
+    /// What a library was asked to load.
     pub Loaded: "certificate" "private_key" "trust_store"
 }
 
@@ -148,7 +148,7 @@ impl<'a> Argument<'a> {
 }
 
 impl<'a> ApiCall<'a> {
-    /// As the record tells it; `algorithm` is what [`libraries::algorithm`] says of it.
+    /// As recorded; `algorithm` is what [`libraries::algorithm`] says of it.
     pub fn new(capture: &'a Capture, call: &record::ApiCall<'a>, algorithm: Option<&'a str>) -> Self {
         let fixed = &call.fixed;
         let known = |bit| fixed.state & bit != 0;

@@ -61,7 +61,7 @@ impl CertificateFields {
         }
     }
 
-    /// Whom it is for, or what else tells it apart.
+    /// Whom it is for, or what else distinguishes it.
     pub fn name(&self) -> String {
         match (&self.subject, &self.sha256) {
             (Some(subject), _) => subject.clone(),

@@ -39,7 +39,7 @@ members! {
 }
 
 impl<'a> CertificateFile<'a> {
-    /// As the record tells it.
+    /// As recorded.
     pub fn new(header: &Header, file: &record::CertificateFile<'a>) -> Self {
         let fixed = &file.fixed;
         Self {

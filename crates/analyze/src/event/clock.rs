@@ -27,7 +27,7 @@ words! {
 }
 
 impl Clock {
-    /// As the record tells it.
+    /// As recorded.
     pub fn new(clock: &record::Clock<'_>) -> Self {
         Self {
             boottime_ns: clock.fixed.boottime_ns,

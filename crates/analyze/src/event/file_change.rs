@@ -79,7 +79,7 @@ pub fn judge(change: &record::FileChange<'_>) -> Option<Judged> {
 }
 
 impl<'a> FileChange<'a> {
-    /// As the record tells it; `path` and `new` are its full paths.
+    /// As recorded; `path` and `new` are its full paths.
     pub fn new(change: &'a record::FileChange<'a>, path: &'a [u8], new: Option<&'a [u8]>) -> Self {
         let fixed = &change.fixed;
         let call = ChangeCall(fixed.call);

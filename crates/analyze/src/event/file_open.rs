@@ -84,7 +84,7 @@ made_texts! {
 }
 
 impl<'a> FileOpen<'a> {
-    /// As the record tells it; `shown` is `file`.
+    /// As recorded; `shown` is `file`.
     #[inline(always)]
     pub fn new(
         open: &'a record::FileOpen<'a>,

@@ -31,7 +31,7 @@ members! {
 }
 
 impl Inventory {
-    /// As the record tells it.
+    /// As recorded.
     pub fn new(capture: &Capture, look: &record::Inventory<'_>) -> Self {
         let fixed = &look.fixed;
         Self {

@@ -69,7 +69,7 @@ impl<'a> LibraryFile<'a> {
 }
 
 impl<'a> LibLoad<'a> {
-    /// As the record tells it, and what the capture found in the file; `known` is the catalog's name.
+    /// As recorded, and what the capture found in the file; `known` is the catalog's name.
     pub fn new(capture: &'a Capture, header: &Header, load: &record::LibLoad<'a>, known: Option<&'static str>) -> Self {
         let fixed = &load.fixed;
         let id = (fixed.dev, fixed.ino);

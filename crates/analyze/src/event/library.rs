@@ -41,7 +41,7 @@ pub struct Library<'a> {
     pub path: Option<Path<'a>>,
     /// Its name.
     pub name: Option<LibraryName<'a>>,
-    /// The version it tells of itself.
+    /// The version it reports itself.
     pub version: When<Text<'a>>,
     /// Its build id.
     pub build_id: When<HexBytes<'a>>,

@@ -49,7 +49,7 @@ words! {
 }
 
 impl<'a> LibraryInfo<'a> {
-    /// As the record tells it.
+    /// As recorded.
     pub fn new(info: &record::LibraryInfo<'a>) -> Self {
         let fixed = &info.fixed;
         let features = FEATURES.iter().copied().chain([(EXECUTABLE, "executable"), (GO, "go")]);

@@ -32,7 +32,7 @@ words! {
 }
 
 impl Loss {
-    /// As the record tells it.
+    /// As recorded.
     pub fn new(capture: &Capture, loss: &record::Loss<'_>) -> Self {
         let fixed = &loss.fixed;
         let cause = LossCause(fixed.cause);

@@ -23,7 +23,7 @@ members! {
 }
 
 impl<'a> ProbeStatus<'a> {
-    /// As the record tells it.
+    /// As recorded.
     pub fn new(status: &record::ProbeStatus<'a>) -> Self {
         let errno = status.fixed.errno;
         Self {

@@ -35,7 +35,7 @@ members! {
 }
 
 impl<'a> ProcessExec<'a> {
-    /// As the record tells it.
+    /// As recorded.
     pub fn new(exec: &record::ProcessExec<'a>) -> Self {
         let fixed = &exec.fixed;
         let namespace = |number: u32| When::if_so(number != 0, number);
@@ -55,7 +55,7 @@ impl<'a> ProcessExec<'a> {
     }
 }
 
-/// The identity that the record tells.
+/// The identity that the record gives.
 pub fn identity<'a>(known: Identity<'a>, exec: &record::ProcessExec<'a>) -> Identity<'a> {
     own_identity(known, exec.exe, exec.argv, exec.fixed.argv_full_len, exec.cgroup, exec.fixed.ppid)
 }

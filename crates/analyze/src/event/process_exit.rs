@@ -25,7 +25,7 @@ members! {
 }
 
 impl ProcessExit {
-    /// As the record tells it.
+    /// As recorded.
     pub fn new(exit: &record::ProcessExit<'_>) -> Self {
         let fixed = &exit.fixed;
         let signal = fixed.status & 0x7f;

@@ -12,7 +12,7 @@ members! {
 }
 
 impl ProcessFork {
-    /// As the record tells it.
+    /// As recorded.
     pub fn new(fork: &record::ProcessFork<'_>) -> Self {
         Self { ns_pid: fork.fixed.ns_pid }
     }

@@ -32,7 +32,7 @@ members! {
 }
 
 impl<'a> ProcessInfo<'a> {
-    /// As the record tells it.
+    /// As recorded.
     pub fn new(info: &record::ProcessInfo<'a>) -> Self {
         let fixed = &info.fixed;
         let namespace = |number: u32| When::if_so(number != 0, number);
@@ -50,7 +50,7 @@ impl<'a> ProcessInfo<'a> {
     }
 }
 
-/// The identity that the record tells.
+/// The identity that the record gives.
 pub fn identity<'a>(known: Identity<'a>, info: &record::ProcessInfo<'a>) -> Identity<'a> {
     own_identity(known, info.exe, info.argv, info.fixed.argv_full_len, info.cgroup, info.fixed.ppid)
 }

@@ -53,7 +53,7 @@ members! {
 }
 
 impl SelfStats {
-    /// As the record tells it.
+    /// As recorded.
     pub fn new(header: &Header, stats: &record::SelfStats<'_>) -> Self {
         let fixed = &stats.fixed;
         Self {

@@ -29,7 +29,7 @@ members! {
 }
 
 impl Suppressed {
-    /// As the record tells it.
+    /// As recorded.
     pub fn new(capture: &Capture, header: &Header, suppressed: &record::Suppressed<'_>) -> Self {
         let fixed = &suppressed.fixed;
         Self {

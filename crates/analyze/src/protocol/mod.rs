@@ -116,7 +116,7 @@ pub enum Role {
 }
 
 impl Role {
-    /// As events tell it.
+    /// As events show it.
     pub fn name(self) -> &'static str {
         match self {
             Self::Client => "client",
@@ -125,7 +125,7 @@ impl Role {
     }
 }
 
-/// How far a handshake came, as the wire tells it, whatever its protocol.
+/// How far a handshake came, as the wire shows it, whatever its protocol.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Outcome {
     /// No answer was seen.
@@ -137,7 +137,7 @@ pub enum Outcome {
 }
 
 impl Outcome {
-    /// As events tell it.
+    /// As events show it.
     pub fn name(self) -> &'static str {
         match self {
             Self::None => "none",

@@ -1,4 +1,4 @@
-//! What was wrong with the inputs: gathered while reading, told on stderr at the end.
+//! What was wrong with the inputs: gathered while reading, reported on stderr at the end.
 
 use crypto_trace_format::record::RecordError;
 use crypto_trace_format::segment::Fault;

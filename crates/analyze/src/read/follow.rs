@@ -74,7 +74,7 @@ impl Stop {
 
     /// Sleeps for a while, less when asked to end.
     pub fn sleep(&self, duration: Duration) {
-        // None: longer than the clock can tell.
+        // None: longer than the clock can represent.
         let until = Instant::now().checked_add(duration);
         while !self.is_asked() {
             let left = until.map_or(POLL, |until| until.saturating_duration_since(Instant::now()));

@@ -78,8 +78,8 @@ pub enum Wanted<'a> {
     Of(&'a Filter),
 }
 
-/// Reads the blocks with TLS hellos and library calls, after [`read_captures`]. What is wrong with them is told when pass 2
-/// comes by.
+/// Reads the blocks with TLS hellos and library calls, after [`read_captures`]. What is wrong with them is reported when pass
+/// 2 comes by.
 pub fn read_handshakes(inputs: &Inputs, captures: &mut [Capture], wanted: Wanted<'_>) {
     let mut tasks: Vec<(u32, usize)> = Vec::new();
     let end = time_range(inputs, captures).map(|(_, end)| end);
@@ -164,7 +164,7 @@ fn add_handshake(capture: &mut Capture, raw: &[u8], segment: u32, number: u64) {
     }
 }
 
-/// Takes in one lifecycle block. What is malformed in it is told when pass 2 or `verify` comes by.
+/// Takes in one lifecycle block. What is malformed in it is reported when pass 2 or `verify` comes by.
 pub(super) fn apply(capture: &mut Capture, raw: &[u8]) {
     for record in Records::new(raw).flatten() {
         let _ = capture.apply(&record);

@@ -85,7 +85,7 @@ pub struct LiveRun {
     pub segments: u32,
     /// Bytes of records.
     pub raw_bytes: u64,
-    /// Earliest and latest time that any block's header tells.
+    /// Earliest and latest time that any block's header gives.
     pub range: Option<(WallNs, WallNs)>,
 }
 

@@ -2,7 +2,7 @@
 //!
 //! Blocks are decoded in the order of their earliest time. Once the next block begins at `t`, everything before `t` is
 //! complete and can be written. Blocks whose times all overlap would pile up; beyond [`PENDING_BYTES`] what there is goes
-//! out in the best order known, and that is told.
+//! out in the best order known, and that is reported.
 
 use super::BATCH_BLOCKS;
 use super::block::{BlockSource, Tally};

@@ -42,7 +42,7 @@ impl Pace {
 mod tests {
     use super::*;
 
-    /// `--replay-speed 1e-300` panicked: the wait was longer than the clock can tell.
+    /// `--replay-speed 1e-300` panicked: the wait was longer than the clock can represent.
     #[test]
     fn a_wait_without_an_end_ends_when_asked_to() {
         let stop = Stop::after(Duration::from_millis(20));

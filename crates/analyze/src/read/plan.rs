@@ -61,7 +61,7 @@ impl<'a> Plan<'a> {
     }
 }
 
-/// Earliest and latest time that any block's header tells.
+/// Earliest and latest time that any block's header gives.
 pub fn time_range(inputs: &Inputs, captures: &[Capture]) -> Option<(WallNs, WallNs)> {
     time_ranges(inputs, captures).into_iter().flatten().reduce(wider)
 }

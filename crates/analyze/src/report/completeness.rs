@@ -237,7 +237,7 @@ pub fn watches_kernel(capture: &Capture) -> bool {
         && capture.meta.selected.kernel_crypto != Wanted::OFF
 }
 
-/// Handshakes that libraries told of, of sockets that were not seen on the wire. None where that is not known any more.
+/// Handshakes that libraries reported, of sockets that were not seen on the wire. None where that is not known any more.
 pub fn off_wire(capture: &Capture) -> Option<u64> {
     let connections = capture.handshakes.connections();
     if connections.len() as u64 != capture.handshakes.seen() {

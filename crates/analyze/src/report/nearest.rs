@@ -8,7 +8,7 @@ use crypto_trace_format::catalog::{self, file_name};
 use memchr::memmem::find;
 use std::collections::BTreeMap;
 
-/// How many names or process ids are told.
+/// How many names or process ids are listed.
 const MAX_TOLD: usize = 5;
 
 /// Longer names are not compared letter by letter; the kernel's have at most 15 bytes, file names 255.

@@ -23,7 +23,7 @@ pub(crate) struct LibraryPart {
     pub library_name_by: Option<&'static str>,
     /// The version of the binary interface, in its file name.
     pub soname_version: Option<String>,
-    /// The version it tells of itself.
+    /// The version it reports itself.
     pub version: Option<String>,
     /// The same, when the capture looked into it.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -65,7 +65,7 @@ impl LibraryPart {
         self.version.as_deref().unwrap_or("-")
     }
 
-    /// The name for people, who are told when a text is all that speaks for it.
+    /// The name for people, marked if only a text supports it.
     pub fn shown_name(&self, shown: impl Fn(&str) -> String) -> String {
         let name = self.library_name.as_deref().map_or("-".to_owned(), shown);
         if self.library_name_by == Some("text") { name + " (by a string)" } else { name }

@@ -9,7 +9,7 @@ use crate::words::redact;
 use crypto_trace_format::record::trim_comm;
 use std::collections::BTreeMap;
 
-/// A process: one that lifecycle records tell of, or else an id and a start.
+/// A process: one that lifecycle records show, or else an id and a start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Key {
     Known(ProcessId),

@@ -402,7 +402,7 @@ fn loaded(filter: &Filter, inputs: &Inputs, captures: &[Capture], output: u64) -
     let kinds = vec![LibLoad::KIND];
     let filter = Filter { libraries: Vec::new(), files: None, outcome: None, kinds, ..filter.clone() };
     let mut by_path = ByPath::default();
-    // What is wrong with the files is told once already.
+    // What is wrong with the files is reported once already.
     by_path.read(&Plan::new(inputs, captures, &filter), &mut FaultLog::default()).ok()?;
     let mut names = Names::default();
     for shown in by_path.libraries() {

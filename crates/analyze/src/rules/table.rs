@@ -198,7 +198,8 @@ pub struct Rule {
     pub until: Option<Date>,
     /// What it says, in its own words; `[…]` where words were left out. Cells of a table are joined by `: `.
     pub says: String,
-    /// What the quotation alone does not tell: exceptions, and what the algorithms have to do with it. The table's own words.
+    /// What the quotation alone does not show: exceptions, and what the algorithms have to do with it. The table's own
+    /// words.
     pub note: Option<String>,
     /// It speaks of what a handshake does, not of the signatures of certificates.
     #[serde(default)]

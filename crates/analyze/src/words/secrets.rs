@@ -214,7 +214,7 @@ fn next(argument: &[u8], program: &[u8]) -> Option<Next> {
     }
 }
 
-/// `pass:secret` keeps its kind; where a secret is told by its place (`file:`, `env:`), that is no secret.
+/// `pass:secret` keeps its kind; where a secret is given by its place (`file:`, `env:`), that is no secret.
 fn mask_value(argument: &[u8]) -> Option<Vec<u8>> {
     let place = [&b"file:"[..], b"env:", b"fd:", b"stdin", b"pkcs11:"].iter().any(|kind| argument.starts_with(kind));
     if argument.is_empty() || place || argument.first() == Some(&b'-') {

@@ -244,7 +244,7 @@ struct ct_config {
 	__u8 filter_uid;      /* only uids in the uids map */
 	__u8 cgroup_count;    /* only below cgroups[0..count) */
 	__u8 comm_count;      /* only names that contain one of comms[0..count) */
-	__u8 match_all_names; /* every file name matches: a glob that no table can tell */
+	__u8 match_all_names; /* every file name matches: for a glob that no table can express */
 	__u8 match_dirs;      /* the directories map is in force */
 	__u8 filter_prefix;   /* resolved path must be in the prefixes trie */
 	__u8 argv;	      /* CT_ARGV_* */

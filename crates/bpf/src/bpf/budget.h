@@ -6,7 +6,7 @@
  * Two measures. `lately`, bytes of the last half second or so, decides how full the ring may be for one more of theirs: what is
  * left is for those who write little. `level`, a leaky bucket, bounds what goes to the disk over a longer time.
  *
- * A user is a user id; root's processes are told apart by their cgroup, so that containers are users of their own.
+ * A user is a user id; root's processes are distinguished by their cgroup, so each container counts as a user of its own.
  */
 #ifndef CRYPTO_TRACE_BUDGET_H
 #define CRYPTO_TRACE_BUDGET_H
@@ -84,7 +84,7 @@ struct {
 	__type(value, struct ct_suppressed_sum);
 } suppressed SEC(".maps");
 
-/* What a row begins as; tells user space its layout as well. */
+/* Initial value of a row; gives user space its layout as well. */
 const volatile struct ct_suppressed_sum no_sum = {};
 const volatile struct ct_budget no_budget = {};
 

@@ -175,7 +175,7 @@ static __noinline void request_opened(struct io_kiocb *request, __u16 call)
 
 /*
  * A request of io_uring was completed: by the process that made it, or a thread of it that the kernel keeps for that, which has its
- * files. What it opened is told; where it failed the path is gone by now, and what has no descriptor of the process's (a direct one)
+ * files. What it opened is reported; where it failed, the path is gone by now, and what has no descriptor of the process's (a direct one)
  * cannot be reached.
  */
 SEC("?tp_btf/io_uring_complete")

@@ -217,7 +217,7 @@ __noinline int change_syscall(__s64 ret, __u32 sys, __u32 seen)
 	if (ret == -EFAULT)
 		return 0;
 	syscall_args(regs, CT_SEEN_COMPAT(seen), &args);
-	/* Those of 16-bit ids are told as what they are else. */
+	/* Variants for 16-bit ids are reported under their usual names. */
 	c.call = sys + CT_CHANGE_RENAME - (sys < CT_SYS_CHOWN16 ? CT_SYS_RENAME : CT_SYS_RENAME + CT_SYS_CHOWN16 - CT_SYS_CHOWN);
 	switch (sys) {
 	case CT_SYS_RENAME:

@@ -212,7 +212,7 @@ static __always_inline int last_byte(__u64 bytes, __u8 byte)
 	__u64 low = 0x7f * CT_EACH_BYTE;
 	__u64 found = bytes ^ byte * CT_EACH_BYTE;
 
-	/* 0x80 for each that is zero now, exactly; then for all before the last of these as well. Their number tells its place. */
+	/* 0x80 for each that is zero now, exactly; then for all before the last of these as well. Their number gives its place. */
 	found = ~(((found & low) + low) | found | low);
 	found |= found >> 8;
 	found |= found >> 16;
@@ -237,7 +237,7 @@ static __always_inline int bit_of(enum ct_tails tails, __u64 bytes, __u32 start)
 #define CT_TAIL_OF_SUFFIX 2 /* by what is behind its last dot */
 #define CT_TAIL_OF_COPY 4   /* by what is before what mkstemp(3) made up */
 
-/* Whether the lowest `n` bytes are all small letters, as far as two bits tell. */
+/* Whether the lowest `n` bytes are all small letters, as far as two bits can show. */
 static __always_inline int is_lower(__u64 bytes, int n)
 {
 	__u64 bits = 0x60 * CT_EACH_BYTE >> (8 * (8 - n));
@@ -413,7 +413,7 @@ static __always_inline int name_wanted(struct ct_scratch *s, __u32 slot, const s
 	return found == 1;
 }
 
-/* The last component of the path of `len` bytes in scratch->user, as name_in_tables() tells. */
+/* The last component of the path of `len` bytes in scratch->user, as name_in_tables() reports. */
 __noinline int given_in_tables(__u32 slot, __u32 len, __u32 how)
 {
 	struct ct_scratch *s;

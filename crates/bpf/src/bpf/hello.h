@@ -146,7 +146,7 @@ static __always_inline void emit_hello(struct ct_stream *w)
 	if (!st->wanted && (st->owner || !any_process())) {
 		/*
 		 * A process that is not selected accepted it from the socket of one that is, whose own what has arrived seemed to
-		 * be: that it was not is told, and nothing else.
+		 * be: only that it was not is reported.
 		 */
 		if (st->owner != CT_OWNER_SENDER || !st->seems_accepted)
 			return;
@@ -196,7 +196,7 @@ static __always_inline void emit_hello(struct ct_stream *w)
 	}
 	hello->owner = st->owner;
 	st->seems_accepted = st->owner == CT_OWNER_LISTENER;
-	/* An earlier packet told; this one may have been sent by the kernel on the process's behalf. */
+	/* An earlier packet showed it; this one may have been sent by the kernel on the process's behalf. */
 	if (st->owner == CT_OWNER_SENDER)
 		st->owner = CT_OWNER_EARLIER;
 	hello->state = d->state;

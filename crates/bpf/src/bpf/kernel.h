@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR MIT */
 /*
  * The few kernel types our programs look into, each with only the fields they use. CO-RE relocates every access to
- * the running kernel's layout, so nothing here tells an offset. With this file the programs need neither a generated
+ * the running kernel's layout, so nothing here states an offset. With this file the programs need neither a generated
  * vmlinux.h nor any system header.
  */
 #ifndef CRYPTO_TRACE_KERNEL_H

@@ -70,7 +70,7 @@ struct ct_kernel_call {
 	char text[24];
 };
 
-/* Attempts to get an AF_ALG socket are of interest when they fail; else its bind(2) tells more. */
+/* Attempts to get an AF_ALG socket are of interest when they fail; otherwise its bind(2) shows more. */
 static __always_inline int wanted_socket(struct ct_kernel_call *call, struct ct_args *args)
 {
 	call->meaning = CT_MEANING_KERNEL_ALGORITHM;

@@ -68,7 +68,7 @@ struct {
 	__type(value, struct ct_image);
 } images SEC(".maps");
 
-/* What an entry begins as; tells user space its layout as well. */
+/* Initial value of an entry; gives user space its layout as well. */
 const volatile struct ct_image no_image = {};
 
 struct {

@@ -38,7 +38,7 @@ struct ct_dir {
 	__u8 kept;     /* bytes of `head` from earlier packets that are to go out */
 	__u8 state;    /* CT_HELLO_*, for the next record */
 	__u8 done;     /* with this packet */
-	__u8 news;     /* something is to be told, without bytes */
+	__u8 news;     /* something is to be reported, without bytes */
 	__u8 reserved;
 	__u8 head[16];
 	union ct_reading of;

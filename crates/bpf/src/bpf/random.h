@@ -6,7 +6,7 @@
  * Counts only grow. User space reads them once a second, makes api_call records of what was added, and removes the entries
  * of processes that ended: a count that is added while it reads is in the next reading.
  *
- * The devices are counted by their opens: reads of them are reads like any other, and told apart only by looking at every
+ * The devices are counted by their opens: reads of them are reads like any other, and could be distinguished only by examining every
  * read's file. Not seen: random bytes of the vDSO (Linux 6.11 with glibc 2.41), which are made without a system call.
  */
 #ifndef CRYPTO_TRACE_RANDOM_H

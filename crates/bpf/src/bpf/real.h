@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR MIT */
 /*
  * Which file is really mapped. A file of an overlay is one of a layer below, which is what the kernel maps and puts probes on; and
- * subvolumes of btrfs have files that share device and inode number. The inode that a mapping holds tells them all apart.
+ * subvolumes of btrfs have files that share device and inode number. The inode that a mapping holds distinguishes them all.
  */
 #ifndef CRYPTO_TRACE_REAL_H
 #define CRYPTO_TRACE_REAL_H
@@ -114,7 +114,7 @@ static __always_inline __u64 mapped_inode(struct task_struct *task, __u64 addres
 	return 0;
 }
 
-/* These kernels do not tell. */
+/* These kernels do not show it. */
 static __always_inline int mapping_at(struct task_struct *task, __u64 address, struct ct_mapping *mapping)
 {
 	return 0;
@@ -137,7 +137,7 @@ static __always_inline __u32 file_number(__u64 inode)
 struct ct_asked {
 	__u64 address;
 	__u64 inode;
-	__u32 unmapped; /* 1: nobody has; 0 also where that cannot be told */
+	__u32 unmapped; /* 1: nobody has; 0 also where that cannot be determined */
 	__u32 links;
 };
 

@@ -112,7 +112,7 @@ static __always_inline void follow(struct __sk_buff *skb, struct bpf_sock *sk, s
 	d->shift = d->next - p;
 	new_packet(d);
 	d->kept = 0;
-	/* What follows after missing bytes is not followed; that they are missing is told. */
+	/* What comes after missing bytes is not followed; that they are missing is reported. */
 	d->news = d->done = d->at == CT_AT_DONE;
 	d->next += d->end - p;
 	if (d->at == CT_AT_LOOK && !begins(&w)) {

@@ -17,7 +17,7 @@ static __always_inline __u8 judge_record(const struct ct_socket *st, struct ct_d
 	switch (d->head[0]) {
 	case CT_TLS_CCS:
 		d->of.tls.changed_cipher = 1;
-		/* A server's tells whether a session was resumed. */
+		/* A server's shows whether a session was resumed. */
 		d->of.tls.take_other = d->role != CT_TLS_CLIENT_HELLO;
 		return len == 1 ? CT_AT_OTHER : CT_AT_DONE;
 	case CT_TLS_ALERT:

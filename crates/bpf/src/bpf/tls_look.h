@@ -13,7 +13,7 @@ enum ct_tls_begins {
 };
 
 #define CT_TLS_HEAD_AND_TYPE 6
-#define CT_TLS_SHORT_RECORD 6 /* bytes; of shorter ones it takes several to tell */
+#define CT_TLS_SHORT_RECORD 6 /* bytes; shorter ones need several to be recognised */
 #define CT_SPLIT_BYTES 36     /* six records of one byte */
 
 /* Whether a TLS record with a hello begins at `b`, of which `n` bytes are there; 16 can be read. */

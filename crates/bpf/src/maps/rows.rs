@@ -179,7 +179,7 @@ impl Programs {
         Ok(())
     }
 
-    /// Tells the programs that a library has been looked at: loads of it are not urgent any more.
+    /// Tells the programs that a library has been examined: loads of it are not urgent any more.
     ///
     /// # Errors
     /// When the map cannot be written.

@@ -44,7 +44,7 @@ pub struct Use {
     pub slot: u16,
     /// The library called itself.
     pub internal: bool,
-    /// The algorithm by its name; empty when it is told by number, or not.
+    /// The algorithm by its name; empty when it is known by number only, or not at all.
     pub text: Vec<u8>,
     /// The algorithm by its number.
     pub number: u64,

@@ -1,4 +1,4 @@
-//! What `doctor` is told.
+//! Arguments of `doctor`.
 
 use std::path::PathBuf;
 

@@ -15,7 +15,7 @@ fn event_types() -> PossibleValuesParser {
     PossibleValuesParser::new(KINDS.iter().map(|layout| Kind(layout.kind).event_type()))
 }
 
-/// How long `profile` watches when it is not told.
+/// How long `profile` watches by default.
 const PROFILE_DURATION: Duration = Duration::from_secs(30);
 
 /// How events are shown.
@@ -112,7 +112,7 @@ impl ShowArgs {
         }
     }
 
-    /// What the analyzer is told, to show events of these types; without any, of those that it shows without being asked.
+    /// Arguments of the analyzer, to show events of these types; without any, of those that it shows without being asked.
     pub fn renderer(&self, kinds: &[&str]) -> Vec<OsString> {
         let mut words = words("events", self.format, self.no_redact, &self.capture);
         let mut add = |flag: &str, value: &str| words.push(format!("{flag}={value}").into());
@@ -148,7 +148,7 @@ impl ProfileArgs {
         self.capture.duration.or(default)
     }
 
-    /// What the analyzer is told.
+    /// Arguments of the analyzer.
     pub fn renderer(&self) -> Vec<OsString> {
         let mut words = words("profile", self.format, self.no_redact, &self.capture);
         words.extend(self.capture.pid.iter().map(|pid| format!("--pid={pid}").into()));

@@ -1,4 +1,4 @@
-//! What `snapshot` is told.
+//! Arguments of `snapshot`.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -109,7 +109,7 @@ impl SnapshotArgs {
         }
     }
 
-    /// What the analyzer is told.
+    /// Arguments of the analyzer.
     pub fn renderer(&self) -> Vec<OsString> {
         let format = self.format.unwrap_or(Format::JsonPretty);
         let mut words: Vec<OsString> =

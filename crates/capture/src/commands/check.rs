@@ -63,7 +63,7 @@ fn metrics_file(path: &Path) -> Result<(), String> {
     writable(directory)
 }
 
-/// Whether files can be made in a directory: as far as we can tell, who are perhaps not who will make them.
+/// Whether files can be made in a directory: as far as we can tell, since others may be the ones to create them.
 fn writable(directory: &Path) -> Result<(), String> {
     match access(directory, Access::WRITE_OK | Access::EXEC_OK) {
         Err(Errno::ACCESS | Errno::PERM) if !rustix::process::geteuid().is_root() => Ok(()),

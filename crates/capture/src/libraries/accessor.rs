@@ -59,7 +59,7 @@ struct Path {
 }
 
 /// What the accessor function with this code returns of its only argument, a pointer: where it is. `code` begins at `address`;
-/// x86-64. `None` when that cannot be told for sure.
+/// x86-64. `None` when that cannot be determined for sure.
 pub fn decode(code: &[u8], address: u64) -> Option<Accessor> {
     let argument = Value::Pointer { offsets: Vec::new(), add: 0 };
     let mut found: Vec<Accessor> = Vec::new();
@@ -158,7 +158,7 @@ fn follow(mut path: Path, code: &[u8], address: u64, paths: &mut Vec<Path>) -> O
     None
 }
 
-/// Adds what a branch says to the conditions of a path; false: it cannot be, or cannot be told.
+/// Adds what a branch says to the conditions of a path; false: it cannot be, or cannot be determined.
 fn assume(path: &mut Path, code: ConditionCode) -> bool {
     let Some(Compared { left, right, test }) = path.compared.clone() else { return false };
     match (left, right) {

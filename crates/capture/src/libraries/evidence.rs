@@ -1,5 +1,5 @@
-//! What a file says of a library that it holds without the names of its functions: a text in its read-only data, and what Go's linker
-//! wrote. It is no more than that, and is told as such.
+//! What a file says of a library that it holds without the names of its functions: a text in its read-only data, and what Go's
+//! linker wrote. It is no more than that, and is reported as such.
 
 use super::elf::{Elf, MAX_VERSION, version_text};
 use super::plan::Plan;

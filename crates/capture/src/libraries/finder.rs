@@ -85,7 +85,7 @@ pub enum Request {
 pub enum Answer {
     /// A library, or a file that was thought to be one.
     File(Box<Found>),
-    /// A record that says that a process has a file mapped which holds a library, and whose name does not tell.
+    /// A record that says that a process has a file mapped which holds a library, and whose name does not show.
     Load(Vec<u8>),
     /// Everything before a [`Request::Mark`] is done.
     Mark,
@@ -153,7 +153,7 @@ pub struct Finder {
     /// Programs without a library.
     others: HashSet<(u64, Stamp)>,
     told_loads: HashSet<(u32, u64, FileId)>,
-    /// Files that could not be looked at, and why: told once.
+    /// Files that could not be looked at, and why: reported once.
     refused: HashSet<(FileId, String)>,
     patience: Patience,
     answer: Box<dyn Fn(Answer)>,
@@ -161,7 +161,8 @@ pub struct Finder {
 
 impl Finder {
     /// Finds libraries that have what the table knows, with probes on returns as they are possible, and those that count
-    /// algorithms when they are wanted; with `loads` it is told who has mapped what holds a library. What is found is given to `answer`.
+    /// algorithms when they are wanted; with `loads` it is recorded who has mapped what holds a library. What is found is given
+    /// to `answer`.
     pub fn new(
         table: Arc<ProbeTable>,
         returns: ReturnProbes,
@@ -244,7 +245,7 @@ impl Finder {
         }
     }
 
-    /// Whether a file is as it was when it was looked at, as far as its path tells that.
+    /// Whether a file is as it was when it was looked at, as far as its path shows.
     fn is_unchanged(&mut self, header: &Header, path: &[u8], id: FileId) -> bool {
         if !self.looked_at.contains_key(&id) {
             return false;
@@ -259,7 +260,7 @@ impl Finder {
         self.looked_at.get(&id)?.iter().find(|(known, _)| known == stamp).map(|(_, known)| *known)
     }
 
-    /// Tells that a file could not be looked at; once for each reason.
+    /// Reports that a file could not be looked at; once for each reason.
     fn refuse(&mut self, header: Header, path: Vec<u8>, id: FileId, refusal: Refusal) {
         if self.refused.len() >= MAX_REMEMBERED / 16 {
             self.refused.clear();
@@ -331,7 +332,7 @@ impl Finder {
             }
             self.tell_load(header, &map, &path);
         } else {
-            // What makes TLS of its own is told at once: it may be gone when it is seen on the wire.
+            // What makes TLS of its own is reported at once: it may be gone when it is seen on the wire.
             if let Some(found) = found.filter(|_| known.runtime.is_some()) {
                 self.tell(found);
             }
@@ -432,7 +433,7 @@ impl Finder {
         self.answer(Answer::File(Box::new(found)));
     }
 
-    /// That a process has a file mapped whose name does not tell that it holds a library.
+    /// Records that a process has a file mapped whose name does not show that it holds a library.
     fn tell_load(&mut self, header: Header, map: &Mapping<'_>, path: &[u8]) {
         let id = (map.dev, map.ino);
         if !self.loads || catalog::library(path).is_some() {
@@ -525,7 +526,7 @@ impl Wanted {
         Ok((opened.file.into(), plan))
     }
 
-    /// The version that another library of the same process tells, or without a process the one in the same directory.
+    /// The version that another library of the same process reports, or without a process the one in the same directory.
     fn version_beside(&self, header: &Header, path: &[u8], name: &[u8], work: &Work) -> Option<String> {
         let all = if header.tgid == 0 { Vec::new() } else { maps::text(header.tgid).unwrap_or_default() };
         let mut mapped = all.split(|byte| *byte == b'\n').filter_map(Mapping::parse).filter(|map| map.executable);

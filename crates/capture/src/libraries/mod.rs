@@ -2,9 +2,9 @@
 //!
 //! Libraries come to light in three ways: from the dynamic linker's cache before anything runs; from `lib_load` records, of
 //! those that are there and those that come; and by looking through the files that a process has mapped which does TLS with
-//! none of the known ones. The finder thread reads them; the drain thread attaches. What became of each is told by a
-//! `library_info` record. What nobody has mapped any more is let go of and forgotten, so that its number, its file system and the room
-//! that was taken for it are free again.
+//! none of the known ones. The finder thread reads them; the drain thread attaches. What became of each is reported by a
+//! `library_info` record. What nobody has mapped any more is let go of and forgotten, so that its number, its file system and
+//! the room that was taken for it are free again.
 
 mod accessor;
 mod algorithms;
@@ -65,8 +65,8 @@ const MAX_WAITING: usize = 64;
 /// Files of which it was told that there is no room for them.
 const MAX_TOLD: usize = 4_096;
 
-/// What processes have mapped that holds libraries, told once and without probes: records of the libraries, and of who has those whose
-/// names do not tell. `processes` are records of processes.
+/// What processes have mapped that holds libraries, reported once and without probes: records of the libraries, and of who has
+/// those whose names do not show. `processes` are records of processes.
 ///
 /// # Errors
 /// When the table of libraries is not well-formed, which a test keeps from happening.
@@ -132,7 +132,7 @@ impl Drop for Libraries {
 impl Libraries {
     /// Starts the finder thread; `everywhere` says that processes may come that are not there yet, so that libraries are looked
     /// for before they are loaded. With `only_pid` the probes are put into that process alone. With `budget`, a percentage of a
-    /// core, algorithms are counted. With `loads` it is told who has mapped what holds a library.
+    /// core, algorithms are counted. With `loads` it is recorded who has mapped what holds a library.
     ///
     /// # Errors
     /// When the thread cannot be started.
@@ -225,7 +225,7 @@ impl Libraries {
         self.look_at(notices);
     }
 
-    /// Attaches what was found since; returns records that tell of it, and those of who has it mapped.
+    /// Attaches what was found since; returns records about it, and those of who has it mapped.
     pub fn attach_found(&mut self, programs: &mut Programs) -> (Vec<u8>, Vec<u8>) {
         let mut count = [0; 8];
         let _ = rustix::io::read(&self.wake, &mut count);
@@ -332,7 +332,7 @@ impl Libraries {
         }
     }
 
-    /// Attaches to one file; returns the record that tells what became of it.
+    /// Attaches to one file; returns the record of what became of it.
     fn attach(&mut self, programs: &mut Programs, found: Found) -> Vec<u8> {
         let became = match &found.outcome {
             Err(refusal) => Became::refused(refusal),

@@ -35,7 +35,7 @@ const MAX_DEVICES: usize = 4_096;
 /// How often it is looked whether the work goes on.
 const LOOK: Duration = Duration::from_millis(100);
 
-/// What work tells of itself as it goes on, and what it may cost.
+/// What the work reports as it goes on, and what it may cost.
 #[derive(Debug, Clone, Default)]
 pub struct Work {
     steps: Arc<AtomicU64>,

@@ -12,12 +12,12 @@ use super::evidence;
 use super::site::{self, Needs};
 use super::table::{Brand, Chain, Family, ProbeTable};
 
-/// What is to be attached to a file, and what is told of it.
+/// What is to be attached to a file, and what is reported of it.
 #[derive(Debug, Clone, Default)]
 pub struct Plan {
     /// Names of the libraries it holds; none: it holds none that is known.
     pub families: Vec<String>,
-    /// The version it tells; empty when it tells none.
+    /// The version it reports; empty when it reports none.
     pub version: String,
     /// Build id, raw.
     pub build_id: Vec<u8>,
@@ -33,7 +33,7 @@ pub struct Plan {
     pub message: String,
     /// What makes its own TLS, by its place in the table.
     pub runtime: Option<usize>,
-    /// The library it needs that has the version it does not tell: `libcrypto.so.3`.
+    /// The library it needs that has the version that it does not report itself: `libcrypto.so.3`.
     pub version_from: Option<String>,
 }
 
@@ -126,7 +126,7 @@ pub fn plan(bytes: Bytes, table: &ProbeTable, returns: ReturnProbes, algorithms:
     Ok(plan)
 }
 
-/// The version that the first library in a file tells.
+/// The version that the first library in a file reports.
 pub fn version_of(bytes: Bytes, table: &ProbeTable) -> Option<String> {
     let elf = Elf::read(bytes, &table.names).ok()?;
     let is_it = |family: &&Family| family.identify.iter().all(|name| elf.function(name).is_some());
@@ -145,7 +145,7 @@ fn version(elf: &Elf, family: &Family, brand: Option<&Brand>) -> Option<String> 
         let function = elf.function(name.as_ref()?)?;
         accessor::decode_address(&elf.code(function, 512), function.address)
     };
-    // What is told by a few instructions comes first: to look for a text takes reading all data.
+    // What is reported by a few instructions comes first: to look for a text takes reading all data.
     returned(&family.version_number)
         .and_then(openssl_version)
         .or_else(|| elf.version_at(returned(&family.version_function)?))

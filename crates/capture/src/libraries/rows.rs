@@ -1,5 +1,5 @@
-//! What is told of libraries again at the begin of each segment: the records of those that are there, no more of them than there is
-//! room for.
+//! What is reported of libraries again at the beginning of each segment: the records of those that are there, no more of them
+//! than there is room for.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex};
@@ -42,7 +42,8 @@ impl LibraryRecords {
             .unwrap_or_default()
     }
 
-    /// What is told of a file, in place of what was told before. Returns how many others there was no room for any more.
+    /// What is reported of a file, in place of what was reported before. Returns how many others there was no room for any
+    /// more.
     pub fn add(&self, id: FileId, record: &[u8], is_probed: bool) -> u64 {
         let Ok(mut rows) = self.0.lock() else { return 0 };
         rows.remove(id);

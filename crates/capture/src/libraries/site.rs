@@ -71,7 +71,7 @@ fn cheaper(code: &[u8], needs: Needs<'_>) -> Option<Site> {
     None
 }
 
-/// How far an instruction moves the stack pointer down; `None` when that cannot be told.
+/// How far an instruction moves the stack pointer down; `None` when that cannot be determined.
 fn stack_move(instruction: &Instruction) -> Option<i32> {
     if instruction.mnemonic() == Mnemonic::Sub && instruction.op0_register() == Register::RSP {
         let is_constant = matches!(instruction.op1_kind(), OpKind::Immediate8to64 | OpKind::Immediate32to64);

@@ -213,7 +213,7 @@ mod tests {
         assert_eq!(slots.over(after(11), says([IDLE_FILE, MAPPED, MAPPED])), none);
         assert_eq!(slots.over(after(12), says([IDLE_FILE, IDLE_FILE, NAMELESS])), none);
         assert_eq!(slots.over(after(13), says([NAMELESS, IDLE_FILE, NAMELESS])).len(), 2);
-        // Of what cannot be told nothing is let go.
+        // Of what cannot be determined nothing is let go.
         assert_eq!(slots.over(after(99), |_| None), none);
     }
 

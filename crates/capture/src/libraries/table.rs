@@ -67,7 +67,7 @@ pub struct Brand {
     pub family: String,
     /// The function that only it defines.
     pub defines: String,
-    /// What the version it tells begins with; it tells none otherwise.
+    /// What the version it reports begins with; otherwise it reports none.
     pub version_text: Option<String>,
 }
 

@@ -50,8 +50,8 @@ const KEPT_ENVIRONMENT: &[&str] = &[
     "RUST_BACKTRACE",
 ];
 
-/// Tells the analyzer that its input will end, and that a signal is no reason to end before: whoever stops a whole group, or all
-/// processes of a service, means the recording, and what is shown of it is to be whole.
+/// Tells the analyzer that its input will end, and that a signal is no reason to end before: whoever stops a whole group, or
+/// all processes of a service, means the recording, and what is shown of it is to be whole.
 const ENDS_WITH_INPUT: &str = "CRYPTO_TRACE_ENDS_WITH_INPUT";
 
 /// How often a wait for its end looks for a signal to us.

@@ -99,7 +99,7 @@ impl Write for StreamOutput {
 
 /// Whether the reader of a pipe is gone.
 pub fn is_closed(file: &OwnedFd) -> bool {
-    // Errors are told whatever is asked for.
+    // Errors are reported whatever is asked for.
     wait(file, PollFlags::empty(), Duration::ZERO).unwrap_or(false)
 }
 

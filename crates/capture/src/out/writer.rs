@@ -62,7 +62,7 @@ pub enum Sink {
 
 /// What every segment opens with.
 pub struct Opening {
-    /// Which processes are told.
+    /// Which processes are listed.
     pub table: TableFilter,
     /// Processes as they were before anything was attached; for the first segment.
     pub before: Table,

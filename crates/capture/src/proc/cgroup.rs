@@ -131,7 +131,7 @@ mod tests {
 
     const ID: &str = "2403ccfe427f1dc7b6120dccb9ac58c2f8456950380d587a9f33ea7f00dd303d";
 
-    /// Texts of /proc/PID/cgroup, where ID stands for an id, and what is told of them.
+    /// Texts of /proc/PID/cgroup, where ID stands for an id, and what is reported of them.
     fn check(text: &str, expected: &str) {
         let text = text.replace("ID", ID);
         assert_eq!(telling(&groups(text.as_bytes())), expected.replace("ID", ID).as_bytes(), "{text}");
@@ -163,7 +163,7 @@ mod tests {
             "5:pids:/kubepods.slice/kubepods-pod8a4b_22.slice/cri-containerd-ID.scope\n4:rdma:/\n0::/\n",
             "/kubepods.slice/kubepods-pod8a4b_22.slice/cri-containerd-ID.scope",
         );
-        // Podman, by root; conmon, which minds the container, is told by its own scope.
+        // Podman, by root; conmon, which minds the container, is recognised by its own scope.
         check(
             "11:pids:/machine.slice/libpod-ID.scope\n3:rdma:/\n1:name=systemd:/machine.slice/libpod-ID.scope\n",
             "/machine.slice/libpod-ID.scope",

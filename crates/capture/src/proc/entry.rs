@@ -84,7 +84,7 @@ pub struct Status {
     pub uid: u32,
     /// Real group id.
     pub gid: u32,
-    /// Process id in its own PID namespace; 0 where the kernel does not tell.
+    /// Process id in its own PID namespace; 0 where the kernel does not show.
     pub ns_pid: u32,
 }
 

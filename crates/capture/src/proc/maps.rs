@@ -188,7 +188,7 @@ mod tests {
         }
     }
 
-    /// A library whose code is not in one piece was told once for each of them.
+    /// A library whose code is not in one piece was reported once for each of them.
     #[test]
     fn a_library_is_told_once_for_each_time_that_it_was_mapped() {
         let line = |address: u64, permissions: &str, offset: u64, ino: u64, path: &str| {

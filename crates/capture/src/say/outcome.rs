@@ -1,4 +1,4 @@
-//! How a recording went, told to people and as an exit code.
+//! How a recording went, for people and as an exit code.
 
 use std::collections::BTreeSet;
 
@@ -16,7 +16,7 @@ use crate::proc::table::{self, contains};
 use crate::say;
 use crate::units::show_size;
 
-/// How many names are told that come near one that was asked for.
+/// How many names are listed that come near one that was asked for.
 const NEAREST: usize = 5;
 
 /// Why a recording ended.
@@ -50,7 +50,7 @@ pub(crate) struct Outcome {
     pub(crate) other_libraries: BTreeSet<Vec<u8>>,
 }
 
-/// Tells what is attached, and which filter runs where.
+/// Reports what is attached, and which filter runs where.
 pub(crate) fn tell_probes(args: &CaptureArgs, probes: &[ProbeReport]) {
     for probe in probes {
         say::info(&format!("{}: {} ({}, {})", probe.probe, probe.state.name(), probe.tier.name(), probe.target));
@@ -61,7 +61,7 @@ pub(crate) fn tell_probes(args: &CaptureArgs, probes: &[ProbeReport]) {
         }
     }
     for filter in args.selected().options() {
-        // The globs are told above; what else there is says what is recorded, not of whom.
+        // The globs are reported above; what else there is says what is recorded, not of whom.
         let place = match filter.split_once(' ').map_or(filter.as_str(), |(flag, _)| flag) {
             "--library" => "in user space",
             "--pid" | "--name" | "--uid" | "--cgroup" | "--" => "in the kernel",
@@ -71,7 +71,7 @@ pub(crate) fn tell_probes(args: &CaptureArgs, probes: &[ProbeReport]) {
     }
 }
 
-/// Tells which that `-l` selects nothing has mapped, by the loads of a process table; returns how many there are of the others.
+/// Reports which names of `-l` match no mapped library, by the loads of a process table; returns how many loads there are.
 pub(crate) fn tell_unmapped(args: &CaptureArgs, table: &[u8]) -> u64 {
     if args.library.is_empty() {
         return 0;
@@ -86,7 +86,7 @@ pub(crate) fn tell_unmapped(args: &CaptureArgs, table: &[u8]) -> u64 {
     loads().count() as u64
 }
 
-/// Tells what there is at the end.
+/// Reports what there is at the end.
 pub(crate) fn tell_outcome(args: &CaptureArgs, outcome: &Outcome, stop: Stop) {
     seccomp::tell_refused();
     if outcome.lost > 0 {
@@ -131,7 +131,7 @@ pub(crate) fn tell_outcome(args: &CaptureArgs, outcome: &Outcome, stop: Stop) {
     }
 }
 
-/// Tells which processes there are whose names come near one that nothing was recorded of.
+/// Reports which processes there are whose names come near one that nothing was recorded of.
 fn tell_nearest(wanted: &str) {
     let Ok(processes) = entry::all() else { return };
     let shown = |name: &[u8]| String::from_utf8_lossy(name).into_owned();
@@ -153,7 +153,8 @@ fn tell_nearest(wanted: &str) {
     }
 }
 
-/// Tells which libraries there are, loaded meanwhile or mapped now, whose names come near those that none was recorded of.
+/// Reports which libraries there are, loaded meanwhile or mapped now, whose names come near those that none was recorded
+/// of.
 fn tell_nearest_library(args: &CaptureArgs, outcome: &Outcome) {
     let mut there = table::mapped_libraries();
     there.extend(outcome.other_libraries.iter().cloned());

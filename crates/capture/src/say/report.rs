@@ -84,7 +84,7 @@ impl Reporter {
         }
     }
 
-    /// Tells the last numbers.
+    /// Reports the last numbers.
     pub fn finish(self, numbers: &Numbers) {
         if let Some(Metrics { texts, thread }) = self.metrics {
             let _ = texts.send(prometheus(numbers, false));

@@ -266,7 +266,7 @@ impl Session {
 
     /// Waits until the processes that are there already are known.
     fn wait_for_table(&self, args: &CaptureArgs) {
-        // An error is a writer that has ended: the end of the recording will tell why.
+        // An error is a writer that has ended: the end of the recording will say why.
         if let Ok(table) = self.table_read.recv() {
             self.look_at_table(args, &table);
         }
@@ -392,7 +392,7 @@ impl Session {
             add(process, epoll::EventFlags::IN | epoll::EventFlags::ONESHOT)?;
         }
         for stream in &self.streams {
-            // That its reader is gone is told whatever is asked for. A file cannot be waited for, and has no reader.
+            // That its reader is gone is reported whatever is asked for. A file cannot be waited for, and has no reader.
             let _ = epoll::add(&epoll, stream, epoll::EventData::new_u64(0), epoll::EventFlags::empty());
         }
         Ok(epoll)
@@ -490,7 +490,7 @@ impl Session {
         blocks.push_own(&out);
     }
 
-    /// Tells how it goes.
+    /// Reports the state.
     fn report(
         reporter: &mut Option<Reporter>,
         blocks: &RefCell<Blocks>,

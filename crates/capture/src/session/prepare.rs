@@ -22,7 +22,7 @@ use crate::say;
 use crate::session::filter::RecordFilter;
 use crate::session::privacy::Privacy;
 
-/// What the BPF programs are told.
+/// Settings of the BPF programs.
 pub(crate) fn selection(args: &CaptureArgs) -> Result<Selection, Failure> {
     let comms = args.name.iter().map(|name| CommFilter::new(name)).collect::<Result<_, _>>();
     let cgroups = args.cgroup.iter().map(|path| cgroup::open(path)).collect::<Result<_, _>>()?;
@@ -120,7 +120,7 @@ pub(crate) fn add_descendants(programs: &Programs, pids: &[u32]) -> Result<(), F
 
 /// Tells the programs what they cannot see of the selected processes that are there: that their executables have a wanted name,
 /// and whose their listening sockets are; without such a selection everything that arrives is recorded, whosever it is. Names
-/// that nothing has yet are told to people: it may be a wrong one.
+/// that nothing has yet are reported to people: it may be a wrong one.
 pub(crate) fn tell_programs(args: &CaptureArgs, programs: &Programs, table: &TableFilter, tls: bool) {
     let selected = table.selected();
     let mut listeners = Listeners::new();
@@ -145,7 +145,7 @@ pub(crate) fn tell_programs(args: &CaptureArgs, programs: &Programs, table: &Tab
     }
 }
 
-/// Whether it is told who loads libraries.
+/// Whether to record who loads libraries.
 fn wants_loads(args: &CaptureArgs) -> bool {
     !args.library.is_empty() || args.file.is_empty()
 }
@@ -227,7 +227,7 @@ pub(crate) fn load(
 }
 
 /// A probe that failed would leave silence that looks like absence: then nothing is recorded at all, unless it is one that
-/// not every host can have and nobody asked for; that is told, and recorded.
+/// not every host can have and nobody asked for; that is reported, and recorded.
 pub(crate) fn check_probes(args: &CaptureArgs, probes: &[ProbeReport]) -> Result<(), Failure> {
     let io_uring = probes.iter().find(|probe| probe.target.ends_with("io_uring_complete"));
     if let (When::On, Some(probe)) = (args.io_uring, io_uring.filter(|probe| probe.state != ProbeState::ATTACHED)) {

@@ -1,8 +1,8 @@
 //! `api_call` records of the random bytes that processes got from the kernel, made once a second of what was added to the
 //! BPF programs' counts.
 //!
-//! The counts only grow, and what was told of them is remembered here: whatever is added between two readings, or while one
-//! goes on, is told exactly once.
+//! The counts only grow, and what was reported of them is remembered here: whatever is added between two readings, or while
+//! one goes on, is reported exactly once.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -58,7 +58,7 @@ impl RandomTally {
                     self.told.remove(&(count.tgid, count.start_ns));
                 }
             }
-            // They will be read again: what was told of them must be known.
+            // They will be read again: what was reported of them must be known.
             Err(_) => self.told.extend(ended.into_iter().map(|count| ((count.tgid, count.start_ns), count))),
         }
     }
@@ -89,7 +89,7 @@ fn encode_added(before: &RandomCount, count: &RandomCount, now_ns: u64, out: &mu
     let len = out.len();
     for (before, now, fixed, function, text) in sources {
         let added = now.wrapping_sub(before);
-        // Bytes may be there before their call is counted (random.h); they are told with it.
+        // Bytes may be there before their call is counted (random.h); they are reported with it.
         if added > 0 {
             let (function, text) = (function.as_bytes(), text.as_bytes());
             let fixed = ApiCallFixed { count: added, ..fixed };

@@ -1,5 +1,5 @@
-//! What a service manager is told: that recording has begun, how it goes, that it goes on at all, and that it ends. Nothing
-//! where there is none ($NOTIFY_SOCKET, sd_notify(3)).
+//! What is reported to a service manager: that recording has begun, how it goes, that it goes on at all, and that it ends.
+//! Nothing where there is none ($NOTIFY_SOCKET, sd_notify(3)).
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -56,7 +56,7 @@ struct Watched {
     said: bool,
 }
 
-/// Tells the service manager, and people of a thread that does not get on.
+/// Tells the service manager, and people, of a thread that makes no progress.
 #[derive(Debug)]
 pub(crate) struct Notifier {
     /// How often it wants to hear that we go on: half of what it waits.
@@ -141,7 +141,7 @@ impl Notifier {
     }
 }
 
-/// A service manager that cannot be told is its own affair, and so is one that is not there.
+/// A service manager that cannot be reached is its own affair, and so is one that is not there.
 fn tell(states: &[NotifyState<'_>]) {
     let _ = sd_notify::notify(states);
 }

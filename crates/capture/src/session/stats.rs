@@ -52,7 +52,7 @@ pub struct Accounting {
     produced: u64,
     lost: u64,
     seen: BTreeMap<CounterKind, u64>,
-    /// Losses that no record tells yet.
+    /// Losses that no record has reported yet.
     untold: BTreeMap<CounterKind, LossFixed>,
     told: [u64; 2],
     last_check_ns: u64,

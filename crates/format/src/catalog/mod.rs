@@ -131,7 +131,7 @@ pub enum JudgedBy {
     Words,
     /// The directory.
     Directory,
-    /// A library was told to load it as that.
+    /// A library was asked to load it as that.
     Use,
 }
 

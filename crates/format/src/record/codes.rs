@@ -399,7 +399,7 @@ bits! {
     pub mod api_state, "CT_API_" {
         /// `result` is known.
         RESULT = 0 "result",
-        /// The call may go on: it would have blocked, or the library does not tell.
+        /// The call may go on: it would have blocked, or the library does not show.
         PENDING = 1 "pending",
         /// The text could not be read.
         UNREADABLE = 2 "unreadable",
@@ -429,7 +429,7 @@ bits! {
 }
 
 codes! {
-    /// Whether a recording was to have something. 0 where that is not told: by default, as the writer had it.
+    /// Whether a recording was to have something. 0 where that is not recorded: by default, as the writer had it.
     #[derive(Default)]
     pub struct Wanted(u16), "CT_WANTED_" {
         /// No: an option left it out.
@@ -444,14 +444,14 @@ codes! {
 }
 
 impl Wanted {
-    /// Whether it was to be recorded; not so where that is not told.
+    /// Whether it was to be recorded; not so where that is not recorded.
     pub fn is_wanted(self) -> bool {
         matches!(self, Self::ON | Self::DEFAULT_ON)
     }
 }
 
 codes! {
-    /// What became of server names and addresses in TLS hellos. 0 where that is not told.
+    /// What became of server names and addresses in TLS hellos. 0 where that is not recorded.
     #[derive(Default)]
     pub struct PrivacyMode(u16), "CT_PRIVACY_" {
         /// They are as they were.
@@ -464,7 +464,7 @@ codes! {
 }
 
 codes! {
-    /// How much of the arguments of processes is recorded. 0 where that is not told.
+    /// How much of the arguments of processes is recorded. 0 where that is not recorded.
     #[derive(Default)]
     pub struct ArgvMode(u16), "CT_ARGV_MODE_" {
         /// All of them.

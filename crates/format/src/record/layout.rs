@@ -77,7 +77,7 @@ pub struct KindLayout {
     pub strings: &'static [&'static str],
 }
 
-/// A fixed part's size as its header tells it; fails to compile when absurd.
+/// A fixed part's size as its header gives it; fails to compile when absurd.
 #[allow(clippy::cast_possible_truncation, reason = "asserted")]
 pub(crate) const fn fixed_len(size: usize) -> u16 {
     assert!(size < 4096);
@@ -179,8 +179,8 @@ macro_rules! record {
 
             /// Appends a whole record: header, fixed part, strings, zero padding to 8 bytes.
             ///
-            /// `kind`, `len` and `fixed_len` of `header` and every `*_len` field are filled in here. A string longer than
-            /// its `u16` length can tell is cut, and the record flagged [`flags::TRUNCATED`](crate::record::flags::TRUNCATED).
+            /// `kind`, `len` and `fixed_len` of `header` and every `*_len` field are filled in here. A string longer than its
+            /// `u16` length can express is cut, and the record flagged [`flags::TRUNCATED`](crate::record::flags::TRUNCATED).
             #[allow(unused_mut)]
             pub fn encode(&self, mut header: $crate::record::Header, out: &mut Vec<u8>) {
                 let start = out.len();

@@ -29,7 +29,7 @@ pub const HEADER_LEN: usize = Header::SIZE;
 /// Longest record a reader accepts, in bytes. Writers stay far below it (four strings of at most `PATH_MAX`).
 pub const MAX_RECORD_LEN: usize = 64 * 1024;
 
-/// Highest kind number a block's 64-bit kind bitmap can tell; higher kinds set its top bit.
+/// Highest kind number a block's 64-bit kind bitmap can hold; higher kinds set its top bit.
 pub const MAX_BITMAP_KIND: u16 = 63;
 
 /// A record kind. Unknown numbers are carried along, so that a reader can count and skip them.

@@ -70,7 +70,7 @@ pub enum PayloadError {
     OutOfMemory,
 }
 
-/// Something wrong in an input, with its place. Display tells position, block and what was lost.
+/// Something wrong in an input, with its place. Display shows position, block and what was lost.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Fault {
@@ -125,7 +125,7 @@ pub enum Fault {
         bytes: u64,
         /// The first block that is missing.
         block: u64,
-        /// Records lost, when the next block tells.
+        /// Records lost, if the next block shows it.
         records: Option<u64>,
     },
     /// The file ends inside a block.
@@ -169,7 +169,7 @@ pub enum Fault {
         block: u64,
         /// Well-formed records, which are readable.
         found: u64,
-        /// Records the header tells of.
+        /// Records the header counts.
         expected: u64,
     },
     /// The file became shorter, or cannot be read any more, since it was opened.
@@ -268,7 +268,7 @@ impl Fault {
         }
     }
 
-    /// Records known to be lost to this fault; None when it cannot be told.
+    /// Records known to be lost to this fault; None when it cannot be determined.
     pub fn records_lost(&self) -> Option<u64> {
         match self {
             Self::TruncatedBlock { records, .. }

@@ -7,8 +7,8 @@
 //! └──────────┴───────┴────────────────┴──────────────┴───────┴───────┴────────┘
 //! ```
 //!
-//! A frame's length is a multiple of 8. The CRC covers every byte of the frame before it, the zstd prefix included. What
-//! a frame means is told by `header`, `block` and `footer`.
+//! A frame's length is a multiple of 8. The CRC covers every byte of the frame before it, the zstd prefix included. What a
+//! frame means is defined by `header`, `block` and `footer`.
 
 /// The zstd skippable magic we use (any of 0x184D2A50..=0x184D2A5F is skipped by zstd; RFC 8878 section 3.1.2).
 pub(crate) const SKIPPABLE_MAGIC: u32 = 0x184D_2A5C;

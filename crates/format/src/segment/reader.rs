@@ -274,7 +274,7 @@ fn read_footer(source: &Source, end: u64) -> io::Result<Option<Result<Footer, He
     })))
 }
 
-/// A part as its footer tells it.
+/// A part as its footer gives it.
 fn indexed_part(source: &Source, base: u64, footer: Footer) -> io::Result<Part> {
     let mut part = Part::new(base, Some(footer.meta));
     (part.end, part.sealed, part.totals) = (base + footer.segment_len, true, Some(footer.totals));

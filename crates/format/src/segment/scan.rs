@@ -1,8 +1,8 @@
 //! Walks an input frame by frame, and finds the way back after damage. Files without a usable footer and pipes alike.
 //!
 //! At each place there should be a frame of ours. If there is none, the scanner looks for the next one that is whole, has a
-//! good checksum and belongs to this segment, and reports what lies between. A block header tells its number and the number
-//! of its first record, so the next good block tells what was lost.
+//! good checksum and belongs to this segment, and reports what lies between. A block header gives its number and the number
+//! of its first record, so the next good block shows what was lost.
 
 use super::block::{BlockHead, FoundBlock, MAX_BLOCK_HEADER_LEN, block_lengths_agree, decode_block_header};
 use super::fault::Fault;
@@ -94,7 +94,7 @@ pub(crate) struct Scanner<W> {
     next_block: u64,
     next_record: u64,
     suspect: Option<Suspect>,
-    /// Damage passed over, whose cost the next frame will tell.
+    /// Damage passed over, whose cost the next frame will show.
     damage: Option<(u64, u64)>,
     queue: VecDeque<Item>,
     /// A frame of ours was seen.
@@ -253,7 +253,7 @@ impl<W: Window> Scanner<W> {
         }
     }
 
-    /// Reports damage passed over, now that `next` (block and record number of what follows) tells what it cost.
+    /// Reports damage passed over, now that `next` (block and record number of what follows) shows what it cost.
     fn settle_damage(&mut self, next: Option<(u64, u64)>) {
         let Some((from, to)) = self.damage.take() else { return };
         if self.skipping {

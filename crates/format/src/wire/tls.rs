@@ -81,7 +81,7 @@ impl<'a> ClientHelloParts<'a> {
         let version = body.u16().ok_or(ParseError::TooShort { available_bytes: message.len() })?;
         let (session_id, cipher_suites, compression_methods, extensions) = (None, None, None, None);
         let mut parts = Self { legacy_version: version, session_id, cipher_suites, compression_methods, extensions };
-        // None: the hello ended early, which `shape` tells.
+        // None: the hello ended early, which `shape` shows.
         let _: Option<()> = parts.read(body);
         Ok(parts)
     }

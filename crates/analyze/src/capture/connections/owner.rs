@@ -29,7 +29,7 @@ impl OwnerSource {
         }
     }
 
-    /// As events tell it.
+    /// As events show it.
     pub fn name(self) -> Option<&'static str> {
         match self {
             Self::Unknown => None,

@@ -1,4 +1,4 @@
-//! Files that a library was told to load as a key, a certificate or what it trusts: of those it is known what they hold.
+//! Files that a library was asked to load as a key, a certificate or what it trusts: of those it is known what they hold.
 
 use super::{MAX_PATH, short, succeeded};
 use crypto_trace_format::catalog::{Confidence, FileType, Judged, JudgedBy, judge};
@@ -63,7 +63,7 @@ fn by_use(file_type: FileType) -> Judged {
 pub struct Uses(u8);
 
 impl Uses {
-    /// What there is, in the order in which it is told: what must be kept secret first.
+    /// Types, in the order in which they are reported: what must be kept secret first.
     const ALL: [FileType; 3] = [FileType::PrivateKey, FileType::Certificate, FileType::TrustStore];
 
     /// These, and another one.

@@ -56,7 +56,7 @@ pub struct LibraryRow {
     pub path: Vec<u8>,
     /// What it is by its functions; several with commas; empty when not known.
     pub family: Vec<u8>,
-    /// The version it tells, a number; empty when not known.
+    /// The version it reports, a number; empty when not known.
     pub version: Vec<u8>,
     /// Raw; empty when it has none.
     pub build_id: Vec<u8>,
@@ -95,7 +95,7 @@ impl Libraries {
             row.build_id.is_empty() || info.build_id.is_empty() || row.build_id == short(info.build_id, MAX_TEXT)
         };
         let before = self.rows.get(&id).filter(is_same);
-        // Every segment tells it again.
+        // Every segment repeats it.
         let since_ns = before.filter(|row| row.state == state).map_or(u64::MAX, |row| row.since_ns);
         let path = before.map_or(short(info.path, MAX_PATH), |row| &row.path).to_vec();
         let text = |text| short(text, MAX_TEXT).to_vec();
@@ -152,7 +152,7 @@ impl LibraryRow {
         self.features & library_features::TLS != 0
     }
 
-    /// Whether a text in the file is all that tells of it.
+    /// Whether only a text in the file identifies it.
     pub fn is_by_text(&self) -> bool {
         self.features & library_features::TEXT != 0
     }

@@ -75,7 +75,7 @@ pub fn is_number(number: u64) -> bool {
 }
 
 /// The algorithm that a call of a library of these families uses: the catalog's name for it, or else what it was called.
-/// None: it uses none, or does not tell.
+/// None: it uses none, or does not say.
 pub fn algorithm(call: &ApiCall<'_>, families: &[u8]) -> Option<String> {
     let meaning = ApiMeaning(call.fixed.meaning);
     if !uses_algorithm(meaning) {

@@ -198,7 +198,7 @@ impl Timeline {
         Ok(number)
     }
 
-    /// The parent a record names; also one that no record has told of yet.
+    /// The parent a record names; also one that no record has shown yet.
     fn ensure_parent(&mut self, ppid: u32, start_ns: u64) -> u32 {
         if start_ns == 0 && ppid == 0 {
             return NONE;

@@ -32,7 +32,7 @@ const NONE: u32 = u32::MAX;
 pub struct ImageId(u32);
 
 impl ImageId {
-    /// The image of a process that no lifecycle record tells of.
+    /// The image of a process that no lifecycle record shows.
     pub const UNKNOWN: Self = Self(NONE);
 }
 
@@ -292,7 +292,7 @@ impl Timeline {
         (process.tick || tick).then_some(found)
     }
 
-    /// The image that tells what this one runs: itself, or that of the nearest ancestor when it was forked from a process
+    /// The image that shows what this one runs: itself, or that of the nearest ancestor when it was forked from a process
     /// that was unknown then.
     fn source<'a>(&'a self, image: &'a Image) -> &'a Image {
         let mut source = image;
@@ -320,7 +320,8 @@ impl Timeline {
         (first.forked && first.parent == image.parent).then_some(&first.comm)
     }
 
-    /// The time that tells what a parent ran: that of the fork. What took the process in later was there when the image began.
+    /// The time that shows what a parent ran: that of the fork. What took the process in later was there when the image
+    /// began.
     fn parted_ns(&self, image: &Image, parent: ProcessId) -> u64 {
         let began_ns = self.began_ns(image);
         let process = self.processes.get(index(image.process));

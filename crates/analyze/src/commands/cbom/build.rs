@@ -336,7 +336,7 @@ impl<'a> Builder<'a> {
     fn algorithms(&mut self) {
         for (name, row) in &self.seen.totals.handshakes.algorithms {
             let known = rules::algorithm(name);
-            // Versions are protocols; keys of certificates are told with their exact sizes.
+            // Versions are protocols; keys of certificates are reported with their exact sizes.
             let is_class = known.is_some_and(|known| known.primitive == Primitive::PublicKey);
             let only_keys = row.places.iter().all(|place| *place == Place::CertificateKey);
             let only_version = row.places.iter().all(|place| *place == Place::Protocol);

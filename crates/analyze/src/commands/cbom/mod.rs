@@ -45,7 +45,7 @@ struct Seen {
 impl Fold for Seen {
     fn read(&mut self, plan: &Plan<'_>, faults: &mut FaultLog) -> io::Result<()> {
         self.totals.read(plan, faults)?;
-        // What is wrong with the files is told once already.
+        // What is wrong with the files is reported once already.
         self.paths.read(plan, &mut FaultLog::default())
     }
 

@@ -105,7 +105,7 @@ pub(super) struct ServiceReport {
     pub port: u16,
     #[serde(flatten)]
     pub seen: SeenReport,
-    /// Files of certificates that the program read, those first that a library was told to load.
+    /// Files of certificates that the program read, those first that a library was asked to load.
     pub files: Vec<StandIn>,
     pub files_more: u64,
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -116,7 +116,7 @@ pub(super) struct ServiceReport {
 #[derive(Serialize)]
 pub(super) struct StandIn {
     pub path: String,
-    /// `call`: a library was told to load it; `open`.
+    /// `call`: a library was asked to load it; `open`.
     pub by: &'static str,
     /// SHA-256 of the first certificate in it, from a snapshot.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -304,7 +304,7 @@ impl Head {
     }
 }
 
-/// Files that a program read in a place, those first that a library was told to load.
+/// Files that a program read in a place, those first that a library was asked to load.
 type ReadFiles<'a> = BTreeMap<(u32, Option<&'a [u8]>, &'a [u8]), BTreeSet<(bool, &'a [u8])>>;
 
 /// Services that TLS 1.3 hid the certificates of, those with most handshakes first.

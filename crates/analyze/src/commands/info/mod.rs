@@ -260,7 +260,7 @@ fn report(capture: &Capture, sums: &Sums, redacted: bool) -> Map<String, Value> 
     map
 }
 
-/// Lost records by kind: every kind of event, and what cannot be told as `unknown`.
+/// Lost records by kind: every kind of event, and what cannot be determined as `unknown`.
 fn lost_by_kind(capture: &Capture) -> BTreeMap<&'static str, u64> {
     let kinds = KINDS.iter().filter(|layout| Kind(layout.kind).is_from_bpf());
     let mut lost: BTreeMap<&str, u64> = kinds.map(|layout| (layout.name, 0)).collect();

@@ -84,7 +84,7 @@ pub(super) struct RowReport {
     /// As in `files`; `same_file`: the file is a key under another name of it; `load`: a library was asked to load it as one, in vain.
     #[serde(rename = "type_by")]
     pub by: Option<&'static str>,
-    /// What libraries were told that it is.
+    /// What libraries were asked to load it as.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub uses: Vec<&'static str>,
     /// The last mode that was seen.

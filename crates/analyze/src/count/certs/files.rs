@@ -77,7 +77,7 @@ impl Events {
 pub struct FileRow {
     /// What it is.
     pub judged: Option<Judged>,
-    /// What libraries were told that it is.
+    /// What libraries were asked to load it as.
     pub uses: Uses,
     /// By program: executable, or the thread's name.
     pub users: BTreeMap<Box<[u8]>, FileUser>,

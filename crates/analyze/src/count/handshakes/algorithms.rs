@@ -17,7 +17,7 @@ pub struct AlgorithmCall {
     pub meaning: ApiMeaning,
     /// Name of the function.
     pub function: Box<[u8]>,
-    /// The algorithm, by its name in the catalog where it has one. None where the call uses none, or does not tell.
+    /// The algorithm, by its name in the catalog where it has one. None where the call uses none, or does not say.
     pub algorithm: Option<String>,
 }
 
@@ -31,7 +31,7 @@ pub struct CallRow {
 }
 
 impl HandshakeTotals {
-    /// Calls that use an algorithm and do not tell which; as far as they are counted as a use.
+    /// Calls that use an algorithm and do not show which; as far as they are counted as a use.
     pub fn calls_without_algorithm(&self) -> u64 {
         let silent = |key: &AlgorithmCall| key.algorithm.is_none() && uses_algorithm(key.meaning);
         let uses = |row: &CallRow| row.used.own().saturating_sub(row.used.failed);

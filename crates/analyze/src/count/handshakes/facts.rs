@@ -1,4 +1,4 @@
-//! What one end of a connection tells, in the words that reports count by.
+//! What one end of a connection shows, in the words that reports count by.
 //!
 //! Only what was negotiated is told. What a client offers is not used by that, and not counted.
 
@@ -56,7 +56,7 @@ pub enum Exchange {
     Known(String, Option<bool>),
     /// Not in this handshake: an earlier session went on, or a key was known before.
     Earlier,
-    /// The wire does not tell.
+    /// The wire does not show.
     NotSeen,
 }
 
@@ -70,7 +70,7 @@ impl std::fmt::Display for Exchange {
     }
 }
 
-/// What one end of a connection tells.
+/// What one end of a connection shows.
 #[derive(Debug)]
 pub struct Facts {
     /// Which side it is.
@@ -109,7 +109,7 @@ impl Facts {
         self.outcome == Outcome::ServerHello || self.version.is_some() || self.suite.is_some()
     }
 
-    /// What a connection tells; None when it is not one of TLS.
+    /// What a connection shows; None when it is not one of TLS.
     pub fn new(connection: &Connection) -> Option<Self> {
         connection.view().tls().map(Self::of_view)
     }

@@ -31,7 +31,7 @@ pub struct Finding {
     pub section: &'static str,
     /// What it says, in its own words.
     pub says: &'static str,
-    /// What the quotation alone does not tell: exceptions, and what the algorithm has to do with it.
+    /// What the quotation alone does not show: exceptions, and what the algorithm has to do with it.
     pub note: Option<&'static str>,
     /// Whom it speaks to, where not to everyone who uses TLS.
     pub scope: Option<&'static str>,

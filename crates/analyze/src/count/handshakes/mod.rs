@@ -1,7 +1,7 @@
 //! TLS handshakes counted: by version, suite, key exchange, peer, program, algorithm and certificate.
 //!
 //! A connection that was seen from both ends is one handshake in every count, but of programs: there each end is its
-//! program's. Every table has a limit; what is beyond is told by [`HandshakeTotals::overflowed`].
+//! program's. Every table has a limit; what is beyond is reported by [`HandshakeTotals::overflowed`].
 
 mod algorithms;
 mod facts;
@@ -221,7 +221,7 @@ impl ProgramRow {
         self.client + self.server + self.unknown_role
     }
 
-    /// Those that no library told of.
+    /// Those that no library reported.
     pub fn wire_only(&self) -> u64 {
         self.ends().saturating_sub(self.told.all())
     }

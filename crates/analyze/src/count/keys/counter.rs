@@ -31,7 +31,7 @@ pub(super) type Doer = (usize, ImageId, u32, u64, u32, bool);
 pub struct Facts {
     /// What it holds.
     pub judged: Option<Judged>,
-    /// What libraries were told that it is.
+    /// What libraries were asked to load it as.
     pub uses: Uses,
     /// Files that were at the path: device and inode.
     pub files: Vec<(u64, u64)>,

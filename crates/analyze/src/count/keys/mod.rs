@@ -1,8 +1,8 @@
 //! Private keys: who opens which, how, and what came of it.
 //!
-//! A row is a path in one container, or in none, of one host. What a file is, is known by its name or by what a library was told
-//! that it is; the same file under another name, by its device and inode, is a key as well. What is not known to be a key is kept
-//! as long as all is not read, with a limit of its own, and then left out.
+//! A row is a path in one container, or in none, of one host. What a file is, is known by its name or by what a library was
+//! asked to load that it is; the same file under another name, by its device and inode, is a key as well. What is not known to
+//! be a key is kept as long as all is not read, with a limit of its own, and then left out.
 
 mod counter;
 mod used;

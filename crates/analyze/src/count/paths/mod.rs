@@ -35,7 +35,7 @@ pub struct ProgramUse {
     pub failed: u64,
 }
 
-/// What is told of one path.
+/// What is reported of one path.
 pub trait PathUse: Clone + Send {
     /// Bytes that it holds besides itself.
     fn held_bytes(&self) -> usize;

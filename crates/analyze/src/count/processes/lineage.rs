@@ -1,4 +1,4 @@
-//! What processes have that their own records do not tell: a forked process has mapped what its parent had.
+//! What processes have that their own records do not show: a forked process has mapped what its parent had.
 //!
 //! Two gatherings run side by side: what passes the filters, and what all processes mapped and opened, whoever they are,
 //! because an ancestor need not pass.

@@ -32,7 +32,7 @@ use std::collections::{BTreeMap, BTreeSet};
 /// User ids of one process that are kept.
 const MAX_UIDS: usize = 16;
 
-/// Whose: an image; of a process that no lifecycle record tells of, its id and start, and no image.
+/// Whose: an image; of a process that no lifecycle record shows, its id and start, and no image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Who {
     /// The image.

@@ -260,7 +260,7 @@ fn count_open(files: &mut Rows<Vec<u8>, FileUse>, loaded: &LoadedFiles, header: 
         || FileUse { judged: judge_path(path).or_else(|| judge_path(open.given)), opens: 0, failures: Vec::new() };
     let Some(file) = files.row(path, new) else { return 0 };
     file.opens += 1;
-    // By its path it is judged once; only what a library was told can differ from open to open.
+    // By its path it is judged once; only what a library was asked to load can differ from open to open.
     if let Some(used) = loaded.of(header, open) {
         file.judged = better(file.judged, Some(used));
     }

@@ -1,6 +1,7 @@
 //! The summary's counts over all blocks: partial counts added up in the order of the inputs.
 //!
-//! Every table has a limit. What comes after it is full is counted in the totals and told as such, never dropped silently.
+//! Every table has a limit. What comes after it is full is counted in the totals and reported as such, never dropped
+//! silently.
 
 use super::partial::{FileUse, ImageUse, LibraryUse, Partial};
 use crate::budget::{Budget, first_sorted, hashed, heap, sorted};
@@ -240,7 +241,7 @@ impl Totals {
         let family = looked_into.map(|row| &row.family[..]).unwrap_or_default();
         let name = product::known_as(path, family).unwrap_or("other");
         let version = looked_into.map(|row| row.version.clone()).unwrap_or_default();
-        // Right below a home directory its name is that of somebody, which is told from its path.
+        // Right below a home directory its name is that of somebody, which its path shows.
         let is_told = *redact::file_name(path, true) == *file;
         let key = (name, if is_told { file } else { path }.to_vec(), version);
         if !self.libraries.contains_key(&key) {

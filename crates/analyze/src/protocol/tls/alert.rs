@@ -13,7 +13,7 @@ pub enum AlertLevel {
 }
 
 impl AlertLevel {
-    /// As events tell it.
+    /// As events show it.
     pub fn name(self) -> &'static str {
         match self {
             Self::Warning => "warning",

@@ -15,7 +15,7 @@ pub enum Resumption {
     SessionId,
     /// TLS ≤ 1.2, by a ticket.
     Ticket,
-    /// TLS 1.3, by a pre-shared key: of an earlier session, or agreed on otherwise. The wire does not tell which.
+    /// TLS 1.3, by a pre-shared key: of an earlier session, or agreed on otherwise. The wire does not show which.
     Psk,
 }
 
@@ -32,7 +32,7 @@ pub enum KeyExchange {
     },
 }
 
-/// What the two sides agreed on, as far as their hellos tell.
+/// What the two sides agreed on, as far as their hellos show.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Negotiated {
     /// The version.

@@ -34,7 +34,7 @@ impl ServerKeyExchange {
         let shape = Shape::default();
         let mut body = Cursor::message(bytes, SERVER_KEY_EXCHANGE, &shape)?;
         let mut message = Self::default();
-        // None: the message ended early, which `shape` tells.
+        // None: the message ended early, which `shape` shows.
         let _: Option<()> = message.read_body(&mut body, suite.name().unwrap_or_default(), version);
         message.truncated = shape.truncated.get();
         message.malformed = shape.malformed.get();

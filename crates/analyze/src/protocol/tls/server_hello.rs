@@ -65,7 +65,7 @@ impl ServerHello {
         let mut hello = Self::default();
         let version = body.u16().ok_or(ParseError::TooShort { available_bytes: bytes.len() })?;
         hello.legacy_version = Version(version);
-        // None: the hello ended early, which `shape` tells.
+        // None: the hello ended early, which `shape` shows.
         let _: Option<()> = hello.read_body(&mut body);
         hello.truncated = shape.truncated.get();
         hello.malformed = shape.malformed.get();

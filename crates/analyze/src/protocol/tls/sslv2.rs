@@ -22,7 +22,7 @@ pub(super) fn parse(bytes: &[u8]) -> Option<ClientHello> {
     let _type_and_version: Option<[u8; 3]> = body.array();
 
     let mut hello = ClientHello { format: HelloFormat::Sslv2, legacy_version: version, ..ClientHello::default() };
-    // None: cut short, which `shape` tells.
+    // None: cut short, which `shape` shows.
     let _: Option<()> = read_body(&mut hello, &mut body);
     hello.truncated = shape.truncated.get();
     hello.malformed = shape.malformed.get();

@@ -91,7 +91,7 @@ struct FileRow {
     file_type: &'static str,
     type_confidence: Option<&'static str>,
     type_by: Option<&'static str>,
-    /// What libraries were told that it is.
+    /// What libraries were asked to load it as.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     loaded_as: Vec<&'static str>,
     opens: u64,
@@ -219,7 +219,7 @@ impl Paths {
         }
     }
 
-    /// Rows that may have changed: what a library tells of itself may come at any time, so all of them.
+    /// Rows that may have changed: what a library reports about itself may come at any time, so all of them.
     fn changed<'a>(
         self,
         gathered: &'a ByPath,

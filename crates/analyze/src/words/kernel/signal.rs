@@ -14,7 +14,7 @@ const NAMES: [&str; 31] = [
 const SIGRTMIN: u32 = 34;
 
 /// Name of a signal, as `kill -l` and the C library name it. Real-time signals are counted from the C library's first; the
-/// two before it have no name there and are told by their number.
+/// two before it have no name there and are reported by their number.
 pub fn signal_name(signal: u32) -> Cow<'static, str> {
     let known = usize::try_from(signal).ok().and_then(|number| NAMES.get(number.checked_sub(1)?));
     match known {

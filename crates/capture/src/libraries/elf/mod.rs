@@ -58,7 +58,7 @@ pub struct Function {
     pub address: u64,
     /// Where it is in the file.
     pub offset: u64,
-    /// Bytes; 0 when the file does not tell.
+    /// Bytes; 0 when the file does not show.
     pub size: u64,
 }
 
@@ -255,7 +255,7 @@ impl Elf {
         code.filter(|code| code.len() == len).unwrap_or_default()
     }
 
-    /// At most `max` bytes of a function's code; empty when the file does not tell how long it is.
+    /// At most `max` bytes of a function's code; empty when the file does not show how long it is.
     pub fn code(&self, function: Function, max: usize) -> Vec<u8> {
         let len = usize::try_from(function.size).unwrap_or(usize::MAX).min(max);
         self.code_at(function.address, len)

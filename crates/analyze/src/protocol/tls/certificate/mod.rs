@@ -1,7 +1,7 @@
 //! Certificates of TLS ≤ 1.2, which travel in the clear (RFC 5246, section 7.4.2), as X.509 (RFC 5280).
 //!
 //! Says what a certificate says of itself; whether anyone should believe it is not decided here. Each field is read on its own:
-//! one that cannot be read is told with the reason and takes no other with it.
+//! one that cannot be read is reported with the reason and takes no other with it.
 
 mod chain;
 mod der;
