@@ -3,11 +3,11 @@
 use std::path::PathBuf;
 
 use crypto_trace_format::record::{
-    ApiCall, ApiCallFixed, ClockFixed, FileChange, FileChangeFixed, FileOpen, FileOpenFixed, Header, Inventory,
-    InventoryFixed, LibLoad, LibLoadFixed, LibraryInfo, LibraryInfoFixed, Loss, LossFixed, ProbeStatus,
-    ProbeStatusFixed, ProcessExec, ProcessExecFixed, ProcessExit, ProcessExitFixed, ProcessFork, ProcessForkFixed,
-    ProcessInfo, ProcessInfoFixed, Record, SelfStats, SelfStatsFixed, Suppressed, SuppressedFixed, TlsHello,
-    TlsHelloFixed, trim_comm,
+    ApiCall, ApiCallFixed, CertificateFile, CertificateFileFixed, ClockFixed, FileChange, FileChangeFixed, FileOpen,
+    FileOpenFixed, Header, Inventory, InventoryFixed, LibLoad, LibLoadFixed, LibraryInfo, LibraryInfoFixed, Loss,
+    LossFixed, ProbeStatus, ProbeStatusFixed, ProcessExec, ProcessExecFixed, ProcessExit, ProcessExitFixed,
+    ProcessFork, ProcessForkFixed, ProcessInfo, ProcessInfoFixed, Record, SelfStats, SelfStatsFixed, Suppressed,
+    SuppressedFixed, TlsHello, TlsHelloFixed, trim_comm,
 };
 use crypto_trace_format::segment::{BlockBuffer, Fault, SegmentMeta, SegmentReader, StreamItem, StreamReader};
 
@@ -57,6 +57,8 @@ pub enum Body {
     Stats(SelfStatsFixed),
     Suppressed(SuppressedFixed),
     Look(InventoryFixed),
+    /// `certificate_file`.
+    Certificate(CertificateFileFixed),
 }
 
 /// `process_exec`.
@@ -358,6 +360,7 @@ fn body(record: &Record<'_>) -> Body {
         }
         SelfStats::KIND => Body::Stats(SelfStats::decode(record).unwrap().fixed),
         Inventory::KIND => Body::Look(Inventory::decode(record).unwrap().fixed),
+        CertificateFile::KIND => Body::Certificate(CertificateFile::decode(record).unwrap().fixed),
         crypto_trace_format::record::Clock::KIND => {
             Body::Clock(crypto_trace_format::record::Clock::decode(record).unwrap().fixed)
         }

@@ -136,6 +136,14 @@ pub fn cyclonedx_node() -> Option<Tool> {
     tool("@cyclonedx/cyclonedx-library", path.filter(|_| find("node").is_some()), |_| String::new())
 }
 
+/// Modules of Node that drive a browser, which looks at pages: the directory of the modules.
+pub fn browser() -> Option<Tool> {
+    let path = target().join("report-node");
+    let path = path.join("node_modules/puppeteer-core").is_dir().then_some(path);
+    let is_there = find("node").is_some() && find("chromium").is_some();
+    tool("puppeteer-core and chromium", path.filter(|_| is_there), |_| String::new())
+}
+
 /// xmllint of libxml2, which holds XML to a schema.
 pub fn xmllint() -> Option<Tool> {
     tool("xmllint", find("xmllint"), |_| String::new())

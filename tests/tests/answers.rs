@@ -41,6 +41,7 @@ fn each_command_prints_what_the_page_says() {
     assert!(commands >= 10, "{commands} commands: the page has lost some");
     if std::env::var_os("UPDATE_GOLDENS").is_some() {
         std::fs::write(&place, &made).unwrap();
+        return;
     }
     for (number, (found, expected)) in made.lines().zip(page.lines()).enumerate() {
         assert_eq!(found, expected, "docs/answers.md, line {}; if that is as it should be: make goldens", number + 1);

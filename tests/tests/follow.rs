@@ -150,6 +150,15 @@ fn segment(directory: &Path, capture: &str, sequence: u32, is_open: bool) -> Pat
     path
 }
 
+/// The same of another capture.
+fn segment_of(data: &str, directory: &Path) -> PathBuf {
+    let path = segment(directory, "00000005", 0, true);
+    std::fs::copy(testdata(data), &path).unwrap();
+    let sealed = path.with_extension("");
+    std::fs::rename(path, &sealed).unwrap();
+    sealed
+}
+
 #[test]
 fn what_was_deleted_before_it_was_read_is_told() {
     let (_keep, dir) = directory();
@@ -304,16 +313,21 @@ fn a_replay_takes_its_time() {
 }
 
 #[test]
-fn files_and_libs_follow_too() {
+fn reports_follow_too() {
     let (_keep, dir) = directory();
     let rec = dir.join("rec");
     std::fs::create_dir(&rec).unwrap();
-    for (report, expected) in [("files", "/privkey.pem"), ("libs", "libssl.so.3")] {
+    for (report, data, expected) in [
+        ("files", "python-https", "/privkey.pem"),
+        ("libs", "python-https", "libssl.so.3"),
+        ("tls", "tls-nginx", "TLS_AES_256_GCM_SHA384"),
+        ("readiness", "tls-nginx", "client did not offer"),
+    ] {
         let mut command = Command::new(analyze_binary());
         let out = dir.join(report);
         command.args([report, "--follow", "--since", "2020-01-01T00:00:00Z", "-o"]).arg(&out).arg(&rec);
         let follower = Process::spawn(command.stdin(Stdio::null()));
-        let made = segment(&rec, "00000005", 0, false);
+        let made = segment_of(data, &rec);
         until("the list", || std::fs::read_to_string(&out).unwrap_or_default().contains(expected));
         follower.signal(Signal::INT);
         follower.finish().expect_success();

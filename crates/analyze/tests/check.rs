@@ -4,6 +4,7 @@ mod common;
 
 mod check {
     mod catalog;
+    mod imported;
     mod own;
 
     use crate::common::*;

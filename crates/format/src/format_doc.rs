@@ -12,7 +12,7 @@ use crate::segment;
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
-const KINDS_SOURCE: &str = include_str!("record/kinds.rs");
+const KINDS_SOURCE: &str = concat!(include_str!("record/kinds.rs"), include_str!("record/kinds_of_capture.rs"));
 const CODES_SOURCE: &str = include_str!("record/codes.rs");
 const META_SOURCE: &str = include_str!("segment/meta.rs");
 

@@ -55,6 +55,21 @@ fn a_program_that_holds_openssl_has_a_row_with_its_version_by_record_and_by_snap
     assert_eq!(rows(&file, "node")[0]["version"], version.trim());
 }
 
+/// A program that ended before it was looked at left no row: its file is still there.
+#[test]
+fn a_program_that_is_gone_before_it_is_looked_at_has_its_row() {
+    let Some(_permit) = live() else { return };
+    let Some(node) = node() else { return skip("there is no node that holds its OpenSSL") };
+    let done = Capture::new().command(["sh", "-c", &format!("{} -e 1; true", node.display())]).run();
+    assert_eq!(done.code(), 0, "{}", done.stderr);
+    let found = rows(&done.output, "node");
+    assert_eq!(
+        (found.len(), &found[0]["library_name"], &found[0]["processes"]),
+        (1, &"OpenSSL".into(), &1.into()),
+        "{found:#?}"
+    );
+}
+
 /// libssl tells no version of its own.
 #[test]
 fn libssl_has_the_version_of_the_libcrypto_beside_it() {

@@ -20,6 +20,7 @@ mod opens;
 mod output;
 mod privileges;
 mod processes;
+mod project;
 mod refusals;
 mod selection;
 mod stopping;

@@ -10,6 +10,8 @@ const USAGE: u8 = 2;
 const DAMAGED: u8 = 6;
 const VIOLATED: u8 = 7;
 const UNDECIDED: u8 = 9;
+// 8 is that of `crypto-trace-capture doctor`.
+const DIFFERS: u8 = 10;
 
 /// How a run ended, when it did not fail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,7 +22,9 @@ pub enum Outcome {
     Damaged,
     /// `check` found a rule that is violated.
     Violated,
-    /// `check` found too little evidence, which it was asked to require.
+    /// `diff` found a difference, which it was asked to tell.
+    Differs,
+    /// `check` found too little evidence, which it was asked to require; `diff` found no difference, and could not see everything.
     Undecided,
 }
 
@@ -35,6 +39,7 @@ pub fn code(done: Result<Outcome>, console: Console) -> ExitCode {
         Ok(Outcome::Done) => ExitCode::SUCCESS,
         Ok(Outcome::Damaged) => ExitCode::from(DAMAGED),
         Ok(Outcome::Violated) => ExitCode::from(VIOLATED),
+        Ok(Outcome::Differs) => ExitCode::from(DIFFERS),
         Ok(Outcome::Undecided) => ExitCode::from(UNDECIDED),
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {

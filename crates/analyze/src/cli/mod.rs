@@ -15,7 +15,7 @@ pub(crate) mod who;
 
 pub(crate) use follow::FollowArgs;
 pub(crate) use input::{Input, InputArgs, SegmentArgs, Segments};
-pub(crate) use output::{DocumentFormat, ReportFormat, Style, TableFormat};
+pub(crate) use output::{DocumentFormat, LiveFormat, ReportFormat, Style, TableFormat};
 pub(crate) use who::WhoArgs;
 
 use crate::select::Filter;

@@ -11,6 +11,26 @@ pub(crate) enum ReportFormat {
     Json,
 }
 
+/// How reports are shown that can follow a recording.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LiveFormat {
+    /// For people
+    Text,
+    /// For programs: one document, indented
+    Json,
+    /// With --follow: one row per line
+    JsonStream,
+}
+
+impl From<LiveFormat> for ReportFormat {
+    fn from(format: LiveFormat) -> Self {
+        match format {
+            LiveFormat::Text => Self::Text,
+            LiveFormat::Json | LiveFormat::JsonStream => Self::Json,
+        }
+    }
+}
+
 /// How it is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Style {

@@ -7,6 +7,7 @@ mod cbom;
 mod certs;
 mod check;
 mod coverage;
+mod diff;
 mod events;
 mod files;
 mod info;
@@ -14,6 +15,7 @@ mod keys;
 mod libs;
 mod profile;
 mod readiness;
+mod report;
 mod schema;
 mod snapshot;
 mod tls;
@@ -68,6 +70,8 @@ commands! {
     Algorithms: algorithms,
     Cbom: cbom,
     Check: check,
+    Diff: diff,
+    Report: report,
     Coverage: coverage,
     Info: info,
     Verify: verify,
@@ -84,7 +88,7 @@ commands! {
 #[command(name = "crypto-trace-analyze", version, max_term_width = 110)]
 #[command(
     after_help = "Exit codes: 0 ok, 1 failure, 2 usage, 6 damaged input (verify), 7 a rule is violated, 9 too little
-evidence (check)."
+evidence (check, diff), 10 they differ (diff)."
 )]
 struct Cli {
     #[command(subcommand)]
@@ -195,6 +199,10 @@ mod tests {
             "certs a --as-of tomorrow",
             "keys a -F {",
             "tls a --rules bsi",
+            "tls a --follow -f json",
+            "readiness a -f json-stream",
+            "events a --fields nonsense",
+            "events a -f summary --without pid",
             "events a --host=",
             "events a --follow -r",
             "profile a -f text-ish",

@@ -46,7 +46,7 @@ members! {
         /// size of the file, when known
         #[unit = "bytes"]
         size: When<u64>,
-        /// address it was mapped at, hexadecimal
+        /// address it was mapped at, hexadecimal; `0x0`: its process was gone when its file was looked at
         address: Hex<u64>,
         /// offset in the file of what was mapped
         #[unit = "bytes"]

@@ -7,6 +7,7 @@
 mod api_call;
 mod certificate;
 mod certificate_file;
+mod choice;
 mod clock;
 mod columns;
 #[cfg(test)]
@@ -38,6 +39,7 @@ mod types;
 mod values;
 
 pub(crate) use certificate::CertificateFields;
+pub use choice::{Choice, ChosenColumn, Kept, Member, OfType, Place};
 pub use columns::{Column, ColumnType, columns};
 pub use members::{Field, Form, Type};
 pub use object::Redact;

@@ -1,6 +1,6 @@
 //! One JSON array, an event per line.
 
-use super::{Event, EventFormat, EventWriter};
+use super::{Event, EventFormat, EventWriter, Framed};
 use crypto_trace_format::record::RecordError;
 
 /// `--format json-array`.
@@ -8,8 +8,8 @@ use crypto_trace_format::record::RecordError;
 pub struct JsonArray;
 
 impl EventFormat for JsonArray {
-    fn begin(&self) -> &'static [u8] {
-        b"["
+    fn begin(&self) -> Vec<u8> {
+        b"[".to_vec()
     }
 
     fn separator(&self) -> &'static [u8] {
@@ -24,5 +24,12 @@ impl EventFormat for JsonArray {
         let start = out.len();
         out.push(b'\n');
         writer.write(event, out).inspect_err(|_| out.truncate(start))
+    }
+}
+
+impl Framed for JsonArray {
+    fn frame(&self, object: &[u8], out: &mut Vec<u8>) {
+        out.push(b'\n');
+        out.extend_from_slice(object);
     }
 }

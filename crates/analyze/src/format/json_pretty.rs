@@ -1,6 +1,6 @@
 //! One JSON array of indented objects, for eyes.
 
-use super::{Event, EventFormat, EventWriter};
+use super::{Event, EventFormat, EventWriter, Framed};
 use crypto_trace_format::record::RecordError;
 
 /// `--format json-pretty`.
@@ -8,8 +8,8 @@ use crypto_trace_format::record::RecordError;
 pub struct JsonPretty;
 
 impl EventFormat for JsonPretty {
-    fn begin(&self) -> &'static [u8] {
-        b"["
+    fn begin(&self) -> Vec<u8> {
+        b"[".to_vec()
     }
 
     fn separator(&self) -> &'static [u8] {
@@ -23,9 +23,15 @@ impl EventFormat for JsonPretty {
     fn write(&self, writer: &mut EventWriter, event: &Event<'_>, out: &mut Vec<u8>) -> Result<(), RecordError> {
         let mut compact = Vec::with_capacity(1_024);
         writer.write(event, &mut compact)?;
-        new_line(1, out);
-        indent(&compact, 1, out);
+        self.frame(&compact, out);
         Ok(())
+    }
+}
+
+impl Framed for JsonPretty {
+    fn frame(&self, object: &[u8], out: &mut Vec<u8>) {
+        new_line(1, out);
+        indent(object, 1, out);
     }
 }
 

@@ -1,6 +1,6 @@
 //! One JSON object per line.
 
-use super::{Event, EventFormat, EventWriter};
+use super::{Event, EventFormat, EventWriter, Framed};
 use crypto_trace_format::record::RecordError;
 
 /// `--format json-stream`.
@@ -12,5 +12,12 @@ impl EventFormat for JsonStream {
         writer.write(event, out)?;
         out.push(b'\n');
         Ok(())
+    }
+}
+
+impl Framed for JsonStream {
+    fn frame(&self, object: &[u8], out: &mut Vec<u8>) {
+        out.extend_from_slice(object);
+        out.push(b'\n');
     }
 }

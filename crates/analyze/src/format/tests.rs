@@ -3,7 +3,7 @@
 use super::*;
 use crate::capture::Capture;
 use crate::capture::clock::WallNs;
-use crate::event::RenderOptions;
+use crate::event::{Choice, EVENT_TYPES, RenderOptions};
 use crypto_trace_format::record::{KINDS, Record, TlsHello};
 use crypto_trace_format::segment::SegmentMeta;
 use proptest::prelude::*;
@@ -43,6 +43,14 @@ fn render(capture: &Capture, writer: &mut EventWriter, bytes: &[u8], format: &dy
     }
 }
 
+/// How many cells the one row has that a table's bytes are.
+fn columns_of(row: &[u8]) -> usize {
+    let mut reader = ::csv::ReaderBuilder::new().has_headers(false).from_reader(row);
+    let rows: Vec<_> = reader.records().map(|row| row.expect("RFC 4180")).collect();
+    assert_eq!(rows.len(), 1);
+    rows.iter().map(::csv::StringRecord::len).sum()
+}
+
 proptest! {
     #[test]
     fn any_record_is_valid_json(records in prop::collection::vec(any_record(), 1..8)) {
@@ -57,6 +65,11 @@ proptest! {
             }
         }
         capture.handshakes.finish();
+        let kinds: Vec<_> = EVENT_TYPES.iter().map(|ty| ty.kind).collect();
+        let without = ["pid", "process", "offered.groups", "certificates.sha256"].map(str::to_owned);
+        let choice = Choice::new(&[], &without, &kinds).expect("members that there are");
+        let (chosen, table) = (Chosen { format: &JsonStream, choice: &choice }, Csv::new(&choice));
+        let columns = columns_of(&table.begin());
         for redact in [true, false] {
             let mut writer = EventWriter::new(RenderOptions { redact });
             for bytes in &records {
@@ -65,7 +78,19 @@ proptest! {
                 prop_assert!(text.ends_with("}\n") && !text.trim_end().contains(|c: char| c.is_control()), "{text}");
                 let value: serde_json::Value = serde_json::from_str(text).expect("valid JSON");
                 let pretty = render(&capture, &mut writer, bytes, &JsonPretty).expect("as before");
-                prop_assert_eq!(serde_json::from_slice::<serde_json::Value>(&pretty).expect("valid JSON"), value);
+                prop_assert_eq!(&serde_json::from_slice::<serde_json::Value>(&pretty).expect("valid JSON"), &value);
+                let chosen = render(&capture, &mut writer, bytes, &chosen).expect("as before");
+                let left: serde_json::Value = serde_json::from_slice(&chosen).expect("valid JSON");
+                let left = left.as_object().expect("an object");
+                for (name, part) in left {
+                    let whole = &value[name];
+                    prop_assert!(name == "escaped" || name == "offered" || name == "certificates" || part == whole, "{name}");
+                }
+                prop_assert!(!left.contains_key("pid") && !left.contains_key("process"));
+                let row = render(&capture, &mut writer, bytes, &table).expect("as before");
+                let text = std::str::from_utf8(&row).expect("UTF-8");
+                prop_assert!(text.ends_with('\n') && !text.trim_end_matches('\n').contains(|c: char| c.is_control()), "{text}");
+                prop_assert_eq!(columns_of(&row), columns);
                 // What a writer has rendered before must not change what it renders.
                 let fresh = render(&capture, &mut EventWriter::new(RenderOptions { redact }), bytes, &JsonStream);
                 prop_assert_eq!(fresh, Some(line));

@@ -235,7 +235,7 @@ impl<'a, W: Write + Send> OrderedOutput<'a, W> {
     /// # Errors
     /// When it cannot be written.
     pub fn new(format: &'a dyn EventFormat, options: RenderOptions, mut out: W) -> io::Result<Self> {
-        out.write_all(format.begin())?;
+        out.write_all(&format.begin())?;
         Ok(Self {
             renderer: Renderer { format, options, writers: Mutex::default() },
             out,

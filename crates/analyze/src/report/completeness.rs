@@ -120,6 +120,12 @@ pub fn gaps(capture: &Capture, name_host: bool) -> Vec<String> {
 /// Name of the probes for the kernel's own crypto.
 const KERNEL_PROBE: &str = "kernel_crypto";
 
+/// Captures that say what was watched: a look at /proc adds to what another one recorded of its host, and takes nothing from it.
+pub fn recordings(captures: &[Capture]) -> impl Iterator<Item = &Capture> {
+    let is_recorded = |host: &str| captures.iter().any(|one| one.meta.host == host && one.snapshot().is_none());
+    captures.iter().filter(move |capture| capture.snapshot().is_none() || !is_recorded(&capture.meta.host))
+}
+
 /// Whether only a part of what happened was to be recorded.
 pub fn is_selective(capture: &Capture) -> bool {
     !capture.meta.options().1.is_empty()
@@ -306,7 +312,8 @@ pub fn why_nothing(what: &str, captures: &[Capture], filter: &Filter, processed:
 }
 
 /// Of kinds that could not be there at all, why, a sentence each.
-pub fn unwatched(captures: &[Capture], kinds: &[Kind]) -> Vec<String> {
+pub fn unwatched<'a>(captures: impl IntoIterator<Item = &'a Capture>, kinds: &[Kind]) -> Vec<String> {
+    let captures: Vec<&Capture> = captures.into_iter().collect();
     let mut told = Vec::new();
     for kind in kinds.iter().filter(|kind| kind.is_from_bpf()) {
         let Some(name) = kind.name() else { continue };

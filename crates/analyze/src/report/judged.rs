@@ -100,12 +100,24 @@ pub(crate) fn run<D: Serialize>(
     let mut totals = Totals::default();
     session.fold(&mut totals)?;
     let as_of = AsOf::of(&session, task.as_of);
-    let judged = Judged { session, totals, as_of, rules: &task.rules, paint: out.paint() };
+    let judged = Judged::new(session, totals, as_of, &task.rules, out.paint());
     let document = document(&judged);
     // JSON for programs, indented, as `info` writes it.
     let shown = if task.json { document::pretty(&document)? + "\n" } else { text(&document, &judged) };
     out.write_all(shown.as_bytes())?;
     judged.session.finish("counted")
+}
+
+impl<'a> Judged<'a> {
+    /// What a run counted.
+    pub fn new(session: Session<'a>, totals: Totals, as_of: AsOf, rules: &'a [Rules], paint: Paint) -> Self {
+        Self { session, totals, as_of, rules, paint }
+    }
+
+    /// The run.
+    pub fn into_session(self) -> Session<'a> {
+        self.session
+    }
 }
 
 impl Judged<'_> {

@@ -107,6 +107,14 @@ impl<'a> Session<'a> {
         Ok((session, out))
     }
 
+    /// An output that is also an input of this run, although another one writes it.
+    ///
+    /// # Errors
+    /// When it is.
+    pub fn refuse_output(&self, output: Option<&Path>) -> Result<()> {
+        refuse_overwriting(output, &self.names)
+    }
+
     fn files(&mut self, paths: &[PathBuf], choice: Choice<'_>) -> Result<Source> {
         let inputs = open(paths, choice, self.console)?;
         self.names = names(&inputs);
@@ -173,6 +181,11 @@ impl<'a> Session<'a> {
     /// How many segments were read.
     pub fn segments(&self) -> usize {
         self.names.len()
+    }
+
+    /// Where segments were read from, in order.
+    pub fn names(&self) -> &[PathBuf] {
+        &self.names
     }
 
     /// How text of the traced host is shown.

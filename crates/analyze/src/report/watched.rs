@@ -46,7 +46,7 @@ impl Watched {
         let look = "one look at /proc: only files that were open at that moment".to_owned();
         let not_watched = match capture.snapshot() {
             Some(_) => vec![look],
-            None => completeness::unwatched(std::slice::from_ref(capture), kinds),
+            None => completeness::unwatched([capture], kinds),
         };
         let shown = |text: String| redact::sentence(text, session.request.redact);
         Self {
@@ -60,6 +60,11 @@ impl Watched {
             not_watched: not_watched.into_iter().map(shown).collect(),
             recorded: completeness::recorded(&capture.meta, |text| session.shown(text), ""),
         }
+    }
+
+    /// How long the longest of them watched, ns.
+    pub fn longest(all: &[Self]) -> u64 {
+        all.iter().map(|one| one.duration_ns).max().unwrap_or(0)
     }
 
     /// The same for people: lines of what a page begins with, whose names take `columns`. `name`: that of the first one.
@@ -83,7 +88,7 @@ impl Watched {
 /// What is missing, a sentence each: what the session says, what of `watched` could not be there, and what recordings and filters
 /// left out of `what`.
 pub(crate) fn missing(session: &Session<'_>, watched: &[Watched], what: &str) -> Vec<String> {
-    let selective = session.captures.iter().any(completeness::is_selective);
+    let selective = completeness::recordings(&session.captures).any(completeness::is_selective);
     let selective = selective.then(|| format!("only part was recorded (see watched): {what} of the rest are missing"));
     missing_of_selection(session, watched, what).into_iter().chain(selective).collect()
 }

@@ -93,7 +93,7 @@ pub struct ResolvedFilter<'a> {
 impl Filter {
     /// Makes times absolute for captures that end at `end`.
     pub fn resolve(&self, end: Option<WallNs>) -> ResolvedFilter<'_> {
-        let kinds = if self.kinds.is_empty() { DEFAULT_KINDS } else { &self.kinds };
+        let kinds = self.shown_kinds();
         ResolvedFilter {
             filter: self,
             kind_bits: kinds.iter().fold(0, |bits, kind| bits | kind.bit()),
@@ -101,6 +101,11 @@ impl Filter {
             until: self.until.and_then(|until| until.resolve(end)).unwrap_or(WallNs(i64::MAX)),
             needs_body: self.files.is_some() || !self.libraries.is_empty() || self.outcome.is_some(),
         }
+    }
+
+    /// The kinds that are shown.
+    pub fn shown_kinds(&self) -> &[Kind] {
+        if self.kinds.is_empty() { DEFAULT_KINDS } else { &self.kinds }
     }
 
     /// Whether TLS handshakes are among the kinds that are shown.

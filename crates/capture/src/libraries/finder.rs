@@ -73,6 +73,8 @@ pub enum Request {
     Program {
         /// The process.
         header: Header,
+        /// Path and number of its file, where an exec said so.
+        exe: Option<Box<(Vec<u8>, FileId)>>,
     },
     /// Say when everything before this is done.
     Mark,
@@ -193,7 +195,7 @@ impl Finder {
                     self.looked_at.remove(&id);
                 }
                 Request::Process { header } => self.look_at_process(header, true),
-                Request::Program { header } => self.look_at_program(header),
+                Request::Program { header, exe } => self.look_at_program(header, exe),
                 Request::Mark => self.answer(Answer::Mark),
             }
             heartbeat.rest();
@@ -295,7 +297,7 @@ impl Finder {
     }
 
     /// What a process runs, if it holds a library.
-    fn look_at_program(&mut self, header: Header) {
+    fn look_at_program(&mut self, header: Header, file: Option<Box<(Vec<u8>, FileId)>>) {
         let tgid = header.tgid;
         let exe = move |_: &Work| open::linked(Path::new(&format!("/proc/{tgid}/exe")));
         // Of most programs this is all that is looked at, so its device is found out only when that matters.
@@ -303,7 +305,17 @@ impl Finder {
             true => program(tgid, &maps::text(tgid).unwrap_or_default()).map(|map| map.dev),
             false => Some(patience::unknown(tgid)),
         };
-        let Some(Ok(Ok(opened))) = device.map(|device| self.patience.ask(device, exe)) else { return };
+        let opened = match device.map(|device| self.patience.ask(device, exe)) {
+            Some(Ok(Ok(opened))) => opened,
+            // Programs that end at once are gone by now; their files are not.
+            Some(Ok(Err(error))) if error.raw_os_error() == Some(rustix::io::Errno::NOENT.raw_os_error()) => {
+                if let Some((path, id)) = file.map(|file| *file) {
+                    self.look_at_ended(header, &path, id);
+                }
+                return;
+            }
+            _ => return,
+        };
         let content = (opened.id.1, opened.stamp);
         if self.others.contains(&content) {
             return;
@@ -331,8 +343,28 @@ impl Finder {
         }
     }
 
-    /// All that a process has mapped, whatever the names of its files; of one that `does_tls` it is reported when there is
-    /// no library.
+    /// What a process ran that is gone, if it held a library.
+    fn look_at_ended(&mut self, header: Header, path: &[u8], id: FileId) {
+        let Ok(opened) = self.open_mapped(header.tgid, path, id, None) else { return };
+        let content = (opened.id.1, opened.stamp);
+        if self.others.contains(&content) {
+            return;
+        }
+        let (known, found) = self.read(header, path.to_vec(), opened, id);
+        if known.holds {
+            if let Some(found) = found {
+                self.tell(found);
+            }
+            // Where it was mapped is not known any more.
+            let (dev, ino) = id;
+            let nowhere = Mapping { address: 0, end: 0, executable: true, offset: 0, dev, ino, path };
+            self.tell_load(header, &nowhere, path);
+        } else if let Some(found) = found.filter(|_| known.runtime.is_some()) {
+            self.tell(found);
+        }
+    }
+
+    /// All that a process has mapped, whatever the names of its files; of one that `does_tls` it is told when there is no library.
     pub fn look_at_process(&mut self, header: Header, does_tls: bool) {
         let Ok(all) = maps::text(header.tgid) else { return };
         let exe = program(header.tgid, &all).map(|map| (map.dev, map.ino));

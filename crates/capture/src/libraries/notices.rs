@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use crypto_trace_format::record::{
-    ApiCall, ApiMeaning, Header, LibLoad, LibLoadFixed, ProcessExec, ProcessInfo, Record, TlsHello,
+    ApiCall, ApiMeaning, Header, LibLoad, LibLoadFixed, ProcessExec, ProcessInfo, Record, TlsHello, flags,
 };
 
 use super::finder::{FileId, Request};
@@ -43,6 +43,17 @@ struct Seen {
     is_later: bool,
 }
 
+/// Longest path of a program that is kept until it is looked at, in bytes: many may wait.
+pub(super) const MAX_PROGRAM_PATH: usize = 128;
+
+/// What an exec began to run, to be found when the process is gone.
+fn executable(record: &Record<'_>) -> Option<(Vec<u8>, FileId)> {
+    let exec = ProcessExec::decode(record).ok()?;
+    let is_whole = record.header.flags & (flags::TRUNCATED | flags::PATH_PARTIAL | flags::UNLINKED) == 0;
+    let is_kept = is_whole && (1..=MAX_PROGRAM_PATH).contains(&exec.exe.len());
+    is_kept.then(|| (exec.exe.to_vec(), (exec.fixed.exe_dev, exec.fixed.exe_ino)))
+}
+
 impl Notices {
     /// Looks at one record.
     pub fn see(&mut self, record: &Record<'_>) {
@@ -56,10 +67,12 @@ impl Notices {
                     self.see_process(&record.header);
                 }
             }
-            ProcessExec::KIND => self.requests.push(Request::Program { header: record.header }),
+            ProcessExec::KIND => {
+                self.requests.push(Request::Program { header: record.header, exe: executable(record).map(Box::new) });
+            }
             // Of a kernel thread there is none.
             ProcessInfo::KIND if ProcessInfo::decode(record).is_ok_and(|info| !info.exe.is_empty()) => {
-                self.requests.push(Request::Program { header: record.header });
+                self.requests.push(Request::Program { header: record.header, exe: None });
             }
             _ => {}
         }

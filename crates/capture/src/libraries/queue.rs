@@ -11,7 +11,7 @@ use super::finder::Request;
 /// Files that may wait: of all users, and of one. Each has a path of 4 KiB at most.
 const FILES: Limits = Limits { all: 2_048, user: 512 };
 
-/// Programs that may wait, which have no path.
+/// Programs that may wait. Each has a path of [`MAX_PROGRAM_PATH`](super::notices::MAX_PROGRAM_PATH) at most.
 const PROGRAMS: Limits = Limits { all: 65_536, user: 32_768 };
 
 #[derive(Debug, Clone, Copy)]
@@ -158,7 +158,7 @@ impl Queue {
             Request::Library { header, .. } | Request::Process { header } => {
                 state.files.push(header.uid, header.tgid, request)
             }
-            Request::Program { header } => state.programs.push(header.uid, header.tgid, request),
+            Request::Program { header, .. } => state.programs.push(header.uid, header.tgid, request),
             Request::Mark => {
                 state.marks += 1;
                 Ok(())
@@ -268,7 +268,7 @@ mod tests {
         let queue = Queue::new();
         queue.push(Request::Mark);
         let header = Header::default();
-        queue.push(Request::Program { header });
+        queue.push(Request::Program { header, exe: None });
         queue.push(file(0, 1, 1));
         queue.push(Request::Forget { id: (1, 1) });
         queue.push(Request::Forget { id: (1, 2) });
@@ -277,7 +277,7 @@ mod tests {
         assert_eq!(next(&queue), (0, 1, 1));
         assert!(matches!(queue.pop(), Some(Request::Program { .. })));
         assert!(matches!(queue.pop(), Some(Request::Mark)));
-        queue.push(Request::Program { header });
+        queue.push(Request::Program { header, exe: None });
         queue.close();
         assert!(queue.pop().is_none());
     }

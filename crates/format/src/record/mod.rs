@@ -14,11 +14,13 @@
 
 mod codes;
 mod kinds;
+mod kinds_of_capture;
 pub(crate) mod layout;
 mod paths;
 
 pub use codes::*;
 pub use kinds::*;
+pub use kinds_of_capture::*;
 pub use layout::{Comm, FieldLayout, KindLayout};
 
 /// Length of the record header in bytes.

@@ -118,6 +118,11 @@ impl Connection {
         self.key.net_ns
     }
 
+    /// Time of its earliest record, by the clock of the records.
+    pub fn first_ns(&self) -> u64 {
+        self.first.0
+    }
+
     /// Its number in [`Handshakes::connections`].
     pub fn index(&self) -> u32 {
         self.found.2

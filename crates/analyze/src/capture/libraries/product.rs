@@ -30,6 +30,17 @@ pub fn product(families: &[u8]) -> Option<&'static str> {
     families.split(|byte| *byte == b',').find_map(name)
 }
 
+/// What this program calls a library, in whatever spelling: letters and digits count alone, and small letters are as large ones.
+pub fn by_name(name: &str) -> Option<&'static str> {
+    let letters = |name: &str| -> String {
+        name.chars().filter(char::is_ascii_alphanumeric).map(|letter| letter.to_ascii_lowercase()).collect()
+    };
+    let wanted = letters(name);
+    let of_catalog = catalog::LIBRARY_PREFIXES.iter().map(|(_, name)| *name);
+    let mut known = PRODUCTS.iter().map(|(_, name)| *name).chain(of_catalog);
+    known.find(|known| letters(known) == wanted)
+}
+
 /// The number of what a library tells of its version: `3.0.17` of `3.0.17 1 Jul 2025`, as older captures have it; empty when there is
 /// none, as in the `3's legacy provider failed` that they have, too.
 pub fn version_number(told: &[u8]) -> &[u8] {

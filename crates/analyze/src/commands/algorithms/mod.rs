@@ -21,8 +21,12 @@ use std::fmt::Write;
 
 const COUNTED: &str = "what handshakes negotiated and what library calls used, not what was merely offered";
 
+/// Version of the document: a member that is added does not change it, one that goes or means something else does.
+const SCHEMA_VERSION: u32 = 1;
+
 #[derive(Serialize)]
 struct Report {
+    schema_version: u32,
     as_of: String,
     counted: &'static str,
     /// Why there are none.
@@ -59,6 +63,11 @@ struct Algorithm {
     findings: Vec<Finding>,
 }
 
+/// The document, for whoever puts it into a larger one.
+pub(super) fn document(judged: &Judged<'_>) -> Result<serde_json::Value> {
+    Ok(serde_json::to_value(Report::new(judged))?)
+}
+
 pub(super) fn run(task: &Task, console: Console) -> Result<Outcome> {
     judged::run(task, console, Report::new, Report::text)
 }
@@ -90,6 +99,7 @@ impl Report {
         let order = |name: &str| rules::algorithms().iter().position(|row| row.name == name).unwrap_or(usize::MAX);
         algorithms.sort_by_cached_key(|row| order(&row.name));
         Self {
+            schema_version: SCHEMA_VERSION,
             as_of: judged.as_of.date.to_string(),
             counted: COUNTED,
             why_none: judged.why_no_handshakes(),

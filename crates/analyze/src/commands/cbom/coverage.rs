@@ -51,11 +51,11 @@ const AREAS: [Area; 4] = [
 ];
 
 fn watches(capture: &Capture, kind: Kind) -> bool {
-    completeness::unwatched(std::slice::from_ref(capture), &[kind]).is_empty()
+    completeness::unwatched([capture], &[kind]).is_empty()
 }
 
 fn state(capture: &Capture, kind: Kind) -> String {
-    let why = completeness::unwatched(std::slice::from_ref(capture), &[kind]);
+    let why = completeness::unwatched([capture], &[kind]);
     if why.is_empty() { "watched".to_owned() } else { why.join("; ") }
 }
 
@@ -65,7 +65,7 @@ pub(super) fn compositions(session: &Session<'_>, components: &[Component]) -> (
     let mut properties = Vec::new();
     let gaps = session.gaps(None);
     let mut cut = !gaps.is_empty() || session.captures.is_empty();
-    for capture in &session.captures {
+    for capture in completeness::recordings(&session.captures) {
         let shown = |text: &[u8]| redact::sentence(escape::for_people(text), redact);
         if let Some(recorded) = completeness::recorded(&capture.meta, shown, "") {
             cut |= completeness::is_selective(capture);
@@ -81,13 +81,13 @@ pub(super) fn compositions(session: &Session<'_>, components: &[Component]) -> (
     for area in AREAS {
         let bom_ref = format!("coverage:{}", area.name);
         let several = session.captures.len() > 1;
-        for capture in &session.captures {
+        for capture in completeness::recordings(&session.captures) {
             let said = redact::sentence((area.state)(capture), redact);
             let host =
                 if several { format!("{}: ", escape::for_people(capture.meta.host.as_bytes())) } else { String::new() };
             properties.push(Property::new(&bom_ref, format!("{host}{said}")));
         }
-        let watched = session.captures.iter().all(area.watched);
+        let watched = completeness::recordings(&session.captures).all(area.watched);
         let of_area = |component: &&Component| area.prefixes.iter().any(|prefix| component.bom_ref.starts_with(prefix));
         compositions.push(Composition {
             bom_ref,

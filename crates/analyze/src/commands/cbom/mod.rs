@@ -11,6 +11,8 @@ mod registry;
 
 pub(crate) use args::{Args, Task};
 
+use args::Spec;
+
 use crate::cli::console::Console;
 use crate::cli::exit::Outcome;
 use crate::count::paths::ByPath;
@@ -76,14 +78,23 @@ pub(super) fn run(task: &Task, console: Console) -> Result<Outcome> {
     let (mut session, mut out) = Session::begin(&task.counted.request, console)?;
     let mut seen = Seen::default();
     session.fold(&mut seen)?;
-    let bom = document(&session, &seen, task)?;
+    let bom = document(&session, &seen, task.spec)?;
     let shown = if task.counted.json { document::pretty(&bom)? + "\n" } else { text(&bom, out.paint()) };
     out.write_all(shown.as_bytes())?;
     session.finish("counted")
 }
 
-fn document(session: &Session<'_>, seen: &Seen, task: &Task) -> Result<Bom> {
-    let spec = task.spec;
+/// What a session reads, as a document to compare with others: in the latest version, on one line.
+///
+/// # Errors
+/// When its inputs cannot be read.
+pub(super) fn written(session: &mut Session<'_>) -> Result<String> {
+    let mut seen = Seen::default();
+    session.fold(&mut seen)?;
+    Ok(document::line(&document(session, &seen, Spec::V1_7)?)?)
+}
+
+fn document(session: &Session<'_>, seen: &Seen, spec: Spec) -> Result<Bom> {
     let Built { components, mut dependencies } = Builder::new(session, seen, spec).build();
     let mut hosts: Vec<String> =
         session.captures.iter().map(|capture| escape::for_people(capture.meta.host.as_bytes())).collect();

@@ -18,7 +18,15 @@ use crate::report::judged::AsOf;
 use crate::report::session::Session;
 use anyhow::Result;
 use json::{Asked, Head, Report};
+use serde_json::Value;
 use std::io::{BufWriter, Write};
+
+/// The document with its first `rows`, as of a day, for whoever puts it into a larger one.
+pub(super) fn document(session: &Session<'_>, counted: &Certs, as_of: AsOf, rows: usize) -> Result<Value> {
+    let asked = Asked { as_of, expires_within: None };
+    let (first, files) = (json::rows(session, counted, asked).take(rows), json::files(session, counted).take(rows));
+    Ok(serde_json::to_value(Report::new(Head::new(session, counted, asked), first, files))?)
+}
 
 pub(super) fn run(task: &Task, console: Console) -> Result<Outcome> {
     let (mut session, mut out) = Session::begin(&task.judge.request, console)?;

@@ -59,7 +59,8 @@ pub(crate) struct Args {
     #[arg(long = "pack", value_enum, value_name = "PACK,…", action = ArgAction::Append, value_delimiter = ',')]
     packs: Vec<Pack>,
 
-    /// Rules of your own, in TOML: docs/rules.md. May be given several times
+    /// Rules of your own, in TOML (docs/rules.md); Mozilla's guidelines (6.0.json#intermediate), or a policy of crypto-policies
+    /// (CURRENT.pol). May be given several times
     #[arg(long, value_name = "FILE", action = ArgAction::Append)]
     rules: Vec<PathBuf>,
 

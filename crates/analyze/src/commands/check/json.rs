@@ -1,10 +1,10 @@
 //! The document of `check`: `schema check` prints its JSON Schema.
 
-use super::coverage::{BLIND_TO, Coverage};
 use super::judge::{Case, Evidence, Judged, Verdict};
 use super::policy::{Policy, Waiver};
 use super::rule::{Asked, Source};
 use crate::capture::connections::Role;
+use crate::report::coverage::{BLIND_TO, Coverage};
 use crate::report::session::Session;
 use crate::rules::{DocumentState, Pack, Rule, document};
 use crate::words::escape;
@@ -177,7 +177,7 @@ impl Report {
                 .zip(waivers)
                 .map(|(number, waiver)| WaiverReport::new(number, waiver, as_of, &packs))
                 .collect(),
-            missing: coverage.any.clone(),
+            missing: coverage.of_any().cloned().collect(),
             blind_to: BLIND_TO,
             packs,
         }

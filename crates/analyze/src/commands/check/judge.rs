@@ -1,16 +1,17 @@
 //! Rules held against uses: what each finds, and what leaves it open.
 
-use super::coverage::Coverage;
 use super::rule::{Algorithms, Asked, Condition, Files, Level, Libraries};
 use super::scope::{PROTOCOL, Scope};
 use super::versions::is_below;
 use crate::capture::clock::WallNs;
 use crate::count::handshakes::{Exchange, Place};
 use crate::count::uses::{Handshake, Library, Party, Places, Seen, Uses};
+use crate::protocol::iana::CipherSuite;
+use crate::report::coverage::Coverage;
 use crate::rules::{Primitive, algorithm};
 use crate::words::text::{counted, plural};
 use crypto_trace_format::catalog::FileType;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// How a rule judges a recording.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -106,9 +107,14 @@ impl<'u> Case<'u> {
         match &rule.condition {
             Condition::Algorithms(algorithms) => self.algorithms(&rule.scope, algorithms, &mut found),
             Condition::Minimum(sizes) => self.minimum(&rule.scope, sizes, &mut found),
+            Condition::Suites(suites) => self.suites(&rule.scope, suites, &mut found),
             Condition::PostQuantum => self.post_quantum(&rule.scope, &mut found),
             Condition::Files(files) => self.files(&rule.scope, files, &mut found),
             Condition::Libraries(libraries) => self.libraries(&rule.scope, libraries, &mut found),
+            Condition::NotJudged(what) => {
+                found.met = true;
+                found.open.push(format!("not judged here: {what}"));
+            }
         }
         let Finding { mut evidence, looked_at, mut open, met } = found;
         if !met {
@@ -118,7 +124,7 @@ impl<'u> Case<'u> {
                 "nothing recorded is within the rule's scope".to_owned()
             });
         }
-        open.extend(self.coverage.any.iter().cloned());
+        open.extend(self.coverage.of_any().cloned());
         evidence.sort_by(|a, b| (a.seen.first, &a.what, a.party).cmp(&(b.seen.first, &b.what, b.party)));
         for one in &mut evidence {
             one.waiver = waived(one);
@@ -227,7 +233,7 @@ impl<'u> Case<'u> {
                     None => *unknown.entry(name).or_default() += seen.count,
                 }
             }
-            found.open.extend(self.coverage.calls.iter().cloned());
+            found.open.extend(self.coverage.of_calls().cloned());
             if silent > 0 {
                 let calls = counted(silent, "call does", "calls do");
                 found.open.push(format!("{calls} not name the algorithm used"));
@@ -255,6 +261,17 @@ impl<'u> Case<'u> {
         let of_groups = smallest.contains_key("DH").then_some(Places::of(&[Place::KeyExchange]));
         let places = of_keys.unwrap_or_default().and(of_groups.unwrap_or_default());
         self.handshakes_open(scope, &[], places, found);
+    }
+
+    fn suites(&self, scope: &Scope, allowed: &BTreeSet<CipherSuite>, found: &mut Finding<'u>) {
+        found.met = self.handshakes(scope, &[]).next().is_some();
+        for (handshake, seen) in self.handshakes(scope, &[]) {
+            found.looked_at += seen.count;
+            if let Some(suite) = handshake.suite.filter(|suite| !allowed.contains(suite)) {
+                found.handshake(suite.to_string().into(), Place::CipherSuite.name().into(), handshake, seen);
+            }
+        }
+        self.handshakes_open(scope, &[], Places::of(&[Place::CipherSuite]), found);
     }
 
     fn post_quantum(&self, scope: &Scope, found: &mut Finding<'u>) {

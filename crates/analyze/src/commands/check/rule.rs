@@ -1,12 +1,13 @@
 //! Rules that are asked: those of packs, and those of a file of the user's, in one form.
 
 use super::scope::Scope;
+use crate::protocol::iana::CipherSuite;
 use crate::rules::{Document, DocumentState, Pack, Primitive, Rule, Status, algorithm};
 use crate::select::Globs;
 use crypto_trace_format::catalog::FileType;
 use jiff::civil::Date;
 use serde::Serialize;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What a use against a rule makes of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,10 +22,14 @@ pub(super) enum Condition {
     Algorithms(Algorithms),
     /// Smallest sizes, in bits, by what has them: `RSA`, `DSA`, `EC`, `DH`.
     Minimum(BTreeMap<&'static str, u32>),
+    /// Cipher suites that may be agreed on, and no others.
+    Suites(BTreeSet<CipherSuite>),
     /// Key exchange is post-quantum.
     PostQuantum,
     Files(Files),
     Libraries(Libraries),
+    /// Nothing: what a document asks besides, which no recording shows.
+    NotJudged(String),
 }
 
 /// Which algorithms may be used, by their names in the catalog.

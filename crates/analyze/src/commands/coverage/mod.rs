@@ -25,8 +25,12 @@ use std::collections::BTreeMap;
 /// Why a library that is probed may not have told of a handshake.
 const ELSEWHERE: &str = "these may have happened inside a read or write, which is not probed";
 
+/// Version of the document: a member that is added does not change it, one that goes or means something else does.
+const SCHEMA_VERSION: u32 = 1;
+
 #[derive(Serialize)]
 struct Report {
+    schema_version: u32,
     from: Option<String>,
     to: Option<String>,
     captures: Vec<CaptureReport>,
@@ -113,6 +117,11 @@ struct Silent {
 struct Unknown {
     library: String,
     loads: u64,
+}
+
+/// The document, for whoever puts it into a larger one.
+pub(super) fn document(judged: &Judged<'_>) -> Result<serde_json::Value> {
+    Ok(serde_json::to_value(Report::new(judged))?)
 }
 
 pub(super) fn run(task: &Task, console: Console) -> Result<Outcome> {
@@ -220,6 +229,7 @@ impl Report {
         let mut silent: Vec<Silent> = silent.collect();
         silent.sort_by(|a, b| b.processes.cmp(&a.processes).then_with(|| a.program.cmp(&b.program)));
         Self {
+            schema_version: SCHEMA_VERSION,
             from: range.as_ref().map(|(from, _)| from.clone()),
             to: range.map(|(_, to)| to),
             captures: judged.captures.iter().map(|capture| CaptureReport::new(judged, capture)).collect(),

@@ -4,6 +4,7 @@ use crate::cli::input::read_or_follow;
 use crate::cli::values::{glob, kind, not_empty};
 use crate::cli::who::{globs, who};
 use crate::cli::{FollowArgs, Input, InputArgs, Request, WhoArgs, usage};
+use crate::event::Choice;
 use crate::select::{Filter, Outcome};
 use clap::error::ErrorKind;
 use clap::{ArgAction, ValueEnum};
@@ -16,6 +17,8 @@ Examples:
   crypto-trace-analyze events /var/log/crypto-trace --since -1h
   crypto-trace-analyze events rec -n nginx -F '*.pem' -f json-array -o events.json
   crypto-trace-analyze events rec -f summary
+  crypto-trace-analyze events rec --type tls_handshake -f csv --fields timestamp,process,server_name,version,group
+  crypto-trace-analyze events rec --without offered,ja3,ja4,ja3s
   crypto-trace-analyze events --follow /var/log/crypto-trace --type tls_handshake | jq -r .server_name
   crypto-trace-analyze events rec --replay-speed 10
   crypto-trace-capture record -o - -- ./deploy.sh | crypto-trace-analyze events -";
@@ -27,6 +30,8 @@ pub(crate) struct Task {
     pub request: Request,
     /// How to show them.
     pub format: Format,
+    /// What to show of each; all of it when `None`.
+    pub choice: Option<Choice>,
     /// Show each event when it is due, rather than at once.
     pub speed: Speed,
     /// In the summary, show each file of a directory of which many were opened.
@@ -42,6 +47,8 @@ pub(crate) enum Format {
     JsonArray,
     /// One JSON array, indented
     JsonPretty,
+    /// A table, one event per row; columns by --fields and --without
+    Csv,
     /// Counts and tables for people
     Summary,
 }
@@ -77,6 +84,14 @@ pub(crate) struct Args {
     /// In the summary, list certificates one by one even if many in a directory were opened
     #[arg(long)]
     ungrouped: bool,
+
+    /// Show only these members: file, offered.groups, certificates.sha256. Of csv the columns, in this order
+    #[arg(long, value_name = "FIELD,…", action = ArgAction::Append, value_delimiter = ',', value_parser = not_empty)]
+    fields: Vec<String>,
+
+    /// Leave these members out
+    #[arg(long, value_name = "FIELD,…", action = ArgAction::Append, value_delimiter = ',', value_parser = not_empty)]
+    without: Vec<String>,
 
     #[command(flatten)]
     follow: FollowArgs,
@@ -133,9 +148,29 @@ impl Args {
                 "--replay-speed replays files event by event: it works neither with a stream nor with -f summary";
             return Err(usage(ErrorKind::ArgumentConflict, message));
         }
+        let choice = choice(&self.fields, &self.without, self.format, &filter)?;
         let request = Request { input, filter, output: self.output, redact: !self.no_redact };
-        Ok(Task { request, format: self.format, speed, ungrouped: self.ungrouped })
+        Ok(Task { request, format: self.format, choice, speed, ungrouped: self.ungrouped })
     }
+}
+
+/// What is shown of events. A table always has columns.
+fn choice(
+    fields: &[String],
+    without: &[String],
+    format: Format,
+    filter: &Filter,
+) -> Result<Option<Choice>, clap::Error> {
+    let chosen = !fields.is_empty() || !without.is_empty();
+    if chosen && format == Format::Summary {
+        let message = "--fields and --without choose members of single events: a summary shows none";
+        return Err(usage(ErrorKind::ArgumentConflict, message));
+    }
+    if !chosen && format != Format::Csv {
+        return Ok(None);
+    }
+    let choice = Choice::new(fields, without, filter.shown_kinds());
+    choice.map(Some).map_err(|message| usage(ErrorKind::InvalidValue, &message))
 }
 
 /// A speed.

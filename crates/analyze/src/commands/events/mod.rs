@@ -8,7 +8,7 @@ use crate::cli::console::{Console, Output};
 use crate::cli::exit::Outcome;
 use crate::count::totals::Totals;
 use crate::event::RenderOptions;
-use crate::format::{EventFormat, JsonArray, JsonPretty, JsonStream};
+use crate::format::{Chosen, Csv, EventFormat, Framed, JsonArray, JsonPretty, JsonStream};
 use crate::read::follow::Stop;
 use crate::read::{OrderedOutput, Pace};
 use crate::report::session::Session;
@@ -20,15 +20,28 @@ use std::io::Write;
 pub(super) fn run(task: &Task, console: Console) -> Result<Outcome> {
     let (mut session, out) = Session::begin(&task.request, console)?;
     match task.format {
-        Format::JsonStream => events(&JsonStream, task, &mut session, out)?,
-        Format::JsonArray => events(&JsonArray, task, &mut session, out)?,
-        Format::JsonPretty => events(&JsonPretty, task, &mut session, out)?,
+        Format::JsonStream => chosen(&JsonStream, task, &mut session, out)?,
+        Format::JsonArray => chosen(&JsonArray, task, &mut session, out)?,
+        Format::JsonPretty => chosen(&JsonPretty, task, &mut session, out)?,
+        Format::Csv => {
+            if let Some(choice) = &task.choice {
+                events(&Csv::new(choice), task, &mut session, out)?;
+            }
+        }
         Format::Summary => summary(task, &mut session, out)?,
     }
     if session.tally.output == 0 {
         session.note(session.why_no_events());
     }
     session.finish("output")
+}
+
+/// Events as JSON, or what was chosen of them.
+fn chosen(format: &dyn Framed, task: &Task, session: &mut Session<'_>, out: Output) -> Result<()> {
+    match &task.choice {
+        None => events(format, task, session, out),
+        Some(choice) => events(&Chosen { format, choice }, task, session, out),
+    }
 }
 
 fn events(format: &dyn EventFormat, task: &Task, session: &mut Session<'_>, out: Output) -> Result<()> {

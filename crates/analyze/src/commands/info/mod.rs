@@ -27,6 +27,9 @@ use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 use std::io::Write as _;
 
+/// Version of the document: a member that is added does not change it, one that goes or means something else does.
+const SCHEMA_VERSION: u32 = 1;
+
 /// Sums over some segments.
 #[derive(Debug, Clone, Default)]
 struct Sums {
@@ -150,6 +153,7 @@ fn whole(captures: &[Capture], sums: &[Sums], reports: Vec<Value>, faults: &Faul
         }
     };
     let damaged = faults.any_damage();
+    whole.insert("schema_version".to_owned(), json!(SCHEMA_VERSION));
     whole.insert("damaged".to_owned(), json!(damaged));
     whole.insert("captures".to_owned(), Value::Array(reports));
     Value::Object(whole)

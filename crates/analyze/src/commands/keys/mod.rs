@@ -17,7 +17,14 @@ use crate::report::session::Session;
 use anyhow::Result;
 use baseline::Baseline;
 use json::{Head, Report};
+use serde_json::Value;
 use std::io::{BufWriter, Write};
+
+/// The document with its first `rows`, for whoever puts it into a larger one.
+pub(super) fn document(session: &Session<'_>, counted: &Keys, rows: usize) -> Result<Value> {
+    let first = json::rows(session, counted, None).take(rows);
+    Ok(serde_json::to_value(Report::new(Head::new(session, counted, None), first))?)
+}
 
 pub(super) fn run(task: &Task, console: Console) -> Result<Outcome> {
     let mut baseline = task.baseline.as_ref().map(|request| Baseline::read(request, console)).transpose()?;

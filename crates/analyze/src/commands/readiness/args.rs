@@ -1,6 +1,7 @@
 //! Arguments of `readiness`.
 
-use crate::cli::judged::{CountedArgs, Judge};
+use crate::cli::judged::{CountedArgs, LiveJudge};
+use crate::cli::{FollowArgs, LiveFormat};
 use crypto_trace_format::record::{ApiCall, LibLoad, TlsHello};
 
 /// At the end of its help.
@@ -8,20 +9,25 @@ const EXAMPLES: &str = "\
 Examples:
   crypto-trace-analyze readiness rec                    services and clients, most to migrate first
   crypto-trace-analyze readiness -r captures --since 2026-11-01
-  crypto-trace-analyze readiness rec -f json | jq '.rows[] | select(.classical > 0)'";
+  crypto-trace-analyze readiness rec -f json | jq '.rows[] | select(.classical > 0)'
+  crypto-trace-analyze readiness --follow /var/log/crypto-trace -f json-stream";
 
-pub(crate) type Task = Judge;
+pub(crate) type Task = LiveJudge;
 
 /// Show which services and clients agree on post-quantum key exchange, with whom, and why others do not
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
     #[command(flatten)]
-    counted: CountedArgs,
+    counted: CountedArgs<LiveFormat>,
+
+    #[command(flatten)]
+    follow: FollowArgs,
 }
 
 impl Args {
     pub fn check(self) -> Result<Task, clap::Error> {
-        self.counted.check(vec![TlsHello::KIND, ApiCall::KIND, LibLoad::KIND])
+        let format = self.counted.format;
+        self.counted.check(vec![TlsHello::KIND, ApiCall::KIND, LibLoad::KIND])?.following(&self.follow, format)
     }
 }

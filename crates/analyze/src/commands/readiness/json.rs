@@ -252,6 +252,21 @@ impl Head {
     }
 }
 
+/// What rows name, and how.
+#[derive(Clone, Copy)]
+pub(super) struct Seen<'a> {
+    pub captures: &'a [Capture],
+    /// Hide home directories, and secrets.
+    pub redact: bool,
+}
+
+impl Seen<'_> {
+    /// Text of the traced host.
+    fn shown(self, text: &[u8]) -> String {
+        redact::for_people(text, self.redact)
+    }
+}
+
 /// Rows, those with most to migrate first; each is made when it is asked for.
 pub(super) fn rows<'a>(
     session: &'a Session<'_>,
@@ -260,7 +275,8 @@ pub(super) fn rows<'a>(
     let mut rows: Vec<(&RowKey, &Row, Share)> = counted.rows.iter().map(|(key, row)| (key, row, row.share())).collect();
     // Stable: equals stand in the order of their keys.
     rows.sort_by_key(|(_, row, share)| std::cmp::Reverse((share.classical, share.unknown, row.handshakes)));
-    rows.into_iter().map(|(key, row, _)| RowReport::new(session, counted, key, row))
+    let seen = Seen { captures: &session.captures, redact: session.request.redact };
+    rows.into_iter().map(move |(key, row, _)| RowReport::new(seen, counted, key, row))
 }
 
 impl<I: Iterator<Item = RowReport>> Report<I> {
@@ -279,7 +295,7 @@ fn missing(session: &Session<'_>) -> Vec<String> {
         "server names and addresses were left out (--privacy drop): several services may share one row, and it is not \
          known whether a server accepts from others what it did not accept here",
     );
-    let selective = session.captures.iter().any(completeness::is_selective);
+    let selective = completeness::recordings(&session.captures).any(completeness::is_selective);
     let selective =
         selective.then_some("only part was recorded (see watched): the rest has no row and does not count in reasons");
     let filter = &session.request.filter;
@@ -328,9 +344,9 @@ impl OverTime {
 }
 
 impl RowReport {
-    fn new(session: &Session<'_>, counted: &Readiness, key: &RowKey, row: &Row) -> Self {
-        let shown = |text: &Option<Box<[u8]>>| text.as_deref().map(|text| session.shown(text));
-        let host = session.captures.get(key.who.host as usize).map(|capture| &*capture.meta.host).unwrap_or_default();
+    pub fn new(seen: Seen<'_>, counted: &Readiness, key: &RowKey, row: &Row) -> Self {
+        let shown = |text: &Option<Box<[u8]>>| text.as_deref().map(|text| seen.shown(text));
+        let host = seen.captures.get(key.who.host as usize).map(|capture| &*capture.meta.host).unwrap_or_default();
         let mut agreed: Vec<AgreedReport> = row
             .agreed
             .iter()
@@ -369,8 +385,8 @@ impl RowReport {
             share: row.share().into(),
             agreed,
             agreed_more: row.agreed_more,
-            why_not: reasons(session, counted, key, row),
-            configured_groups: Configured::all(session, row),
+            why_not: reasons(seen, counted, key, row),
+            configured_groups: Configured::all(seen, row),
             peers: all_peers,
             peers_at_least: row.peers_more > 0,
             top_peers: peers,
@@ -381,7 +397,7 @@ impl RowReport {
 }
 
 /// Why handshakes of a row are not post-quantum, the most frequent reason first.
-fn reasons(session: &Session<'_>, counted: &Readiness, key: &RowKey, row: &Row) -> Vec<RowReason> {
+fn reasons(seen: Seen<'_>, counted: &Readiness, key: &RowKey, row: &Row) -> Vec<RowReason> {
     let nothing = ProgramFacts::default();
     let known = Some(&key.who).filter(|who| who.program.is_some());
     let program = known.and_then(|who| counted.programs.get(who)).unwrap_or(&nothing);
@@ -392,11 +408,11 @@ fn reasons(session: &Session<'_>, counted: &Readiness, key: &RowKey, row: &Row) 
         }
         let mut old = Vec::new();
         if key.role.is_some_and(|role| why.cause.is_for_want_of_groups(role)) {
-            let behind = program.behind(&session.captures, why.library);
+            let behind = program.behind(seen.captures, why.library);
             let is_old = behind.iter().all(|(aged, _)| aged.is_older == Some(true));
             let known_by = if why.library.is_some() { "call" } else { "loaded" };
             let found = behind.iter().filter(|_| is_old);
-            old.extend(found.map(|(aged, brought)| OldLibrary::new(session, aged, brought, known_by, *handshakes)));
+            old.extend(found.map(|(aged, brought)| OldLibrary::new(seen, aged, brought, known_by, *handshakes)));
         }
         let configured = if why.is_configured { *handshakes } else { 0 };
         match reasons.iter_mut().find(|reason| reason.cause == why.cause) {
@@ -432,17 +448,11 @@ impl RowReason {
 }
 
 impl OldLibrary {
-    fn new(
-        session: &Session<'_>,
-        aged: &Aged,
-        brought: &'static Brought,
-        known_by: &'static str,
-        handshakes: u64,
-    ) -> Self {
+    fn new(seen: Seen<'_>, aged: &Aged, brought: &'static Brought, known_by: &'static str, handshakes: u64) -> Self {
         let (capture, file) = aged.file;
-        let row = session.captures.get(capture as usize).and_then(|capture| capture.libraries.get(file));
+        let row = seen.captures.get(capture as usize).and_then(|capture| capture.libraries.get(file));
         Self {
-            library: row.map(|row| session.shown(&row.path)).unwrap_or_default(),
+            library: row.map(|row| seen.shown(&row.path)).unwrap_or_default(),
             library_name: &brought.name,
             version: escape::for_people(&aged.version),
             version_by: if aged.by_libcrypto { "libcrypto" } else { "library" },
@@ -460,10 +470,10 @@ impl OldLibrary {
 }
 
 impl Configured {
-    fn all(session: &Session<'_>, row: &Row) -> Vec<Self> {
+    fn all(seen: Seen<'_>, row: &Row) -> Vec<Self> {
         let one = |(list, handshakes): (&GroupList, &u64)| Self {
-            groups: session.shown(&list.text),
-            function: session.shown(&list.function),
+            groups: seen.shown(&list.text),
+            function: seen.shown(&list.function),
             handshakes: *handshakes,
         };
         let mut all: Vec<Self> = row.groups.iter().map(one).collect();

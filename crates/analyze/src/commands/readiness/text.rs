@@ -2,6 +2,7 @@
 
 use super::json::{AgreedReport, Head, OldLibrary, RowReason, RowReport, Shares};
 use crate::count::handshakes::percent;
+use crate::report::following::Column;
 use crate::report::parts::second;
 use crate::words::text::{Align, Paint, Table, counted, duration, grouped, plural, section};
 use std::collections::BTreeSet;
@@ -89,23 +90,7 @@ impl Shown {
         let columns = COLUMNS.map(|column| is_shown(column.0).then_some(column));
         let mut table = Table::new(&columns.into_iter().flatten().collect::<Vec<_>>());
         for row in &self.rows {
-            let text = |text: &Option<String>| text.clone().unwrap_or_default();
-            let cells = [
-                grouped(row.share.classical),
-                grouped(row.handshakes),
-                share_cell(&row.share),
-                row.role.unwrap_or("not known").to_owned(),
-                row.program.clone().unwrap_or_else(|| "(process not known)".to_owned()),
-                row.runs_in(),
-                row.port.map(|port| port.to_string()).unwrap_or_default(),
-                text(&row.server_name),
-                if several { row.host.clone() } else { String::new() },
-                row.protocol.to_owned(),
-                row.peers_in_short(),
-                row.agreed_in_short(),
-                row.why_in_short(),
-            ];
-            let kept = cells.into_iter().zip(columns).filter(|(_, column)| column.is_some());
+            let kept = row.cells(several).into_iter().zip(columns).filter(|(_, column)| column.is_some());
             table.row(kept.map(|(cell, _)| cell).collect());
         }
         if !table.is_empty() {
@@ -261,7 +246,53 @@ fn first(all: Vec<String>) -> String {
     if more > 0 { format!("{text}, and {more} more") } else { text }
 }
 
+/// Whether a row that is shown as it comes has this column.
+fn is_live(name: &str, width: usize) -> bool {
+    name != "host" && (width >= ROOMY || name != "runs in" && !DISPENSABLE.contains(&name))
+}
+
+/// Columns of rows that are shown one by one.
+pub(super) fn live_columns(width: usize) -> Vec<Column> {
+    let cells = |name: &str| match name {
+        "role" => 6,
+        "program" | "server name" if width < ROOMY => 14,
+        "program" | "server name" => 20,
+        "runs in" => 14,
+        "port" => 5,
+        "agreed" => 40,
+        "peers" => 12,
+        _ => 0,
+    };
+    let live = COLUMNS.into_iter().filter(|(name, _)| is_live(name, width));
+    live.map(|(name, align)| Column { name, align, cells: cells(name) }).collect()
+}
+
+/// The cells of such a row.
+pub(super) fn live_cells(row: &RowReport, width: usize) -> Vec<String> {
+    let cells = row.cells(false).into_iter().zip(COLUMNS);
+    cells.filter(|(_, (name, _))| is_live(name, width)).map(|(cell, _)| cell).collect()
+}
+
 impl RowReport {
+    /// A cell for each of the columns.
+    fn cells(&self, with_host: bool) -> [String; COLUMNS.len()] {
+        [
+            grouped(self.share.classical),
+            grouped(self.handshakes),
+            share_cell(&self.share),
+            self.role.unwrap_or("not known").to_owned(),
+            self.program.clone().unwrap_or_else(|| "(process not known)".to_owned()),
+            self.runs_in(),
+            self.port.map(|port| port.to_string()).unwrap_or_default(),
+            self.server_name.clone().unwrap_or_default(),
+            if with_host { self.host.clone() } else { String::new() },
+            self.protocol.to_owned(),
+            self.peers_in_short(),
+            self.agreed_in_short(),
+            self.why_in_short(),
+        ]
+    }
+
     /// A container, or a unit.
     fn runs_in(&self) -> String {
         let container = self.container.as_ref().map(|id| format!("container {}", id.get(..ID).unwrap_or(id)));

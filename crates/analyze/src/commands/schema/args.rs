@@ -25,10 +25,26 @@ pub(crate) enum Task {
     Readiness,
     /// The document of `check`
     Check,
+    /// The document of `diff`
+    Diff,
     /// The document of `keys`
     Keys,
     /// The document of `certs`
     Certs,
+    /// The document of `report`
+    Report,
+    /// The document of `tls`
+    Tls,
+    /// One line of `tls --follow -f json-stream`
+    TlsFollow,
+    /// The document of `algorithms`
+    Algorithms,
+    /// The document of `coverage`
+    Coverage,
+    /// The document of `info`
+    Info,
+    /// The document of `verify`
+    Verify,
 }
 
 /// Print the JSON Schema of events, or of a report

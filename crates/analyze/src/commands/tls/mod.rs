@@ -2,6 +2,7 @@
 //! it, and which certificates were shown.
 
 mod args;
+mod follow;
 mod text;
 
 pub(crate) use args::{Args, Task};
@@ -10,16 +11,23 @@ use crate::capture::connections::Role;
 use crate::cli::console::Console;
 use crate::cli::exit::Outcome;
 use crate::count::handshakes::{CertificateRow, Exchange, Outcomes, Quantum, Told, peer_name, ranked};
+use crate::count::totals::Totals;
 use crate::event::CertificateFields;
 use crate::report::findings::{self, Found};
+use crate::report::following::Following;
 use crate::report::judged::{self, Judged, SOON_DAYS};
+use crate::report::session::Session;
 use crate::words::escape;
 use anyhow::Result;
 use serde::Serialize;
 use std::collections::BTreeSet;
 
+/// Version of the document: a member that is added does not change it, one that goes or means something else does.
+const SCHEMA_VERSION: u32 = 1;
+
 #[derive(Serialize)]
 struct Report {
+    schema_version: u32,
     as_of: String,
     /// Whose rules judge.
     rules: Vec<&'static str>,
@@ -178,8 +186,19 @@ impl QuantumFields {
     }
 }
 
+/// The document, for whoever puts it into a larger one.
+pub(super) fn document(judged: &Judged<'_>) -> Result<serde_json::Value> {
+    Ok(serde_json::to_value(Report::new(judged))?)
+}
+
 pub(super) fn run(task: &Task, console: Console) -> Result<Outcome> {
-    judged::run(task, console, Report::new, Report::text)
+    let Task { judge, follow } = task;
+    if !follow {
+        return judged::run(judge, console, Report::new, Report::text);
+    }
+    let (session, out) = Session::begin(&judge.request, console)?;
+    let shown = Following::<follow::Live>::begin(Totals::following(), judge.json, judge.request.redact, out)?;
+    shown.run(session, |counted| counted.handshakes.ends > 0)
 }
 
 impl Report {
@@ -239,6 +258,7 @@ impl Report {
         server_names.sort_by_key(|row| std::cmp::Reverse(row.outcomes.all()));
         let quantum = survey.quantum;
         Self {
+            schema_version: SCHEMA_VERSION,
             as_of: judged.as_of.date.to_string(),
             rules: findings::names(judged),
             why_none: judged.why_no_handshakes(),

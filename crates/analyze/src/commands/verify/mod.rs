@@ -43,8 +43,12 @@ struct SegmentReport {
     faults: Vec<FaultRow>,
 }
 
+/// Version of the document: a member that is added does not change it, one that goes or means something else does.
+const SCHEMA_VERSION: u32 = 1;
+
 #[derive(Debug, Serialize)]
 struct Report {
+    schema_version: u32,
     damaged: bool,
     segments: Vec<SegmentReport>,
     /// Faults beyond those that are listed.
@@ -190,7 +194,12 @@ fn report(inputs: &Inputs, faults: &FaultLog, counts: &[(u64, u64)]) -> Report {
             faults: rows,
         }
     });
-    Report { damaged: faults.any_damage(), segments: segments.collect(), more_faults: faults.beyond() }
+    Report {
+        schema_version: SCHEMA_VERSION,
+        damaged: faults.any_damage(),
+        segments: segments.collect(),
+        more_faults: faults.beyond(),
+    }
 }
 
 fn text(report: &Report) -> String {

@@ -6,18 +6,22 @@
 mod algorithms;
 mod facts;
 mod findings;
+mod followed;
 mod key;
+mod sums;
 mod words;
 
 pub use algorithms::{AlgorithmCall, CallRow};
 pub use facts::{Exchange, Facts, Place};
 pub use findings::{Finding, findings};
+pub use followed::{EndKey, EndRow, Ends};
 pub use key::HandshakeKey;
+pub use sums::{Outcomes, Quantum, Told};
 pub use words::{in_short, peer_name, percent, post_quantum, ranked, told_by_libraries};
 
 use crate::budget::{Budget, first_sorted, heap, sorted};
 use crate::capture::Capture;
-use crate::capture::connections::{Connection, Outcome, Role};
+use crate::capture::connections::{Connection, Role};
 use crate::capture::libraries::{FileId, HandshakeCall};
 use crate::protocol::iana::{AlertDescription, CipherSuite, SignatureScheme, Version};
 use crate::protocol::tls::Certificate;
@@ -49,69 +53,6 @@ pub struct Passed {
     pub connection: u32,
     /// Executable of its process, or the thread's name where that is not known. None: no process is known.
     pub program: Option<Vec<u8>>,
-}
-
-/// Handshakes by how they ended, as far as the wire shows.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Outcomes {
-    /// The server chose version and suite.
-    pub answered: u64,
-    /// An alert in the clear ended it.
-    pub failed: u64,
-    /// Those of them that the server had answered: what it chose is counted.
-    pub answered_then_failed: u64,
-    /// No answer was seen.
-    pub unanswered: u64,
-}
-
-impl Outcomes {
-    fn add(&mut self, facts: &Facts) {
-        match facts.outcome {
-            Outcome::ServerHello => self.answered += 1,
-            Outcome::Alert => {
-                self.failed += 1;
-                self.answered_then_failed += u64::from(facts.was_answered());
-            }
-            Outcome::None => self.unanswered += 1,
-        }
-    }
-
-    /// Those in which the server chose something, whatever came of them.
-    pub fn answered_in_all(self) -> u64 {
-        self.answered + self.answered_then_failed
-    }
-
-    /// All of them.
-    pub fn all(self) -> u64 {
-        self.answered + self.failed + self.unanswered
-    }
-}
-
-/// Key exchanges by whether a quantum computer is known to break them.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Quantum {
-    /// Post-quantum.
-    pub post_quantum: u64,
-    /// Classical.
-    pub classical: u64,
-    /// In groups of which nothing is known.
-    pub unknown: u64,
-}
-
-impl Quantum {
-    /// All of them.
-    pub fn all(self) -> u64 {
-        self.post_quantum + self.classical + self.unknown
-    }
-
-    pub(super) fn add(&mut self, exchange: &Exchange) {
-        match exchange {
-            Exchange::Known(_, Some(true)) => self.post_quantum += 1,
-            Exchange::Known(_, Some(false)) => self.classical += 1,
-            Exchange::Known(_, None) => self.unknown += 1,
-            Exchange::Earlier | Exchange::NotSeen => {}
-        }
-    }
 }
 
 /// With whom: a server's address and port as its clients see it, or a client's address as its server sees it.
@@ -147,32 +88,6 @@ impl PeerRow {
         self.outcomes.add(facts);
         self.versions.extend(facts.version);
         self.quantum.add(&facts.exchange);
-    }
-}
-
-/// Handshakes by what libraries said of them: also of those that the wire cannot tell the end of.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Told {
-    /// Completed.
-    pub ok: u64,
-    /// Failed.
-    pub failed: u64,
-    /// A call was seen, its result was not.
-    pub unknown: u64,
-}
-
-impl Told {
-    fn add(&mut self, call: &HandshakeCall) {
-        match call.succeeded {
-            Some(true) => self.ok += 1,
-            Some(false) => self.failed += 1,
-            None => self.unknown += 1,
-        }
-    }
-
-    /// All of them.
-    pub fn all(self) -> u64 {
-        self.ok + self.failed + self.unknown
     }
 }
 
@@ -292,6 +207,8 @@ pub struct HandshakeTotals {
     pub incomplete: u64,
     /// A table was full.
     pub overflowed: bool,
+    /// Ends by all that was agreed on, when they are followed.
+    pub followed: Option<Ends>,
     /// Room for rows of all tables.
     budget: Room,
     /// Processes that were counted: capture, id, start.
@@ -334,6 +251,9 @@ impl HandshakeTotals {
                 let Some((connection, facts, counts, (call, of_either))) = facts else { continue };
                 let host = hosts.get(one.capture as usize).copied().unwrap_or(one.capture);
                 self.add_end(one, host, connection, &facts, call);
+                if let (Some(followed), Some(capture)) = (&mut self.followed, captures.get(one.capture as usize)) {
+                    self.overflowed |= !followed.add((host, capture), one, connection, &facts, &mut self.budget.0);
+                }
                 self.add_names(one.program.as_deref(), host, &facts, counts);
                 if counts {
                     if let Some(call) = of_either {

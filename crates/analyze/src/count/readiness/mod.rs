@@ -29,7 +29,7 @@ use crate::protocol::iana::Group;
 use crate::read::faults::FaultLog;
 use crate::read::{Fold, LiveBatch, LiveSink, Plan, Tally, count_blocks, count_live};
 use crypto_trace_format::record::{Comm, trim_comm};
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::io;
 use std::net::IpAddr;
 
@@ -213,6 +213,9 @@ struct Declined {
     counts: bool,
 }
 
+/// Declined handshakes that are looked through each time that something comes; of more, only at the end.
+const MAX_LOOKED_THROUGH: usize = 4_096;
+
 /// Everything that is counted.
 pub struct Readiness {
     /// Rows.
@@ -231,6 +234,8 @@ pub struct Readiness {
     pub late: u64,
     /// Ends that are in no row, for lack of room.
     pub without_row: u64,
+    /// Rows that are new or have changed, when they are followed.
+    changed: Option<BTreeSet<RowKey>>,
     configured: Configured,
     taken: service::Taken,
     declined: Vec<Declined>,
@@ -251,6 +256,7 @@ impl Default for Readiness {
             ends: 0,
             late: 0,
             without_row: 0,
+            changed: None,
             configured: Configured::default(),
             taken: service::Taken::default(),
             declined: Vec::new(),
@@ -411,7 +417,8 @@ impl Readiness {
         if !self.rows.contains_key(&key) {
             let name = key.server_name.as_ref().map_or(0, |name| name.len());
             let held = key.who.held_bytes() + heap(name);
-            let bytes = 2 * (sorted::<(RowKey, Row)>() + held)
+            // It is shown, too, and may be among those that changed.
+            let bytes = (2 + usize::from(self.changed.is_some())) * (sorted::<(RowKey, Row)>() + held)
                 + first_sorted::<(Why, u64)>()
                 + first_sorted::<(Agreed, u64)>()
                 + first_sorted::<(IpAddr, u64)>();
@@ -419,6 +426,9 @@ impl Readiness {
                 self.without_row += 1;
                 return;
             }
+        }
+        if let Some(changed) = &mut self.changed {
+            changed.insert(key.clone());
         }
         let row = self.rows.entry(key).or_insert_with(|| Row::new(time));
         row.handshakes += 1;
@@ -449,12 +459,34 @@ impl Readiness {
         }
     }
 
-    /// All connections are in: what servers took from others is known.
+    /// Nothing yet, and what changes is known.
+    pub fn following() -> Self {
+        Self { changed: Some(BTreeSet::new()), ..Self::default() }
+    }
+
+    /// Keys of rows that are new or have changed since this was asked last.
+    pub fn take_changed(&mut self) -> BTreeSet<RowKey> {
+        self.changed.as_mut().map(std::mem::take).unwrap_or_default()
+    }
+
+    /// What servers took from others by now is known, as long as there is little to look through.
+    pub fn settle_so_far(&mut self) {
+        if self.declined.len() <= MAX_LOOKED_THROUGH {
+            self.settle();
+        }
+    }
+
+    /// All connections are in, or all that there are by now: what servers took from others is known.
     pub fn settle(&mut self) {
+        let mut rest = Vec::new();
         for declined in std::mem::take(&mut self.declined) {
-            let Declined { row, why, parties, offered, counts } = declined;
-            if !self.taken.is_from_another(&parties.service, &parties.client, &offered) {
+            if !self.taken.is_from_another(&declined.parties.service, &declined.parties.client, &declined.offered) {
+                rest.push(declined);
                 continue;
+            }
+            let Declined { row, why, counts, .. } = declined;
+            if let Some(changed) = self.changed.as_mut().filter(|_| self.rows.contains_key(&row)) {
+                changed.insert(row.clone());
             }
             if let Some(row) = self.rows.get_mut(&row) {
                 // There may have been no room for the rest.
@@ -471,6 +503,8 @@ impl Readiness {
                 *self.causes.entry(Cause::ServerDeclined).or_default() += 1;
             }
         }
+        // Others may take it yet.
+        self.declined = rest;
         self.causes.retain(|_, count| *count > 0);
     }
 }

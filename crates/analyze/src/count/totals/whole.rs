@@ -11,7 +11,7 @@ use crate::capture::libraries::product;
 use crate::capture::libraries::{self, FileId, LibraryRow, better};
 use crate::capture::timeline::ImageId;
 use crate::count::files::count_errno;
-use crate::count::handshakes::{AlgorithmCall, HandshakeTotals, Passed};
+use crate::count::handshakes::{AlgorithmCall, Ends, HandshakeTotals, Passed};
 use crate::count::rate::Histogram;
 use crate::read::Tally;
 use crate::read::faults::FaultLog;
@@ -119,6 +119,13 @@ pub struct Totals {
 }
 
 impl Totals {
+    /// Nothing yet, and what changes is known.
+    pub fn following() -> Self {
+        let mut totals = Self::default();
+        totals.handshakes.followed = Some(Ends::default());
+        totals
+    }
+
     /// Adds the counts of some blocks.
     pub fn add(&mut self, partial: Partial, capture: &Capture, faults: &mut FaultLog) {
         self.tally += partial.tally;

@@ -86,7 +86,7 @@ impl Counter {
         let (record, time) = (&found.record, found.time);
         let header = &record.header;
         let doer = Doer { image: found.image, tgid: header.tgid, comm: Some(header.comm) };
-        let seen = |count| Seen { count, first: time, tgid: header.tgid };
+        let seen = |count| Seen { count, first: time, last: time, tgid: header.tgid };
         match record.kind() {
             TlsHello::KIND => {
                 let Some(connection) = found.connection else { return Ok(()) };

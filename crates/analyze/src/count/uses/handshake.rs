@@ -4,7 +4,7 @@ use super::Party;
 use crate::budget::heap;
 use crate::capture::connections::{Connection, Outcome, Role};
 use crate::count::handshakes::{Exchange, Facts, Place};
-use crate::protocol::iana::Version;
+use crate::protocol::iana::{CipherSuite, Version};
 use std::net::IpAddr;
 
 /// A set of [`Place`]s.
@@ -56,6 +56,8 @@ pub struct Handshake {
     pub unanswered: bool,
     /// Version that was agreed on.
     pub version: Option<Version>,
+    /// Cipher suite that was agreed on.
+    pub suite: Option<CipherSuite>,
     /// How keys were agreed on.
     pub exchange: Exchange,
     /// What was used, and where.
@@ -86,6 +88,7 @@ impl Handshake {
             answered,
             unanswered: !answered && facts.outcome == Outcome::None,
             version: facts.version,
+            suite: facts.suite,
             exchange: facts.exchange,
             algorithms: facts.algorithms.into(),
             sizes: sizes.into(),

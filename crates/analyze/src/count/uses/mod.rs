@@ -46,6 +46,8 @@ pub struct Seen {
     pub count: u64,
     /// When the first was.
     pub first: WallNs,
+    /// When the last was.
+    pub last: WallNs,
     /// Which process's that was; 0 where it is not known.
     pub tgid: u32,
 }
@@ -55,6 +57,7 @@ impl Seen {
         if other.first < self.first {
             (self.first, self.tgid) = (other.first, other.tgid);
         }
+        self.last = self.last.max(other.last);
         self.count = self.count.saturating_add(other.count);
     }
 }
@@ -205,8 +208,12 @@ impl Uses {
             let host = hosts.get(number as usize).copied().unwrap_or(number);
             let party = Party::new(host, capture, &one.doer);
             let Some(handshake) = Handshake::new(party, connection) else { continue };
-            let seen =
-                Seen { count: 1, first: one.time, tgid: if one.doer.comm.is_some() { one.doer.tgid } else { 0 } };
+            let seen = Seen {
+                count: 1,
+                first: one.time,
+                last: one.time,
+                tgid: if one.doer.comm.is_some() { one.doer.tgid } else { 0 },
+            };
             let held = handshake.party.held_bytes() + handshake.held_bytes();
             let room = (&mut self.budget, &mut self.is_cut);
             row(&mut self.handshakes, handshake, (held, Seen { count: 0, ..seen }), room, |row| row.add(seen));

@@ -1,6 +1,6 @@
 //! All rows of `files` and `libs`, in each style. Rows are made one by one as they are written: there may be very many.
 
-use super::{DirectoryRow, Paths, Report, Row, columns, fold, programs};
+use super::{DirectoryRow, Paths, Report, Row, SCHEMA_VERSION, columns, fold, programs};
 use crate::capture::Capture;
 use crate::cli::Style;
 use crate::cli::uses::UseTask;
@@ -43,6 +43,7 @@ pub(super) fn write(
         Style::JsonPretty => {
             let covered = (!read.captures.is_empty()).then(|| read.whole_window());
             let report = Report {
+                schema_version: SCHEMA_VERSION,
                 from: covered.map(|(from, _)| timestamp(from)),
                 to: covered.map(|(_, to)| timestamp(to)),
                 why_none,

@@ -50,10 +50,14 @@ pub(crate) fn run(task: &UseTask, paths: Paths, console: Console) -> Result<Outc
     session.finish("counted")
 }
 
+/// Version of the document: a member that is added does not change it, one that goes or means something else does.
+const SCHEMA_VERSION: u32 = 1;
+
 /// Everything that was gathered.
 #[derive(Serialize)]
 #[serde(bound = "")]
 struct Report<I: Iterator<Item = Row>> {
+    schema_version: u32,
     from: Option<String>,
     to: Option<String>,
     /// Why there are none.

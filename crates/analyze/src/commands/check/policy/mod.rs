@@ -2,9 +2,14 @@
 //!
 //! Whatever is wrong is said with file, line and column: what is not known, what contradicts itself, days that are none.
 
+mod crypto_policies;
+mod imported;
+mod mozilla;
+
 use super::rule::{Algorithms, Asked, Condition, Files, Level, Libraries, Source};
 use super::scope::{PROTOCOL, Scope};
 use crate::capture::connections::Role;
+use crate::protocol::iana::CipherSuite;
 use crate::rules::{Pack, Primitive, algorithm, algorithms};
 use crate::select::Globs;
 use anyhow::{Context, Result, anyhow};
@@ -12,7 +17,8 @@ use crypto_trace_format::catalog::FileType;
 use jiff::civil::Date;
 use serde::Deserialize;
 use std::collections::{BTreeMap, HashSet};
-use std::path::Path;
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
 use toml::Spanned;
 
 /// Bytes of a file of rules.
@@ -80,6 +86,8 @@ struct RuleText {
     #[serde(rename = "in")]
     places: Option<Vec<PlaceText>>,
     minimum: Option<MinimumText>,
+    #[serde(default)]
+    suites: Vec<Spanned<String>>,
     require: Option<RequireText>,
     files: Option<FilesText>,
     libraries: Option<LibrariesText>,
@@ -171,21 +179,38 @@ fn wrong<T>(at: &Spanned<impl Sized>, what: impl Into<String>) -> Checked<T> {
     Err(Wrong(at.span(), what.into()))
 }
 
-/// Reads and checks a file of rules.
+/// Reads and checks a file of rules: TOML of our own, guidelines of Mozilla's in JSON (`FILE.json#NAME` where it holds several
+/// configurations), or a policy of crypto-policies (`.pol`).
 ///
 /// # Errors
 /// When it cannot be read, or something in it is wrong: `FILE:LINE:COLUMN: what`.
-pub(super) fn read(path: &Path) -> Result<Policy> {
+pub(super) fn read(given: &Path) -> Result<Policy> {
+    let (path, chosen) = chosen(given);
+    let path = path.as_path();
     let name = || crate::words::escape::for_people(path.as_os_str().as_encoded_bytes());
     let bytes = std::fs::metadata(path).with_context(name)?.len();
     if bytes > MAX_BYTES {
         return Err(anyhow!("{}: {bytes} bytes are too many for a rule file: at most {MAX_BYTES}", name()));
     }
     let text = std::fs::read_to_string(path).with_context(name)?;
-    parse(&text).map_err(|Wrong(at, what)| {
+    let parsed = match path.extension().and_then(OsStr::to_str) {
+        Some("json") => mozilla::parse(&text, chosen.as_deref()),
+        Some("pol" | "pmod") => crypto_policies::parse(&text, &path.file_stem().unwrap_or_default().to_string_lossy()),
+        _ => parse(&text),
+    };
+    parsed.map_err(|Wrong(at, what)| {
         let (line, column) = place(&text, at.start);
         anyhow!("{}:{line}:{column}: {}", name(), crate::words::escape::for_people(what.as_bytes()))
     })
+}
+
+/// A file, and what of it is meant: `6.0.json#modern`.
+fn chosen(given: &Path) -> (PathBuf, Option<String>) {
+    let text = given.to_string_lossy();
+    match text.rsplit_once(".json#") {
+        Some((file, chosen)) if !given.exists() => (format!("{file}.json").into(), Some(chosen.to_owned())),
+        _ => (given.to_owned(), None),
+    }
 }
 
 /// Line and column of a byte, both from 1; a column is a character.
@@ -307,14 +332,26 @@ fn rule(name: &str, spanned: &Spanned<RuleText>) -> Checked<Asked> {
     let scope = scope(&text.scope)
         .map_err(|Wrong(range, what)| Wrong(if range == (0..0) { at.span() } else { range }, what))?;
     let lists = !text.deny.is_empty() || !text.allow.is_empty();
-    let given = [lists, text.minimum.is_some(), text.require.is_some(), text.files.is_some(), text.libraries.is_some()];
+    let given = [
+        lists,
+        text.minimum.is_some(),
+        !text.suites.is_empty(),
+        text.require.is_some(),
+        text.files.is_some(),
+        text.libraries.is_some(),
+    ];
     match given.iter().filter(|given| **given).count() {
         1 => {}
-        0 => return wrong(at, "the rule has no condition: give deny or allow, minimum, require, files, or libraries"),
+        0 => {
+            return wrong(
+                at,
+                "the rule has no condition: give deny or allow, minimum, suites, require, files, or libraries",
+            );
+        }
         _ => {
             return wrong(
                 at,
-                "a rule has one condition: deny and allow, minimum, require, files, or libraries; write several rules",
+                "a rule has one condition: deny and allow, minimum, suites, require, files, or libraries; write several rules",
             );
         }
     }
@@ -329,6 +366,8 @@ fn rule(name: &str, spanned: &Spanned<RuleText>) -> Checked<Asked> {
     }
     let condition = if let Some(minimum) = &text.minimum {
         Condition::Minimum(smallest(minimum, at)?)
+    } else if !text.suites.is_empty() {
+        Condition::Suites(text.suites.iter().map(suite).collect::<Checked<_>>()?)
     } else if let Some(RequireText::PostQuantum) = text.require {
         Condition::PostQuantum
     } else if let Some(files) = &text.files {
@@ -361,6 +400,14 @@ fn rule(name: &str, spanned: &Spanned<RuleText>) -> Checked<Asked> {
         scope,
         condition,
     })
+}
+
+/// A cipher suite by its name in IANA's registry.
+fn suite(name: &Spanned<String>) -> Checked<CipherSuite> {
+    match imported::suite(name.get_ref()) {
+        Some(suite) => Ok(suite),
+        None => wrong(name, format!("`{}` is no cipher suite of IANA's registry", name.get_ref())),
+    }
 }
 
 fn smallest(text: &MinimumText, at: &Spanned<String>) -> Checked<BTreeMap<&'static str, u32>> {

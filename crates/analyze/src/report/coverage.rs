@@ -1,4 +1,4 @@
-//! What a recording does not show, and which rules that leaves open: little evidence never reads as a pass.
+//! What recordings do not show, by what it would have been seen in: little evidence never reads as a pass, or as no difference.
 
 use crate::capture::Capture;
 use crate::report::completeness;
@@ -11,13 +11,19 @@ use crypto_trace_format::record::{ApiCall, FileOpen, Kind, LibLoad, Wanted};
 
 /// Why uses may be missing, a sentence each.
 #[derive(Debug, Default)]
-pub(super) struct Coverage {
-    /// Of whatever kind.
+pub(crate) struct Coverage {
+    /// Of whatever kind: lost, damaged, not there.
     pub any: Vec<String>,
+    /// Left out on purpose, as it was recorded or by the filters of the command.
+    pub selected: Vec<String>,
+    /// Names of servers and addresses.
+    pub names: Vec<String>,
     /// Handshakes on the wire.
     pub handshakes: Vec<String>,
     /// Calls of library functions.
     pub calls: Vec<String>,
+    /// The same, as some library files were not probed.
+    pub unprobed: Vec<String>,
     /// Files that were opened.
     pub files: Vec<String>,
     /// Libraries that were loaded.
@@ -25,7 +31,7 @@ pub(super) struct Coverage {
 }
 
 /// What no recording shows, whatever was seen of it.
-pub(super) const BLIND_TO: &[&str] = &[
+pub(crate) const BLIND_TO: &[&str] = &[
     "what clients merely offer: rules are applied to what was agreed",
     "QUIC and DTLS; certificates and signatures that TLS 1.3 encrypts",
     "calls into libraries that hide their functions, and cryptography linked into a program",
@@ -33,6 +39,16 @@ pub(super) const BLIND_TO: &[&str] = &[
 ];
 
 impl Coverage {
+    /// Why calls may be missing.
+    pub fn of_calls(&self) -> impl Iterator<Item = &String> {
+        self.calls.iter().chain(&self.unprobed)
+    }
+
+    /// What is missing of whatever kind, for whatever reason.
+    pub fn of_any(&self) -> impl Iterator<Item = &String> {
+        self.any.iter().chain(&self.selected).chain(&self.names)
+    }
+
     /// What is missing of the captures of a session.
     pub fn new(session: &Session<'_>) -> Self {
         let captures = &session.captures;
@@ -45,22 +61,27 @@ impl Coverage {
         if session.faults.iter().next().is_some() && !session.faults.any_damage() {
             any.push("a segment was not completed: records may be missing at its end".to_owned());
         }
-        if is_narrowed(&session.request.filter) {
-            any.push("only what passes this command's filters was examined".to_owned());
-        }
-        for capture in captures {
-            any.extend(of_capture(capture).map(|why| show(on_host(capture, captures, why))));
-        }
-        let unwatched =
-            |kind: Kind| completeness::unwatched(captures, &[kind]).into_iter().map(show).collect::<Vec<String>>();
+        let unwatched = |kind: Kind| {
+            completeness::unwatched(completeness::recordings(captures), &[kind])
+                .into_iter()
+                .map(show)
+                .collect::<Vec<String>>()
+        };
         let of_each = |of: fn(&Capture) -> Vec<String>| {
-            let told = captures.iter().flat_map(|capture| of(capture).into_iter().map(move |why| (capture, why)));
+            let told = completeness::recordings(captures)
+                .flat_map(|capture| of(capture).into_iter().map(move |why| (capture, why)));
             told.map(|(capture, why)| show(on_host(capture, captures, why))).collect::<Vec<String>>()
         };
+        any.extend(of_each(missing_of));
+        let narrowed = is_narrowed(&session.request.filter)
+            .then(|| "only what passes this command's filters was examined".to_owned());
         Self {
             any,
+            selected: narrowed.into_iter().chain(of_each(selected_of)).collect(),
+            names: of_each(names_of),
             handshakes: of_each(handshakes_of),
             calls: [unwatched(ApiCall::KIND), of_each(calls_of)].concat(),
+            unprobed: of_each(unprobed_of),
             files: [unwatched(FileOpen::KIND), of_each(files_of)].concat(),
             libraries: unwatched(LibLoad::KIND),
         }
@@ -71,18 +92,25 @@ fn on_host(capture: &Capture, captures: &[Capture], why: String) -> String {
     if captures.len() > 1 { format!("{}: {why}", escape::for_people(capture.meta.host.as_bytes())) } else { why }
 }
 
-/// Of one recording.
-fn of_capture(capture: &Capture) -> impl Iterator<Item = String> {
+fn missing_of(capture: &Capture) -> Vec<String> {
+    let late = (capture.meta.sequence > 0).then(|| "the first segments of the recording are missing".to_owned());
+    let snapshot = capture.snapshot().map(|_| "a snapshot of /proc does not record what happens".to_owned());
+    let timeline = (capture.timeline.refused() > 0).then(|| "some process records did not fit in memory".to_owned());
+    [late, snapshot, timeline].into_iter().flatten().collect()
+}
+
+fn selected_of(capture: &Capture) -> Vec<String> {
     let filtered = completeness::is_filtered(capture).then(|| {
         "the recording was filtered, so only part of what happened was recorded: nothing is known of the rest"
             .to_owned()
     });
+    filtered.into_iter().collect()
+}
+
+fn names_of(capture: &Capture) -> Vec<String> {
     let private = completeness::is_private(capture)
         .then(|| "server names and addresses were removed or hashed at recording time (--privacy)".to_owned());
-    let late = (capture.meta.sequence > 0).then(|| "the first segments of the recording are missing".to_owned());
-    let snapshot = capture.snapshot().map(|_| "a snapshot of /proc does not record what happens".to_owned());
-    let timeline = (capture.timeline.refused() > 0).then(|| "some process records did not fit in memory".to_owned());
-    [filtered, private, late, snapshot, timeline].into_iter().flatten()
+    private.into_iter().collect()
 }
 
 fn handshakes_of(capture: &Capture) -> Vec<String> {
@@ -98,14 +126,18 @@ fn handshakes_of(capture: &Capture) -> Vec<String> {
 fn calls_of(capture: &Capture) -> Vec<String> {
     let without = (!capture.meta.selected.algorithms.is_wanted())
         .then(|| "calls that use algorithms were not recorded (record with --api)".to_owned());
+    let kernel = (!completeness::watches_kernel(capture))
+        .then(|| format!("the kernel's own crypto: {}", completeness::kernel_state(capture)));
+    [without, kernel].into_iter().flatten().collect()
+}
+
+fn unprobed_of(capture: &Capture) -> Vec<String> {
     let unprobed = capture.libraries.iter().filter(|(_, row)| !row.is_probed()).count() as u64;
     let unprobed = (unprobed > 0).then(|| {
         let files = counted(unprobed, "library file was", "library files were");
         format!("{files} not probed, so calls there are not seen (see coverage)")
     });
-    let kernel = (!completeness::watches_kernel(capture))
-        .then(|| format!("the kernel's own crypto: {}", completeness::kernel_state(capture)));
-    [without, unprobed, kernel].into_iter().flatten().collect()
+    unprobed.into_iter().collect()
 }
 
 fn files_of(capture: &Capture) -> Vec<String> {
