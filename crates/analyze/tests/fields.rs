@@ -269,6 +269,6 @@ fn what_cannot_be_chosen_is_refused() {
     check(&["--fields", "pid,"], "must not be empty");
     check(&["--fields", "offered..groups"], "`offered` has no member ``");
     check(&["--type", "file_open", "--fields", "ja3"], "--type selects those that have it: tls_handshake");
-    check(&["-f", "summary", "--fields", "pid"], "a summary shows none");
+    check(&["-f", "summary", "--fields", "pid"], "which a summary does not show");
     check(&["--fields", "offered", "--without", "offered"], "nothing is left");
 }

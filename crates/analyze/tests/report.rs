@@ -140,7 +140,7 @@ fn what_saw_little_says_so() {
     assert!(lossy["missing"].to_string().contains("file_open lost"), "{}", lossy["missing"]);
     let part = with_options(vec!["-n nginx".to_owned()], meta("web3", 3, 0));
     let part = document(&write(&dir, &part, &everything()), &[]);
-    assert!(part["missing"].to_string().contains("only a part was recorded"), "{}", part["missing"]);
+    assert!(part["missing"].to_string().contains("only part was recorded"), "{}", part["missing"]);
     let hello = TlsHelloFixed { protocol: 999, ..socket(1, SERVER, "10.0.0.7:4000", true) };
     let unknown = [everything(), vec![hello_of(hello)]].concat();
     let unknown = document(&write(&dir, &meta("web4", 4, 0), &unknown), &[]);
@@ -159,8 +159,8 @@ fn what_cannot_be_reported_is_refused() {
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
         assert!(output.status.code() == Some(code) && said.contains(expected), "{args:?}: {said}");
     };
-    refused(&["report", "-"], 2, "a report is of files");
-    refused(&["report"], 2, "a report is of files");
+    refused(&["report", "-"], 2, "a report lists the SHA-256 of its files");
+    refused(&["report"], 2, "a report lists the SHA-256 of its files");
     refused(&["report", "/nonexistent"], 1, "/nonexistent");
     let dir = tempfile::tempdir().unwrap();
     let path = write(&dir, &meta("web1", 1, 0), &everything());

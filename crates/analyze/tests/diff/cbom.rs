@@ -70,7 +70,7 @@ fn what_is_listed_and_never_ran_and_what_ran_and_is_not_listed() {
     assert_eq!(changes(row(&document, "changed", "OpenSSL"))[0].split_once(" +").unwrap().0, "version: -3.0.1");
     let by = &document["old"]["cbom"]["not_compared_by"];
     assert_eq!(by["of assetType protocol, ssh"], 1);
-    assert_eq!(by["of type library, which this version does not know as cryptographic"], 1);
+    assert_eq!(by["of type library, not known to this version as cryptographic"], 1);
     let text = told(&["diff", path.to_str().unwrap(), testdata("algorithms").to_str().unwrap()]);
     assert!(text.contains("Ran and not listed") && text.contains("made by scanner"), "{text}");
 }
@@ -85,8 +85,8 @@ fn what_is_no_cbom_is_refused_with_line_and_column() {
     let path = dir.path().join("a.json");
     let capture = testdata("algorithms");
     for (text, expected) in [
-        ("{\"bomFormat\":\"CycloneDX\",\n \"specVersion\": \"1.6\",", ":2:22: no CBOM that can be read"),
-        ("{\n\"bomFormat\": \"SPDX\"}", ":2:20: no CBOM that can be read (CycloneDX JSON): bomFormat is \"SPDX\""),
+        ("{\"bomFormat\":\"CycloneDX\",\n \"specVersion\": \"1.6\",", ":2:22: not a readable CBOM"),
+        ("{\n\"bomFormat\": \"SPDX\"}", ":2:20: not a readable CBOM (CycloneDX JSON): bomFormat is \"SPDX\""),
         (
             "{\"bomFormat\":\"CycloneDX\", \"specVersion\": \"1.2\"}",
             "specVersion \"1.2\" is not one of 1.4, 1.5, 1.6, 1.7",
@@ -96,8 +96,8 @@ fn what_is_no_cbom_is_refused_with_line_and_column() {
         ("{\"bomFormat\":\"CycloneDX\",\"specVersion\":\"1.6\",\"components\":{}}", "a list of components"),
         ("{\"bomFormat\":\"CycloneDX\",\"specVersion\":\"1.6\",\n\"components\":[{\"name\":7}]}", ":2:"),
         ("{\"bomFormat\":\"CycloneDX\",\"specVersion\":\"1.6\"} x", "trailing characters"),
-        ("<bom/>", "XML is not read: give the CBOM as CycloneDX JSON"),
-        ("[]", "a list is no CBOM"),
+        ("<bom/>", "XML is not supported: give the CBOM as CycloneDX JSON"),
+        ("[]", "a list is not a CBOM"),
         ("hello", "not a crypto-trace segment"),
         ("", "empty"),
     ] {
@@ -113,7 +113,7 @@ fn what_is_no_cbom_is_refused_with_line_and_column() {
     assert!(error.contains("recursion limit"), "{error}");
     std::fs::write(&path, "{\"bomFormat\":\"CycloneDX\",\"specVersion\":\"1.6\"}").unwrap();
     let error = failure(&["diff", capture.to_str().unwrap(), path.to_str().unwrap()], 1);
-    assert!(error.contains("a CBOM is given as OLD"), "{error}");
+    assert!(error.contains("give a CBOM as OLD"), "{error}");
     let before = std::fs::read(&path).unwrap();
     let path = path.to_str().unwrap();
     let error = failure(&["diff", path, capture.to_str().unwrap(), "-o", path], 1);

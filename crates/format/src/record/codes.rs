@@ -399,7 +399,7 @@ bits! {
     pub mod api_state, "CT_API_" {
         /// `result` is known.
         RESULT = 0 "result",
-        /// The call may go on: it would have blocked, or the library does not show.
+        /// The call may go on: it would have blocked, or the library does not report that.
         PENDING = 1 "pending",
         /// The text could not be read.
         UNREADABLE = 2 "unreadable",

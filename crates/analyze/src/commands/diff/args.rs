@@ -13,7 +13,7 @@ use std::path::PathBuf;
 
 /// At the end of its help.
 const EXAMPLES: &str = "\
-Exit codes: 0 done; with --exit-code 10 they differ, and 9 no difference is known, but one of them could not see everything.
+Exit codes: 0 ok; with --exit-code: 10 they differ, 9 no difference is known, but one of them could not see everything.
 
 Rules of --ignore are CATEGORY[.ATTRIBUTE][:GLOB]: library, key_file:/tmp/**, file.readers:*.pem, certificate.sha256.
 

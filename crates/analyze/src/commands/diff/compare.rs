@@ -211,7 +211,7 @@ fn shares(old: Side<'_>, new: Side<'_>, points: u8, ignore: &Ignore) -> Vec<Shar
         let mut why: Vec<String> = Vec::new();
         for (side, share, which) in [(old, old_share, "OLD"), (new, new_share, "NEW")] {
             if share.all == 0 {
-                why.push(format!("{which} has none of what it is a share of"));
+                why.push(format!("{which} has nothing to take a share of"));
             }
             why.extend(side.beyond.why(Areas::HANDSHAKES).into_iter().map(|why| format!("{which}: {why}")));
         }

@@ -145,7 +145,7 @@ pub(super) fn read(path: &Path) -> Result<Vec<Rule>> {
     let mut bytes = Vec::new();
     file.take(MAX_BYTES + 1).read_to_end(&mut bytes).with_context(|| format!("{shown}: cannot be read"))?;
     if bytes.len() as u64 > MAX_BYTES {
-        bail!("{shown}: more than 1 MiB: that is no file of rules");
+        bail!("{shown}: more than 1 MiB: not a file of rules");
     }
     let text = match String::from_utf8(bytes) {
         Ok(text) => text,

@@ -17,18 +17,18 @@ const MAX_VALUES: usize = 100;
 
 /// What is never compared, in the words of the report.
 pub(super) const NOT_COMPARED: &[&str] = &[
-    "process ids, users, containers, host names and times; how often something happened, but for shares",
+    "process ids, users, containers, host names and times; how often something happened, except shares",
     "client ports, and server ports from 32768 on",
-    "temporary names, numbers of processes and threads, UUIDs, and hashes of 16 digits or more in names (see --exact-names)",
-    "versions in file names of libraries, which are compared as versions",
+    "temporary names, process and thread numbers, UUIDs, and hashes of 16 digits or more in names (see --exact-names)",
+    "versions in the file names of libraries, which are compared as versions",
     "what neither of them could see",
 ];
 
 /// The same with a CBOM.
 pub(super) const NOT_COMPARED_WITH_CBOM: &[&str] = &[
-    "keys, secrets and files; protocols but TLS; libraries that are not known as cryptographic",
+    "keys, secrets and files; protocols other than TLS; libraries not known as cryptographic",
     "where in the code something is, and which program uses it",
-    "names of algorithms to the letter: AES128-GCM is AES-128-GCM, and AES stands for every AES-…",
+    "the exact spelling of algorithm names: AES128-GCM is AES-128-GCM, and AES stands for every AES-…",
 ];
 
 /// The document.

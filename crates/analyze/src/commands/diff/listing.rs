@@ -59,8 +59,8 @@ pub(super) fn is_one(path: &Path) -> Result<bool> {
     }
     let text = head.strip_prefix(BYTE_ORDER_MARK).unwrap_or(&head).trim_ascii_start();
     match text.first() {
-        Some(b'<') => bail!("{}: XML is not read: give the CBOM as CycloneDX JSON", path.display()),
-        Some(b'[') => bail!("{}: a list is no CBOM: give one CycloneDX document", path.display()),
+        Some(b'<') => bail!("{}: XML is not supported: give the CBOM as CycloneDX JSON", path.display()),
+        Some(b'[') => bail!("{}: a list is not a CBOM: give one CycloneDX document", path.display()),
         first => Ok(first == Some(&b'{')),
     }
 }
@@ -88,7 +88,7 @@ pub(super) fn read(path: &Path) -> Result<Listing> {
         let (line, column) = (error.line(), error.column());
         let whole = error.to_string();
         let what = whole.split(" at line ").next().unwrap_or(&whole);
-        anyhow::anyhow!("{shown}:{line}:{column}: no CBOM that can be read (CycloneDX JSON): {what}")
+        anyhow::anyhow!("{shown}:{line}:{column}: not a readable CBOM (CycloneDX JSON): {what}")
     })
 }
 

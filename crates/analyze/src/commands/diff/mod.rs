@@ -71,7 +71,7 @@ pub(super) fn run(task: &Task, console: Console) -> Result<Outcome> {
     let ignore = Ignore::new(rules);
     let (old_path, new_path) = (path(&task.old), path(&task.new));
     if let Some(path) = new_path.filter(|path| listing::is_one(path).is_ok_and(|is_one| is_one)) {
-        bail!("{}: this is JSON, and no recording: a CBOM is given as OLD, before the recording", path.display());
+        bail!("{}: this is JSON, not a recording: give a CBOM as OLD, before the recording", path.display());
     }
     match old_path {
         Some(path) if listing::is_one(path)? => with_cbom(task, path, &ignore, console),
@@ -130,7 +130,7 @@ fn old(task: &Task, console: Console) -> Result<Read> {
     session.refuse_output(task.new.output.as_deref())?;
     let read = read(&mut session, task.exact_names)?;
     if session.tally.processed == 0 && session.faults.any_damage() {
-        bail!("nothing of the old one could be read: every block is damaged");
+        bail!("the old one could not be read: every block is damaged");
     }
     Ok(read)
 }

@@ -46,7 +46,7 @@ impl Sight {
         let filters: BTreeSet<String> = completeness::recordings(&session.captures)
             .filter(|capture| completeness::is_filtered(capture))
             .filter_map(|capture| completeness::recorded(&capture.meta, |text| session.shown(text), ""))
-            .map(|recorded| format!("recorded {recorded}: of the rest nothing is known"))
+            .map(|recorded| format!("recorded {recorded}: nothing is known of the rest"))
             .collect();
         let unprobed = session.captures.iter().flat_map(|capture| capture.libraries.iter());
         let unprobed = unprobed.filter(|(_, row)| !row.is_probed()).map(|(_, row)| names::library(&row.path)).collect();
@@ -77,7 +77,7 @@ impl Sight {
         if !unprobed.is_empty() {
             let shown: Vec<String> = unprobed.iter().map(|path| redact::for_people(path, true)).collect();
             let files = counted(shown.len() as u64, "library file was", "library files were");
-            areas[CALLS].push(format!("{files} not probed, calls into them are not seen: {}", few(&shown)));
+            areas[CALLS].push(format!("{files} not probed, so calls there are not seen: {}", few(&shown)));
         }
         Self {
             any: beyond(&self.any, &other.any),

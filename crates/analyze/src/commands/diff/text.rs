@@ -70,7 +70,7 @@ impl Head {
             let times = grouped(longer / shorter);
             line(
                 "Lengths",
-                &format!("{which} watched {times} times as long: what is rare may be there for that alone"),
+                &format!("{which} watched {times} times as long: rare things may appear for that reason alone"),
             );
         }
         if let Some(as_of) = &self.as_of {
@@ -100,7 +100,7 @@ impl Head {
         }
         if counts.unknown > 0 {
             let of = counted(counts.unknown, "more thing", "more things");
-            line("", &format!("of {of} it is not known whether they differ: the other side could not see them"));
+            line("", &format!("for {of} it is not known whether they differ: the other side could not see them"));
         }
         let left_out: u64 = self.ignored.iter().map(|rule| rule.differences).sum();
         if left_out > 0 {
@@ -216,7 +216,7 @@ fn changed(rows: impl Iterator<Item = Row>, paint: Paint, out: &mut String) {
         }
         let known = row.changes.iter().filter(|change| change.why.is_empty()).map(change);
         let unknown = row.changes.iter().filter(|change| !change.why.is_empty()).count() as u64;
-        let unknown = (unknown > 0).then(|| format!("of {} it is not known", counted(unknown, "more", "more")));
+        let unknown = (unknown > 0).then(|| format!("for {} it is not known", counted(unknown, "more", "more")));
         for (index, how) in known.chain(unknown).enumerate() {
             let first = index == 0;
             table.row(vec![

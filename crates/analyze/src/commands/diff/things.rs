@@ -134,7 +134,7 @@ impl Listing {
                 version: plain.version.filter(|version| !version.is_empty()),
                 sha256: None,
             }),
-            None => self.leave_out("of type library, which this version does not know as cryptographic"),
+            None => self.leave_out("of type library, not known to this version as cryptographic"),
         }
     }
 

@@ -163,7 +163,7 @@ fn choice(
 ) -> Result<Option<Choice>, clap::Error> {
     let chosen = !fields.is_empty() || !without.is_empty();
     if chosen && format == Format::Summary {
-        let message = "--fields and --without choose members of single events: a summary shows none";
+        let message = "--fields and --without choose members of single events, which a summary does not show";
         return Err(usage(ErrorKind::ArgumentConflict, message));
     }
     if !chosen && format != Format::Csv {

@@ -81,7 +81,7 @@ impl Args {
         filter.kinds = vec![TlsHello::KIND, ApiCall::KIND, FileOpen::KIND, FileChange::KIND, LibLoad::KIND];
         let input = input(self.input, &filter)?;
         if input == Input::Stdin {
-            let message = "a report is of files, whose SHA-256 it names: give segments or directories";
+            let message = "a report lists the SHA-256 of its files: give segments or directories, not a stream";
             return Err(clap::Error::raw(clap::error::ErrorKind::MissingRequiredArgument, format!("{message}\n")));
         }
         let request = Request { input, filter, output: self.output, redact: !self.no_redact };

@@ -57,7 +57,7 @@ pub(super) fn versions(rows: &[(String, u64)]) -> Result<String> {
     draw("versions", "Handshakes by version", &described, &labels, &stacks)
 }
 
-/// Certificates by when they end.
+/// Certificates by expiry.
 pub(super) fn expiry(days_left: &[i64]) -> Result<String> {
     const ENDS: [(&str, i64); 6] =
         [("expired", -1), ("30 days", 30), ("90 days", 90), ("200 days", 200), ("1 year", 366), ("later", i64::MAX)];
@@ -77,7 +77,7 @@ pub(super) fn expiry(days_left: &[i64]) -> Result<String> {
     let stacks: Vec<_> = (0..).zip(counts).map(|(at, count)| vec![(count, colour(at))]).collect();
     let described =
         labels.iter().zip(counts).map(|(label, count)| format!("{label}: {count}")).collect::<Vec<_>>().join(", ");
-    draw("expiry", "Certificates by when they end", &described, &labels, &stacks)
+    draw("expiry", "Certificates by expiry", &described, &labels, &stacks)
 }
 
 /// Bars beside each other, each of parts on top of each other.

@@ -148,8 +148,7 @@ fn missing(judged: &Judged<'_>) -> Vec<String> {
     let redacted = judged.request.redact;
     let mut missing = judged.gaps(None);
     let filtered = completeness::recordings(&judged.captures).any(completeness::is_selective);
-    missing
-        .extend(filtered.then(|| "only a part was recorded, see selection: of the rest nothing is known".to_owned()));
+    missing.extend(filtered.then(|| "only part was recorded, see selection: nothing is known of the rest".to_owned()));
     missing.into_iter().map(|text| redact::sentence(text, redacted)).collect()
 }
 

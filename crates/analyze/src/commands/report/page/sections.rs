@@ -56,7 +56,7 @@ pub(super) fn tiles(report: &Report) -> Markup {
 pub(super) fn all(report: &Report) -> Markup {
     let gaps: Vec<Value> = report.missing.iter().map(|text| Value::from(text.as_str())).collect();
     html! {
-        (sentences("What is missing of all of this", &gaps))
+        (sentences("What is missing from this report", &gaps))
         @if !report.rows_left_out.is_empty() {
             p { "Tables end after 1,000 rows: " @for cut in &report.rows_left_out { (grouped(cut.rows)) " more of " (cut.table) ". " } }
         }
@@ -114,7 +114,7 @@ pub(super) fn drawn(report: &Report) -> Result<Markup> {
         div.charts {
             @if let Some(chart) = &chart { (figure("Key exchanges over time", chart, &key)) }
             @if let Some(chart) = &versions { (figure("Handshakes by version", chart, &html! {})) }
-            @if let Some(chart) = &expiry { (figure("Certificates by when they end", chart, &html! {})) }
+            @if let Some(chart) = &expiry { (figure("Certificates by expiry", chart, &html! {})) }
         }
     })
 }
@@ -179,7 +179,7 @@ fn readiness(report: &Report) -> Markup {
             (grouped(count(document, "post_quantum"))) " of "
             (grouped(count(document, "post_quantum") + count(document, "classical") + count(document, "unknown")))
             " key exchanges are post-quantum" @if let Some(share) = share { " (" (format!("{:.1}", share * 100.0)) " %)" }
-            ", in " (grouped(count(document, "handshakes"))) " handshakes. Rows with most classical handshakes come first: they are the worklist."
+            ", in " (grouped(count(document, "handshakes"))) " handshakes. Rows with the most classical handshakes come first: they are the worklist."
         }
         @if let Some(why) = document["why_none"].as_str() { p { (why) } }
         (table("readiness-rows", "Services and clients", &columns, rows.collect()))
@@ -230,7 +230,7 @@ fn findings(document: &Value) -> Markup {
             @for rule in list(pack, "rules") {
                 @let verdict = string(rule, "verdict");
                 details open[verdict == "fail"] {
-                    summary { (marked(verdict)) " " (string(rule, "rule")) @if count(rule, "against") > 0 { ": " (grouped(count(rule, "against"))) " uses against it" } }
+                    summary { (marked(verdict)) " " (string(rule, "rule")) @if count(rule, "against") > 0 { ": " (grouped(count(rule, "against"))) " violations" } }
                     blockquote { "“" (string(rule, "says")) "”" }
                     p.soft {
                         (string(rule, "document"))
@@ -374,7 +374,7 @@ fn certificates(document: &Value) -> Markup {
                 (Some("hidden"), ..) => "hidden by TLS 1.3".to_owned(),
                 (_, _, Some(held)) if row["sha256"] == held => "the one in the file".to_owned(),
                 (Some("same"), ..) => "the same as before".to_owned(),
-                _ => "one that was not seen before".to_owned(),
+                _ => "one not seen before".to_owned(),
             }),
         ]
     });
@@ -434,7 +434,7 @@ fn keys(document: &Value) -> Markup {
         ("Host", Kind::Text),
     ];
     html! {
-        p { (grouped(count(document, "keys"))) " key files were opened. What is in them is not recorded: they are known by name, or by what libraries were told." }
+        p { (grouped(count(document, "keys"))) " key files were opened. Their content is not recorded: they are recognised by name, or by what libraries were asked to load." }
         (table("key-rows", "Key files and who opened them", &columns, rows.collect()))
     }
 }
@@ -523,7 +523,7 @@ fn coverage(document: &Value) -> Markup {
             }
             (sentences("Missing", list(capture, "missing")))
         }
-        @if !list(document, "wire_only").is_empty() { (table("wire-only", "Seen on the wire, and by no probe in a library", &columns, rows.collect())) }
+        @if !list(document, "wire_only").is_empty() { (table("wire-only", "Seen on the wire, but by no probe in a library", &columns, rows.collect())) }
         (sentences("Never seen", list(document, "never_seen")))
     }
 }
@@ -554,7 +554,7 @@ fn sources(report: &Report) -> Markup {
     let segments = report.segments.iter().map(|one| vec![text(&one.file), text(bytes(one.bytes)), text(&one.sha256)]);
     let segment_columns = [("File", Kind::Path), ("Size", Kind::Text), ("SHA-256", Kind::Hash)];
     html! {
-        p { "All of this report comes from these files. Who has them can make it again, and compare." }
+        p { "Everything in this report comes from these files. Anyone who has them can generate it again and compare." }
         (table("recordings", "Recordings", &columns, recordings.collect()))
         (table("segments", "Files", &segment_columns, segments.collect()))
     }
