@@ -450,7 +450,7 @@ fn every_event_type_that_can_be_asked_for_is_one_of_the_analyzers() {
     let refused = run(monitor().args(["--type", "nonsense", "--", "true"]));
     assert_eq!(refused.code(), 125, "{}", refused.stderr);
     let refused = run(Command::new(analyze_binary()).args(["events", "--type", "nonsense"]));
-    let (_, all) = refused.stderr.split_once("there are ").unwrap();
+    let (_, all) = refused.stderr.split_once("event types are ").unwrap();
     let all: String = all.lines().next().unwrap().split(", ").collect::<Vec<_>>().join(",");
     let done = run(monitor().args(["--type", &all, "--"]).arg(workload()));
     assert_eq!(done.code(), 0, "{}", done.stderr);

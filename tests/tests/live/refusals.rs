@@ -255,7 +255,7 @@ fn a_kernel_without_ring_buffers_or_btf_is_told_what_it_lacks() {
     std::fs::write(&empty, "").unwrap();
     let none = "mount -t tmpfs none /sys";
     let unreadable = "mount --bind \"$EMPTY\" /sys/kernel/btf/vmlinux";
-    for (how, lacks) in [(none, "lacks BTF (CONFIG_DEBUG_INFO_BTF"), (unreadable, "lacks BTF that can be read")] {
+    for (how, lacks) in [(none, "lacks BTF (CONFIG_DEBUG_INFO_BTF"), (unreadable, "lacks readable BTF")] {
         let script = format!("{how} || exit 99; exec \"$0\" \"$@\"");
         let mut command = Command::new("unshare");
         command.args(["--mount", "sh", "-c", &script]).arg(capture_binary()).env("EMPTY", &empty);
