@@ -4,7 +4,7 @@ use super::super::charts::{self, Bucket};
 use super::super::document::Report;
 use super::section;
 use super::table::{Cell, Kind, mark, marked, number, second, sentences, signed, table, text, time};
-use crate::words::text::{bytes, grouped};
+use crate::words::text::{bytes, grouped, plural};
 use anyhow::Result;
 use maud::{Markup, PreEscaped, html};
 use serde_json::Value;
@@ -230,7 +230,7 @@ fn findings(document: &Value) -> Markup {
             @for rule in list(pack, "rules") {
                 @let verdict = string(rule, "verdict");
                 details open[verdict == "fail"] {
-                    summary { (marked(verdict)) " " (string(rule, "rule")) @if count(rule, "against") > 0 { ": " (grouped(count(rule, "against"))) " violations" } }
+                    summary { (marked(verdict)) " " (string(rule, "rule")) @if count(rule, "against") > 0 { ": " (plural(count(rule, "against"), "violation")) } }
                     blockquote { "“" (string(rule, "says")) "”" }
                     p.soft {
                         (string(rule, "document"))
