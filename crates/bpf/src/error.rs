@@ -50,7 +50,7 @@ pub struct AttachError {
 
 #[allow(clippy::needless_pass_by_value, reason = "made for map_err")]
 pub(crate) fn attach_error(error: libbpf_rs::Error) -> AttachError {
-    AttachError { errno: errno_of(error.kind()), message: format!("{error:#}") }
+    AttachError { errno: errno_of(&error), message: format!("{error:#}") }
 }
 
 const EACCES: i32 = 13;
@@ -65,17 +65,33 @@ pub(crate) fn os_error(error: &libbpf_rs::Error) -> Option<i32> {
         source = error.source();
     }
     // libbpf-rs does not hand out an error that is the system's own and nothing else, but it shows it.
-    let text = error.to_string();
+    let text = format!("{error:#}");
     text.split("(os error ").nth(1)?.split(')').next()?.parse().ok()
 }
 
-/// errno of a libbpf error kind, for the record; 0 when it has none that matters.
-pub(crate) fn errno_of(kind: ErrorKind) -> i32 {
-    match kind {
+/// errno of an error of libbpf, for the record; 0 when it has none that matters.
+pub(crate) fn errno_of(error: &libbpf_rs::Error) -> i32 {
+    os_error(error).unwrap_or(match error.kind() {
         ErrorKind::PermissionDenied => 1,
         ErrorKind::NotFound => 2,
         ErrorKind::AlreadyExists => 17,
         ErrorKind::InvalidInput => 22,
         _ => 0,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use libbpf_rs::ErrorExt as _;
+
+    /// It was 0 for all but four of them, which no errno is: the recorder panicked where a process had ended.
+    #[test]
+    fn every_error_of_the_system_keeps_its_number() {
+        for errno in 1..134 {
+            let error = libbpf_rs::Error::from_raw_os_error(errno);
+            assert_eq!(super::errno_of(&error), errno);
+            let of_an_attempt = Err::<(), _>(error).context("failed to attach").unwrap_err();
+            assert_eq!(super::errno_of(&of_an_attempt), errno, "{of_an_attempt:#}");
+        }
     }
 }

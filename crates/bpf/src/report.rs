@@ -50,7 +50,7 @@ pub(crate) fn report(
             plain_report(probe, tier, target, ProbeState::ATTACHED, "")
         }
         Err(error) => ProbeReport {
-            errno: errno_of(error.kind()),
+            errno: errno_of(&error),
             // With its causes: what was tried alone is no reason.
             ..plain_report(probe, tier, target, ProbeState::FAILED, &format!("{error:#}"))
         },

@@ -405,9 +405,10 @@ impl Libraries {
         }
         let row = LibraryRow { dev, ino, inode: inode.unwrap_or(0), ..plan.row.clone() };
         if let Err(error) = programs.attach_library(number, file.as_fd(), &row, &plan.probes, self.only_pid) {
-            return match Errno::from_raw_os_error(error.errno) {
-                errno @ (Errno::MFILE | Errno::NFILE) => Became::no_room(errno, error.message),
-                _ => Became::failed(error.errno, error.message),
+            let no_room = [Errno::MFILE, Errno::NFILE].into_iter().find(|errno| errno.raw_os_error() == error.errno);
+            return match no_room {
+                Some(errno) => Became::no_room(errno, error.message),
+                None => Became::failed(error.errno, error.message),
             };
         }
         let ids = vec![found.id];
