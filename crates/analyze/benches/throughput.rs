@@ -14,7 +14,7 @@ use crypto_trace_analyze::event::RenderOptions;
 use crypto_trace_analyze::format::JsonStream;
 use crypto_trace_analyze::read::faults::FaultLog;
 use crypto_trace_analyze::read::input;
-use crypto_trace_analyze::read::{Fold, OrderedOutput, Plan, Wanted, read_captures, read_handshakes};
+use crypto_trace_analyze::read::{Fold, OrderedOutput, Plan, TextSink, Wanted, read_captures, read_handshakes};
 use crypto_trace_analyze::select::Filter;
 use crypto_trace_format::record::FileOpen;
 use crypto_trace_format::segment::BlockBuffer;
@@ -89,9 +89,10 @@ fn throughput(criterion: &mut Criterion) {
                 let mut captures = read_captures(&inputs, &mut faults);
                 read_handshakes(&inputs, &mut captures, Wanted::All);
                 let plan = Plan::new(&inputs, &captures, &filter);
-                let mut output = OrderedOutput::new(&JsonStream, RenderOptions { redact: true }, Sink(0)).unwrap();
+                let mut output =
+                    OrderedOutput::new(TextSink::new(&JsonStream, RenderOptions { redact: true }, Sink(0)).unwrap());
                 output.read(&plan, &mut faults).unwrap();
-                output.finish().unwrap();
+                output.into_sink().finish().unwrap();
             })
         });
     });

@@ -24,6 +24,8 @@ pub mod format;
 
 pub mod read;
 
+pub mod tables;
+
 pub mod count;
 
 pub(crate) mod report;

@@ -400,7 +400,7 @@ fn overlapping_blocks_beyond_the_limit_are_told_and_do_not_depend_on_threads() {
     use crypto_trace_analyze::event::RenderOptions;
     use crypto_trace_analyze::format::JsonStream;
     use crypto_trace_analyze::read::faults::FaultLog;
-    use crypto_trace_analyze::read::{Fold, OrderedOutput, Plan, read_captures};
+    use crypto_trace_analyze::read::{Fold, OrderedOutput, Plan, TextSink, read_captures};
     use crypto_trace_analyze::select::Filter;
 
     let dir = tempfile::tempdir().unwrap();
@@ -421,12 +421,13 @@ fn overlapping_blocks_beyond_the_limit_are_told_and_do_not_depend_on_threads() {
             let filter = Filter::default();
             let plan = Plan::new(&inputs, &captures, &filter);
             let mut out = Vec::new();
-            let output = OrderedOutput::new(&JsonStream, RenderOptions { redact: true }, &mut out).unwrap();
+            let output =
+                OrderedOutput::new(TextSink::new(&JsonStream, RenderOptions { redact: true }, &mut out).unwrap());
             let mut output = output.limit_pending(limit);
             output.read(&plan, &mut faults).unwrap();
             assert_eq!(output.tally().output, 600);
             let out_of_order = output.is_out_of_order();
-            output.finish().unwrap();
+            output.into_sink().finish().unwrap();
             (out, out_of_order)
         })
     };

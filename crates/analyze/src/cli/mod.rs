@@ -11,6 +11,7 @@ pub(crate) mod output;
 pub mod progress;
 pub(crate) mod uses;
 pub(crate) mod values;
+pub(crate) mod which;
 pub(crate) mod who;
 
 pub(crate) use follow::FollowArgs;

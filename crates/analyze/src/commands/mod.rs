@@ -9,6 +9,7 @@ mod check;
 mod coverage;
 mod diff;
 mod events;
+mod export;
 mod files;
 mod info;
 mod keys;
@@ -63,6 +64,7 @@ macro_rules! commands {
 
 commands! {
     Events: events,
+    Export: export,
     Tls: tls,
     Readiness: readiness,
     Certs: certs,

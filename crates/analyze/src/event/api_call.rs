@@ -2,8 +2,8 @@
 
 use super::file_open::file_type;
 use super::library::{Library, LibraryName};
-use super::members::{Type, Value, members};
-use super::object::{Object, Redact};
+use super::members::{Out, Type, Value, members};
+use super::object::Redact;
 use super::values::{Code, CodePoint, Errno, Hex, HexBytes, Listed, Path, Secret, Text, When, words};
 use crate::capture::Capture;
 use crate::capture::libraries::{self, state, succeeded};
@@ -118,12 +118,12 @@ pub enum Argument<'a> {
 impl Value for Argument<'_> {
     const TYPE: Type = Type::Host(Redact::Secret);
 
-    fn write(&self, object: &mut Object<'_>, bit: u32) {
+    fn write<O: Out>(&self, out: &mut O, bit: u32) {
         match self {
-            Self::Path(path) => object.text(bit, path, Redact::Path),
-            Self::Text(text) => object.text(bit, text, Redact::Secret),
-            Self::Version(version) => Code(version).write(object, bit),
-            Self::Number(number) => Hex(*number).write(object, bit),
+            Self::Path(path) => out.text(bit, path, Redact::Path),
+            Self::Text(text) => out.text(bit, text, Redact::Secret),
+            Self::Version(version) => Code(version).write(out, bit),
+            Self::Number(number) => out.word(&format!("{number:#x}")),
         }
     }
 }

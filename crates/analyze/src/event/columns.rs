@@ -48,7 +48,8 @@ pub fn columns(ty: &EventType) -> Vec<Column> {
     ty.fields().map(|field| column(&field)).collect()
 }
 
-fn column(field: &Field) -> Column {
+/// The column of one member.
+pub(super) fn column(field: &Field) -> Column {
     Column { name: field.name, ty: type_of(&field.ty), is_nullable: field.is_nullable || field.is_optional }
 }
 
@@ -62,6 +63,8 @@ fn type_of(ty: &Type) -> ColumnType {
         Type::Signed { bits: 32 } => ColumnType::Int32,
         Type::Signed { .. } => ColumnType::Int64,
         Type::Time => ColumnType::TimestampMicros,
+        Type::CodePoint => ColumnType::UInt16,
+        Type::Hex => ColumnType::UInt64,
         Type::Text(_) | Type::Host(_) => ColumnType::Utf8,
         Type::Word(words) => ColumnType::Dictionary(words()),
         Type::List { of, .. } => ColumnType::List(Box::new(type_of(of))),

@@ -2,7 +2,6 @@
 
 use super::members::members;
 use super::members::{Form, Type, Value};
-use super::object::Object;
 use super::values::{Device, Errno, Hex, InodeMode, Mode, Passed, Path, When, made_texts, words};
 use crate::words::kernel::{OpenFlags, is_interrupted, takes_mode};
 use crypto_trace_format::catalog::{Confidence, FileType, Judged, JudgedBy};
@@ -80,7 +79,7 @@ pub struct Flags {
 }
 
 made_texts! {
-    Flags: Form::Any, |this, object| this.names.write(this.flags, object.out);
+    Flags: Form::Any, |this, out| this.names.write(this.flags, out);
 }
 
 impl<'a> FileOpen<'a> {

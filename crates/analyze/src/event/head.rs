@@ -1,7 +1,6 @@
 //! The members that events have in common: what opens each, who did it, and the notes at its end.
 
-use super::members::{Field, Form, Members, Type, members};
-use super::object::Object;
+use super::members::{Field, Form, Members, Out, Type, members};
 use super::values::{CommandLine, Path, Text};
 use crate::capture::timeline::{self, Identity};
 use crate::words::redact;
@@ -109,25 +108,30 @@ members! {
     }
 }
 
-/// Text of the traced host that was rendered before, as JSON. Who kept it knows its escapes.
+/// Text of the traced host that was made ready before. Who kept it knows its escapes.
 #[derive(Debug, Clone, Copy)]
-pub struct Rendered<'a>(pub &'a [u8]);
+pub struct Rendered<'a> {
+    /// As JSON, where JSON is written.
+    pub json: &'a [u8],
+    /// As it is shown, where columns are.
+    pub shown: &'a [u8],
+}
 
 impl super::members::Value for Rendered<'_> {
     const TYPE: Type = <Text<'static> as super::members::Value>::TYPE;
 
     #[inline]
-    fn write(&self, object: &mut Object<'_>, _bit: u32) {
-        object.raw(self.0);
+    fn write<O: Out>(&self, out: &mut O, _bit: u32) {
+        out.rendered(self.json, self.shown);
     }
 }
 
 /// Appends what is known of a process.
-pub fn program(object: &mut Object<'_>, identity: &Identity<'_>) {
+pub fn program(out: &mut impl Out, identity: &Identity<'_>) {
     let parent: Option<Cow<'_, [u8]>> = identity
         .parent
         .filter(|comm| !comm.is_empty())
-        .map(|comm| redact::comm(comm, identity.parent_exe, object.redact));
+        .map(|comm| redact::comm(comm, identity.parent_exe, out.redacts()));
     let program = Program {
         exe: identity.exe.map(Path),
         cmdline: identity.argv.map(CommandLine),
@@ -135,7 +139,7 @@ pub fn program(object: &mut Object<'_>, identity: &Identity<'_>) {
         parent: parent.as_deref().map(Text),
         container: identity.container.map(Text),
     };
-    program.write_members(object);
+    program.write_members(out);
 }
 
 /// The members of a process that is not known.
@@ -166,31 +170,27 @@ pub fn own_identity<'a>(
     }
 }
 
-/// `,"notes":[…]`, when there is something to note.
-#[inline]
-pub fn notes(object: &mut Object<'_>, header: &Header, more: u32) {
+/// Whether there is something to note.
+#[inline(always)]
+pub fn is_noted(header: &Header, more: u32) -> bool {
+    header.flags & !SILENT_FLAGS != 0 || more & (ARGV_CUT | INTERRUPTED) != 0
+}
+
+/// Calls `note` with each word of `notes`.
+pub fn notes(header: &Header, more: u32, mut note: impl FnMut(&str)) {
     let mut rest = header.flags & !SILENT_FLAGS;
-    if rest == 0 && more == 0 {
-        return;
-    }
-    let mut separator = &b",\"notes\":["[..];
-    let mut note = |object: &mut Object<'_>, name: &str| {
-        object.raw(std::mem::replace(&mut separator, b","));
-        object.word(name);
-    };
     for (bit, name) in flags::NAMES {
         if rest & bit != 0 {
             rest &= !bit;
-            note(object, name);
+            note(name);
         }
     }
     if rest != 0 {
-        note(object, &format!("flags_{rest:#x}"));
+        note(&format!("flags_{rest:#x}"));
     }
     for (bit, name) in [(ARGV_CUT, "cmdline_truncated"), (INTERRUPTED, "interrupted")] {
         if more & bit != 0 {
-            note(object, name);
+            note(name);
         }
     }
-    object.raw(b"]");
 }

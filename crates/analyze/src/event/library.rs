@@ -1,7 +1,7 @@
 //! What is known of a library: its name, and what it says of itself. Several types of events show it.
 
-use super::members::{Type, Value};
-use super::object::{Object, Redact};
+use super::members::{Out, Type, Value};
+use super::object::Redact;
 use super::values::{HexBytes, Path, Text, When, some};
 use crate::capture::Capture;
 use crate::capture::libraries::{FileId, product};
@@ -26,10 +26,10 @@ impl<'a> LibraryName<'a> {
 impl Value for LibraryName<'_> {
     const TYPE: Type = Type::Host(Redact::Text);
 
-    fn write(&self, object: &mut Object<'_>, bit: u32) {
+    fn write<O: Out>(&self, out: &mut O, bit: u32) {
         match self {
-            Self::Known(name) => object.word(name),
-            Self::Family(family) => object.text(bit, family, Redact::Text),
+            Self::Known(name) => out.word(name),
+            Self::Family(family) => out.text(bit, family, Redact::Text),
         }
     }
 }

@@ -3,9 +3,10 @@
 //! [`members!`] declares a struct whose fields are members in the order in which they are written. A field's name is the
 //! member's, its doc comment the meaning in `docs/events.md`, and its type says the rest: how it is written and redacted, what
 //! the JSON Schema allows, which type of column it is, and whether it may be `null` (`Option`) or left out (`When`).
-//! What is written can only be what is declared: writing walks the same fields.
+//! What is written can only be what is declared: writing walks the same fields, whether into JSON or into columns ([`Out`]).
 
-use super::object::{Object, Redact, escape_bit};
+use super::object::{Redact, escape_bit};
+use crate::capture::clock::WallNs;
 
 /// What a member holds.
 #[derive(Debug, Clone, Copy)]
@@ -30,6 +31,10 @@ pub enum Type {
     Time,
     /// Text that the analyzer makes, of this form.
     Text(Form),
+    /// A number of a registry: `0x1301` as text.
+    CodePoint,
+    /// A number that is shown in hexadecimal: `0x1f`.
+    Hex,
     /// Bytes of the traced host as text.
     Host(Redact),
     /// One of these words.
@@ -95,7 +100,74 @@ pub trait Value {
     }
 
     /// Appends the value; `bit` is that of its name among those whose text may need escapes.
-    fn write(&self, object: &mut Object<'_>, bit: u32);
+    fn write<O: Out>(&self, out: &mut O, bit: u32);
+}
+
+/// A whole number of any width.
+pub trait Number: itoa::Integer + Copy {
+    /// Its bits as those of a number of 64: the sign is extended.
+    fn bits(self) -> u64;
+}
+
+macro_rules! numbers {
+    ($($t:ident)*) => {$(
+        impl Number for $t {
+            #[inline(always)]
+            #[allow(clippy::cast_sign_loss, clippy::cast_lossless, reason = "bits are what is asked for")]
+            fn bits(self) -> u64 {
+                self as u64
+            }
+        }
+    )*};
+}
+numbers! { u8 u16 u32 u64 i32 i64 }
+
+/// Where values go: into the text of a JSON object ([`super::object::Object`]) or into columns ([`super::cells::Row`]).
+pub trait Out {
+    /// A member, unless it is left out; `key` is `,"name":`.
+    fn member<T: Value>(&mut self, key: &'static str, bit: u32, value: &T);
+
+    /// Not known, or not applicable.
+    fn null(&mut self);
+
+    /// A truth value.
+    fn boolean(&mut self, is: bool);
+
+    /// A number.
+    fn number(&mut self, number: impl Number);
+
+    /// A number that JSON shows as this text, plain ASCII.
+    fn number_as(&mut self, number: u64, text: std::fmt::Arguments<'_>);
+
+    /// A time.
+    fn time(&mut self, time: WallNs);
+
+    /// Text that is known to be plain ASCII without quotes and backslashes.
+    fn word(&mut self, text: &str);
+
+    /// The same, made on the spot.
+    fn made(&mut self, make: impl FnOnce(&mut Vec<u8>));
+
+    /// Text of the traced host that was made ready before: as JSON, or as it is shown.
+    fn rendered(&mut self, json: &[u8], shown: &[u8]);
+
+    /// Text that the analyzer made, of any characters.
+    fn safe(&mut self, text: &str);
+
+    /// Text of the traced host. `bit` is its member's, see [`escape_bit`].
+    fn text(&mut self, bit: u32, text: &[u8], redact: Redact);
+
+    /// A list.
+    fn list<'v, T: Value + 'v>(&mut self, values: impl Iterator<Item = &'v T>, bit: u32);
+
+    /// A list of texts of the traced host.
+    fn texts<'v>(&mut self, texts: impl Iterator<Item = std::borrow::Cow<'v, [u8]>>, bit: u32, redact: Redact);
+
+    /// Members within a member.
+    fn nested<M: Members>(&mut self, members: &M);
+
+    /// Whether home directories are hidden.
+    fn redacts(&self) -> bool;
 }
 
 /// Members in order.
@@ -103,8 +175,8 @@ pub trait Members {
     /// As they were declared.
     const FIELDS: &'static [Field];
 
-    /// Appends them, each after a comma.
-    fn write_members(&self, object: &mut Object<'_>);
+    /// Appends them.
+    fn write_members<O: Out>(&self, out: &mut O);
 }
 
 /// The bit of a member's name among those whose text may need escapes; 0 where it cannot.
@@ -118,29 +190,6 @@ const fn may_escape(ty: &Type) -> bool {
         Type::List { of, .. } => may_escape(of),
         _ => false,
     }
-}
-
-/// Appends one member, unless it is left out. In line, as all of this: what is made of a record to be written is never in memory then.
-#[inline(always)]
-pub fn write_member<T: Value>(value: &T, key: &str, bit: u32, object: &mut Object<'_>) {
-    if !value.is_left_out() {
-        object.raw(key.as_bytes());
-        value.write(object, bit);
-    }
-}
-
-/// Appends members as an object of their own.
-pub fn write_nested<T: Members>(members: &T, object: &mut Object<'_>) {
-    const {
-        assert!(!T::FIELDS.is_empty() && !T::FIELDS[0].is_optional, "the first member stands for the opening brace");
-    }
-    let start = object.out.len();
-    members.write_members(object);
-    // Instead of the first comma.
-    if let Some(first) = object.out.get_mut(start) {
-        *first = b'{';
-    }
-    object.out.push(b'}');
 }
 
 /// Declares members, see the module.
@@ -178,12 +227,11 @@ macro_rules! members {
             } ),*];
 
             #[inline(always)]
-            fn write_members(&self, object: &mut $crate::event::object::Object<'_>) {
-                $( $crate::event::members::write_member(
-                    &self.$field,
+            fn write_members<O: $crate::event::members::Out>(&self, out: &mut O) {
+                $( out.member(
                     concat!(",\"", stringify!($field), "\":"),
                     const { $crate::event::members::bit_of::<$ty>(stringify!($field)) },
-                    object,
+                    &self.$field,
                 ); )*
             }
         }
@@ -192,8 +240,8 @@ macro_rules! members {
             const TYPE: $crate::event::members::Type =
                 $crate::event::members::Type::Struct(<Self as $crate::event::members::Members>::FIELDS);
 
-            fn write(&self, object: &mut $crate::event::object::Object<'_>, _bit: u32) {
-                $crate::event::members::write_nested(self, object);
+            fn write<O: $crate::event::members::Out>(&self, out: &mut O, _bit: u32) {
+                out.nested(self);
             }
         }
     };

@@ -5,6 +5,8 @@
 //! typed formats ([`mod@columns`]), and the tables of `docs/events.md`.
 
 mod api_call;
+mod cache;
+mod cells;
 mod certificate;
 mod certificate_file;
 mod choice;
@@ -31,8 +33,10 @@ mod process_exit;
 mod process_fork;
 mod process_info;
 mod render;
+mod rows;
 mod schema;
 mod self_stats;
+mod shape;
 mod suppressed;
 mod tls_handshake;
 mod types;
@@ -43,8 +47,10 @@ pub use choice::{Choice, ChosenColumn, Kept, Member, OfType, Place};
 pub use columns::{Column, ColumnType, columns};
 pub use members::{Field, Form, Type};
 pub use object::Redact;
-pub use render::{Event, EventWriter, RenderOptions};
+pub use render::EventWriter;
+pub use rows::{RowWriter, Rows};
 pub use schema::schema;
+pub use shape::{Event, RenderOptions};
 #[cfg(test)]
 pub(crate) use tls_handshake::handshake_json;
 pub use types::{EVENT_TYPES, EventType, Who};

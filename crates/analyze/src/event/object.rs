@@ -1,8 +1,12 @@
 //! Writing the members of one JSON object straight into bytes.
 
+use super::members::{Members, Number, Out, Value};
+use crate::capture::clock::WallNs;
 use crate::words::escape;
 use crate::words::redact;
 use crate::words::secrets;
+use crate::words::timestamp::TimestampWriter;
+use std::borrow::Cow;
 
 /// Members whose text may need `\xHH` escapes, as bits of [`Object::escaped`].
 pub const ESCAPABLE: [&str; 29] = [
@@ -88,53 +92,6 @@ impl Object<'_> {
         self.out.extend_from_slice(json);
     }
 
-    /// Appends a number.
-    #[inline]
-    pub fn number(&mut self, number: impl itoa::Integer) {
-        self.raw(itoa::Buffer::new().format(number).as_bytes());
-    }
-
-    /// Appends a string that is known to be plain ASCII.
-    #[inline]
-    pub fn word(&mut self, text: &str) {
-        self.out.push(b'"');
-        self.raw(text.as_bytes());
-        self.out.push(b'"');
-    }
-
-    /// Appends formatted text that is known to be plain ASCII, without quotes.
-    pub fn format(&mut self, text: std::fmt::Arguments<'_>) {
-        use std::io::Write;
-        // Writing to a Vec does not fail.
-        let _ = self.out.write_fmt(text);
-    }
-
-    /// Appends the inside of a string that is shown as it is.
-    pub fn safe(&mut self, text: &str) {
-        escape::write_json(text.as_bytes(), self.out);
-    }
-
-    /// Appends text of the traced host as a string. `bit` is its member's, see [`escape_bit`].
-    pub fn text(&mut self, bit: u32, text: &[u8], redact: Redact) {
-        self.out.push(b'"');
-        let escaped = match redact {
-            _ if !self.redact => escape::write_json(text, self.out),
-            redact => {
-                self.scratch.clear();
-                match redact {
-                    Redact::Path => redact::path(text, self.scratch),
-                    Redact::Secret => redact::text(&secrets::mask_words(text), self.scratch),
-                    Redact::Text => redact::text(text, self.scratch),
-                }
-                escape::write_json(self.scratch, self.out)
-            }
-        };
-        self.out.push(b'"');
-        if escaped {
-            self.escaped |= bit;
-        }
-    }
-
     /// Ends the object.
     #[inline]
     pub fn finish(&mut self) {
@@ -149,5 +106,134 @@ impl Object<'_> {
             self.out.push(b']');
         }
         self.out.push(b'}');
+    }
+}
+
+/// Text of the traced host as it is shown: without home directories, and without secrets where there may be any.
+pub fn redacted(text: &[u8], redact: Redact, out: &mut Vec<u8>) {
+    match redact {
+        Redact::Path => redact::path(text, out),
+        Redact::Secret => redact::text(&secrets::mask_words(text), out),
+        Redact::Text => redact::text(text, out),
+    }
+}
+
+impl Out for Object<'_> {
+    /// In line, as all of this: what is made of a record to be written is never in memory then.
+    #[inline(always)]
+    fn member<T: Value>(&mut self, key: &'static str, bit: u32, value: &T) {
+        if !value.is_left_out() {
+            self.raw(key.as_bytes());
+            value.write(self, bit);
+        }
+    }
+
+    #[inline(always)]
+    fn null(&mut self) {
+        self.raw(b"null");
+    }
+
+    #[inline(always)]
+    fn boolean(&mut self, is: bool) {
+        self.raw(if is { b"true" } else { b"false" });
+    }
+
+    #[inline]
+    fn number(&mut self, number: impl Number) {
+        self.raw(itoa::Buffer::new().format(number).as_bytes());
+    }
+
+    fn number_as(&mut self, _number: u64, text: std::fmt::Arguments<'_>) {
+        use std::io::Write;
+        self.out.push(b'"');
+        // Writing to a Vec does not fail.
+        let _ = self.out.write_fmt(text);
+        self.out.push(b'"');
+    }
+
+    fn time(&mut self, time: WallNs) {
+        self.made(|out| TimestampWriter::default().write(time, out));
+    }
+
+    #[inline]
+    fn word(&mut self, text: &str) {
+        self.out.push(b'"');
+        self.raw(text.as_bytes());
+        self.out.push(b'"');
+    }
+
+    #[inline(always)]
+    fn made(&mut self, make: impl FnOnce(&mut Vec<u8>)) {
+        self.out.push(b'"');
+        make(self.out);
+        self.out.push(b'"');
+    }
+
+    #[inline(always)]
+    fn rendered(&mut self, json: &[u8], _shown: &[u8]) {
+        self.raw(json);
+    }
+
+    fn safe(&mut self, text: &str) {
+        self.out.push(b'"');
+        escape::write_json(text.as_bytes(), self.out);
+        self.out.push(b'"');
+    }
+
+    fn text(&mut self, bit: u32, text: &[u8], redact: Redact) {
+        self.out.push(b'"');
+        let escaped = if self.redact {
+            self.scratch.clear();
+            redacted(text, redact, self.scratch);
+            escape::write_json(self.scratch, self.out)
+        } else {
+            escape::write_json(text, self.out)
+        };
+        self.out.push(b'"');
+        if escaped {
+            self.escaped |= bit;
+        }
+    }
+
+    fn list<'v, T: Value + 'v>(&mut self, values: impl Iterator<Item = &'v T>, bit: u32) {
+        self.out.push(b'[');
+        for (index, value) in values.enumerate() {
+            if index > 0 {
+                self.out.push(b',');
+            }
+            value.write(self, bit);
+        }
+        self.out.push(b']');
+    }
+
+    fn texts<'v>(&mut self, texts: impl Iterator<Item = Cow<'v, [u8]>>, bit: u32, redact: Redact) {
+        self.out.push(b'[');
+        for (index, text) in texts.enumerate() {
+            if index > 0 {
+                self.out.push(b',');
+            }
+            self.text(bit, &text, redact);
+        }
+        self.out.push(b']');
+    }
+
+    fn nested<M: Members>(&mut self, members: &M) {
+        const {
+            assert!(
+                !M::FIELDS.is_empty() && !M::FIELDS[0].is_optional,
+                "the first member stands for the opening brace"
+            );
+        }
+        let start = self.out.len();
+        members.write_members(self);
+        // Instead of the first comma.
+        if let Some(first) = self.out.get_mut(start) {
+            *first = b'{';
+        }
+        self.out.push(b'}');
+    }
+
+    fn redacts(&self) -> bool {
+        self.redact
     }
 }

@@ -116,6 +116,8 @@ fn value(ty: &Type, is_nullable: bool) -> Vec<(&'static str, Json)> {
         }
         Type::Host(_) | Type::Text(Form::Any) => vec![of("string")],
         Type::Text(Form::Pattern(pattern)) => vec![of("string"), ("pattern", text(*pattern))],
+        Type::CodePoint => vec![of("string"), ("pattern", text("^0x[0-9a-f]{4}$"))],
+        Type::Hex => vec![of("string"), ("pattern", text("^0x[0-9a-f]+$"))],
         Type::Text(Form::DateTime) => vec![of("string"), ("format", text("date-time"))],
         Type::Word(words) => {
             let null = is_nullable.then_some(Json::Null);

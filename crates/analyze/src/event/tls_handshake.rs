@@ -403,6 +403,6 @@ pub fn handshake_json(capture: &Capture, connection: &Connection) -> Vec<u8> {
     let mut object = super::object::Object { out: &mut out, escaped: 0, redact: false, scratch: &mut scratch };
     let view = connection.view();
     let view = view.tls().expect("of TLS");
-    super::members::write_nested(&TlsHandshake::new(capture, connection, view, false), &mut object);
+    super::members::Out::nested(&mut object, &TlsHandshake::new(capture, connection, view, false));
     out
 }

@@ -1,12 +1,11 @@
 //! What members can hold: each type says how it is written, and what schema and columns are to know of it.
 
-use super::members::{Form, Type, Value};
-use super::object::{Object, Redact};
+use super::members::{Form, Out, Type, Value};
+use super::object::Redact;
 use crate::capture::clock::WallNs;
 use crate::words::kernel::errno_name;
 use crate::words::redact;
 use crate::words::secrets;
-use crate::words::timestamp::TimestampWriter;
 use crypto_trace_format::catalog::{Confidence, FileType, JudgedBy};
 use crypto_trace_format::record::{
     ApiLevel, ApiMeaning, CertificateFileState, ChangeCall, Kind, LossCause, ProbeState, SuppressionReason, Tier,
@@ -39,9 +38,9 @@ impl<T: Value> Value for When<T> {
     }
 
     #[inline(always)]
-    fn write(&self, object: &mut Object<'_>, bit: u32) {
+    fn write<O: Out>(&self, out: &mut O, bit: u32) {
         if let Some(value) = &self.0 {
-            value.write(object, bit);
+            value.write(out, bit);
         }
     }
 }
@@ -53,10 +52,10 @@ impl<T: Value> Value for Option<T> {
     const IS_OPTIONAL: bool = T::IS_OPTIONAL;
 
     #[inline(always)]
-    fn write(&self, object: &mut Object<'_>, bit: u32) {
+    fn write<O: Out>(&self, out: &mut O, bit: u32) {
         match self {
-            Some(value) => value.write(object, bit),
-            None => object.raw(b"null"),
+            Some(value) => value.write(out, bit),
+            None => out.null(),
         }
     }
 }
@@ -67,8 +66,8 @@ macro_rules! integers {
             const TYPE: Type = $type;
 
             #[inline]
-            fn write(&self, object: &mut Object<'_>, _bit: u32) {
-                object.number(*self);
+            fn write<O: Out>(&self, out: &mut O, _bit: u32) {
+                out.number(*self);
             }
         }
     )*};
@@ -102,16 +101,16 @@ impl<const LEAST: u64> AtLeast<LEAST> {
 impl<const LEAST: u64> Value for AtLeast<LEAST> {
     const TYPE: Type = Type::Unsigned { bits: 64, least: LEAST };
 
-    fn write(&self, object: &mut Object<'_>, _bit: u32) {
-        object.number(self.0);
+    fn write<O: Out>(&self, out: &mut O, _bit: u32) {
+        out.number(self.0);
     }
 }
 
 impl Value for bool {
     const TYPE: Type = Type::Bool;
 
-    fn write(&self, object: &mut Object<'_>, _bit: u32) {
-        object.raw(if *self { b"true" } else { b"false" });
+    fn write<O: Out>(&self, out: &mut O, _bit: u32) {
+        out.boolean(*self);
     }
 }
 
@@ -122,18 +121,16 @@ pub struct True;
 impl Value for True {
     const TYPE: Type = Type::True;
 
-    fn write(&self, object: &mut Object<'_>, _bit: u32) {
-        object.raw(b"true");
+    fn write<O: Out>(&self, out: &mut O, _bit: u32) {
+        out.boolean(true);
     }
 }
 
 impl Value for WallNs {
     const TYPE: Type = Type::Time;
 
-    fn write(&self, object: &mut Object<'_>, _bit: u32) {
-        object.out.push(b'"');
-        TimestampWriter::default().write(*self, object.out);
-        object.out.push(b'"');
+    fn write<O: Out>(&self, out: &mut O, _bit: u32) {
+        out.time(*self);
     }
 }
 
@@ -155,8 +152,8 @@ macro_rules! host_texts {
             const TYPE: Type = Type::Host($redact);
 
             #[inline]
-            fn write(&self, object: &mut Object<'_>, bit: u32) {
-                object.text(bit, self.0, $redact);
+            fn write<O: Out>(&self, out: &mut O, bit: u32) {
+                out.text(bit, self.0, $redact);
             }
         }
     )*};
@@ -186,13 +183,13 @@ impl Value for Passed<'_> {
     const TYPE: Type = Type::Host(Redact::Path);
 
     #[inline]
-    fn write(&self, object: &mut Object<'_>, bit: u32) {
-        if object.redact && self.passed.first() != Some(&b'/') {
+    fn write<O: Out>(&self, out: &mut O, bit: u32) {
+        if out.redacts() && self.passed.first() != Some(&b'/') {
             let mut relative = Vec::with_capacity(self.passed.len());
             redact::relative(self.passed, self.real, &mut relative);
-            object.text(bit, &relative, Redact::Text);
+            out.text(bit, &relative, Redact::Text);
         } else {
-            object.text(bit, self.passed, Redact::Path);
+            out.text(bit, self.passed, Redact::Path);
         }
     }
 }
@@ -204,9 +201,9 @@ pub struct CommandLine<'a>(pub &'a [u8]);
 impl Value for CommandLine<'_> {
     const TYPE: Type = Type::Host(Redact::Secret);
 
-    fn write(&self, object: &mut Object<'_>, bit: u32) {
-        let argv = if object.redact { secrets::mask(self.0) } else { self.0.into() };
-        object.text(bit, &cmdline(&argv), Redact::Text);
+    fn write<O: Out>(&self, out: &mut O, bit: u32) {
+        let argv = if out.redacts() { secrets::mask(self.0) } else { self.0.into() };
+        out.text(bit, &cmdline(&argv), Redact::Text);
     }
 }
 
@@ -223,51 +220,52 @@ pub struct Arguments<'a>(pub &'a [u8]);
 impl Value for Arguments<'_> {
     const TYPE: Type = Type::List { of: &Type::Host(Redact::Secret), least: 0, most: None, is_set: false };
 
-    fn write(&self, object: &mut Object<'_>, bit: u32) {
-        object.out.push(b'[');
-        let argv = if object.redact { secrets::mask(self.0) } else { self.0.into() };
+    fn write<O: Out>(&self, out: &mut O, bit: u32) {
+        let argv = if out.redacts() { secrets::mask(self.0) } else { self.0.into() };
         // One empty argument is a NUL; no argument is nothing.
-        let any = !argv.is_empty();
+        let count = usize::from(!argv.is_empty()) * usize::MAX;
         let argv = argv.strip_suffix(b"\0").unwrap_or(&argv);
-        if any {
-            // One scheme for the whole list: an escape in one argument must not leave the others ambiguous.
-            let any_escaped = std::str::from_utf8(argv).is_err();
-            for (index, argument) in argv.split(|byte| *byte == 0).enumerate() {
-                if index > 0 {
-                    object.out.push(b',');
-                }
-                if any_escaped && argument.contains(&b'\\') && std::str::from_utf8(argument).is_ok() {
-                    let doubled: Vec<u8> = argument
-                        .iter()
-                        .flat_map(|byte| std::iter::repeat_n(*byte, 1 + usize::from(*byte == b'\\')))
-                        .collect();
-                    object.text(bit, &doubled, Redact::Text);
-                } else {
-                    object.text(bit, argument, Redact::Text);
-                }
+        // One scheme for the whole list: an escape in one argument must not leave the others ambiguous.
+        let any_escaped = std::str::from_utf8(argv).is_err();
+        let arguments = argv.split(|byte| *byte == 0).take(count).map(|argument| {
+            if any_escaped && argument.contains(&b'\\') && std::str::from_utf8(argument).is_ok() {
+                let twice = |byte: &u8| std::iter::repeat_n(*byte, 1 + usize::from(*byte == b'\\'));
+                Cow::Owned(argument.iter().flat_map(twice).collect())
+            } else {
+                Cow::Borrowed(argument)
             }
-        }
-        object.out.push(b']');
+        });
+        out.texts(arguments, bit, Redact::Text);
     }
 }
 
-/// Implements [`Value`] for texts that the analyzer makes.
+/// Implements [`Value`] for texts that the analyzer makes, plain ASCII.
 macro_rules! made_texts {
-    ($($t:ty: $form:expr, |$this:ident, $object:ident| $write:expr;)*) => {$(
+    ($($t:ty: $form:expr, |$this:ident, $out:ident| $write:expr;)*) => {$(
         impl Value for $t {
             const TYPE: Type = Type::Text($form);
 
             #[inline]
-            fn write(&self, $object: &mut Object<'_>, _bit: u32) {
+            fn write<O: $crate::event::members::Out>(&self, out: &mut O, _bit: u32) {
                 let $this = self;
-                $object.out.push(b'"');
-                $write;
-                $object.out.push(b'"');
+                out.made(|$out: &mut Vec<u8>| $write);
             }
         }
     )*};
 }
 pub(super) use made_texts;
+
+/// Appends formatted text that is known to be plain ASCII.
+fn format(out: &mut Vec<u8>, text: std::fmt::Arguments<'_>) {
+    use std::io::Write;
+    // Writing to a Vec does not fail.
+    let _ = out.write_fmt(text);
+}
+
+/// Appends a number.
+fn decimal(out: &mut Vec<u8>, number: impl itoa::Integer) {
+    out.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
+}
 
 /// `8:1`, of `MAJOR << 20 | MINOR`.
 #[derive(Debug, Clone, Copy)]
@@ -317,47 +315,71 @@ pub struct Serial(pub String);
 pub struct DateTime(pub String);
 
 made_texts! {
-    Device: Form::Pattern(r"^\d+:\d+$"), |this, object| {
-        object.number(this.0 >> 20);
-        object.out.push(b':');
-        object.number(this.0 & 0xf_ffff);
+    Device: Form::Pattern(r"^\d+:\d+$"), |this, out| {
+        decimal(out, this.0 >> 20);
+        out.push(b':');
+        decimal(out, this.0 & 0xf_ffff);
     };
-    InodeMode: Form::Pattern("^[0-7]+$"), |this, object| octal(this.0, object);
-    Mode: Form::Pattern("^[0-7]+$"), |this, object| object.format(format_args!("{:04o}", this.0));
-    CodePoint: Form::Pattern("^0x[0-9a-f]{4}$"), |this, object| object.format(format_args!("{:#06x}", this.0));
-    HexBytes<'_>: Form::Pattern("^([0-9a-f]{2})+$"), |this, object| {
-        this.0.iter().for_each(|byte| object.format(format_args!("{byte:02x}")));
+    InodeMode: Form::Pattern("^[0-7]+$"), |this, out| octal(this.0, out);
+    Mode: Form::Pattern("^[0-7]+$"), |this, out| format(out, format_args!("{:04o}", this.0));
+    HexBytes<'_>: Form::Pattern("^([0-9a-f]{2})+$"), |this, out| {
+        this.0.iter().for_each(|byte| format(out, format_args!("{byte:02x}")));
     };
-    Errno: Form::Any, |this, object| match errno_name(this.0) {
-        Some(name) => object.raw(name.as_bytes()),
-        None => object.format(format_args!("errno {}", this.0)),
+    Errno: Form::Any, |this, out| match errno_name(this.0) {
+        Some(name) => out.extend_from_slice(name.as_bytes()),
+        None => format(out, format_args!("errno {}", this.0)),
     };
-    &'static str: Form::Any, |this, object| object.raw(this.as_bytes());
-    Cow<'static, str>: Form::Any, |this, object| object.raw(this.as_bytes());
-    String: Form::Any, |this, object| object.safe(this);
-    Sha256: Form::Pattern("^[0-9a-f]{64}$"), |this, object| object.safe(&this.0);
-    Serial: Form::Pattern("^-?([0-9a-f]{2})+$"), |this, object| object.safe(&this.0);
-    DateTime: Form::DateTime, |this, object| object.safe(&this.0);
+    &'static str: Form::Any, |this, out| out.extend_from_slice(this.as_bytes());
+    Cow<'static, str>: Form::Any, |this, out| out.extend_from_slice(this.as_bytes());
 }
 
-impl<T: LowerHex> Value for Hex<T> {
-    const TYPE: Type = Type::Text(Form::Pattern("^0x[0-9a-f]+$"));
+/// Implements [`Value`] for texts of any characters.
+macro_rules! safe_texts {
+    ($($t:ty: $form:expr, |$this:ident| $text:expr;)*) => {$(
+        impl Value for $t {
+            const TYPE: Type = Type::Text($form);
 
-    fn write(&self, object: &mut Object<'_>, _bit: u32) {
-        object.format(format_args!("\"{:#x}\"", self.0));
+            #[inline]
+            fn write<O: Out>(&self, out: &mut O, _bit: u32) {
+                let $this = self;
+                out.safe($text);
+            }
+        }
+    )*};
+}
+safe_texts! {
+    String: Form::Any, |this| this;
+    Sha256: Form::Pattern("^[0-9a-f]{64}$"), |this| &this.0;
+    Serial: Form::Pattern("^-?([0-9a-f]{2})+$"), |this| &this.0;
+    DateTime: Form::DateTime, |this| &this.0;
+}
+
+impl Value for CodePoint {
+    const TYPE: Type = Type::CodePoint;
+
+    fn write<O: Out>(&self, out: &mut O, _bit: u32) {
+        out.number_as(self.0.into(), format_args!("{:#06x}", self.0));
+    }
+}
+
+impl<T: LowerHex + Copy + Into<u64>> Value for Hex<T> {
+    const TYPE: Type = Type::Hex;
+
+    fn write<O: Out>(&self, out: &mut O, _bit: u32) {
+        out.number_as(self.0.into(), format_args!("{:#x}", self.0));
     }
 }
 
 impl<T: Display> Value for Code<T> {
     const TYPE: Type = Type::Text(Form::Any);
 
-    fn write(&self, object: &mut Object<'_>, _bit: u32) {
-        object.format(format_args!("\"{}\"", self.0));
+    fn write<O: Out>(&self, out: &mut O, _bit: u32) {
+        out.made(|out| format(out, format_args!("{}", self.0)));
     }
 }
 
 #[inline]
-fn octal(number: u32, object: &mut Object<'_>) {
+fn octal(number: u32, out: &mut Vec<u8>) {
     let mut digits = *b"00000000000";
     let mut rest = number;
     let mut used = 0;
@@ -369,7 +391,7 @@ fn octal(number: u32, object: &mut Object<'_>) {
             break;
         }
     }
-    object.raw(digits.get(digits.len() - used..).unwrap_or_default());
+    out.extend_from_slice(digits.get(digits.len() - used..).unwrap_or_default());
 }
 
 /// Implements [`Value`] for numbered names.
@@ -379,8 +401,8 @@ macro_rules! words_of {
             const TYPE: Type = Type::Word(|| $words);
 
             #[inline]
-            fn write(&self, object: &mut Object<'_>, _bit: u32) {
-                object.word(self.name());
+            fn write<O: Out>(&self, out: &mut O, _bit: u32) {
+                out.word(self.name());
             }
         }
     )*};
@@ -432,8 +454,8 @@ macro_rules! words {
             const TYPE: $crate::event::members::Type = $crate::event::members::Type::Word(|| vec![$($word),*]);
 
             #[inline]
-            fn write(&self, object: &mut $crate::event::object::Object<'_>, _bit: u32) {
-                object.word(self.0);
+            fn write<O: $crate::event::members::Out>(&self, out: &mut O, _bit: u32) {
+                out.word(self.0);
             }
         }
 
@@ -450,8 +472,8 @@ pub(super) use words;
 impl<T: Value> Value for Vec<T> {
     const TYPE: Type = Type::List { of: &T::TYPE, least: 0, most: None, is_set: false };
 
-    fn write(&self, object: &mut Object<'_>, bit: u32) {
-        list(self, object, bit);
+    fn write<O: Out>(&self, out: &mut O, bit: u32) {
+        out.list(self.iter(), bit);
     }
 }
 
@@ -469,8 +491,8 @@ impl<T: Value> Value for Listed<T> {
         self.0.is_empty()
     }
 
-    fn write(&self, object: &mut Object<'_>, bit: u32) {
-        list(&self.0, object, bit);
+    fn write<O: Out>(&self, out: &mut O, bit: u32) {
+        out.list(self.0.iter(), bit);
     }
 }
 
@@ -482,18 +504,7 @@ pub struct AtMost<const MOST: usize, T>(pub Vec<T>);
 impl<const MOST: usize, T: Value> Value for AtMost<MOST, T> {
     const TYPE: Type = Type::List { of: &T::TYPE, least: 0, most: Some(MOST), is_set: false };
 
-    fn write(&self, object: &mut Object<'_>, bit: u32) {
-        list(&self.0, object, bit);
+    fn write<O: Out>(&self, out: &mut O, bit: u32) {
+        out.list(self.0.iter(), bit);
     }
-}
-
-fn list<T: Value>(values: &[T], object: &mut Object<'_>, bit: u32) {
-    object.out.push(b'[');
-    for (index, value) in values.iter().enumerate() {
-        if index > 0 {
-            object.out.push(b',');
-        }
-        value.write(object, bit);
-    }
-    object.out.push(b']');
 }

@@ -3,7 +3,7 @@
 //! Within what was flushed together events are in order of time. A batch that would grow too large is shown early.
 
 use super::lifecycle;
-use super::ordered::{Decoder, OrderedOutput};
+use super::ordered::{Decoder, EventSink, OrderedOutput};
 use crate::capture::Capture;
 use crate::capture::clock::WallNs;
 use crate::capture::connections::LIVE_SEGMENT;
@@ -15,7 +15,7 @@ use crypto_trace_format::segment::{
 };
 use rayon::prelude::*;
 use std::collections::BTreeSet;
-use std::io::{self, Read, Write};
+use std::io::{self, Read};
 
 /// Raw bytes that are gathered at most before they are shown.
 const BATCH_BYTES: usize = 8 << 20;
@@ -223,7 +223,7 @@ fn find_capture(captures: &mut Vec<Capture>, meta: SegmentMeta) -> usize {
     }
 }
 
-impl<W: Write + Send> LiveSink for OrderedOutput<'_, W> {
+impl<S: EventSink> LiveSink for OrderedOutput<S> {
     fn batch(&mut self, batch: LiveBatch<'_>) -> io::Result<()> {
         let LiveBatch { blocks, captures, filter, faults } = batch;
         let resolved = filter.resolve(None);

@@ -28,7 +28,7 @@ pub use block::{BlockSource, Match, Tally};
 pub use gather::{Count, Fold, Origin, count_blocks, count_live};
 pub use lifecycle::{Wanted, read_captures, read_handshakes};
 pub use live::{LiveBatch, LiveBlock, LiveRun, LiveSink, run_live};
-pub use ordered::OrderedOutput;
+pub use ordered::{EventSink, Numbered, OrderedOutput, Ready, TextSink};
 pub use pace::Pace;
 pub use plan::{Plan, Task, time_ranges};
 

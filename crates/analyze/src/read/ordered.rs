@@ -1,4 +1,4 @@
-//! Pass 2 for formats that show single events: decode in batches, merge by time, render in chunks, write.
+//! Pass 2 for what takes single events: decode in batches, merge by time, hand on to a sink. That of text renders in chunks.
 //!
 //! Blocks are decoded in the order of their earliest time. Once the next block begins at `t`, everything before `t` is
 //! complete and can be written. Blocks whose times all overlap would pile up; beyond [`PENDING_BYTES`] what there is goes
@@ -134,23 +134,88 @@ impl Pool {
     }
 }
 
-/// Renders events on many threads.
+/// Where events go, in order.
+pub trait EventSink: Send {
+    /// Takes some in. Returns how many of them could be; what is wrong with the others goes to `faults`.
+    ///
+    /// # Errors
+    /// When the output cannot be written.
+    fn take(&mut self, events: &Ready<'_>, faults: &mut FaultLog) -> io::Result<u64>;
+
+    /// Hands on what was taken, for a reader who waits.
+    ///
+    /// # Errors
+    /// When the output cannot be written.
+    fn flush(&mut self) -> io::Result<()>;
+
+    /// Processes may have changed since the last time.
+    fn forget_processes(&mut self);
+}
+
+/// Events whose turn it is.
+#[derive(Clone, Copy)]
+pub struct Ready<'a> {
+    entries: &'a [Entry],
+    blocks: &'a Blocks,
+    captures: &'a [Capture],
+}
+
+impl<'a> Ready<'a> {
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// One of them.
+    #[inline]
+    pub fn event(&self, index: usize) -> Option<(Numbered, Event<'a>)> {
+        let entry = self.entries.get(index)?;
+        Some((Numbered { segment: entry.segment, number: entry.number }, self.blocks.event(entry, self.captures)?))
+    }
+
+    /// Parts of so many events each.
+    pub fn chunks(&self, events: usize) -> impl ParallelIterator<Item = Self> + IndexedParallelIterator + use<'a> {
+        let Self { blocks, captures, .. } = *self;
+        self.entries.par_chunks(events).map(move |entries| Ready { entries, blocks, captures })
+    }
+}
+
+/// Which record an event was made of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Numbered {
+    /// Number of its segment in this run.
+    pub segment: u32,
+    /// Number of the record in its segment.
+    pub number: u64,
+}
+
+/// Events as text, rendered on many threads.
+pub struct TextSink<'a, W> {
+    renderer: Renderer<'a>,
+    out: W,
+    chunks: Vec<Vec<u8>>,
+    any: bool,
+}
+
+/// Renders events.
 struct Renderer<'a> {
     format: &'a dyn EventFormat,
     options: RenderOptions,
     writers: Mutex<Vec<EventWriter>>,
 }
 
-/// Events in order, rendered and written: the second half of the pipeline.
-pub struct OrderedOutput<'a, W> {
-    renderer: Renderer<'a>,
-    out: W,
-    chunks: Vec<Vec<u8>>,
+/// Events in order, on their way to a sink: the second half of the pipeline.
+pub struct OrderedOutput<S> {
+    sink: S,
     blocks: Blocks,
     entries: Vec<Entry>,
     pending_bytes: usize,
     pending_limit: usize,
-    any: bool,
     out_of_order: bool,
     tally: Tally,
     pace: Option<Pace>,
@@ -202,24 +267,18 @@ impl Blocks {
 
 impl Renderer<'_> {
     /// Renders events into `chunk`, each after a separator. Returns those that could not be.
-    fn render(
-        &self,
-        entries: &[Entry],
-        blocks: &Blocks,
-        captures: &[Capture],
-        chunk: &mut Vec<u8>,
-    ) -> Vec<(u32, Problem)> {
+    fn render(&self, events: &Ready<'_>, chunk: &mut Vec<u8>) -> Vec<(u32, Problem)> {
         let mut writer = self.writers.lock().ok().and_then(|mut writers| writers.pop());
         let writer_ref = writer.get_or_insert_with(|| EventWriter::new(self.options));
         chunk.clear();
         let mut problems = Vec::new();
-        for entry in entries {
-            let Some(event) = blocks.event(entry, captures) else { continue };
+        for index in 0..events.len() {
+            let Some((from, event)) = events.event(index) else { continue };
             let start = chunk.len();
             chunk.extend_from_slice(self.format.separator());
             if let Err(error) = self.format.write(writer_ref, &event, chunk) {
                 chunk.truncate(start);
-                problems.push((entry.segment, Problem::Body { record: entry.number, error }));
+                problems.push((from.segment, Problem::Body { record: from.number, error }));
             }
         }
         if let (Ok(mut writers), Some(writer)) = (self.writers.lock(), writer) {
@@ -229,26 +288,84 @@ impl Renderer<'_> {
     }
 }
 
-impl<'a, W: Write + Send> OrderedOutput<'a, W> {
+impl<'a, W: Write + Send> TextSink<'a, W> {
     /// Opens the output.
     ///
     /// # Errors
     /// When it cannot be written.
     pub fn new(format: &'a dyn EventFormat, options: RenderOptions, mut out: W) -> io::Result<Self> {
         out.write_all(&format.begin())?;
-        Ok(Self {
-            renderer: Renderer { format, options, writers: Mutex::default() },
-            out,
-            chunks: Vec::new(),
+        let renderer = Renderer { format, options, writers: Mutex::default() };
+        Ok(Self { renderer, out, chunks: Vec::new(), any: false })
+    }
+
+    /// Ends the output.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn finish(mut self) -> io::Result<()> {
+        self.out.write_all(self.renderer.format.end(self.any))?;
+        self.out.flush()
+    }
+}
+
+impl<W: Write + Send> EventSink for TextSink<'_, W> {
+    fn take(&mut self, events: &Ready<'_>, faults: &mut FaultLog) -> io::Result<u64> {
+        let mut taken = 0;
+        for group in events.entries.chunks(CHUNK_EVENTS * CHUNKS_IN_FLIGHT) {
+            let group = Ready { entries: group, ..*events };
+            let mut chunks = std::mem::take(&mut self.chunks);
+            let count = group.len().div_ceil(CHUNK_EVENTS);
+            chunks.resize_with(count.max(chunks.len()), Vec::new);
+            let renderer = &self.renderer;
+            let results: Vec<Vec<(u32, Problem)>> = group
+                .chunks(CHUNK_EVENTS)
+                .zip(&mut chunks)
+                .map(|(events, chunk)| renderer.render(&events, chunk))
+                .collect();
+            let failed: usize = results.iter().map(Vec::len).sum();
+            taken += (group.len() - failed) as u64;
+            results.into_iter().flatten().for_each(|(segment, problem)| faults.add(segment, problem));
+            for chunk in chunks.iter().take(count).filter(|chunk| !chunk.is_empty()) {
+                let skip = if self.any { 0 } else { self.renderer.format.separator().len() };
+                self.any = true;
+                self.out.write_all(chunk.get(skip..).unwrap_or_default())?;
+            }
+            self.chunks = chunks;
+        }
+        Ok(taken)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.out.flush()
+    }
+
+    fn forget_processes(&mut self) {
+        if let Ok(writers) = self.renderer.writers.get_mut() {
+            writers.iter_mut().for_each(EventWriter::forget_processes);
+        }
+    }
+}
+
+impl<S: EventSink> OrderedOutput<S> {
+    /// Nothing has come yet.
+    pub fn new(sink: S) -> Self {
+        Self {
+            sink,
             blocks: Blocks::default(),
             entries: Vec::new(),
             pending_bytes: 0,
             pending_limit: PENDING_BYTES,
-            any: false,
             out_of_order: false,
             tally: Tally::default(),
             pace: None,
-        })
+        }
+    }
+
+    /// Where events went, which have all gone there.
+    pub fn into_sink(self) -> S {
+        debug_assert!(self.entries.is_empty());
+        self.sink
     }
 
     /// Shows each event when it is due.
@@ -295,7 +412,7 @@ impl<'a, W: Write + Send> OrderedOutput<'a, W> {
         std::mem::replace(&mut self.entries, rest)
     }
 
-    /// Renders and writes events, each when it is due.
+    /// Hands events on, each when it is due.
     fn write(&mut self, entries: &[Entry], captures: &[Capture], faults: &mut FaultLog) -> io::Result<()> {
         let Some(mut pace) = self.pace.take() else { return self.write_now(entries, captures, faults) };
         let mut rest = entries;
@@ -306,7 +423,7 @@ impl<'a, W: Write + Send> OrderedOutput<'a, W> {
             let due = pace.due();
             let (now, later) = rest.split_at(rest.partition_point(|entry| entry.time <= due).max(1));
             self.write_now(now, captures, faults)?;
-            self.out.flush()?;
+            self.sink.flush()?;
             rest = later;
         }
         // Asked to stop: the rest is not shown.
@@ -317,28 +434,8 @@ impl<'a, W: Write + Send> OrderedOutput<'a, W> {
         Ok(())
     }
 
-    /// Renders and writes events.
     fn write_now(&mut self, entries: &[Entry], captures: &[Capture], faults: &mut FaultLog) -> io::Result<()> {
-        for group in entries.chunks(CHUNK_EVENTS * CHUNKS_IN_FLIGHT) {
-            let mut chunks = std::mem::take(&mut self.chunks);
-            let count = group.len().div_ceil(CHUNK_EVENTS);
-            chunks.resize_with(count.max(chunks.len()), Vec::new);
-            let (renderer, blocks) = (&self.renderer, &self.blocks);
-            let results: Vec<Vec<(u32, Problem)>> = group
-                .par_chunks(CHUNK_EVENTS)
-                .zip(&mut chunks)
-                .map(|(entries, chunk)| renderer.render(entries, blocks, captures, chunk))
-                .collect();
-            let failed: usize = results.iter().map(Vec::len).sum();
-            self.tally.output += (group.len() - failed) as u64;
-            results.into_iter().flatten().for_each(|(segment, problem)| faults.add(segment, problem));
-            for chunk in chunks.iter().take(count).filter(|chunk| !chunk.is_empty()) {
-                let skip = if self.any { 0 } else { self.renderer.format.separator().len() };
-                self.any = true;
-                self.out.write_all(chunk.get(skip..).unwrap_or_default())?;
-            }
-            self.chunks = chunks;
-        }
+        self.tally.output += self.sink.take(&Ready { entries, blocks: &self.blocks, captures }, faults)?;
         for entry in entries {
             self.pending_bytes = self.pending_bytes.saturating_sub(size_of::<Entry>() + self.blocks.release(entry));
         }
@@ -347,27 +444,15 @@ impl<'a, W: Write + Send> OrderedOutput<'a, W> {
 
     /// Writes all that has been added, for a live reader: processes may have changed since the last time.
     pub(super) fn write_all_pending(&mut self, captures: &[Capture], faults: &mut FaultLog) -> io::Result<()> {
-        if let Ok(writers) = self.renderer.writers.get_mut() {
-            writers.iter_mut().for_each(EventWriter::forget_processes);
-        }
+        self.sink.forget_processes();
         let ready = self.take_ready(None);
         self.write(&ready, captures, faults)?;
-        self.out.flush()
-    }
-
-    /// Ends the output.
-    ///
-    /// # Errors
-    /// When it cannot be written.
-    pub fn finish(mut self) -> io::Result<()> {
-        debug_assert!(self.entries.is_empty());
-        self.out.write_all(self.renderer.format.end(self.any))?;
-        self.out.flush()
+        self.sink.flush()
     }
 }
 
-impl<W: Write + Send> Fold for OrderedOutput<'_, W> {
-    /// Reads, orders and writes all events of a plan; [`OrderedOutput::finish`] ends them.
+impl<S: EventSink> Fold for OrderedOutput<S> {
+    /// Reads, orders and hands on all events of a plan.
     fn read(&mut self, plan: &Plan<'_>, faults: &mut FaultLog) -> io::Result<()> {
         let decoder = Decoder { captures: plan.captures, filter: &plan.filter, selections: &plan.selections };
         let pool = Arc::clone(&self.blocks.pool);

@@ -127,6 +127,19 @@ impl<'a> Session<'a> {
         Ok(Source::Files(inputs))
     }
 
+    /// The segments that were opened; none of a stream.
+    pub fn inputs(&self) -> Option<&Inputs> {
+        match &self.source {
+            Some(Source::Files(inputs)) => Some(inputs),
+            _ => None,
+        }
+    }
+
+    /// The times that were asked for.
+    pub fn asked(&self) -> (Option<WallNs>, Option<WallNs>) {
+        self.asked
+    }
+
     /// Folds everything that passes the filter.
     ///
     /// # Errors

@@ -47,6 +47,12 @@ pub fn timestamp(time: WallNs) -> String {
     String::from_utf8(out).unwrap_or_default()
 }
 
+/// `2026-11-22`, of days since 1970-01-01.
+pub fn date(days: i64) -> String {
+    let (year, month, day) = civil_from_days(days);
+    format!("{year:04}-{month:02}-{day:02}")
+}
+
 #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "0..10")]
 #[inline]
 fn decimal_digit(number: i64) -> u8 {

@@ -1,14 +1,13 @@
 //! Arguments of `events`.
 
 use crate::cli::input::read_or_follow;
-use crate::cli::values::{glob, kind, not_empty};
-use crate::cli::who::{globs, who};
-use crate::cli::{FollowArgs, Input, InputArgs, Request, WhoArgs, usage};
+use crate::cli::values::not_empty;
+use crate::cli::which::WhichArgs;
+use crate::cli::{FollowArgs, Input, InputArgs, Request, usage};
 use crate::event::Choice;
-use crate::select::{Filter, Outcome};
+use crate::select::Filter;
 use clap::error::ErrorKind;
 use clap::{ArgAction, ValueEnum};
-use crypto_trace_format::record::Kind;
 use std::path::PathBuf;
 
 /// At the end of its help.
@@ -101,34 +100,7 @@ pub(crate) struct Args {
     replay_speed: Speed,
 
     #[command(flatten)]
-    filters: FilterArgs,
-}
-
-/// Filters combine with AND; one given several times is OR. Events about the capture itself, such as loss, are held only
-/// to --type, --since and --until.
-#[derive(Debug, clap::Args)]
-#[command(next_help_heading = "Filters (all must match; repeat one to match any of its values)")]
-struct FilterArgs {
-    #[command(flatten)]
-    who: WhoArgs,
-
-    /// Glob for the file or library: without a slash it matches the name in any directory, with one the whole path;
-    /// {pem,crt} works
-    #[arg(short = 'F', long = "file", value_name = "GLOB", action = ArgAction::Append, value_parser = glob)]
-    files: Vec<String>,
-
-    /// Part of the library's file name (libssl) or of the library's name (OpenSSL)
-    #[arg(short, long = "library", value_name = "NAME", action = ArgAction::Append, value_parser = not_empty)]
-    libraries: Vec<String>,
-
-    /// Event types [default: process_exec,process_exit,file_open,file_change,lib_load,tls_handshake,api_call,loss]
-    #[arg(long = "type", value_name = "TYPE,…", action = ArgAction::Append, value_delimiter = ',', value_parser = kind)]
-    kinds: Vec<Kind>,
-
-    /// Only what succeeded, or what failed: opens, changes and library calls by their result, exits by their status,
-    /// TLS handshakes by an alert
-    #[arg(long, value_enum, value_name = "RESULT")]
-    result: Option<Outcome>,
+    which: WhichArgs,
 }
 
 impl Task {
@@ -140,8 +112,7 @@ impl Task {
 
 impl Args {
     pub fn check(self) -> Result<Task, clap::Error> {
-        let FilterArgs { who: of, files, libraries, kinds, result } = self.filters;
-        let filter = Filter { files: globs(&files)?, libraries, kinds, outcome: result, ..who(of)? };
+        let filter = self.which.check()?;
         let (input, speed) = (read_or_follow(self.input, &self.follow, &filter)?, self.replay_speed);
         if speed != Speed::Max && (input == Input::Stdin || self.format == Format::Summary) {
             let message =

@@ -10,7 +10,7 @@ use crate::count::totals::Totals;
 use crate::event::RenderOptions;
 use crate::format::{Chosen, Csv, EventFormat, Framed, JsonArray, JsonPretty, JsonStream};
 use crate::read::follow::Stop;
-use crate::read::{OrderedOutput, Pace};
+use crate::read::{OrderedOutput, Pace, TextSink};
 use crate::report::session::Session;
 use crate::report::summary::{self, SummaryContext};
 use anyhow::{Context, Result};
@@ -45,13 +45,14 @@ fn chosen(format: &dyn Framed, task: &Task, session: &mut Session<'_>, out: Outp
 }
 
 fn events(format: &dyn EventFormat, task: &Task, session: &mut Session<'_>, out: Output) -> Result<()> {
-    let mut ordered = OrderedOutput::new(format, RenderOptions { redact: task.request.redact }, out)?;
+    let sink = TextSink::new(format, RenderOptions { redact: task.request.redact }, out)?;
+    let mut ordered = OrderedOutput::new(sink);
     if let Speed::Times(speed) = task.speed {
         let stop = Stop::install(None).context("cannot install signal handlers")?;
         ordered = ordered.paced(Pace::new(speed, stop));
     }
     session.fold(&mut ordered)?;
-    Ok(ordered.finish()?)
+    Ok(ordered.into_sink().finish()?)
 }
 
 fn summary(task: &Task, session: &mut Session<'_>, mut out: Output) -> Result<()> {

@@ -1,0 +1,139 @@
+//! Arguments of `export`.
+
+use crate::cli::input::input;
+use crate::cli::which::WhichArgs;
+use crate::cli::{Input, InputArgs, Request, usage};
+use crate::event::{EVENT_TYPES, EventType};
+use crate::tables::Mode;
+use clap::ValueEnum;
+use clap::error::ErrorKind;
+use std::path::PathBuf;
+
+/// At the end of its help.
+const EXAMPLES: &str = "\
+Examples:
+  crypto-trace-analyze export /var/log/crypto-trace -o tables
+  crypto-trace-analyze export /var/log/crypto-trace -o tables --append            what was sealed since then
+  duckdb -c \"SELECT host, version, count(*) FROM 'tables/event_type=tls_handshake/*/*.parquet' GROUP BY ALL\"
+  crypto-trace-analyze export rec --to arrow --type tls_handshake | python3 -c \\
+    'import sys, pyarrow.ipc as ipc; print(ipc.open_stream(sys.stdin.buffer).read_all().group_by(\"version\").aggregate([]))'";
+
+/// Megabytes of a file, as --file-size has them.
+const MEGABYTE: usize = 1_000_000;
+
+/// What to export.
+#[derive(Debug, Clone)]
+pub(crate) struct Task {
+    /// Which events, of what.
+    pub request: Request,
+    /// Into what.
+    pub to: To,
+    /// In words, for the manifest.
+    pub selection: Vec<String>,
+    /// Also of segments that are still being written.
+    pub open: bool,
+}
+
+/// Into what.
+#[derive(Debug, Clone)]
+pub(crate) enum To {
+    /// A directory of Parquet files.
+    Parquet {
+        /// The directory.
+        directory: PathBuf,
+        /// What may be there.
+        mode: Mode,
+        /// Bytes of a file, about.
+        file_bytes: usize,
+    },
+    /// A stream of events of one type.
+    Arrow(&'static EventType),
+}
+
+/// What an export is made into.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// A directory of Parquet files: a table for each type of event, in parts by day
+    Parquet,
+    /// Apache Arrow (IPC stream), events of one --type
+    Arrow,
+}
+
+/// Export events as typed tables that DuckDB, Spark, Trino and Python read
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Args {
+    #[command(flatten)]
+    input: InputArgs,
+
+    /// What to make of events
+    #[arg(long, value_enum, default_value = "parquet", value_name = "FORMAT")]
+    to: Format,
+
+    /// Of parquet, the directory, which must be new or empty; of arrow, a file instead of stdout
+    #[arg(short, long, value_name = "DIR|FILE")]
+    output: Option<PathBuf>,
+
+    /// Add to an earlier export: events of segments that are not in it
+    #[arg(long)]
+    append: bool,
+
+    /// Include segments that are still being written, or that no recorder ended; not with --append
+    #[arg(long, conflicts_with = "append")]
+    open: bool,
+
+    /// Begin another file when one has this many megabytes
+    #[arg(long, value_name = "MB", default_value = "256", value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    file_size: u32,
+
+    /// Show names of home directories, which are hidden as /home/USER and /home/ROOT
+    #[arg(long)]
+    no_redact: bool,
+
+    #[command(flatten)]
+    which: WhichArgs,
+}
+
+impl Args {
+    pub fn check(self) -> Result<Task, clap::Error> {
+        let mut selection = self.which.words();
+        let mut filter = self.which.check()?;
+        if self.no_redact {
+            selection.push("--no-redact".to_owned());
+        }
+        let one = match filter.kinds.as_slice() {
+            [kind] => EVENT_TYPES.iter().find(|ty| ty.kind == *kind),
+            _ => None,
+        };
+        if filter.kinds.is_empty() {
+            filter.kinds = EVENT_TYPES.iter().map(|ty| ty.kind).collect();
+        }
+        let input = input(self.input, &filter)?;
+        if input == Input::Stdin {
+            return Err(usage(
+                ErrorKind::MissingRequiredArgument,
+                "export reads files: name segments or a directory of them",
+            ));
+        }
+        let missing = |message| usage(ErrorKind::MissingRequiredArgument, message);
+        let to = match self.to {
+            Format::Parquet => To::Parquet {
+                directory: self.output.clone().ok_or_else(|| missing("--to parquet needs a directory: -o DIR"))?,
+                mode: if self.append { Mode::Append } else { Mode::New },
+                file_bytes: usize::try_from(self.file_size).unwrap_or(usize::MAX).saturating_mul(MEGABYTE),
+            },
+            Format::Arrow if self.append => {
+                return Err(usage(
+                    ErrorKind::ArgumentConflict,
+                    "--append adds to a directory of Parquet files; arrow is a stream",
+                ));
+            }
+            Format::Arrow => {
+                To::Arrow(one.ok_or_else(|| missing("--to arrow is a table of one type of event: --type TYPE"))?)
+            }
+        };
+        let output = self.output.filter(|_| matches!(to, To::Arrow(_)));
+        let request = Request { input, filter, output, redact: !self.no_redact };
+        Ok(Task { request, to, selection, open: self.open })
+    }
+}

@@ -1,0 +1,433 @@
+//! Columns that are being filled: each is a buffer of values as Apache Arrow lays them out.
+
+use super::columns::{Column, ColumnType};
+use super::members::{Members, Number, Out, Value};
+use super::object::{Redact, redacted};
+use crate::capture::clock::WallNs;
+use crate::words::escape;
+use arrow_array::builder::BooleanBufferBuilder;
+use arrow_array::types::{
+    ArrowPrimitiveType, Int32Type, Int64Type, TimestampMicrosecondType, UInt8Type, UInt16Type, UInt32Type, UInt64Type,
+};
+use arrow_array::{ArrayRef, BooleanArray, ListArray, PrimitiveArray, StringArray, StructArray};
+use arrow_buffer::{Buffer, NullBuffer, NullBufferBuilder, OffsetBuffer, ScalarBuffer};
+use arrow_schema::{ArrowError, DataType, Field, Fields, TimeUnit};
+use std::borrow::Cow;
+use std::sync::Arc;
+
+/// One column, or what is within one.
+#[derive(Debug)]
+pub struct Cells {
+    nulls: NullBufferBuilder,
+    values: Values,
+}
+
+/// Values, one after the other; where a cell is null, any.
+#[derive(Debug)]
+enum Values {
+    Boolean(BooleanBufferBuilder),
+    UInt8(Vec<u8>),
+    UInt16(Vec<u16>),
+    UInt32(Vec<u32>),
+    UInt64(Vec<u64>),
+    Int32(Vec<i32>),
+    Int64(Vec<i64>),
+    /// Microseconds since 1970, UTC.
+    Time(Vec<i64>),
+    /// Text of all cells, and where each ends.
+    Text {
+        ends: Vec<i32>,
+        bytes: Vec<u8>,
+    },
+    /// Elements of all cells, and where each ends.
+    List {
+        ends: Vec<i32>,
+        of: Box<Cells>,
+    },
+    Struct(Vec<Cells>),
+}
+
+/// The field of a column, as Apache Arrow has it.
+pub fn field(column: &Column) -> Field {
+    Field::new(column.name, data_type(&column.ty), column.is_nullable)
+}
+
+fn data_type(ty: &ColumnType) -> DataType {
+    match ty {
+        ColumnType::Boolean => DataType::Boolean,
+        ColumnType::UInt8 => DataType::UInt8,
+        ColumnType::UInt16 => DataType::UInt16,
+        ColumnType::UInt32 => DataType::UInt32,
+        ColumnType::UInt64 => DataType::UInt64,
+        ColumnType::Int32 => DataType::Int32,
+        ColumnType::Int64 => DataType::Int64,
+        ColumnType::TimestampMicros => DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())),
+        ColumnType::Utf8 | ColumnType::Dictionary(_) => DataType::Utf8,
+        ColumnType::List(of) => DataType::List(Arc::new(element(of))),
+        ColumnType::Struct(columns) => DataType::Struct(columns.iter().map(field).collect()),
+    }
+}
+
+/// Of a list; the name is the one that Parquet gives it.
+fn element(ty: &ColumnType) -> Field {
+    Field::new("element", data_type(ty), false)
+}
+
+fn place(bytes: usize) -> i32 {
+    // Tables are cut long before.
+    i32::try_from(bytes).unwrap_or(i32::MAX)
+}
+
+impl Cells {
+    /// An empty column of this type.
+    pub fn new(ty: &ColumnType) -> Self {
+        let values = match ty {
+            ColumnType::Boolean => Values::Boolean(BooleanBufferBuilder::new(0)),
+            ColumnType::UInt8 => Values::UInt8(Vec::new()),
+            ColumnType::UInt16 => Values::UInt16(Vec::new()),
+            ColumnType::UInt32 => Values::UInt32(Vec::new()),
+            ColumnType::UInt64 => Values::UInt64(Vec::new()),
+            ColumnType::Int32 => Values::Int32(Vec::new()),
+            ColumnType::Int64 => Values::Int64(Vec::new()),
+            ColumnType::TimestampMicros => Values::Time(Vec::new()),
+            ColumnType::Utf8 | ColumnType::Dictionary(_) => Values::Text { ends: vec![0], bytes: Vec::new() },
+            ColumnType::List(of) => Values::List { ends: vec![0], of: Box::new(Self::new(of)) },
+            ColumnType::Struct(columns) => Values::Struct(columns.iter().map(|column| Self::new(&column.ty)).collect()),
+        };
+        Self { nulls: NullBufferBuilder::new(0), values }
+    }
+
+    /// How many cells there are.
+    pub fn len(&self) -> usize {
+        self.nulls.len()
+    }
+
+    /// Bytes that its values take, about.
+    pub fn bytes(&self) -> usize {
+        match &self.values {
+            Values::Boolean(values) => values.len() / 8,
+            Values::UInt8(values) => values.len(),
+            Values::UInt16(values) => values.len() * 2,
+            Values::UInt32(values) => values.len() * 4,
+            Values::Int32(values) => values.len() * 4,
+            Values::UInt64(values) => values.len() * 8,
+            Values::Int64(values) | Values::Time(values) => values.len() * 8,
+            Values::Text { ends, bytes } => ends.len() * 4 + bytes.len(),
+            Values::List { ends, of } => ends.len() * 4 + of.bytes(),
+            Values::Struct(columns) => columns.iter().map(Self::bytes).sum(),
+        }
+    }
+
+    /// Appends a null.
+    #[inline]
+    pub fn null(&mut self) {
+        self.nulls.append_null();
+        match &mut self.values {
+            Values::Boolean(values) => values.append(false),
+            Values::UInt8(values) => values.push(0),
+            Values::UInt16(values) => values.push(0),
+            Values::UInt32(values) => values.push(0),
+            Values::UInt64(values) => values.push(0),
+            Values::Int32(values) => values.push(0),
+            Values::Int64(values) | Values::Time(values) => values.push(0),
+            Values::Text { ends, bytes } => ends.push(place(bytes.len())),
+            Values::List { ends, of } => ends.push(place(of.len())),
+            Values::Struct(columns) => columns.iter_mut().for_each(Self::null),
+        }
+    }
+
+    /// Appends text: `append` does.
+    #[inline]
+    fn text(&mut self, append: impl FnOnce(&mut Vec<u8>)) {
+        if let Values::Text { ends, bytes } = &mut self.values {
+            append(bytes);
+            ends.push(place(bytes.len()));
+            self.nulls.append_non_null();
+        } else {
+            self.mistaken();
+        }
+    }
+
+    #[inline]
+    #[allow(clippy::cast_possible_truncation, clippy::cast_possible_wrap, reason = "what was widened before")]
+    fn number(&mut self, bits: u64) {
+        match &mut self.values {
+            Values::UInt8(values) => values.push(bits as u8),
+            Values::UInt16(values) => values.push(bits as u16),
+            Values::UInt32(values) => values.push(bits as u32),
+            Values::UInt64(values) => values.push(bits),
+            Values::Int32(values) => values.push(bits as i32),
+            Values::Int64(values) | Values::Time(values) => values.push(bits as i64),
+            _ => return self.mistaken(),
+        }
+        self.nulls.append_non_null();
+    }
+
+    fn boolean(&mut self, is: bool) {
+        let Values::Boolean(values) = &mut self.values else { return self.mistaken() };
+        values.append(is);
+        self.nulls.append_non_null();
+    }
+
+    /// A value of another type than was declared, which no test has seen.
+    fn mistaken(&mut self) {
+        debug_assert!(false, "not what was declared: {:?}", self.values);
+        self.null();
+    }
+
+    /// Appends the only cell of another column of the same type.
+    #[inline]
+    pub fn repeat(&mut self, one: &Self) {
+        let is_null = one.nulls.as_slice().is_some_and(|bits| bits.first().is_some_and(|bits| bits & 1 == 0));
+        match (&one.values, &mut self.values) {
+            _ if is_null => self.null(),
+            (Values::Text { bytes: text, .. }, Values::Text { .. }) => {
+                self.text(|bytes| bytes.extend_from_slice(text));
+            }
+            (Values::UInt32(number), _) => self.number(number.first().copied().unwrap_or_default().into()),
+            _ => self.mistaken(),
+        }
+    }
+
+    /// The column, which is empty again.
+    ///
+    /// # Errors
+    /// When the buffers do not make an array, which is a fault of this program.
+    pub fn finish(&mut self, ty: &DataType) -> Result<ArrayRef, ArrowError> {
+        let nulls = self.nulls.finish();
+        Ok(match &mut self.values {
+            Values::Boolean(values) => Arc::new(BooleanArray::new(values.finish(), nulls)),
+            Values::UInt8(values) => primitive::<UInt8Type>(values, nulls)?,
+            Values::UInt16(values) => primitive::<UInt16Type>(values, nulls)?,
+            Values::UInt32(values) => primitive::<UInt32Type>(values, nulls)?,
+            Values::UInt64(values) => primitive::<UInt64Type>(values, nulls)?,
+            Values::Int32(values) => primitive::<Int32Type>(values, nulls)?,
+            Values::Int64(values) => primitive::<Int64Type>(values, nulls)?,
+            Values::Time(values) => Arc::new(
+                PrimitiveArray::<TimestampMicrosecondType>::try_new(ScalarBuffer::from(std::mem::take(values)), nulls)?
+                    .with_timezone("UTC"),
+            ),
+            Values::Text { ends, bytes } => {
+                let text = Buffer::from_vec(std::mem::take(bytes));
+                Arc::new(StringArray::try_new(offsets(ends), text, nulls)?)
+            }
+            Values::List { ends, of } => {
+                let DataType::List(element) = ty else { return Err(not_declared(ty)) };
+                let values = of.finish(element.data_type())?;
+                Arc::new(ListArray::try_new(Arc::clone(element), offsets(ends), values, nulls)?)
+            }
+            Values::Struct(columns) => {
+                let DataType::Struct(fields) = ty else { return Err(not_declared(ty)) };
+                let arrays = arrays(columns, fields)?;
+                Arc::new(StructArray::try_new(fields.clone(), arrays, nulls)?)
+            }
+        })
+    }
+}
+
+fn not_declared(ty: &DataType) -> ArrowError {
+    ArrowError::SchemaError(format!("values that are no {ty}"))
+}
+
+/// All columns, which are empty again.
+pub fn arrays(columns: &mut [Cells], fields: &Fields) -> Result<Vec<ArrayRef>, ArrowError> {
+    columns.iter_mut().zip(fields).map(|(cells, field)| cells.finish(field.data_type())).collect()
+}
+
+fn primitive<T: ArrowPrimitiveType>(
+    values: &mut Vec<T::Native>,
+    nulls: Option<NullBuffer>,
+) -> Result<ArrayRef, ArrowError> {
+    Ok(Arc::new(PrimitiveArray::<T>::try_new(ScalarBuffer::from(std::mem::take(values)), nulls)?))
+}
+
+fn offsets(ends: &mut Vec<i32>) -> OffsetBuffer<i32> {
+    OffsetBuffer::new(ScalarBuffer::from(std::mem::replace(ends, vec![0])))
+}
+
+/// How text of the traced host goes into columns.
+#[derive(Debug)]
+pub struct Texts {
+    /// Whether home directories are hidden.
+    pub redact: bool,
+    /// Members of the row whose text has `\xHH` escapes, a bit each: see [`super::object::ESCAPABLE`].
+    pub escaped: u32,
+    scratch: Vec<u8>,
+}
+
+impl Texts {
+    /// Those of a new row.
+    pub fn new(redact: bool) -> Self {
+        Self { redact, escaped: 0, scratch: Vec::new() }
+    }
+
+    #[inline]
+    fn append(&mut self, bit: u32, text: &[u8], redact: Redact, out: &mut Vec<u8>) {
+        self.scratch.clear();
+        let text = if self.redact {
+            redacted(text, redact, &mut self.scratch);
+            &self.scratch
+        } else {
+            text
+        };
+        if text.is_ascii() || std::str::from_utf8(text).is_ok() {
+            out.extend_from_slice(text);
+        } else {
+            out.extend_from_slice(escape::reversible(text).0.as_bytes());
+            self.escaped |= bit;
+        }
+    }
+}
+
+/// Cells of one row, one after the other. Also the elements of a list, which are those of one column.
+#[derive(Debug)]
+pub struct Row<'a> {
+    columns: &'a mut [Cells],
+    at: usize,
+    texts: &'a mut Texts,
+}
+
+impl<'a> Row<'a> {
+    /// From the first of these columns on.
+    pub fn new(columns: &'a mut [Cells], texts: &'a mut Texts) -> Self {
+        Self { columns, at: 0, texts }
+    }
+
+    /// How many cells it has so far.
+    pub fn written(&self) -> usize {
+        self.at
+    }
+
+    fn cells(&mut self) -> Option<(&mut Cells, &mut Texts)> {
+        let cells = self.columns.get_mut(self.at);
+        debug_assert!(cells.is_some(), "more cells than columns");
+        Some((cells?, self.texts))
+    }
+}
+
+impl Out for Row<'_> {
+    #[inline]
+    fn member<T: Value>(&mut self, _key: &'static str, bit: u32, value: &T) {
+        if value.is_left_out() {
+            self.null()
+        } else {
+            value.write(self, bit)
+        }
+        self.at += 1;
+    }
+
+    #[inline]
+    fn null(&mut self) {
+        if let Some((cells, _)) = self.cells() {
+            cells.null();
+        }
+    }
+
+    #[inline]
+    fn boolean(&mut self, is: bool) {
+        if let Some((cells, _)) = self.cells() {
+            cells.boolean(is);
+        }
+    }
+
+    #[inline]
+    fn number(&mut self, number: impl Number) {
+        if let Some((cells, _)) = self.cells() {
+            cells.number(number.bits());
+        }
+    }
+
+    #[inline]
+    fn number_as(&mut self, number: u64, _text: std::fmt::Arguments<'_>) {
+        self.number(number);
+    }
+
+    #[inline]
+    fn time(&mut self, time: WallNs) {
+        self.number(time.0.div_euclid(1_000));
+    }
+
+    #[inline]
+    fn word(&mut self, text: &str) {
+        self.safe(text);
+    }
+
+    #[inline]
+    fn made(&mut self, make: impl FnOnce(&mut Vec<u8>)) {
+        if let Some((cells, _)) = self.cells() {
+            cells.text(make);
+        }
+    }
+
+    #[inline]
+    fn rendered(&mut self, _json: &[u8], shown: &[u8]) {
+        self.made(|bytes| bytes.extend_from_slice(shown));
+    }
+
+    #[inline]
+    fn safe(&mut self, text: &str) {
+        self.made(|bytes| bytes.extend_from_slice(text.as_bytes()));
+    }
+
+    #[inline]
+    fn text(&mut self, bit: u32, text: &[u8], redact: Redact) {
+        if let Some((cells, texts)) = self.cells() {
+            cells.text(|bytes| texts.append(bit, text, redact, bytes));
+        }
+    }
+
+    fn list<'v, T: Value + 'v>(&mut self, values: impl Iterator<Item = &'v T>, bit: u32) {
+        self.elements(|elements| values.for_each(|value| value.write(elements, bit)));
+    }
+
+    fn texts<'v>(&mut self, texts: impl Iterator<Item = Cow<'v, [u8]>>, bit: u32, redact: Redact) {
+        self.elements(|elements| {
+            for text in texts {
+                elements.text(bit, &text, redact);
+            }
+        });
+    }
+
+    fn nested<M: Members>(&mut self, members: &M) {
+        let Some((cells, texts)) = self.cells() else { return };
+        let Values::Struct(columns) = &mut cells.values else { return cells.mistaken() };
+        members.write_members(&mut Row::new(columns, texts));
+        cells.nulls.append_non_null();
+    }
+
+    fn redacts(&self) -> bool {
+        self.texts.redact
+    }
+}
+
+impl Row<'_> {
+    /// A list: `write` appends its elements.
+    pub fn elements(&mut self, write: impl FnOnce(&mut Row<'_>)) {
+        let Some((cells, texts)) = self.cells() else { return };
+        let Values::List { ends, of } = &mut cells.values else { return cells.mistaken() };
+        write(&mut Row::new(std::slice::from_mut(of), texts));
+        ends.push(place(of.len()));
+        cells.nulls.append_non_null();
+    }
+
+    /// The next cells, which are those that were made ready.
+    #[inline]
+    pub fn repeat(&mut self, ready: &[Cells]) {
+        for one in ready {
+            if let Some((cells, _)) = self.cells() {
+                cells.repeat(one);
+            }
+            self.at += 1;
+        }
+    }
+
+    /// The next cell is a list of plain words; null where there is none.
+    pub fn words(&mut self, any: bool, each: impl FnOnce(&mut dyn FnMut(&str))) {
+        if any {
+            self.elements(|words| each(&mut |word| words.safe(word)))
+        } else {
+            self.null()
+        }
+        self.at += 1;
+    }
+}

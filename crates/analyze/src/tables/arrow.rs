@@ -1,0 +1,63 @@
+//! Events of one type as a stream of Apache Arrow (IPC), for a pipe.
+
+use super::RowMaker;
+use crate::event::EventType;
+use crate::read::faults::FaultLog;
+use crate::read::{EventSink, Ready};
+use arrow_ipc::writer::StreamWriter;
+use arrow_schema::ArrowError;
+use std::io::{self, Write};
+
+/// Writes events of one type as they come.
+pub struct ArrowStream<W: Write> {
+    maker: RowMaker,
+    out: StreamWriter<W>,
+}
+
+impl<W: Write + Send> ArrowStream<W> {
+    /// Begins the stream.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn new(ty: &EventType, maker: RowMaker, out: W) -> io::Result<Self> {
+        Ok(Self { maker, out: StreamWriter::try_new(out, &super::schema(ty)).map_err(error)? })
+    }
+
+    /// What is to come is of other segments, with these numbers in their captures.
+    pub fn begin(&mut self, sequences: Vec<Option<u64>>) {
+        self.maker.begin(sequences);
+    }
+
+    /// Ends the stream.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn finish(mut self) -> io::Result<()> {
+        self.out.finish().map_err(error)?;
+        self.out.get_mut().flush()
+    }
+}
+
+/// Whoever reads may have seen enough, which is no failure: the system's error stays what it is.
+fn error(error: ArrowError) -> io::Error {
+    match error {
+        ArrowError::IoError(_, error) => error,
+        error => io::Error::other(error),
+    }
+}
+
+impl<W: Write + Send> EventSink for ArrowStream<W> {
+    fn take(&mut self, events: &Ready<'_>, faults: &mut FaultLog) -> io::Result<u64> {
+        let (batches, count) = self.maker.batches(events, faults)?;
+        for batch in batches {
+            self.out.write(&batch.rows).map_err(error)?;
+        }
+        Ok(count)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.out.get_mut().flush()
+    }
+
+    fn forget_processes(&mut self) {}
+}

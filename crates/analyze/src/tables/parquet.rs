@@ -1,0 +1,187 @@
+//! Events as Parquet: a directory with a table for each type, in parts by day.
+
+use super::directory::Directory;
+use super::file::{Layout, OpenFile, Work};
+use super::{Batch, RowMaker, TableCount};
+use crate::event::EVENT_TYPES;
+use crate::read::faults::FaultLog;
+use crate::read::{EventSink, Ready};
+use arrow_array::RecordBatch;
+use arrow_array::cast::AsArray;
+use arrow_array::types::TimestampMicrosecondType;
+use rayon::prelude::*;
+use std::collections::BTreeMap;
+use std::io;
+
+/// Rows of a row group: a reader that skips one skips so many.
+const GROUP_ROWS: usize = 1 << 19;
+
+/// Bytes of all row groups that are being filled; beyond, the largest is written as it is.
+const GROUPS_BYTES: usize = 64 << 20;
+
+/// Bytes of a file, about.
+const FILE_BYTES: usize = 256 << 20;
+
+/// A table's current file.
+struct Table {
+    layout: Layout,
+    open: Option<(i64, OpenFile)>,
+    /// Time of the last row.
+    last: i64,
+    count: TableCount,
+}
+
+/// Writes events as Parquet.
+pub struct Parquet {
+    directory: Directory,
+    maker: RowMaker,
+    tables: BTreeMap<usize, Table>,
+    file_bytes: usize,
+}
+
+impl Parquet {
+    /// Into a directory.
+    pub fn new(directory: Directory, maker: RowMaker) -> Self {
+        Self { directory, maker, tables: BTreeMap::new(), file_bytes: FILE_BYTES }
+    }
+
+    /// Begins another file in place of one of more than about so many bytes.
+    pub fn file_bytes(mut self, bytes: usize) -> Self {
+        self.file_bytes = bytes;
+        self
+    }
+
+    /// What is to come is of other segments, with these numbers in their captures.
+    pub fn begin(&mut self, sequences: Vec<Option<u64>>) {
+        self.maker.begin(sequences);
+    }
+
+    /// Ends all files, which are whole then. Returns the directory, and how much each table has.
+    ///
+    /// # Errors
+    /// When they cannot be written.
+    pub fn finish(mut self) -> io::Result<(Directory, Vec<TableCount>)> {
+        let mut counts = Vec::new();
+        for (_, mut table) in std::mem::take(&mut self.tables) {
+            table.end_file()?;
+            counts.push(table.count);
+        }
+        Ok((self.directory, counts))
+    }
+
+    /// Writes batches of one type and one day, in turn.
+    fn write(&mut self, batches: Vec<Batch>) -> io::Result<()> {
+        // Of each type what there is, in order. Whatever ends a row group or a file does so for all types before rows come.
+        let mut by_type: BTreeMap<usize, Vec<(i64, Vec<RecordBatch>)>> = BTreeMap::new();
+        for Batch { ty, day, rows } in batches {
+            let runs = by_type.entry(ty).or_default();
+            match runs.last_mut() {
+                Some((last, run)) if *last == day => run.push(rows),
+                _ => runs.push((day, vec![rows])),
+            }
+        }
+        let rounds = by_type.values().map(Vec::len).max().unwrap_or_default();
+        for round in 0..rounds {
+            for (ty, runs) in &by_type {
+                if let Some((day, run)) = runs.get(round) {
+                    self.make_ready(*ty, *day, run)?;
+                }
+            }
+            let mut works: Vec<Work<'_>> = Vec::new();
+            for (ty, table) in &mut self.tables {
+                let run = by_type.get(ty).and_then(|runs| runs.get(round));
+                if let (Some((_, run)), Table { layout, open: Some((_, file)), .. }) = (run, table) {
+                    works.extend(file.add(run, layout)?);
+                }
+            }
+            works.into_par_iter().try_for_each(Work::run)?;
+        }
+        self.bound_memory()
+    }
+
+    /// Sees to it that the file of that type and day is open, and that its row group may take these rows.
+    fn make_ready(&mut self, ty: usize, day: i64, rows: &[RecordBatch]) -> io::Result<()> {
+        let Some(event_type) = EVENT_TYPES.get(ty) else { return Ok(()) };
+        let table = match self.tables.entry(ty) {
+            std::collections::btree_map::Entry::Occupied(table) => table.into_mut(),
+            std::collections::btree_map::Entry::Vacant(place) => {
+                let count = TableCount { event_type: event_type.name.to_owned(), rows: 0, files: 0, bytes: 0 };
+                place.insert(Table { layout: Layout::new(event_type)?, open: None, last: i64::MIN, count })
+            }
+        };
+        let (first, last) = (first_time(rows), last_time(rows));
+        if let Some((of, file)) = &mut table.open {
+            // Times go back where there was too much to order: what is said to be sorted has to be.
+            if file.group_rows() >= GROUP_ROWS || first < table.last {
+                file.end_group()?;
+            }
+            if *of != day || file.bytes_written() >= self.file_bytes {
+                table.end_file()?;
+            }
+        }
+        if table.open.is_none() {
+            let path = self.directory.new_file(event_type.name, day)?;
+            table.open = Some((day, OpenFile::create(&path, &table.layout)?));
+        }
+        table.last = last;
+        Ok(())
+    }
+
+    /// Writes the largest row groups as long as all of them together are too large.
+    fn bound_memory(&mut self) -> io::Result<()> {
+        loop {
+            let mut files: Vec<(usize, &mut OpenFile)> = self
+                .tables
+                .values_mut()
+                .filter_map(|table| table.open.as_mut().map(|(_, file)| (file.group_bytes(), file)))
+                .collect();
+            let all: usize = files.iter().map(|(bytes, _)| bytes).sum();
+            if all <= GROUPS_BYTES {
+                return Ok(());
+            }
+            let largest = files.iter_mut().max_by_key(|(bytes, _)| *bytes);
+            match largest {
+                Some((_, file)) if file.group_rows() > 0 => file.end_group()?,
+                _ => return Ok(()),
+            }
+        }
+    }
+}
+
+impl Table {
+    fn end_file(&mut self) -> io::Result<()> {
+        if let Some((_, file)) = self.open.take() {
+            self.count.rows += file.rows;
+            self.count.files += 1;
+            self.count.bytes += file.finish()?;
+        }
+        Ok(())
+    }
+}
+
+fn times(rows: &RecordBatch) -> Option<&[i64]> {
+    let times = rows.columns().first()?.as_primitive_opt::<TimestampMicrosecondType>()?;
+    Some(times.values())
+}
+
+fn first_time(rows: &[RecordBatch]) -> i64 {
+    rows.first().and_then(times).and_then(|times| times.first().copied()).unwrap_or(i64::MIN)
+}
+
+fn last_time(rows: &[RecordBatch]) -> i64 {
+    rows.last().and_then(times).and_then(|times| times.last().copied()).unwrap_or(i64::MIN)
+}
+
+impl EventSink for Parquet {
+    fn take(&mut self, events: &Ready<'_>, faults: &mut FaultLog) -> io::Result<u64> {
+        let (batches, count) = self.maker.batches(events, faults)?;
+        self.write(batches)?;
+        Ok(count)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn forget_processes(&mut self) {}
+}
