@@ -4,7 +4,6 @@ pub(crate) mod drain;
 pub(crate) mod filter;
 pub(crate) mod kernel_crypto;
 pub(crate) mod prepare;
-mod privacy;
 mod random;
 pub(crate) mod service;
 pub(crate) mod signals;

@@ -6,6 +6,9 @@
 mod dir;
 mod name;
 mod retain;
+mod set;
+
+pub use set::SegmentSet;
 
 use super::OPEN_SUFFIX;
 use super::builder::BlockBuilder;

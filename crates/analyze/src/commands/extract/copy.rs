@@ -1,0 +1,198 @@
+//! Writes what is needed as segments: one for each input segment of which anything stays, block by block.
+
+use super::need::{Kept, Need, Needs};
+use super::redact::{self, Redactor};
+use crate::capture::clock::WallNs;
+use crate::cli::progress;
+use crate::read::{BATCH_BLOCKS, Plan};
+use anyhow::{Context, Result, bail};
+use crypto_trace_format::record::{Header, Loss, LossCause, LossFixed, Record};
+use crypto_trace_format::segment::{
+    BlockBuffer, BlockBuilder, BlockType, ClockAnchor, SegmentMeta, SegmentSet, SegmentWriter,
+};
+use rayon::prelude::*;
+use std::fs::File;
+use std::ops::AddAssign;
+
+/// As of a recording.
+const COMPRESSION_LEVEL: i32 = 1;
+
+/// What was written.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Written {
+    pub segments: u64,
+    pub records: u64,
+    pub bytes: u64,
+}
+
+impl AddAssign for Written {
+    fn add_assign(&mut self, other: Self) {
+        self.segments += other.segments;
+        self.records += other.records;
+        self.bytes += other.bytes;
+    }
+}
+
+/// Which segments of the inputs are written: those that reach into the time that was asked for, and of others those with records
+/// that its events need.
+pub(super) fn wanted(plan: &Plan<'_>, needs: &Needs<'_>) -> Vec<bool> {
+    let (since, until) = plan.filter.times();
+    let placed: Vec<Place> =
+        (0u32..).zip(&plan.inputs.segments).map(|(number, _)| place(plan, number, (since, until))).collect();
+    let mut wanted = vec![false; placed.len()];
+    for (number, place) in placed.iter().enumerate() {
+        let least = match place {
+            Place::Within => None,
+            Place::Before => Some(Need::Identity),
+            Place::After => Some(Need::Event),
+        };
+        let is_wanted = least.is_none_or(|least| holds(plan, needs, number, least));
+        if let Some(slot) = wanted.get_mut(number) {
+            *slot = is_wanted;
+        }
+    }
+    // The clock of what was recorded late into a segment is that of the one before.
+    let capture = |number: usize| plan.inputs.segments.get(number).map(|segment| segment.capture);
+    for number in 1..wanted.len() {
+        let before = number - 1;
+        let begins = wanted.get(number) == Some(&true) && placed.get(before) == Some(&Place::Before);
+        if begins
+            && capture(before) == capture(number)
+            && let Some(slot) = wanted.get_mut(before)
+        {
+            *slot = true;
+        }
+    }
+    wanted
+}
+
+/// Where a segment is, seen from the time that was asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Place {
+    Before,
+    Within,
+    After,
+}
+
+fn place(plan: &Plan<'_>, segment: u32, (since, until): (Option<WallNs>, Option<WallNs>)) -> Place {
+    let Some(of) = plan.inputs.segments.get(segment as usize) else { return Place::Within };
+    let Some(capture) = plan.captures.get(of.capture as usize) else { return Place::Within };
+    let headers = of.reader.blocks().iter().map(|block| &block.header).filter(|header| header.record_count > 0);
+    let ranges = headers.map(|header| capture.clock.range(header.min_time_ns, header.max_time_ns));
+    let Some((from, to)) = ranges.reduce(|a, b| (a.0.min(b.0), a.1.max(b.1))) else { return Place::Within };
+    if since.is_some_and(|since| to < since) {
+        Place::Before
+    } else if until.is_some_and(|until| from >= until) {
+        Place::After
+    } else {
+        Place::Within
+    }
+}
+
+/// Whether any record of a segment stays for `least`, or more.
+fn holds(plan: &Plan<'_>, needs: &Needs<'_>, number: usize, least: Need) -> bool {
+    let Some(segment) = plan.inputs.segments.get(number) else { return false };
+    let number = u32::try_from(number).unwrap_or(u32::MAX);
+    (0..segment.reader.blocks().len()).into_par_iter().any(|block| {
+        let (kept, _) = needs.keep(number, block, &mut BlockBuffer::default());
+        kept.iter().any(|kept| kept.need >= least)
+    })
+}
+
+/// Writes one segment. `lost`: of how many records it is known that they are lost to damage.
+pub(super) fn segment(
+    set: &mut SegmentSet,
+    needs: &Needs<'_>,
+    plan: &Plan<'_>,
+    number: u32,
+    meta: &SegmentMeta,
+    redactor: &mut Redactor,
+    lost: u64,
+) -> Result<Written> {
+    let Some(of) = plan.inputs.segments.get(number as usize) else { return Ok(Written::default()) };
+    let mut out = Out { writer: set.begin(meta, COMPRESSION_LEVEL)?, counters: None };
+    let mut buffers: Vec<BlockBuffer> = (0..BATCH_BLOCKS).map(|_| BlockBuffer::default()).collect();
+    let blocks: Vec<usize> = (0..of.reader.blocks().len()).collect();
+    let mut range: Option<(u64, u64)> = None;
+    for batch in blocks.chunks(BATCH_BLOCKS) {
+        let kept: Vec<_> =
+            batch.par_iter().zip(&mut buffers).map(|(block, buffer)| needs.keep(number, *block, buffer)).collect();
+        for ((block, (kept, fault)), buffer) in batch.iter().zip(kept).zip(&buffers) {
+            progress::advance();
+            if let Some(fault) = fault.filter(|_| !needs.damaged.contains(&(number, *block))) {
+                bail!("{}: {fault}: it changed while it was read", of.reader.path().display());
+            }
+            let Some(header) = of.reader.blocks().get(*block).map(|entry| &entry.header) else { continue };
+            if header.record_count > 0 {
+                let (from, to) = range.unwrap_or((u64::MAX, 0));
+                range = Some((from.min(header.min_time_ns), to.max(header.max_time_ns)));
+            }
+            let counters = (header.lost, header.dropped);
+            out.block(header.block_type, &kept, buffer.raw(), redactor, counters, header.flush_end)?;
+        }
+    }
+    if lost > 0 {
+        out.loss(lost, range, meta.clock)?;
+    }
+    let totals = set.end(out.writer)?;
+    Ok(Written { segments: 1, records: totals.records, bytes: totals.file_bytes })
+}
+
+/// A segment being written.
+struct Out {
+    writer: SegmentWriter<File>,
+    /// Counters of the last block that was written.
+    counters: Option<(u64, u64)>,
+}
+
+impl Out {
+    /// What stays of a block. Its counters stay in any case.
+    fn block(
+        &mut self,
+        block_type: BlockType,
+        kept: &[Kept],
+        raw: &[u8],
+        redactor: &mut Redactor,
+        counters: (u64, u64),
+        flush_end: bool,
+    ) -> Result<()> {
+        let mut builder = BlockBuilder::new(block_type, raw.len().min(1 << 20));
+        for kept in kept {
+            let record = raw.get(kept.offset..).map(Record::parse);
+            let Some(Ok(record)) = record else { bail!("a record that was there is gone") };
+            let changed = if kept.as_peer { redact::as_peer(&record) } else { None };
+            let record = match changed.as_deref().map(Record::parse) {
+                Some(Ok(changed)) => changed,
+                _ => record,
+            };
+            let Some(bytes) = redactor.apply(&record) else { continue };
+            let header = Record::parse(&bytes).context("a record that was changed")?.header;
+            if !builder.fits(bytes.len()) {
+                self.write(&builder, counters, false)?;
+                builder.clear();
+            }
+            builder.push(&header, &bytes);
+        }
+        if builder.is_empty() && self.counters == Some(counters) {
+            return Ok(());
+        }
+        self.write(&builder, counters, flush_end)
+    }
+
+    /// Says that records are missing, which were somewhere within `range`.
+    fn loss(&mut self, count: u64, range: Option<(u64, u64)>, clock: ClockAnchor) -> Result<()> {
+        let (from_ns, to_ns) = range.unwrap_or((clock.boottime_ns, clock.boottime_ns));
+        let fixed = LossFixed { from_ns, to_ns, count, cause: LossCause::DAMAGED.0, ..LossFixed::default() };
+        let mut bytes = Vec::new();
+        Loss { fixed, ..Loss::default() }.encode(Header { time_ns: to_ns, ..Header::default() }, &mut bytes);
+        let mut builder = BlockBuilder::new(BlockType::Lifecycle, bytes.len());
+        builder.push(&Record::parse(&bytes)?.header, &bytes);
+        let counters = self.counters.unwrap_or_default();
+        self.write(&builder, counters, true)
+    }
+
+    fn write(&mut self, builder: &BlockBuilder, counters: (u64, u64), flush_end: bool) -> Result<()> {
+        self.counters = Some(counters);
+        Ok(self.writer.write_block(builder, counters.0, counters.1, flush_end)?)
+    }
+}
