@@ -158,6 +158,14 @@ impl OnSeal {
     }
 }
 
+/// Whether the program could be run as who is named.
+///
+/// # Errors
+/// When there is no such user, or it is root.
+pub fn check(args: &RecordArgs) -> Result<(), Failure> {
+    args.on_seal.as_ref().map_or(Ok(()), |_| account(args.on_seal_user.as_deref()).map(drop))
+}
+
 /// Counts what is said seldom.
 #[derive(Debug, Default)]
 struct Sparing {

@@ -15,7 +15,7 @@ Examples:
   crypto-trace-analyze extract /var/log/crypto-trace -o day --since 2026-11-22 --until 2026-11-23
   crypto-trace-analyze extract rec -o for-support -n nginx --privacy hash --argv exe
   crypto-trace-analyze extract rec -o handshakes --type tls_handshake
-  crypto-trace-analyze extract damaged.ctseg -o salvaged        keep what can be read; exit code 6 tells that not all could
+  crypto-trace-analyze extract damaged.ctseg -o salvaged    what can be read of it; exit code 6
 
 Records that the kept events need stay as well: docs/shipping.md lists them.";
 
