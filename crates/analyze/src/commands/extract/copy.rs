@@ -6,7 +6,7 @@ use crate::capture::clock::WallNs;
 use crate::cli::progress;
 use crate::read::{BATCH_BLOCKS, Plan};
 use anyhow::{Context, Result, bail};
-use crypto_trace_format::record::{Header, Loss, LossCause, LossFixed, Record};
+use crypto_trace_format::record::{Header, Kind, Loss, LossCause, LossFixed, Record};
 use crypto_trace_format::segment::{
     BlockBuffer, BlockBuilder, BlockType, ClockAnchor, SegmentMeta, SegmentSet, SegmentWriter,
 };
@@ -138,6 +138,13 @@ pub(super) fn segment(
     Ok(Written { segments: 1, records: totals.records, bytes: totals.file_bytes })
 }
 
+fn other(block_type: BlockType) -> BlockType {
+    match block_type {
+        BlockType::Lifecycle => BlockType::Events,
+        BlockType::Events => BlockType::Lifecycle,
+    }
+}
+
 /// A segment being written.
 struct Out {
     writer: SegmentWriter<File>,
@@ -156,7 +163,8 @@ impl Out {
         counters: (u64, u64),
         flush_end: bool,
     ) -> Result<()> {
-        let mut builder = BlockBuilder::new(block_type, raw.len().min(1 << 20));
+        // A block of a recording has records of one sort; of what a file claims to be one, each goes to its own.
+        let mut builders = [block_type, other(block_type)].map(|sort| BlockBuilder::new(sort, 0));
         for kept in kept {
             let record = raw.get(kept.offset..).map(Record::parse);
             let Some(Ok(record)) = record else { bail!("a record that was there is gone") };
@@ -167,16 +175,24 @@ impl Out {
             };
             let Some(bytes) = redactor.apply(&record) else { continue };
             let header = Record::parse(&bytes).context("a record that was changed")?.header;
+            let is_lifecycle = Kind(header.kind).is_lifecycle();
+            let mut sorts = builders.iter_mut();
+            let builder = sorts.find(|builder| (builder.block_type() == BlockType::Lifecycle) == is_lifecycle);
+            let Some(builder) = builder else { continue };
             if !builder.fits(bytes.len()) {
-                self.write(&builder, counters, false)?;
+                self.write(builder, counters, false)?;
                 builder.clear();
             }
             builder.push(&header, &bytes);
         }
-        if builder.is_empty() && self.counters == Some(counters) {
+        let [own, others] = &builders;
+        if !others.is_empty() {
+            self.write(others, counters, false)?;
+        }
+        if own.is_empty() && self.counters == Some(counters) {
             return Ok(());
         }
-        self.write(&builder, counters, flush_end)
+        self.write(own, counters, flush_end)
     }
 
     /// Says that records are missing, which were somewhere within `range`.

@@ -9,7 +9,7 @@ use crate::capture::libraries::{FileId, loaded_as};
 use crate::capture::timeline::ProcessId;
 use crate::cli::progress;
 use crate::read::faults::{FaultLog, Problem};
-use crate::read::{BATCH_BLOCKS, BlockSource, Match, Plan};
+use crate::read::{BATCH_BLOCKS, BlockSource, Match, Plan, check_body};
 use crate::select::{Filter, ResolvedFilter, Selection};
 use crypto_trace_format::record::{
     ApiCall, ApiMeaning, CertificateFile, Clock, FileOpen, Header, Inventory, KINDS, Kind, LibLoad, LibraryInfo, Loss,
@@ -159,9 +159,12 @@ impl<'a> Needs<'a> {
             told.damaged = true;
             told.problems.push(Problem::Segment(fault));
         }
-        for record in Records::new(buffer.raw()).flatten() {
+        for (number, record) in (entry.header.first_record..).zip(Records::new(buffer.raw()).flatten()) {
             told.records += 1;
             told.unknown += u64::from(!is_known(record.kind()));
+            if let Err(error) = check_body(&record) {
+                told.problems.push(Problem::Body { record: number, error });
+            }
         }
         let index = of.capture as usize;
         if self.needed.is_empty() {
@@ -169,17 +172,13 @@ impl<'a> Needs<'a> {
         }
         if let (Some(capture), Some(selection)) = (self.plan.captures.get(index), self.plan.selections.get(index)) {
             let source = BlockSource { capture, header: &entry.header, segment, raw: buffer.raw() };
-            let mut problems = Vec::new();
             let filter = &self.plan.filter;
-            source.for_each_match(filter, selection, &mut problems, |found| {
+            // What is wrong with records was said above.
+            source.for_each_match(filter, selection, &mut Vec::new(), |found| {
                 if is_asked_for(capture, selection, filter, found) {
                     told.needed.take(capture, found);
                 }
             });
-            // That a damaged block has fewer records than its header says was said.
-            if !told.damaged {
-                told.problems.append(&mut problems);
-            }
         }
         told
     }
@@ -222,6 +221,7 @@ impl<'a> Needs<'a> {
         for record in Records::new(buffer.raw()).flatten() {
             let is_asked = asked.next_if_eq(&offset).is_some();
             let stays = match needed {
+                _ if check_body(&record).is_err() => None,
                 None => Some((false, Need::Event)),
                 Some(_) if is_asked => Some((false, Need::Event)),
                 Some(needed) => needed.supports(capture, &record),
