@@ -251,7 +251,7 @@ fn fuzz_extract() {
             let part = out.with_file_name("part");
             let _ = std::fs::remove_file(captures.join("b.ctseg"));
             write(&captures.join("a.ctseg"), &corpus, rng);
-            let options: &[&str] = *rng.pick(EXTRACTS);
+            let options = *rng.pick(EXTRACTS);
             let one = extracted(captures, &part, options, "1");
             if one.as_ref().is_some_and(|files| !files.is_empty()) {
                 let types = "process_exec,process_exit,file_open,file_change,lib_load,tls_handshake,api_call";

@@ -3,14 +3,17 @@
 use super::need::{Kept, Need, Needs};
 use super::redact::{self, Redactor};
 use crate::capture::clock::WallNs;
+use crate::capture::libraries::FileId;
+use crate::capture::timeline::ProcessId;
 use crate::cli::progress;
 use crate::read::{BATCH_BLOCKS, Plan};
 use anyhow::{Context, Result, bail};
-use crypto_trace_format::record::{Header, Kind, Loss, LossCause, LossFixed, Record};
+use crypto_trace_format::record::{Header, Kind, LibraryInfo, Loss, LossCause, LossFixed, ProcessInfo, Record};
 use crypto_trace_format::segment::{
     BlockBuffer, BlockBuilder, BlockType, ClockAnchor, SegmentMeta, SegmentSet, SegmentWriter,
 };
 use rayon::prelude::*;
+use std::collections::HashSet;
 use std::fs::File;
 use std::ops::AddAssign;
 
@@ -40,13 +43,13 @@ pub(super) fn wanted(plan: &Plan<'_>, needs: &Needs<'_>) -> Vec<bool> {
     let placed: Vec<Place> =
         (0u32..).zip(&plan.inputs.segments).map(|(number, _)| place(plan, number, (since, until))).collect();
     let mut wanted = vec![false; placed.len()];
+    let mut told = HashSet::new();
     for (number, place) in placed.iter().enumerate() {
-        let least = match place {
-            Place::Within => None,
-            Place::Before => Some(Need::Identity),
-            Place::After => Some(Need::Event),
+        let is_wanted = match place {
+            Place::Within => true,
+            Place::Before => tells(plan, needs, number, &mut told),
+            Place::After => holds_events(plan, needs, number),
         };
-        let is_wanted = least.is_none_or(|least| holds(plan, needs, number, least));
         if let Some(slot) = wanted.get_mut(number) {
             *slot = is_wanted;
         }
@@ -80,23 +83,62 @@ fn place(plan: &Plan<'_>, segment: u32, (since, until): (Option<WallNs>, Option<
     let headers = of.reader.blocks().iter().map(|block| &block.header).filter(|header| header.record_count > 0);
     let ranges = headers.map(|header| capture.clock.range(header.min_time_ns, header.max_time_ns));
     let Some((from, to)) = ranges.reduce(|a, b| (a.0.min(b.0), a.1.max(b.1))) else { return Place::Within };
+    // Each segment repeats what is known of libraries, with times long gone. What else is older was recorded late.
+    let begun = Some(of.reader.meta().clock.boottime_ns).filter(|begun_ns| *begun_ns != 0);
+    let begun = begun.map_or(from, |begun_ns| capture.clock.wall(begun_ns).max(from));
     if since.is_some_and(|since| to < since) {
         Place::Before
-    } else if until.is_some_and(|until| from >= until) {
+    } else if until.is_some_and(|until| begun >= until) {
         Place::After
     } else {
         Place::Within
     }
 }
 
-/// Whether any record of a segment stays for `least`, or more.
-fn holds(plan: &Plan<'_>, needs: &Needs<'_>, number: usize, least: Need) -> bool {
+/// Whether a segment holds an event, or a part of one.
+fn holds_events(plan: &Plan<'_>, needs: &Needs<'_>, number: usize) -> bool {
     let Some(segment) = plan.inputs.segments.get(number) else { return false };
     let number = u32::try_from(number).unwrap_or(u32::MAX);
     (0..segment.reader.blocks().len()).into_par_iter().any(|block| {
         let (kept, _) = needs.keep(number, block, &mut BlockBuffer::default());
-        kept.iter().any(|kept| kept.need >= least)
+        kept.iter().any(|kept| kept.need == Need::Event)
     })
+}
+
+/// What an earlier segment told of: a process, or the file of a library.
+#[derive(Debug, PartialEq, Eq, Hash)]
+enum Told {
+    Process(u32, ProcessId),
+    Library(u32, FileId),
+}
+
+/// Whether a segment has events, or anything of processes and libraries that no segment before it told: each begins with
+/// the processes that are there, and all libraries.
+fn tells(plan: &Plan<'_>, needs: &Needs<'_>, number: usize, told: &mut HashSet<Told>) -> bool {
+    let Some(segment) = plan.inputs.segments.get(number) else { return false };
+    let Some(capture) = plan.captures.get(segment.capture as usize) else { return false };
+    let number = u32::try_from(number).unwrap_or(u32::MAX);
+    let mut tells = false;
+    let mut buffer = BlockBuffer::default();
+    for block in 0..segment.reader.blocks().len() {
+        let (kept, _) = needs.keep(number, block, &mut buffer);
+        for kept in kept.iter().filter(|kept| kept.need != Need::Capture) {
+            let record = buffer.raw().get(kept.offset..).map(Record::parse);
+            let Some(Ok(record)) = record else { continue };
+            let process = capture.timeline.process(&record.header);
+            let is_new = process.is_none_or(|process| told.insert(Told::Process(segment.capture, process)));
+            tells |= match record.kind() {
+                ProcessInfo::KIND => {
+                    let mut images = process.into_iter().flat_map(|process| capture.timeline.images(process));
+                    is_new || images.any(|image| capture.timeline.image_from_ns(image) == Some(record.header.time_ns))
+                }
+                LibraryInfo::KIND => LibraryInfo::decode(&record)
+                    .is_ok_and(|info| told.insert(Told::Library(segment.capture, (info.fixed.dev, info.fixed.ino)))),
+                _ => true,
+            };
+        }
+    }
+    tells
 }
 
 /// Writes one segment. `lost`: of how many records it is known that they are lost to damage.

@@ -93,6 +93,12 @@ pub(super) fn is_known(kind: Kind) -> bool {
     all_kinds().any(|known| known == kind)
 }
 
+/// Whether a kind says of the whole recording what was, or of the moment how things are: an event of the time that is asked for
+/// is in a segment of that time.
+fn is_repeated(kind: Kind) -> bool {
+    kind.is_about_capture() && !matches!(kind, Loss::KIND | Suppressed::KIND | CertificateFile::KIND)
+}
+
 /// What one block told.
 #[derive(Default)]
 struct Told {
@@ -223,6 +229,8 @@ impl<'a> Needs<'a> {
             let stays = match needed {
                 _ if check_body(&record).is_err() => None,
                 None => Some((false, Need::Event)),
+                // Each segment repeats these.
+                Some(_) if is_asked && is_repeated(record.kind()) => Some((false, Need::Capture)),
                 Some(_) if is_asked => Some((false, Need::Event)),
                 Some(needed) => needed.supports(capture, &record),
             };
