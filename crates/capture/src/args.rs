@@ -365,7 +365,6 @@ mod tests {
             "--ring-size 1",
             "--segment-size 1",
             "--api --library-calls off",
-            "--on-seal ./ship -o -",
             "--on-seal=",
         ] {
             assert!(parse(line).validate().is_err(), "{line}");
@@ -373,6 +372,18 @@ mod tests {
         for line in ["", "-p 1 -p 2 --follow-children", "-n nginx -F *.pem", "--ring-size 8KiB -- ls -l"] {
             assert!(parse(line).validate().is_ok(), "{line}");
         }
+    }
+
+    #[test]
+    fn a_stream_has_no_segments_that_could_be_sealed() {
+        let check = |output: &str| {
+            let words = ["crypto-trace-capture", "record", "--on-seal", "./ship", "-o", output];
+            match Cli::try_parse_from(words).expect("clap accepts it").command {
+                Command::Record(args) => args.validate().is_ok(),
+                other => unreachable!("record was asked for, not {other:?}"),
+            }
+        };
+        assert!(check("out") && check("out.ctseg") && !check("-"));
     }
 
     #[test]
