@@ -13,7 +13,8 @@ use crate::read::{BATCH_BLOCKS, BlockSource, Match, Plan, check_body};
 use crate::select::{Filter, ResolvedFilter, Selection};
 use crypto_trace_format::record::{
     ApiCall, ApiMeaning, CertificateFile, Clock, FileOpen, Header, Inventory, KINDS, Kind, LibLoad, LibraryInfo, Loss,
-    ProbeStatus, ProcessExec, ProcessExit, ProcessFork, ProcessInfo, Record, Records, SelfStats, Suppressed, TlsHello,
+    ProbeStatus, ProcessExec, ProcessExit, ProcessFork, ProcessInfo, Record, RecordError, Records, SelfStats,
+    Suppressed, TlsHello,
 };
 use crypto_trace_format::segment::{BlockBuffer, BlockEntry, Fault};
 use rayon::prelude::*;
@@ -21,6 +22,10 @@ use std::collections::HashSet;
 
 /// A file that a library was told what it is: process, its start, and the path.
 type Loaded = (u32, u64, Vec<u8>);
+
+/// Files that are kept for what libraries were told of them, and processes that the timeline has no room for: more than there
+/// can be in a recording that was not made up.
+const MAX_MADE_UP: usize = 1 << 18;
 
 /// What the kept events of one capture need.
 #[derive(Debug, Default)]
@@ -265,9 +270,14 @@ impl Needed {
         // Withheld are records of processes that are shown with that; they need not be known.
         if header.tgid != 0 && kind != Suppressed::KIND {
             match capture.timeline.process(header) {
-                Some(process) => self.processes.insert(process),
-                None => self.tgids.insert(header.tgid),
-            };
+                Some(process) => {
+                    self.processes.insert(process);
+                }
+                None if self.tgids.len() < MAX_MADE_UP => {
+                    self.tgids.insert(header.tgid);
+                }
+                None => {}
+            }
         }
         if let Some(connection) = found.connection {
             self.connections.insert(connection.index());
@@ -277,7 +287,7 @@ impl Needed {
         match kind {
             FileOpen::KIND => {
                 let Ok(open) = FileOpen::decode(&found.record) else { return };
-                if capture.loaded.of(header, &open).is_some() {
+                if self.loaded.len() < MAX_MADE_UP && capture.loaded.of(header, &open).is_some() {
                     for path in [open.path, open.given] {
                         self.loaded.insert(loaded(header, path));
                     }
@@ -285,24 +295,31 @@ impl Needed {
             }
             LibLoad::KIND => {
                 let load = LibLoad::decode(&found.record);
-                self.libraries.extend(load.map(|load| (load.fixed.dev, load.fixed.ino)));
+                self.take_library(capture, load.map(|load| (load.fixed.dev, load.fixed.ino)));
             }
             ApiCall::KIND => {
                 let call = ApiCall::decode(&found.record);
-                self.libraries.extend(call.map(|call| (call.fixed.dev, call.fixed.ino)));
+                self.take_library(capture, call.map(|call| (call.fixed.dev, call.fixed.ino)));
             }
             _ => {}
         }
     }
 
+    /// A library that an event names, if more is known of it.
+    fn take_library(&mut self, capture: &Capture, id: Result<FileId, RecordError>) {
+        self.libraries.extend(id.ok().filter(|id| capture.libraries.get(*id).is_some()));
+    }
+
     fn add(&mut self, other: Self) {
         self.processes.extend(other.processes);
-        self.tgids.extend(other.tgids);
+        let room = MAX_MADE_UP.saturating_sub(self.tgids.len());
+        self.tgids.extend(other.tgids.into_iter().take(room));
         self.connections.extend(other.connections);
         self.peers.extend(other.peers);
         self.cookies.extend(other.cookies);
         self.libraries.extend(other.libraries);
-        self.loaded.extend(other.loaded);
+        let room = MAX_MADE_UP.saturating_sub(self.loaded.len());
+        self.loaded.extend(other.loaded.into_iter().take(room));
         self.matched += other.matched;
     }
 
