@@ -73,9 +73,9 @@ impl Rows {
         self.columns.first().map_or(0, Cells::len)
     }
 
-    /// Bytes they take, about.
-    pub fn bytes(&self) -> usize {
-        self.columns.iter().map(Cells::bytes).sum()
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
     }
 
     /// What there is, which leaves none.
