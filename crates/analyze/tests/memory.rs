@@ -80,6 +80,13 @@ fn check(directory: &Path, name: &str, records: impl Iterator<Item = Vec<u8>>) {
     assert!(extract.stderr(Stdio::null()).status().unwrap().success(), "{name}: extract");
     assert!(peak_mib() < BOUND_MIB, "{name}: extract took {} MiB, and {BOUND_MIB} are stated", peak_mib());
     std::fs::remove_dir_all(part).unwrap();
+    let tables = directory.join("tables");
+    let mut export = Command::new(env!("CARGO_BIN_EXE_crypto-trace-analyze"));
+    export.args(["export", path.to_str().unwrap(), "--threads", "2", "-o"]).arg(&tables);
+    assert!(export.stderr(Stdio::null()).status().unwrap().success(), "{name}: export");
+    eprintln!("{name}: export: at most {} MiB until now", peak_mib());
+    assert!(peak_mib() < BOUND_MIB, "{name}: export took {} MiB, and {BOUND_MIB} are stated", peak_mib());
+    std::fs::remove_dir_all(tables).unwrap();
     for (command, formats) in COMMANDS {
         for format in *formats {
             let status = Command::new(env!("CARGO_BIN_EXE_crypto-trace-analyze"))

@@ -136,16 +136,18 @@ impl Cells {
         }
     }
 
-    /// Appends text: `append` does.
+    /// Appends text: `append` does. Returns how many bytes there are of it.
     #[inline]
-    fn text(&mut self, append: impl FnOnce(&mut Vec<u8>)) {
+    fn text(&mut self, append: impl FnOnce(&mut Vec<u8>)) -> usize {
         if let Values::Text { ends, bytes } = &mut self.values {
+            let start = bytes.len();
             append(bytes);
             ends.push(place(bytes.len()));
             self.nulls.append_non_null();
-        } else {
-            self.mistaken();
+            return bytes.len() - start;
         }
+        self.mistaken();
+        0
     }
 
     #[inline]
@@ -175,18 +177,19 @@ impl Cells {
         self.null();
     }
 
-    /// Appends the only cell of another column of the same type.
+    /// Appends the only cell of another column of the same type. Returns how many bytes of text it has.
     #[inline]
-    pub fn repeat(&mut self, one: &Self) {
+    pub fn repeat(&mut self, one: &Self) -> usize {
         let is_null = one.nulls.as_slice().is_some_and(|bits| bits.first().is_some_and(|bits| bits & 1 == 0));
         match (&one.values, &mut self.values) {
             _ if is_null => self.null(),
             (Values::Text { bytes: text, .. }, Values::Text { .. }) => {
-                self.text(|bytes| bytes.extend_from_slice(text));
+                return self.text(|bytes| bytes.extend_from_slice(text));
             }
             (Values::UInt32(number), _) => self.number(number.first().copied().unwrap_or_default().into()),
             _ => self.mistaken(),
         }
+        0
     }
 
     /// The column, which is empty again.
@@ -260,13 +263,21 @@ pub struct Texts {
     pub redact: bool,
     /// Members of the row whose text has `\xHH` escapes, a bit each: see [`super::object::ESCAPABLE`].
     pub escaped: u32,
+    /// Bytes of text in the row.
+    pub bytes: usize,
     scratch: Vec<u8>,
 }
 
 impl Texts {
     /// Those of a new row.
     pub fn new(redact: bool) -> Self {
-        Self { redact, escaped: 0, scratch: Vec::new() }
+        Self { redact, escaped: 0, bytes: 0, scratch: Vec::new() }
+    }
+
+    /// Those of the next row.
+    #[inline]
+    pub fn begin(&mut self) {
+        (self.escaped, self.bytes) = (0, 0);
     }
 
     #[inline]
@@ -362,8 +373,8 @@ impl Out for Row<'_> {
 
     #[inline]
     fn made(&mut self, make: impl FnOnce(&mut Vec<u8>)) {
-        if let Some((cells, _)) = self.cells() {
-            cells.text(make);
+        if let Some((cells, texts)) = self.cells() {
+            texts.bytes += cells.text(make);
         }
     }
 
@@ -380,7 +391,7 @@ impl Out for Row<'_> {
     #[inline]
     fn text(&mut self, bit: u32, text: &[u8], redact: Redact) {
         if let Some((cells, texts)) = self.cells() {
-            cells.text(|bytes| texts.append(bit, text, redact, bytes));
+            texts.bytes += cells.text(|bytes| texts.append(bit, text, redact, bytes));
         }
     }
 
@@ -422,8 +433,8 @@ impl Row<'_> {
     #[inline]
     pub fn repeat(&mut self, ready: &[Cells]) {
         for one in ready {
-            if let Some((cells, _)) = self.cells() {
-                cells.repeat(one);
+            if let Some((cells, texts)) = self.cells() {
+                texts.bytes += cells.repeat(one);
             }
             self.at += 1;
         }

@@ -26,6 +26,9 @@ use std::sync::Arc;
 /// Longer paths are made ready each time.
 const MAX_CACHED_PATH: usize = 512;
 
+/// Bytes of a row besides its text, about.
+const ROW_BYTES: usize = 256;
+
 /// What a row begins with: when, where, and which event it is.
 fn first_columns() -> Vec<Column> {
     let column = |name, ty| Column { name, ty, is_nullable: false };
@@ -167,12 +170,18 @@ impl RowWriter {
         }
     }
 
+    /// Bytes of text in the row that was written last, about.
+    #[inline]
+    pub fn last_bytes(&self) -> usize {
+        self.texts.bytes + ROW_BYTES
+    }
+
     /// Appends one event to the rows of its type. `id` is that of the event in its capture.
     ///
     /// # Errors
     /// When the record's body is malformed, or its kind is unknown; then nothing is appended.
     pub fn write(&mut self, event: &Event<'_>, id: i64, rows: &mut Rows) -> Result<(), RecordError> {
-        self.texts.escaped = 0;
+        self.texts.begin();
         show(event, &mut RowEvent { writer: self, columns: &mut rows.columns, id, notes: 0 })
     }
 }

@@ -178,6 +178,11 @@ impl<'a> Ready<'a> {
         Some((Numbered { segment: entry.segment, number: entry.number }, self.blocks.event(entry, self.captures)?))
     }
 
+    /// Those after the first so many.
+    pub fn after(&self, events: usize) -> Self {
+        Self { entries: self.entries.get(events..).unwrap_or_default(), ..*self }
+    }
+
     /// Parts of so many events each.
     pub fn chunks(&self, events: usize) -> impl IndexedParallelIterator<Item = Self> + use<'a> {
         let Self { blocks, captures, .. } = *self;

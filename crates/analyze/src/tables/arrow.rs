@@ -48,11 +48,9 @@ fn error(error: ArrowError) -> io::Error {
 
 impl<W: Write + Send> EventSink for ArrowStream<W> {
     fn take(&mut self, events: &Ready<'_>, faults: &mut FaultLog) -> io::Result<u64> {
-        let (batches, count) = self.maker.batches(events, faults)?;
-        for batch in batches {
-            self.out.write(&batch.rows).map_err(error)?;
-        }
-        Ok(count)
+        let Self { maker, out } = self;
+        let mut write = |batches: Vec<super::Batch>| batches.iter().try_for_each(|batch| out.write(&batch.rows));
+        maker.make(events, faults, |batches| write(batches).map_err(error))
     }
 
     fn flush(&mut self) -> io::Result<()> {

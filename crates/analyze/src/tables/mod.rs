@@ -30,6 +30,12 @@ pub const SCHEMA_VERSION: u32 = 1;
 /// Events that one thread makes rows of at a time.
 const CHUNK_EVENTS: usize = 16_384;
 
+/// Such parts that are made at a time.
+const CHUNKS_IN_FLIGHT: usize = 4;
+
+/// Bytes of rows that are made of one part before they are handed on: what a record of 100 bytes tells of its process may take 64 KB.
+const PART_BYTES: usize = 16 << 20;
+
 /// Nanoseconds of a day, UTC.
 const DAY_NS: i64 = 86_400_000_000_000;
 
@@ -75,7 +81,10 @@ pub struct RowMaker {
 /// What was made of a part of the events.
 struct Made {
     batches: Vec<Batch>,
+    /// Events that there are rows of.
     events: u64,
+    /// How many were looked at: all, unless their rows took too much room.
+    done: usize,
     problems: Vec<(u32, Problem)>,
 }
 
@@ -93,29 +102,54 @@ impl RowMaker {
         }
     }
 
-    /// Rows of `events` by type and day, each in order. Returns also how many events there are rows of.
+    /// Hands rows of `events` to `write`, by type and day, each in order. Returns how many events there are rows of.
     ///
     /// # Errors
-    /// When rows make no table, which is a fault of this program.
-    pub fn batches(&self, events: &Ready<'_>, faults: &mut FaultLog) -> io::Result<(Vec<Batch>, u64)> {
-        let made: Vec<Result<Made, ArrowError>> = events.chunks(CHUNK_EVENTS).map(|part| self.part(&part)).collect();
-        let (mut batches, mut count) = (Vec::new(), 0);
-        for made in made {
-            let Made { batches: more, events, problems } = made.map_err(io::Error::other)?;
-            batches.extend(more);
-            count += events;
-            problems.into_iter().for_each(|(segment, problem)| faults.add(segment, problem));
+    /// When they cannot be written, or make no table, which is a fault of this program.
+    pub fn make(
+        &self,
+        events: &Ready<'_>,
+        faults: &mut FaultLog,
+        mut write: impl FnMut(Vec<Batch>) -> io::Result<()>,
+    ) -> io::Result<u64> {
+        let mut count = 0;
+        let parts: Vec<Ready<'_>> = events.chunks(CHUNK_EVENTS).collect();
+        for group in parts.chunks(CHUNKS_IN_FLIGHT) {
+            let made: Vec<Result<Made, ArrowError>> = group.par_iter().map(|part| self.part(part)).collect();
+            let mut batches = Vec::new();
+            for (part, made) in group.iter().zip(made) {
+                let mut rest = *part;
+                let mut made = made;
+                loop {
+                    let Made { batches: more, events, done, problems } = made.map_err(io::Error::other)?;
+                    batches.extend(more);
+                    count += events;
+                    problems.into_iter().for_each(|(segment, problem)| faults.add(segment, problem));
+                    rest = rest.after(done);
+                    if rest.is_empty() {
+                        break;
+                    }
+                    write(std::mem::take(&mut batches))?;
+                    made = self.part(&rest);
+                }
+            }
+            write(batches)?;
         }
-        Ok((batches, count))
+        Ok(count)
     }
 
     fn part(&self, events: &Ready<'_>) -> Result<Made, ArrowError> {
         let kept = self.writers.lock().ok().and_then(|mut writers| writers.pop());
         let new = || (RowWriter::new(self.options), EVENT_TYPES.iter().map(|_| None).collect());
         let (mut writer, mut rows) = kept.unwrap_or_else(new);
-        let mut made = Made { batches: Vec::new(), events: 0, problems: Vec::new() };
+        let mut made = Made { batches: Vec::new(), events: 0, done: events.len(), problems: Vec::new() };
         let mut today = None;
+        let mut bytes = 0;
         for index in 0..events.len() {
+            if bytes > PART_BYTES {
+                made.done = index;
+                break;
+            }
             let Some((from, event)) = events.event(index) else { continue };
             let Some(sequence) = self.sequences.get(from.segment as usize).copied().flatten() else { continue };
             let day = event.time.0.div_euclid(DAY_NS);
@@ -128,7 +162,9 @@ impl RowMaker {
             let written = match ty.and_then(|ty| Some((EVENT_TYPES.get(ty)?, rows.get_mut(ty)?))) {
                 Some((ty, rows)) => {
                     let rows = rows.get_or_insert_with(|| Rows::new(ty));
-                    writer.write(&event, event_id(sequence, from.number), rows)
+                    let written = writer.write(&event, event_id(sequence, from.number), rows);
+                    bytes += writer.last_bytes();
+                    written
                 }
                 None => {
                     let header = &event.record.header;

@@ -33,8 +33,13 @@ struct Table {
 
 /// Writes events as Parquet.
 pub struct Parquet {
-    directory: Directory,
     maker: RowMaker,
+    writer: TablesWriter,
+}
+
+/// The files of all tables.
+struct TablesWriter {
+    directory: Directory,
     tables: BTreeMap<usize, Table>,
     file_bytes: usize,
 }
@@ -42,12 +47,12 @@ pub struct Parquet {
 impl Parquet {
     /// Into a directory.
     pub fn new(directory: Directory, maker: RowMaker) -> Self {
-        Self { directory, maker, tables: BTreeMap::new(), file_bytes: FILE_BYTES }
+        Self { maker, writer: TablesWriter { directory, tables: BTreeMap::new(), file_bytes: FILE_BYTES } }
     }
 
     /// Begins another file in place of one of more than about so many bytes.
     pub fn file_bytes(mut self, bytes: usize) -> Self {
-        self.file_bytes = bytes;
+        self.writer.file_bytes = bytes;
         self
     }
 
@@ -60,15 +65,17 @@ impl Parquet {
     ///
     /// # Errors
     /// When they cannot be written.
-    pub fn finish(mut self) -> io::Result<(Directory, Vec<TableCount>)> {
+    pub fn finish(self) -> io::Result<(Directory, Vec<TableCount>)> {
         let mut counts = Vec::new();
-        for (_, mut table) in std::mem::take(&mut self.tables) {
+        for (_, mut table) in self.writer.tables {
             table.end_file()?;
             counts.push(table.count);
         }
-        Ok((self.directory, counts))
+        Ok((self.writer.directory, counts))
     }
+}
 
+impl TablesWriter {
     /// Writes batches of one type and one day, in turn.
     fn write(&mut self, batches: Vec<Batch>) -> io::Result<()> {
         // Of each type what there is, in order. Whatever ends a row group or a file does so for all types before rows come.
@@ -174,9 +181,8 @@ fn last_time(rows: &[RecordBatch]) -> i64 {
 
 impl EventSink for Parquet {
     fn take(&mut self, events: &Ready<'_>, faults: &mut FaultLog) -> io::Result<u64> {
-        let (batches, count) = self.maker.batches(events, faults)?;
-        self.write(batches)?;
-        Ok(count)
+        let Self { maker, writer, .. } = self;
+        maker.make(events, faults, |batches| writer.write(batches))
     }
 
     fn flush(&mut self) -> io::Result<()> {
