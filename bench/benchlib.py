@@ -79,9 +79,10 @@ def info(path):
 
 
 def size(path):
-    """Bytes of a file, or of the files in a directory."""
-    files = [os.path.join(path, name) for name in os.listdir(path)] if os.path.isdir(path) else [path]
-    return sum(map(os.path.getsize, files))
+    """Bytes of a file, or of the files below a directory."""
+    if not os.path.isdir(path):
+        return os.path.getsize(path)
+    return sum(os.path.getsize(os.path.join(at, name)) for at, _, names in os.walk(path) for name in names)
 
 
 def seconds_of(command, **options):
