@@ -71,7 +71,7 @@ FROM tls_handshake t, UNNEST(t.offered."groups") AS g(name);
 CREATE OR REPLACE VIEW tls_certificate AS
 SELECT t.capture, t.event_id, s.shown_by, CAST(n.position AS INTEGER) AS position,
        c.subject, c.issuer, c.serial, c.not_before, c.not_after, c.key_type, c.key_bits, c.curve, c.signature_algorithm,
-       c.sha256, c.self_issued, c.is_ca, CAST(epoch(CAST(c.not_after AS TIMESTAMPTZ)) AS BIGINT) AS not_after_unix
+       c.sha256, c.self_issued, c.is_ca, CAST(epoch(try_cast(c.not_after AS TIMESTAMPTZ)) AS BIGINT) AS not_after_unix
 FROM tls_handshake t,
      LATERAL (SELECT 'server' AS shown_by, t.certificates AS chain
               UNION ALL SELECT 'client', t.client_certificates) s,
