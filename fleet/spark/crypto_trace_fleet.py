@@ -201,18 +201,25 @@ def plain(value):
 
 
 def answer(args):
-    """Asks one question."""
+    """Asks questions."""
     tables = args.tables.resolve()
+    if len(args.questions) > 1 and not args.output:
+        sys.exit("several questions: name a directory for their answers with -o")
     if not tables.is_dir():
         sys.exit(f"{tables}: no such directory; name one that `export` wrote")
     spark = session()
     views(spark, tables, args)
-    found = spark.sql(statements(SQL / f"{args.question}.sql")[0])
-    if args.format == "text":
-        found.show(n=1_000_000, truncate=False)
-    else:
-        for row in found.collect():
-            print(json.dumps({name: plain(value) for name, value in row.asDict().items()}))
+    for question in args.questions:
+        found = spark.sql(statements(SQL / f"{question}.sql")[0])
+        if args.format == "text" and not args.output:
+            found.show(n=1_000_000, truncate=False)
+            continue
+        lines = (json.dumps({name: plain(value) for name, value in row.asDict().items()}) + "\n" for row in found.collect())
+        if args.output:
+            args.output.mkdir(parents=True, exist_ok=True)
+            (args.output / f"{question}.jsonl").write_text("".join(lines))
+        else:
+            sys.stdout.writelines(lines)
     spark.stop()
 
 
@@ -226,11 +233,12 @@ def main():
     one.add_argument("--option", action="append", default=[], metavar="OPTION",
                      help="an option for the analyzer's export: --option=--since=2026-11-01")
     one.set_defaults(run=export)
-    one = commands.add_parser("answer", help="ask a question of fleet/sql")
+    one = commands.add_parser("answer", help="ask questions of fleet/sql")
     today = datetime.datetime.now(datetime.timezone.utc).date()
     one.add_argument("tables", type=Path, help="the tables")
     questions = sorted(path.stem for path in SQL.glob("*.sql") if path.stem != "views")
-    one.add_argument("question", choices=questions, help="what to ask")
+    one.add_argument("questions", nargs="+", choices=questions, help="what to ask")
+    one.add_argument("-o", "--output", type=Path, metavar="DIR", help="write DIR/QUESTION.jsonl instead of to stdout")
     one.add_argument("--as-of", type=day, default=today, metavar="DATE", help="judge as of this day (today)")
     one.add_argument("--before", type=span, default="1970-01-01", metavar="DAY..DAY", help="of diff, the earlier days")
     one.add_argument("--after", type=span, default="1970-01-01..9999-12-31", metavar="DAY..DAY", help="the later days")
