@@ -7,6 +7,7 @@ Owns how the views are made and how the answer is written. What is asked is in f
 import argparse
 import datetime
 import json
+import os
 import sys
 from pathlib import Path
 
@@ -66,6 +67,24 @@ def plain(value):
     return value
 
 
+def cell(value):
+    """As a table for people has it. Names of peers may hold anything: what does not print is escaped."""
+    if value is None:
+        return "-"
+    if isinstance(value, datetime.datetime):
+        return value.astimezone(datetime.timezone.utc).strftime("%Y-%m-%d %H:%M:%S")
+    return "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in str(value))
+
+
+def show(columns, rows):
+    """A table without the columns that say nothing."""
+    kept = [number for number in range(len(columns)) if any(row[number] not in (None, 0) for row in rows)]
+    lines = [[columns[number] for number in kept], *([cell(row[number]) for number in kept] for row in rows)]
+    widths = [max(map(len, column)) for column in zip(*lines)]
+    for line in lines:
+        print("  ".join(text.ljust(width) for text, width in zip(line, widths)).rstrip())
+
+
 def main():
     parser = argparse.ArgumentParser(description="Ask the tables of an export with DuckDB.")
     today = datetime.datetime.now(datetime.timezone.utc).date()
@@ -87,11 +106,15 @@ def main():
         connection.execute(statement)
     answer = connection.sql((SQL / f"{args.question}.sql").read_text().rstrip().rstrip(";"))
     if args.format == "text":
-        answer.show(max_width=10_000, max_rows=1_000_000)
+        show(answer.columns, answer.fetchall())
         return
     for row in answer.fetchall():
         print(json.dumps(dict(zip(answer.columns, map(plain, row)))))
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except BrokenPipeError:
+        # Whoever reads has seen enough.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -58,7 +58,10 @@ impl Seed {
             std::fs::write(&path, &expected).unwrap();
         }
         let found = std::fs::read_to_string(&path).unwrap_or_default();
-        assert!(found == expected, "{name} is not what the catalog says: UPDATE_GOLDENS=1 writes it anew, then read the diff");
+        assert!(
+            found == expected,
+            "{name} is not what the catalog says: UPDATE_GOLDENS=1 writes it anew, then read the diff"
+        );
     }
 }
 
