@@ -86,9 +86,12 @@ def export_one(analyzer, tables, options, earlier, task):
             (work / "_export-known.json").write_text(earlier)
         command = [analyzer, "export", "--quiet", "--threads", "1", *append, *options, "-o", str(work), "--", *segments]
         done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace")
-        if done.returncode != 0:
-            raise RuntimeError(f"{directory}: {' '.join(command[:2])} failed with {done.returncode}: {done.stderr.strip()}")
-        rows = 0
+        said, rows = done.stderr.strip(), 0
+        if done.returncode < 0:
+            raise RuntimeError(f"{directory}: {analyzer} was ended by signal {-done.returncode}: {said}")
+        if done.returncode > 0:
+            # Another attempt would say the same.
+            return {"directory": directory, "segments": 0, "rows": 0, "said": said, "failed": True}
         for manifest in manifests(work):
             if manifest.name == "_export-known.json":
                 continue
@@ -98,7 +101,7 @@ def export_one(analyzer, tables, options, earlier, task):
                 Path(tables, name).parent.mkdir(parents=True, exist_ok=True)
                 os.replace(work / name, Path(tables, name))
             os.replace(manifest, Path(tables, manifest.name))
-        return {"directory": directory, "segments": len(segments), "rows": rows, "said": done.stderr.strip()}
+        return {"directory": directory, "segments": len(segments), "rows": rows, "said": said, "failed": False}
     finally:
         shutil.rmtree(work, ignore_errors=True)
 
@@ -138,7 +141,10 @@ def export(args):
         if one["said"]:
             print(f"{one['directory']}: {one['said']}", file=sys.stderr)
     segments, rows = sum(one["segments"] for one in done), sum(one["rows"] for one in done)
-    print(f"{tables}: {rows} new rows of {segments} segments in {len(done)} directories", file=sys.stderr)
+    failed = sum(one["failed"] for one in done)
+    print(f"{tables}: {rows} new rows of {segments} segments in {len(done) - failed} directories", file=sys.stderr)
+    if failed:
+        sys.exit(f"{failed} of {len(done)} directories could not be exported (see above); mend them and run this again")
 
 
 def session():

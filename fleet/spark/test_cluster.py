@@ -93,14 +93,16 @@ class Cluster:
         return subprocess.Popen([*command, str(APPLICATION), *map(str, args)], stdin=subprocess.DEVNULL,
                                 stdout=self.submitted, stderr=self.submitted, env=self.environment)
 
-    def finish(self, process):
+    def finish(self, process, code=0):
         try:
             process.wait(timeout=PATIENCE)
         finally:
             if process.poll() is None:
                 process.kill()
                 process.wait()
-        assert process.returncode == 0, (self.directory / "submit.log").read_text(errors="replace")[-6000:]
+        said = (self.directory / "submit.log").read_text(errors="replace")
+        assert process.returncode == code, said[-6000:]
+        return said
 
     def end(self):
         for name in list(self.processes):
@@ -174,9 +176,12 @@ def main():
             assert not list(tables.glob("_crypto-trace-fleet/*")), "work was left behind"
             print(f"{sum(map(len, expected.values()))} rows as on one machine, in {attempts} attempts for {len(CAPTURES)} tasks")
             before = sorted(tables.rglob("*"))
-            cluster.finish(cluster.submit("export", captures, "-o", tables, "--analyzer", analyzer))
+            (captures / "broken").mkdir()
+            (captures / "broken/broken.ctseg").write_bytes(b"not a segment")
+            said = cluster.finish(cluster.submit("export", captures, "-o", tables, "--analyzer", analyzer), code=1)
+            assert "broken.ctseg: " in said and "1 of 9 directories could not be exported" in said, said[-6000:]
             assert sorted(tables.rglob("*")) == before, "exported again, it is not the same"
-            print("exported again, nothing is new")
+            print("exported again, nothing is new, and a file that is no segment is named")
             cluster.finish(cluster.submit("answer", tables, *QUESTIONS, *ASKED, "-o", directory / "answers"))
             for question, text in answers(alone).items():
                 found = lines((directory / f"answers/{question}.jsonl").read_text())
