@@ -221,6 +221,22 @@ pub fn sshd() -> Option<Tool> {
     tool("sshd", path, |path| format!("export SSHD='{path}' SSHD_OPTIONS='{options}'"))
 }
 
+/// rsync, and what restricts a key to it.
+pub fn rsync() -> Option<Tool> {
+    tool("rsync", find("rsync").filter(|_| find("rrsync").is_some()), |_| String::new())
+}
+
+/// rclone.
+pub fn rclone() -> Option<Tool> {
+    tool("rclone", find("rclone"), |_| String::new())
+}
+
+/// A store with the protocol of S3: `$S3` is where Python finds its module `nanio`.
+pub fn s3_store() -> Option<Tool> {
+    let path = Some(target().join("s3-wheels")).filter(|path| path.join("nanio").is_dir());
+    tool("a store with the protocol of S3", path, |path| format!("export S3='{path}'"))
+}
+
 /// PostgreSQL's server and its client: `$POSTGRES` is the directory of the server's programs.
 pub fn postgres() -> Option<Tool> {
     let unpacked = target().join("unpacked");

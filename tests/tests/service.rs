@@ -222,6 +222,7 @@ fn a_configuration_that_is_wrong_is_refused_with_line_and_key() {
         let with = match key {
             "follow-children" => "pid = [1]\n",
             "api-budget" => "api = true\n",
+            "on-seal-user" => "on-seal = \"true\"\n",
             _ => "",
         };
         let done = check(&format!("output = \"x\"\n{with}{line}\n"));

@@ -35,14 +35,20 @@ fn every_type_in(dir: &Path) -> PathBuf {
     path
 }
 
+/// A number, also as JSON shows code points: `0x1301`.
+fn number(value: &Value) -> Option<u64> {
+    let hexadecimal = value.as_str().and_then(|text| text.strip_prefix("0x"));
+    value.as_u64().or_else(|| u64::from_str_radix(hexadecimal?, 16).ok())
+}
+
 /// Whether a JSON value is what a column of this type holds.
 fn fits(value: &Value, ty: &ColumnType) -> bool {
     match ty {
         ColumnType::Boolean => value.is_boolean(),
         ColumnType::UInt8 => value.as_u64().is_some_and(|number| u8::try_from(number).is_ok()),
-        ColumnType::UInt16 => value.as_u64().is_some_and(|number| u16::try_from(number).is_ok()),
+        ColumnType::UInt16 => number(value).is_some_and(|number| u16::try_from(number).is_ok()),
         ColumnType::UInt32 => value.as_u64().is_some_and(|number| u32::try_from(number).is_ok()),
-        ColumnType::UInt64 => value.is_u64(),
+        ColumnType::UInt64 => number(value).is_some(),
         ColumnType::Int32 => value.as_i64().is_some_and(|number| i32::try_from(number).is_ok()),
         ColumnType::Int64 => value.is_i64(),
         ColumnType::TimestampMicros => value.as_str().is_some_and(|time| time.len() == 27 && time.ends_with('Z')),

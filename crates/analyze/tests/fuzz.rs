@@ -207,6 +207,72 @@ fn fuzz_commands() {
     });
 }
 
+/// What `extract` is asked. Types without `loss`, which says more in an extract of what is damaged.
+const EXTRACTS: &[&[&str]] = &[
+    &[],
+    &["-p", "500"],
+    &["-n", "nginx"],
+    &["-n", "nginx", "--follow-children"],
+    &["--type", "tls_handshake"],
+    &["--type", "file_open,api_call"],
+    &["--since", "2026-11-22T10:30:00.000004Z", "--until", "2026-11-22T10:30:00.000008Z"],
+];
+
+/// Names and bytes of what was extracted, which is to be whole.
+fn extracted(input: &Path, out: &Path, options: &[&str], threads: &str) -> Option<Vec<(OsString, Vec<u8>)>> {
+    let mut words: Vec<OsString> =
+        ["crypto-trace-analyze", "extract", "-q", "--threads", threads].iter().map(OsString::from).collect();
+    words.extend(options.iter().map(OsString::from));
+    words.extend(["-o".into(), out.into(), input.into()]);
+    let job = commands::parse(words.clone()).unwrap_or_else(|error| panic!("{words:?}: {error}"));
+    if let Err(error) = commands::run(&job) {
+        assert!(!out.exists(), "{words:?}: {error:#}");
+        return None;
+    }
+    let mut files = Vec::new();
+    for entry in std::fs::read_dir(out).unwrap() {
+        let path = entry.unwrap().path();
+        let reader = SegmentReader::open(&path).unwrap();
+        assert!(reader.is_sealed() && reader.faults().is_empty(), "{words:?}: {:?}", reader.faults());
+        files.push((path.file_name().unwrap().to_owned(), std::fs::read(&path).unwrap()));
+    }
+    let checked = Command::new(env!("CARGO_BIN_EXE_crypto-trace-analyze")).arg("verify").arg(out).output().unwrap();
+    assert!(files.is_empty() || checked.status.success(), "{words:?}: {}", String::from_utf8_lossy(&checked.stdout));
+    files.sort();
+    Some(files)
+}
+
+/// Whatever is in a recording, an extract of it is whole, and shows of it what it would have shown.
+#[test]
+fn fuzz_extract() {
+    let corpus = corpus();
+    run(40, |rng| {
+        PLACE.with(|(_, captures, out)| {
+            let part = out.with_file_name("part");
+            let _ = std::fs::remove_file(captures.join("b.ctseg"));
+            write(&captures.join("a.ctseg"), &corpus, rng);
+            let options = *rng.pick(EXTRACTS);
+            let one = extracted(captures, &part, options, "1");
+            if one.as_ref().is_some_and(|files| !files.is_empty()) {
+                let types = "process_exec,process_exit,file_open,file_change,lib_load,tls_handshake,api_call";
+                let types: &[&str] = if options.contains(&"--type") { &[] } else { &["--type", types] };
+                let asked = [types, options].concat();
+                let [before, after] =
+                    [captures, &part].map(|input| output(input, out, ("events", "json-stream", &asked), "1"));
+                let [before, after] =
+                    [before, after].map(|bytes| String::from_utf8(bytes.unwrap_or_default()).unwrap());
+                assert_eq!(before, after, "{options:?}");
+            }
+            let _ = std::fs::remove_dir_all(&part);
+            assert!(extracted(captures, &part, options, "4") == one, "{options:?} is another from four threads");
+            let _ = std::fs::remove_dir_all(&part);
+            let private = [options, &["--privacy", "drop", "--argv", "none"]].concat();
+            extracted(captures, &part, &private, "1");
+            let _ = std::fs::remove_dir_all(&part);
+        });
+    });
+}
+
 /// What goes on for ever, by the program itself: following a directory, a stream, and a replay in its own time.
 #[test]
 fn fuzz_following() {

@@ -73,6 +73,13 @@ fn check(directory: &Path, name: &str, records: impl Iterator<Item = Vec<u8>>) {
     writer.write_block(lifecycle, 0, 0, events.is_empty()).unwrap();
     writer.write_block(events, 0, 0, true).unwrap();
     writer.finish().unwrap();
+    // Everything that kept events need is kept of processes, connections, libraries and files.
+    let part = directory.join("part");
+    let mut extract = Command::new(env!("CARGO_BIN_EXE_crypto-trace-analyze"));
+    extract.args(["extract", path.to_str().unwrap(), "--uid", "1000", "--threads", "2", "-o"]).arg(&part);
+    assert!(extract.stderr(Stdio::null()).status().unwrap().success(), "{name}: extract");
+    assert!(peak_mib() < BOUND_MIB, "{name}: extract took {} MiB, and {BOUND_MIB} are stated", peak_mib());
+    std::fs::remove_dir_all(part).unwrap();
     for (command, formats) in COMMANDS {
         for format in *formats {
             let status = Command::new(env!("CARGO_BIN_EXE_crypto-trace-analyze"))

@@ -90,7 +90,7 @@ mod tests {
         for errno in 1..134 {
             let error = libbpf_rs::Error::from_raw_os_error(errno);
             assert_eq!(super::errno_of(&error), errno);
-            let of_an_attempt = Err::<(), _>(error).context("failed to attach").unwrap_err();
+            let of_an_attempt = error.context("failed to attach");
             assert_eq!(super::errno_of(&of_an_attempt), errno, "{of_an_attempt:#}");
         }
     }

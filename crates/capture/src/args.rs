@@ -55,6 +55,13 @@ pub enum Command {
     Doctor(Box<DoctorArgs>),
     /// Print the version
     Version,
+    /// Runs a program for each path that it reads, without privileges: what `--on-seal` starts
+    #[command(name = crate::on_seal::HELPER_COMMAND, hide = true)]
+    OnSeal {
+        /// Limit of descriptors, user, group, groups; the program.
+        #[arg(allow_hyphen_values = true, required = true)]
+        words: Vec<OsString>,
+    },
     /// Stops itself until continued, then becomes the command: how `record -- CMD` sees it from its first instruction on
     #[command(name = crate::child::GATE_COMMAND, hide = true)]
     Gate {
@@ -263,6 +270,16 @@ pub struct RecordArgs {
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(i32).range(1..=19))]
     pub compression_level: i32,
 
+    /// Run this program with the path of each segment once it is sealed, as `CMD PATH`, without a shell and without
+    /// privileges. It is run once, whatever comes of it; if it does not keep up, segments are left out, and counted
+    #[arg(long, value_name = "CMD")]
+    pub on_seal: Option<OsString>,
+
+    /// User to run it as when this runs as root; the segments are readable for members of their group only
+    /// [default: nobody]
+    #[arg(long, value_name = "USER", requires = "on_seal")]
+    pub on_seal_user: Option<String>,
+
     /// Write out at least this often: a crash loses at most this much time [default: 1s, to standard output 100ms]
     #[arg(long, value_name = "TIME", value_parser = parse_duration)]
     pub flush_interval: Option<Duration>,
@@ -293,6 +310,14 @@ impl RecordArgs {
         }
         if self.segment_size < 64 << 10 {
             return Err(UsageError("--segment-size must be at least 64KiB".into()));
+        }
+        if self.on_seal.is_some() && self.output.as_ref().is_some_and(|output| output.as_os_str() == "-") {
+            return Err(UsageError(
+                "--on-seal needs segment files: standard output has none that could be sealed".into(),
+            ));
+        }
+        if self.on_seal.as_ref().is_some_and(|program| program.is_empty()) {
+            return Err(UsageError("--on-seal needs the path of a program".into()));
         }
         self.capture.validate()
     }
@@ -340,12 +365,25 @@ mod tests {
             "--ring-size 1",
             "--segment-size 1",
             "--api --library-calls off",
+            "--on-seal=",
         ] {
             assert!(parse(line).validate().is_err(), "{line}");
         }
         for line in ["", "-p 1 -p 2 --follow-children", "-n nginx -F *.pem", "--ring-size 8KiB -- ls -l"] {
             assert!(parse(line).validate().is_ok(), "{line}");
         }
+    }
+
+    #[test]
+    fn a_stream_has_no_segments_that_could_be_sealed() {
+        let check = |output: &str| {
+            let words = ["crypto-trace-capture", "record", "--on-seal", "./ship", "-o", output];
+            match Cli::try_parse_from(words).expect("clap accepts it").command {
+                Command::Record(args) => args.validate().is_ok(),
+                other => unreachable!("record was asked for, not {other:?}"),
+            }
+        };
+        assert!(check("out") && check("out.ctseg") && !check("-"));
     }
 
     #[test]

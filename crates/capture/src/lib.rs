@@ -13,6 +13,7 @@ pub mod exit;
 pub mod hot_loops;
 mod libraries;
 mod limits;
+pub mod on_seal;
 mod out;
 mod proc;
 pub mod say;

@@ -6,7 +6,8 @@ use std::process::ExitCode;
 use clap::CommandFactory as _;
 use crypto_trace_capture::args::{Cli, Command};
 use crypto_trace_capture::commands::{doctor, monitor, record, snapshot};
-use crypto_trace_capture::{child, config, exit, say};
+
+use crypto_trace_capture::{child, config, exit, on_seal, say};
 
 fn main() -> ExitCode {
     let words: Vec<_> = std::env::args_os().collect();
@@ -30,6 +31,7 @@ fn main() -> ExitCode {
 fn run(command: Command) -> Result<u8, exit::Failure> {
     match command {
         Command::Gate { command } => Ok(child::run_gate(&command)),
+        Command::OnSeal { words } => Ok(on_seal::run_helper(&words)),
         Command::Version => print_version(),
         Command::Record(args) => record::run(&args),
         Command::Monitor(args) => monitor::monitor(*args),

@@ -6,6 +6,7 @@
 #![cfg_attr(not(test), warn(clippy::indexing_slicing))]
 
 pub mod catalog;
+pub mod privacy;
 pub mod record;
 pub mod segment;
 pub mod wire;

@@ -16,6 +16,7 @@ mod large;
 mod libraries;
 mod monitor;
 mod names;
+mod on_seal;
 mod opens;
 mod output;
 mod privileges;

@@ -18,7 +18,7 @@ const DIFFERS: u8 = 10;
 pub enum Outcome {
     /// All is well.
     Done,
-    /// `verify` found damage.
+    /// `verify` found damage; `extract` left out what could not be read.
     Damaged,
     /// `check` found a rule that is violated.
     Violated,

@@ -10,6 +10,7 @@ mod coverage;
 mod diff;
 mod events;
 mod export;
+mod extract;
 mod files;
 mod info;
 mod keys;
@@ -77,6 +78,7 @@ commands! {
     Coverage: coverage,
     Info: info,
     Verify: verify,
+    Extract: extract,
     Profile: profile,
     Snapshot: snapshot,
     Files: files,
@@ -89,8 +91,8 @@ commands! {
 #[derive(Debug, Parser)]
 #[command(name = "crypto-trace-analyze", version, max_term_width = 110)]
 #[command(
-    after_help = "Exit codes: 0 ok, 1 failure, 2 usage, 6 damaged input (verify), 7 a rule is violated, 9 too little
-evidence (check, diff), 10 they differ (diff)."
+    after_help = "Exit codes: 0 ok, 1 failure, 2 usage, 6 damaged input (verify, extract), 7 a rule is violated, 9 too
+little evidence (check, diff), 10 they differ (diff)."
 )]
 struct Cli {
     #[command(subcommand)]
@@ -225,6 +227,12 @@ mod tests {
             "info",
             "info -",
             "verify",
+            "extract a",
+            "extract -o out",
+            "extract - -o out",
+            "extract a -o out --follow-children",
+            "extract a -o out --privacy some",
+            "extract a -o out --type nonsense",
         ] {
             let error = run(bad).expect_err(bad);
             assert_eq!(error.exit_code(), 2, "{bad}");

@@ -204,11 +204,11 @@ impl Cells {
             Values::Int32(values) => primitive::<Int32Type>(values, nulls)?,
             Values::Int64(values) => primitive::<Int64Type>(values, nulls)?,
             Values::Time(values) => Arc::new(
-                PrimitiveArray::<TimestampMicrosecondType>::try_new(ScalarBuffer::from(std::mem::take(values)), nulls)?
+                PrimitiveArray::<TimestampMicrosecondType>::try_new(ScalarBuffer::from(taken(values)), nulls)?
                     .with_timezone("UTC"),
             ),
             Values::Text { ends, bytes } => {
-                let text = Buffer::from_vec(std::mem::take(bytes));
+                let text = Buffer::from_vec(taken(bytes));
                 Arc::new(StringArray::try_new(offsets(ends), text, nulls)?)
             }
             Values::List { ends, of } => {
@@ -238,11 +238,19 @@ fn primitive<T: ArrowPrimitiveType>(
     values: &mut Vec<T::Native>,
     nulls: Option<NullBuffer>,
 ) -> Result<ArrayRef, ArrowError> {
-    Ok(Arc::new(PrimitiveArray::<T>::try_new(ScalarBuffer::from(std::mem::take(values)), nulls)?))
+    Ok(Arc::new(PrimitiveArray::<T>::try_new(ScalarBuffer::from(taken(values)), nulls)?))
 }
 
 fn offsets(ends: &mut Vec<i32>) -> OffsetBuffer<i32> {
-    OffsetBuffer::new(ScalarBuffer::from(std::mem::replace(ends, vec![0])))
+    let taken = taken(ends);
+    ends.push(0);
+    OffsetBuffer::new(ScalarBuffer::from(taken))
+}
+
+/// Values, in whose place come about as many.
+fn taken<T>(values: &mut Vec<T>) -> Vec<T> {
+    let next = Vec::with_capacity(values.len());
+    std::mem::replace(values, next)
 }
 
 /// How text of the traced host goes into columns.

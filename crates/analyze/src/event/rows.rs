@@ -20,6 +20,7 @@ use arrow_array::RecordBatch;
 use arrow_schema::{ArrowError, Schema, SchemaRef};
 use crypto_trace_format::catalog::{self, Judged};
 use crypto_trace_format::record::{Comm, RecordError};
+use std::hash::Hash;
 use std::sync::Arc;
 
 /// Longer paths are made ready each time.
@@ -72,9 +73,9 @@ impl Rows {
         self.columns.first().map_or(0, Cells::len)
     }
 
-    /// Bytes they take, about.
-    pub fn bytes(&self) -> usize {
-        self.columns.iter().map(Cells::bytes).sum()
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
     }
 
     /// What there is, which leaves none.
@@ -112,10 +113,44 @@ pub struct RowWriter {
     texts: Texts,
     /// Host and id of captures, by number.
     captures: Vec<Option<(String, String)>>,
-    identities: Cache<(u32, ImageId), Ready>,
-    files: Cache<Vec<u8>, Ready>,
-    libraries: Cache<Vec<u8>, Ready>,
-    comms: Cache<CommKey, Name>,
+    identities: Latest<(u32, ImageId), Ready>,
+    files: Cache<Vec<u8>, Arc<Ready>>,
+    libraries: Cache<Vec<u8>, Arc<Ready>>,
+    comms: Latest<CommKey, Name>,
+}
+
+/// What was made ready, and what of it was asked for last: events of one process come one after the other.
+#[derive(Debug)]
+struct Latest<K, V> {
+    all: Cache<K, Arc<V>>,
+    last: Option<(K, Arc<V>)>,
+}
+
+impl<K, V> Default for Latest<K, V> {
+    fn default() -> Self {
+        Self { all: Cache::default(), last: None }
+    }
+}
+
+impl<K: Hash + Eq + Copy, V> Latest<K, V> {
+    /// What is ready for a key; `make` makes it, and says how many bytes it takes.
+    #[inline]
+    fn get(&mut self, key: K, make: impl FnOnce() -> (usize, V)) -> Arc<V> {
+        if let Some((last, value)) = &self.last
+            && *last == key
+        {
+            return Arc::clone(value);
+        }
+        let known = self.all.map.get(&key).cloned();
+        let value = known.unwrap_or_else(|| {
+            let (bytes, value) = make();
+            let value = Arc::new(value);
+            self.all.insert(key, bytes, Arc::clone(&value));
+            value
+        });
+        self.last = Some((key, Arc::clone(&value)));
+        value
+    }
 }
 
 impl RowWriter {
@@ -125,10 +160,10 @@ impl RowWriter {
             options,
             texts: Texts::new(options.redact),
             captures: Vec::new(),
-            identities: Cache::default(),
+            identities: Latest::default(),
             files: Cache::default(),
             libraries: Cache::default(),
-            comms: Cache::default(),
+            comms: Latest::default(),
         }
     }
 
@@ -172,20 +207,16 @@ impl RowEvent<'_, '_> {
         let redact = self.writer.options.redact;
         let (capture, image) = if redact { (event.capture_index, event.image) } else { (0, ImageId::UNKNOWN) };
         let key = (header.comm, capture, image);
-        let mut comms = std::mem::take(&mut self.writer.comms);
-        if !comms.map.contains_key(&key) {
+        let name = self.writer.comms.get(key, || {
             let comm = redact::comm(event.record.comm(), event.capture.timeline.exe(event.image), redact);
             let (text, is_escaped) = crate::words::escape::reversible(&comm);
             let escaped = if is_escaped { super::object::escape_bit("process") } else { 0 };
-            comms.insert(key, 0, Name { shown: text.into_bytes(), escaped });
-        }
-        if let Some(name) = comms.map.get(&key) {
-            let process = Rendered { json: b"", shown: &name.shown };
-            let ids = Ids { pid: header.tgid, tid: header.tid, uid: header.uid, gid: header.gid, process };
-            self.cells(|row| ids.write_members(row));
-            self.writer.texts.escaped |= name.escaped;
-        }
-        self.writer.comms = comms;
+            (text.len(), Name { shown: text.into_bytes(), escaped })
+        });
+        let process = Rendered { json: b"", shown: &name.shown };
+        let ids = Ids { pid: header.tgid, tid: header.tid, uid: header.uid, gid: header.gid, process };
+        self.cells(|row| ids.write_members(row));
+        self.writer.texts.escaped |= name.escaped;
     }
 }
 
@@ -226,19 +257,14 @@ impl Shape for RowEvent<'_, '_> {
 
     fn process(&mut self, event: &Event<'_>) {
         self.ids(event);
-        let mut identities = std::mem::take(&mut self.writer.identities);
-        let key = (event.capture_index, event.image);
-        if !identities.map.contains_key(&key) {
+        let redact = self.redacts();
+        let ready = self.writer.identities.get((event.capture_index, event.image), || {
             let identity = event.capture.timeline.identity(event.image);
-            let mut made = ready(&columns_of::<Program<'_>>(), self.redacts(), |row| head::program(row, &identity));
+            let mut made = ready(&columns_of::<Program<'_>>(), redact, |row| head::program(row, &identity));
             made.escaped |= argv_cut(&identity);
-            let bytes = made.cells.iter().map(Cells::bytes).sum();
-            identities.insert(key, bytes, made);
-        }
-        if let Some(ready) = identities.map.get(&key) {
-            self.repeat(ready);
-        }
-        self.writer.identities = identities;
+            (made.cells.iter().map(Cells::bytes).sum(), made)
+        });
+        self.repeat(&ready);
     }
 
     fn no_process(&mut self) {
@@ -252,35 +278,27 @@ impl Shape for RowEvent<'_, '_> {
     }
 
     fn file(&mut self, path: &[u8]) -> Option<Judged> {
-        let mut files = std::mem::take(&mut self.writer.files);
         let redact = self.redacts();
-        let known = cached(&mut files, path, || {
+        let known = cached(&mut self.writer.files, path, || {
             let made = ready(&columns_of::<OpenedFile<'_>>(), redact, |row| {
                 OpenedFile { file: Path(path) }.write_members(row);
             });
             Ready { judged: crate::capture::libraries::judge_path(path), ..made }
         });
-        self.repeat(known.as_ref());
-        let judged = known.as_ref().judged;
-        drop(known);
-        self.writer.files = files;
-        judged
+        self.repeat(&known);
+        known.judged
     }
 
     fn library(&mut self, path: &[u8]) -> Option<&'static str> {
-        let mut libraries = std::mem::take(&mut self.writer.libraries);
         let redact = self.redacts();
-        let known = cached(&mut libraries, path, || {
+        let known = cached(&mut self.writer.libraries, path, || {
             let made = ready(&columns_of::<LibraryFile<'_>>(), redact, |row| {
                 LibraryFile::new(path, &redact::file_name(path, redact)).write_members(row);
             });
             Ready { library_name: catalog::library(path), ..made }
         });
-        self.repeat(known.as_ref());
-        let name = known.as_ref().library_name;
-        drop(known);
-        self.writer.libraries = libraries;
-        name
+        self.repeat(&known);
+        known.library_name
     }
 
     fn note(&mut self, note: u32) {
@@ -308,30 +326,14 @@ impl Shape for RowEvent<'_, '_> {
     }
 }
 
-/// What is ready for a path, kept or not.
-enum Known<'a> {
-    Kept(&'a Ready),
-    Once(Box<Ready>),
-}
-
-impl AsRef<Ready> for Known<'_> {
-    fn as_ref(&self) -> &Ready {
-        match self {
-            Self::Kept(ready) => ready,
-            Self::Once(ready) => ready,
-        }
+/// What is ready for a path, kept unless the path is long.
+fn cached(cache: &mut Cache<Vec<u8>, Arc<Ready>>, path: &[u8], make: impl FnOnce() -> Ready) -> Arc<Ready> {
+    if let Some(known) = cache.map.get(path) {
+        return Arc::clone(known);
     }
-}
-
-fn cached<'c>(cache: &'c mut Cache<Vec<u8>, Ready>, path: &[u8], make: impl FnOnce() -> Ready) -> Known<'c> {
-    if path.len() > MAX_CACHED_PATH {
-        return Known::Once(Box::new(make()));
+    let made = Arc::new(make());
+    if path.len() <= MAX_CACHED_PATH {
+        cache.insert(path.to_vec(), 3 * path.len(), Arc::clone(&made));
     }
-    if !cache.map.contains_key(path) {
-        cache.insert(path.to_vec(), 3 * path.len(), make());
-    }
-    match cache.map.get(path) {
-        Some(ready) => Known::Kept(ready),
-        None => Known::Once(Box::default()),
-    }
+    made
 }

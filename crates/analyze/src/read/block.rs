@@ -6,7 +6,11 @@ use crate::capture::connections::Connection;
 use crate::capture::timeline::{ImageCache, ImageId};
 use crate::read::faults::Problem;
 use crate::select::{ResolvedFilter, Selection};
-use crypto_trace_format::record::{KINDS, Record, Records, TlsHello};
+use crypto_trace_format::record::{
+    ApiCall, CertificateFile, Clock, FileChange, FileOpen, Inventory, KINDS, Kind, LibLoad, LibraryInfo, Loss,
+    ProbeStatus, ProcessExec, ProcessExit, ProcessFork, ProcessInfo, Record, RecordError, Records, SelfStats,
+    Suppressed, TlsHello,
+};
 use crypto_trace_format::segment::BlockHeader;
 use std::ops::AddAssign;
 
@@ -124,6 +128,33 @@ impl<'a> BlockSource<'a> {
             problems.push(Problem::RecordCount { block, expected, found: tally.processed });
         }
         tally
+    }
+}
+
+/// Decodes the body of a record of a known kind.
+///
+/// # Errors
+/// When it is malformed.
+pub fn check_body(record: &Record<'_>) -> Result<(), RecordError> {
+    match Kind(record.header.kind) {
+        ProcessExec::KIND => ProcessExec::decode(record).map(drop),
+        ProcessFork::KIND => ProcessFork::decode(record).map(drop),
+        ProcessExit::KIND => ProcessExit::decode(record).map(drop),
+        ProcessInfo::KIND => ProcessInfo::decode(record).map(drop),
+        FileOpen::KIND => FileOpen::decode(record).map(drop),
+        FileChange::KIND => FileChange::decode(record).map(drop),
+        LibLoad::KIND => LibLoad::decode(record).map(drop),
+        TlsHello::KIND => TlsHello::decode(record).map(drop),
+        Loss::KIND => Loss::decode(record).map(drop),
+        Clock::KIND => Clock::decode(record).map(drop),
+        ProbeStatus::KIND => ProbeStatus::decode(record).map(drop),
+        SelfStats::KIND => SelfStats::decode(record).map(drop),
+        ApiCall::KIND => ApiCall::decode(record).map(drop),
+        LibraryInfo::KIND => LibraryInfo::decode(record).map(drop),
+        Inventory::KIND => Inventory::decode(record).map(drop),
+        Suppressed::KIND => Suppressed::decode(record).map(drop),
+        CertificateFile::KIND => CertificateFile::decode(record).map(drop),
+        _ => Ok(()),
     }
 }
 

@@ -24,7 +24,7 @@ mod ordered;
 mod pace;
 mod plan;
 
-pub use block::{BlockSource, Match, Tally};
+pub use block::{BlockSource, Match, Tally, check_body};
 pub use gather::{Count, Fold, Origin, count_blocks, count_live};
 pub use lifecycle::{Wanted, read_captures, read_handshakes};
 pub use live::{LiveBatch, LiveBlock, LiveRun, LiveSink, run_live};

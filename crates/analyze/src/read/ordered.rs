@@ -179,7 +179,7 @@ impl<'a> Ready<'a> {
     }
 
     /// Parts of so many events each.
-    pub fn chunks(&self, events: usize) -> impl ParallelIterator<Item = Self> + IndexedParallelIterator + use<'a> {
+    pub fn chunks(&self, events: usize) -> impl IndexedParallelIterator<Item = Self> + use<'a> {
         let Self { blocks, captures, .. } = *self;
         self.entries.par_chunks(events).map(move |entries| Ready { entries, blocks, captures })
     }

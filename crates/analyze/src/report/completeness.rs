@@ -12,6 +12,9 @@ use crypto_trace_format::segment::SegmentMeta;
 use std::collections::HashSet;
 use std::fmt::Write;
 
+/// How the option begins that says of what an extract is.
+const EXTRACT: &str = "extract ";
+
 /// Everything missing from a capture, one sentence each; none when it is complete. `name_host` for more than one capture.
 pub fn gaps(capture: &Capture, name_host: bool) -> Vec<String> {
     let (lost, dropped) = capture.missing();
@@ -109,6 +112,10 @@ pub fn gaps(capture: &Capture, name_host: bool) -> Vec<String> {
             gap.push_str(&format!(": {}", text(&row.message)));
         }
         gaps.push(gap);
+    }
+    for limit in capture.meta.filters.iter().filter(|option| option.starts_with(EXTRACT)) {
+        let limit = escape::for_people(limit.as_bytes());
+        gaps.push(format!("only a part of what was recorded is here ({limit}): nothing is known of the rest"));
     }
     if name_host {
         let host = escape::for_people(capture.meta.host.as_bytes());

@@ -371,7 +371,7 @@ pub(crate) fn say_faults(faults: &FaultLog, names: &[PathBuf], console: Console)
 }
 
 /// What the captures themselves say is missing.
-fn say_gaps(captures: &[Capture], redact: bool, console: Console) {
+pub(crate) fn say_gaps(captures: &[Capture], redact: bool, console: Console) {
     for capture in captures {
         for (index, gap) in completeness::gaps(capture, captures.len() > 1).into_iter().enumerate() {
             if index < MAX_LINES {
@@ -388,7 +388,10 @@ fn say_gaps(captures: &[Capture], redact: bool, console: Console) {
 }
 
 /// Times that depended on the capture's end: nothing is between them when they are the wrong way round.
-fn refuse_empty_time((since, until): (Option<WallNs>, Option<WallNs>)) -> Result<()> {
+///
+/// # Errors
+/// When they are.
+pub(crate) fn refuse_empty_time((since, until): (Option<WallNs>, Option<WallNs>)) -> Result<()> {
     if let (Some(since), Some(until)) = (since, until)
         && since > until
     {

@@ -20,6 +20,9 @@ use std::sync::Arc;
 /// Level of zstd: higher ones cost more than they save.
 const ZSTD_LEVEL: i32 = 3;
 
+/// Columns of text by whose extremes readers skip. Of other text they cost more than they save.
+const TEXT_WITH_EXTREMES: [&str; 5] = ["host", "capture", "container", "server_name", "file"];
+
 /// Columns whose values are looked for one by one and are too many for a dictionary.
 const LOOKED_FOR: [&str; 5] = ["file", "library", "exe", "server_name", "remote_address"];
 
@@ -80,6 +83,9 @@ fn properties(ty: &EventType, schema: &SchemaRef) -> Result<WriterProperties> {
             if is_whole_number(field) {
                 builder = builder.set_column_encoding(path(), Encoding::DELTA_BINARY_PACKED);
             }
+        }
+        if !field.data_type().is_primitive() && !TEXT_WITH_EXTREMES.contains(&field.name().as_str()) {
+            builder = builder.set_column_statistics_enabled(path(), EnabledStatistics::None);
         }
         if LOOKED_FOR.contains(&field.name().as_str()) {
             builder = builder.set_column_bloom_filter_enabled(path(), true).set_column_bloom_filter_fpp(path(), 0.01);

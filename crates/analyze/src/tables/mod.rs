@@ -151,7 +151,7 @@ impl RowMaker {
 /// What there is of each type, which leaves none.
 fn take(rows: &mut [Option<Rows>], day: i64, out: &mut Vec<Batch>) -> Result<(), ArrowError> {
     for (ty, rows) in rows.iter_mut().enumerate() {
-        if let Some(rows) = rows.as_mut().filter(|rows| rows.len() > 0) {
+        if let Some(rows) = rows.as_mut().filter(|rows| !rows.is_empty()) {
             out.push(Batch { ty, day, rows: rows.finish()? });
         }
     }

@@ -6,6 +6,7 @@ use rustix::fs::{Access, access, statvfs};
 use rustix::io::Errno;
 
 use crate::args::RecordArgs;
+use crate::on_seal;
 use crate::proc::cgroup;
 use crate::units::show_size;
 
@@ -27,6 +28,7 @@ pub fn problems(args: &RecordArgs) -> Vec<String> {
     for path in &args.capture.cgroup {
         add("cgroup", cgroup::open(path).map(drop).map_err(|failure| format!("{:#}", failure.error)));
     }
+    add("on-seal-user", on_seal::check(args).map_err(|failure| format!("{:#}", failure.error)));
     add("ring-size", ring(args));
     problems
 }

@@ -15,6 +15,7 @@ use crypto_trace_format::segment::{BlockBuilder, BlockType, Pressure, SegmentSto
 
 use crate::clock::{self, boottime_ns, read_anchor};
 use crate::libraries::LibraryRecords;
+use crate::on_seal::OnSeal;
 use crate::out::stream::StreamOutput;
 use crate::proc::table::{Table, TableFilter};
 use crate::say;
@@ -96,11 +97,14 @@ pub struct Written {
     pub segments: u64,
     /// Why the last one could not be sealed.
     pub seal_error: Option<io::Error>,
+    /// Who was told of sealed segments.
+    pub on_seal: Option<OnSeal>,
 }
 
 /// The writer thread's state.
 pub struct Writer {
     sink: Sink,
+    on_seal: Option<OnSeal>,
     opening: Opening,
     shared: Arc<Shared>,
     recycled: Sender<BlockBuilder>,
@@ -132,10 +136,11 @@ struct RotationFailed {
 }
 
 impl Writer {
-    /// Writes into `sink`; emptied blocks go back over `recycled`. Says over `table_read` when the first process table is
+    /// Writes into `sink`, and tells `on_seal` of what is sealed; emptied blocks go back over `recycled`. Says over `table_read` when the first process table is
     /// read, which may be long before it is written.
     pub fn new(
         sink: Sink,
+        on_seal: Option<OnSeal>,
         opening: Opening,
         shared: Arc<Shared>,
         recycled: Sender<BlockBuilder>,
@@ -144,6 +149,7 @@ impl Writer {
         let table_read = Some(table_read);
         Self {
             sink,
+            on_seal,
             opening,
             shared,
             recycled,
@@ -203,6 +209,10 @@ impl Writer {
         };
         let rotated = store.rotate(read_anchor().0);
         store.take_swapped().iter().for_each(tell_swapped);
+        let sealed = store.take_sealed();
+        if let Some(on_seal) = &mut self.on_seal {
+            sealed.iter().for_each(|path| on_seal.tell(path));
+        }
         let goes_on = store.current_path().is_some();
         match rotated {
             Ok(()) => {
@@ -408,14 +418,19 @@ impl Writer {
     fn seal(mut self) -> Written {
         let segments = self.shared.stats.segments.load(Ordering::Relaxed);
         let file_bytes = self.shared.stats.written_bytes.load(Ordering::Relaxed);
-        let unsealed = Written { totals: Totals { file_bytes, ..Totals::default() }, segments, seal_error: None };
-        match self.sink {
+        let unsealed =
+            Written { totals: Totals { file_bytes, ..Totals::default() }, segments, seal_error: None, on_seal: None };
+        let mut on_seal = self.on_seal.take();
+        let written = match self.sink {
             Sink::Store(store) => {
-                let mut swapped = Vec::new();
-                let sealed = store.seal_and_tell(&mut swapped);
+                let (mut swapped, mut sealed_as) = (Vec::new(), Vec::new());
+                let sealed = store.seal_and_tell(&mut swapped, &mut sealed_as);
                 swapped.iter().for_each(tell_swapped);
+                if let Some(on_seal) = &mut on_seal {
+                    sealed_as.iter().for_each(|path| on_seal.tell(path));
+                }
                 match sealed {
-                    Ok((totals, segments)) => Written { totals, segments, seal_error: None },
+                    Ok((totals, segments)) => Written { totals, segments, ..Written::default() },
                     Err(error) => Written { seal_error: Some(error), ..unsealed },
                 }
             }
@@ -423,11 +438,12 @@ impl Writer {
                 Written { seal_error: self.stream_error.take(), ..unsealed }
             }
             Sink::Stream(stream) => match stream.finish().and_then(|(mut out, totals)| out.flush().map(|()| totals)) {
-                Ok(totals) => Written { totals, segments, seal_error: None },
+                Ok(totals) => Written { totals, segments, ..Written::default() },
                 Err(error) if error.kind() == io::ErrorKind::BrokenPipe => unsealed,
                 Err(error) => Written { seal_error: Some(error), ..unsealed },
             },
-        }
+        };
+        Written { on_seal, ..written }
     }
 }
 

@@ -7,13 +7,13 @@ use std::sync::mpsc::{Receiver, SyncSender, TrySendError};
 use std::time::{Duration, Instant};
 
 use crypto_trace_bpf::Rings;
+use crypto_trace_format::privacy::{Anonymizer, Privacy};
 use crypto_trace_format::record::{Record, Records};
 use crypto_trace_format::segment::{BlockBuilder, BlockType};
 
 use crate::libraries::Notices;
 use crate::out::writer::{BLOCK_BYTES, Message};
 use crate::session::filter::RecordFilter;
-use crate::session::privacy::{Anonymizer, Privacy};
 use crate::session::stats::{Accounting, from_rings};
 
 /// Records taken from a ring in one go.

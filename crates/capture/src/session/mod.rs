@@ -4,7 +4,6 @@ pub(crate) mod drain;
 pub(crate) mod filter;
 pub(crate) mod kernel_crypto;
 pub(crate) mod prepare;
-mod privacy;
 mod random;
 pub(crate) mod service;
 pub(crate) mod signals;
@@ -20,6 +19,7 @@ use crate::limits;
 use crate::limits::allocator;
 use crate::limits::privileges;
 use crate::limits::seccomp;
+use crate::on_seal::OnSeal;
 use crate::out::destination::{Destination, Place};
 use crate::out::renderer::{Renderer, RendererCommand};
 use crate::out::stream;
@@ -94,6 +94,11 @@ pub fn capture(args: &CaptureArgs, destination: &Destination<'_>) -> Result<u8, 
         Destination::Record(_) => None,
         Destination::Renderer { words, output } => Some(RendererCommand::new(words.clone(), *output)?),
     };
+    // Before anything is given up: it becomes another user.
+    let on_seal = match destination {
+        Destination::Record(args) => OnSeal::start(args)?,
+        Destination::Renderer { .. } => None,
+    };
     let reporter = Reporter::start(args.stats_interval, args.metrics_file.as_deref())?;
 
     let mut selection = selection(args)?;
@@ -153,7 +158,8 @@ pub fn capture(args: &CaptureArgs, destination: &Destination<'_>) -> Result<u8, 
 
     let records = libraries.as_ref().map(|libraries| libraries.records.clone()).unwrap_or_default();
     let opening = Opening { table, before, probes, libraries: records };
-    let (mut session, renderer) = Session::start(args, programs, libraries, opening, sink, before_attaching_ns)?;
+    let (mut session, renderer) =
+        Session::start(args, programs, libraries, opening, (sink, on_seal), before_attaching_ns)?;
     if !args.follow_children {
         // Their descendants may live on.
         session.watched = watched;
@@ -166,11 +172,15 @@ pub fn capture(args: &CaptureArgs, destination: &Destination<'_>) -> Result<u8, 
     }
     let stop = session.record(args, &signals, command.as_ref())?;
     session.notifier.stopping();
-    let outcome = session.finish()?;
+    let mut outcome = session.finish()?;
+    let on_seal = outcome.written.on_seal.take();
     let rendered = renderer.map_or(Ok(()), |renderer| renderer.finish(&signals, stop == Stop::Signal));
     tell_outcome(args, &outcome, stop);
     if let (Stop::PipeClosed, Some(child)) = (stop, &command) {
         child.outlast(&signals).context("cannot wait for the command")?;
+    }
+    if let Some(on_seal) = on_seal {
+        on_seal.finish(&signals);
     }
     rendered?;
     exit_code(outcome, stop, destination.is_stream())
@@ -215,7 +225,7 @@ impl Session {
         programs: Programs,
         libraries: Option<Libraries>,
         opening: Opening,
-        place: Place<'_>,
+        (place, on_seal): (Place<'_>, Option<OnSeal>),
         before_attaching_ns: u64,
     ) -> Result<(Self, Option<Renderer>), Failure> {
         let (anchor, _) = read_anchor();
@@ -228,7 +238,7 @@ impl Session {
         let (queue, messages) = sync_channel(QUEUE_BLOCKS);
         let (recycle, recycled) = channel();
         let (table, table_read) = channel();
-        let writer = Writer::new(sink, opening, Arc::clone(&shared), recycle, table);
+        let writer = Writer::new(sink, on_seal, opening, Arc::clone(&shared), recycle, table);
         let writer = std::thread::Builder::new()
             .name("ct-writer".to_owned())
             .spawn(move || writer.run(&messages))

@@ -8,6 +8,7 @@ use anyhow::Context as _;
 use crypto_trace_bpf::{
     Budgets, CommFilter, FileSelection, LibrarySelection, ListenerOwner, LoadError, ProbeReport, Programs, Selection,
 };
+use crypto_trace_format::privacy::Privacy;
 use crypto_trace_format::record::{Header, ProbeState, Tier, trim_comm};
 
 use crate::args::{CaptureArgs, PrivacyMode, UsageError, When};
@@ -20,7 +21,6 @@ use crate::proc::listeners::Listeners;
 use crate::proc::table::{TableFilter, contains};
 use crate::say;
 use crate::session::filter::RecordFilter;
-use crate::session::privacy::Privacy;
 
 /// Settings of the BPF programs.
 pub(crate) fn selection(args: &CaptureArgs) -> Result<Selection, Failure> {

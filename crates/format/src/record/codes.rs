@@ -194,6 +194,8 @@ codes! {
         WRITE_FAILED = 16 "write_failed",
         /// A record from the ring was not well formed.
         MALFORMED = 17 "malformed",
+        /// A file was damaged: these could not be read when what could be was extracted from it.
+        DAMAGED = 18 "damaged",
     }
 }
 
@@ -377,7 +379,8 @@ bits! {
         /// The connection was there before the capture.
         LATE = 2 "late",
         /// It was accepted by the process of the header, which is not selected, from the socket of one that is: earlier records
-        /// seemed to be of the latter, and later ones are left out.
+        /// seemed to be of the latter, and later ones are left out. In an extract: it is there only as the other end of one
+        /// that was asked for, to tell whose that is, and is not shown either.
         TAKEN = 3 "taken",
     }
 }

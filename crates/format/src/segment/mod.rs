@@ -40,6 +40,7 @@
 
 mod block;
 mod builder;
+mod extracted;
 mod fault;
 mod footer;
 mod frame;
@@ -60,12 +61,13 @@ mod writer;
 
 pub use block::{BlockHeader, BlockType};
 pub use builder::BlockBuilder;
+pub use extracted::Extraction;
 pub use fault::{Fault, OpenError, PayloadError};
 pub use footer::Totals;
 pub use meta::{ClockAnchor, SchemaField, SchemaKind, SegmentMeta, Selected, schema_table};
 pub use payload::BlockBuffer;
 pub use reader::{BlockEntry, SegmentReader};
-pub use store::{Pressure, SegmentStore, StoreOptions, Swapped};
+pub use store::{Pressure, SegmentSet, SegmentStore, StoreOptions, Swapped};
 pub use stream::{StreamItem, StreamReader};
 pub use tgids::TgidSummary;
 pub use unit::{Unit, unit_at};

@@ -72,7 +72,7 @@ fn a_segment_in_whose_place_another_file_is_is_not_sealed_under_its_name() {
     std::fs::remove_file(&third).unwrap();
     std::fs::write(&third, "theirs").unwrap();
     let mut swapped = Vec::new();
-    assert_eq!(store.seal_and_tell(&mut swapped).unwrap_err().kind(), ErrorKind::NotFound);
+    assert_eq!(store.seal_and_tell(&mut swapped, &mut Vec::new()).unwrap_err().kind(), ErrorKind::NotFound);
     assert_eq!(swapped, [Swapped { path: third.clone(), sealed: None }]);
     assert_eq!(std::fs::read_to_string(&third).unwrap(), "theirs");
     assert!(!sealed_as(&third).exists());

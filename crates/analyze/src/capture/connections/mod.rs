@@ -300,6 +300,11 @@ impl Handshakes {
         self.list.get(*self.by_record.get(&(segment, number))? as usize)
     }
 
+    /// The connection that a record is a piece of.
+    pub fn of_piece(&self, hello: &TlsHello<'_>) -> Option<&Connection> {
+        self.list.get(*self.by_key.get(&key(hello))? as usize)
+    }
+
     /// The other end of a connection, when it was seen too: on loopback, or between containers.
     pub fn peer(&self, connection: &Connection) -> Option<&Connection> {
         let (local, remote) = connection.key.ends;

@@ -261,6 +261,12 @@ impl Timeline {
         known.or_else(|| self.latest_before(process.ppid?, process.start_ns)).map(ProcessId)
     }
 
+    /// Every process that its records, or what is shown of it, name as its parent.
+    pub fn parents(&self, process: ProcessId) -> impl Iterator<Item = ProcessId> + '_ {
+        let of_image = |id: ImageId| self.images.get(index(id.0)).and_then(|image| self.parent_process(image));
+        self.parent(process).into_iter().chain(self.images(process).filter_map(of_image).map(ProcessId))
+    }
+
     /// When a process started, boot time, and whether that is rounded down to a clock tick.
     pub fn start_ns(&self, process: ProcessId) -> Option<(u64, bool)> {
         self.processes.get(index(process.0)).map(|process| (process.start_ns, process.tick))

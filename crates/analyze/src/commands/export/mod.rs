@@ -20,7 +20,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 /// Decoded blocks that may wait for others to be ordered: a table needs no more order than its row groups have.
-const PENDING_BYTES: usize = 48 << 20;
+const PENDING_BYTES: usize = 32 << 20;
 
 /// Names that several hosts have, as many as are said.
 const MAX_SAME_NAMES: usize = 5;

@@ -7,16 +7,14 @@ pub(crate) use args::{Args, Task};
 use crate::cli::console::{Console, Output};
 use crate::cli::exit::Outcome;
 use crate::cli::progress;
+use crate::read::check_body;
 use crate::read::faults::{FaultLog, Problem};
 use crate::read::input::{self, Choice, Inputs};
 use crate::report::document;
 use crate::words::escape;
 use crate::words::text::grouped;
 use anyhow::{Result, bail};
-use crypto_trace_format::record::{
-    ApiCall, CertificateFile, Clock, FileChange, FileOpen, Inventory, Kind, LibLoad, LibraryInfo, Loss, ProbeStatus,
-    ProcessExec, ProcessExit, ProcessFork, ProcessInfo, Record, RecordError, Records, SelfStats, Suppressed, TlsHello,
-};
+use crypto_trace_format::record::Records;
 use crypto_trace_format::segment::{BlockBuffer, BlockEntry, BlockType};
 use rayon::prelude::*;
 use serde::Serialize;
@@ -147,30 +145,6 @@ fn check_block(block: &BlockEntry, raw: &[u8]) -> (Vec<Problem>, u64) {
         problems.push(Problem::RecordCount { block, expected: u64::from(header.record_count), found });
     }
     (problems, found)
-}
-
-/// Decodes the body of a record of a known kind.
-fn check_body(record: &Record<'_>) -> Result<(), RecordError> {
-    match Kind(record.header.kind) {
-        ProcessExec::KIND => ProcessExec::decode(record).map(drop),
-        ProcessFork::KIND => ProcessFork::decode(record).map(drop),
-        ProcessExit::KIND => ProcessExit::decode(record).map(drop),
-        ProcessInfo::KIND => ProcessInfo::decode(record).map(drop),
-        FileOpen::KIND => FileOpen::decode(record).map(drop),
-        FileChange::KIND => FileChange::decode(record).map(drop),
-        LibLoad::KIND => LibLoad::decode(record).map(drop),
-        TlsHello::KIND => TlsHello::decode(record).map(drop),
-        Loss::KIND => Loss::decode(record).map(drop),
-        Clock::KIND => Clock::decode(record).map(drop),
-        ProbeStatus::KIND => ProbeStatus::decode(record).map(drop),
-        SelfStats::KIND => SelfStats::decode(record).map(drop),
-        ApiCall::KIND => ApiCall::decode(record).map(drop),
-        LibraryInfo::KIND => LibraryInfo::decode(record).map(drop),
-        Inventory::KIND => Inventory::decode(record).map(drop),
-        Suppressed::KIND => Suppressed::decode(record).map(drop),
-        CertificateFile::KIND => CertificateFile::decode(record).map(drop),
-        _ => Ok(()),
-    }
 }
 
 fn report(inputs: &Inputs, faults: &FaultLog, counts: &[(u64, u64)]) -> Report {

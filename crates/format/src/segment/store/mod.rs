@@ -6,6 +6,9 @@
 mod dir;
 mod name;
 mod retain;
+mod set;
+
+pub use set::SegmentSet;
 
 use super::OPEN_SUFFIX;
 use super::builder::BlockBuilder;
@@ -85,6 +88,7 @@ pub struct SegmentStore {
     segments: u64,
     deleted: Vec<PathBuf>,
     swapped: Vec<Swapped>,
+    sealed: Vec<PathBuf>,
 }
 
 /// A segment in whose place somebody had put another file when it was to be sealed. That file is left as it is.
@@ -146,6 +150,7 @@ impl SegmentStore {
             segments: 0,
             deleted: Vec::new(),
             swapped: Vec::new(),
+            sealed: Vec::new(),
         };
         store.open_next()?;
         Ok(store)
@@ -236,14 +241,18 @@ impl SegmentStore {
     /// Those of the disk. The last segment then stays as `NAME.open`, readable without its footer.
     /// `NotFound` when somebody has put another file in its place and it has no name any more.
     pub fn seal(self) -> io::Result<(Totals, u64)> {
-        self.seal_and_tell(&mut Vec::new())
+        self.seal_and_tell(&mut Vec::new(), &mut Vec::new())
     }
 
-    /// The same; appends what [`Self::take_swapped`] would tell afterwards.
+    /// The same; appends what [`Self::take_swapped`] and [`Self::take_sealed`] would tell afterwards.
     ///
     /// # Errors
     /// As those of [`Self::seal`].
-    pub fn seal_and_tell(mut self, swapped: &mut Vec<Swapped>) -> io::Result<(Totals, u64)> {
+    pub fn seal_and_tell(
+        mut self,
+        swapped: &mut Vec<Swapped>,
+        sealed_as: &mut Vec<PathBuf>,
+    ) -> io::Result<(Totals, u64)> {
         let sealed = match self.seal_current() {
             Err(error) if is_disk_full(&error) && self.retain(None) > 0 => self.seal_current()?,
             sealed => sealed?,
@@ -251,6 +260,7 @@ impl SegmentStore {
         self.retain(sealed.as_deref());
         let gone = self.swapped.last().is_some_and(|last| sealed.is_none() && last.sealed.is_none());
         swapped.append(&mut self.swapped);
+        sealed_as.append(&mut self.sealed);
         if gone {
             return Err(io::Error::new(io::ErrorKind::NotFound, "another file is in its place, and it has no name"));
         }
@@ -268,6 +278,11 @@ impl SegmentStore {
     /// Segments in whose place another file was, since the last call.
     pub fn take_swapped(&mut self) -> Vec<Swapped> {
         std::mem::take(&mut self.swapped)
+    }
+
+    /// Where segments were sealed since the last call: they are whole and have their names.
+    pub fn take_sealed(&mut self) -> Vec<PathBuf> {
+        std::mem::take(&mut self.sealed)
     }
 
     /// The directory that is written to.
@@ -331,6 +346,9 @@ impl SegmentStore {
         let Some(Current { writer, name, .. }) = self.current.take() else { return Ok(None) };
         self.totals.add(&Totals { file_bytes: len, ..writer.totals().clone() });
         self.compressor = Some(writer.into_compressor());
+        if is_sealed {
+            self.sealed.push(self.dir.path().join(&name));
+        }
         self.dir.sync()?;
         Ok(is_sealed.then_some(name))
     }

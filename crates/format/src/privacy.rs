@@ -1,14 +1,16 @@
-//! Names and addresses taken out of TLS hellos before they are written: `--privacy`.
+//! Names and addresses taken out of TLS hellos before they are written, and arguments out of processes: `--privacy` and `--argv`
+//! of the recorder, and of whoever writes recorded records again.
 //!
-//! Works on the records as they come from the ring, in place: server names in ClientHellos and addresses are overwritten
-//! by a pseudonym or by zeros; a server's certificates are left out. What cannot be read for sure is left out as well.
+//! Works on the records as they come, in order: server names in ClientHellos and addresses are overwritten by a pseudonym or
+//! by zeros; a server's certificates are left out. What cannot be read for sure is left out as well.
 
 use std::collections::HashMap;
 use std::ops::Range;
 
-use crypto_trace_format::record::{ApiCall, ApiMeaning, Record, TlsHello, hello_state};
-use crypto_trace_format::wire::cursor::Shape;
-use crypto_trace_format::wire::tls::{
+use crate::record::limits::ARGV_EXE_MAX;
+use crate::record::{ApiCall, ApiMeaning, ArgvMode, ProcessExec, ProcessInfo, Record, TlsHello, hello_state};
+use crate::wire::cursor::Shape;
+use crate::wire::tls::{
     ALERT, CHANGE_CIPHER_SPEC, CLIENT_HELLO, ClientHelloParts, HANDSHAKE, HANDSHAKE_HEADER_LEN, RECORD_HEADER_LEN,
     RecordHeader, SERVER_HELLO, SERVER_NAME, message_len, read_extensions,
 };
@@ -260,10 +262,41 @@ fn server_names(message: &[u8]) -> Option<Vec<Range<usize>>> {
     (!is_cut && (!shape.truncated.get() || !names.is_empty())).then_some(names)
 }
 
+/// How many bytes of a process's arguments may be kept.
+pub fn kept_argv(argv: &[u8], mode: ArgvMode) -> usize {
+    match mode {
+        ArgvMode::EXE => argv.iter().position(|byte| *byte == 0).map_or(argv.len(), |end| end + 1).min(ARGV_EXE_MAX),
+        ArgvMode::NONE => 0,
+        _ => argv.len(),
+    }
+}
+
+/// The record with no more of a process's arguments than may be kept; `None` when it has no more. One that cannot be read is
+/// left empty.
+pub fn without_argv(record: &Record<'_>, mode: ArgvMode) -> Option<Vec<u8>> {
+    let mut out = Vec::new();
+    match record.kind() {
+        ProcessExec::KIND => {
+            let Ok(mut exec) = ProcessExec::decode(record) else { return Some(out) };
+            let kept = exec.argv.get(..kept_argv(exec.argv, mode)).filter(|kept| kept.len() < exec.argv.len())?;
+            exec.argv = kept;
+            exec.encode(record.header, &mut out);
+        }
+        ProcessInfo::KIND => {
+            let Ok(mut info) = ProcessInfo::decode(record) else { return Some(out) };
+            let kept = info.argv.get(..kept_argv(info.argv, mode)).filter(|kept| kept.len() < info.argv.len())?;
+            info.argv = kept;
+            info.encode(record.header, &mut out);
+        }
+        _ => return None,
+    }
+    Some(out)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crypto_trace_format::record::{Header, TlsHelloFixed};
+    use crate::record::{Header, TlsHelloFixed};
 
     /// A ClientHello in a TLS record, with an extension before and one after the name.
     fn client_hello(name: &[u8]) -> Vec<u8> {
@@ -401,5 +434,28 @@ mod tests {
             shown.extend(apply_at(&mut anonymizer, second, 1, u32::try_from(cut).expect("short")).1);
             assert_eq!(shown, client_hello(b"xxxxxxxxxxxxxx"), "cut at {cut}");
         }
+    }
+
+    #[test]
+    fn arguments_are_cut_as_the_recorder_cuts_them() {
+        let argv = b"/bin/db\0--password\0secret\0";
+        let encoded = |argv| {
+            let (mut exec, mut info) = (Vec::new(), Vec::new());
+            ProcessExec { argv, exe: b"/bin/db", cwd: b"/", ..ProcessExec::default() }
+                .encode(Header::default(), &mut exec);
+            ProcessInfo { argv, exe: b"/bin/db", cwd: b"/", ..ProcessInfo::default() }
+                .encode(Header::default(), &mut info);
+            [exec, info]
+        };
+        for (mode, left) in [(ArgvMode::EXE, &b"/bin/db\0"[..]), (ArgvMode::NONE, b"")] {
+            for (whole, cut) in encoded(argv).into_iter().zip(encoded(left)) {
+                let record = Record::parse(&whole).expect("well formed");
+                assert_eq!(without_argv(&record, mode), Some(cut.clone()), "{mode:?}");
+                assert_eq!(without_argv(&Record::parse(&cut).expect("well formed"), mode), None);
+                assert_eq!(without_argv(&record, ArgvMode::FULL), None);
+            }
+        }
+        // A title that a process made of its arguments, and arguments that were cut themselves.
+        assert_eq!(kept_argv(&[b'x'; 4096], ArgvMode::EXE), ARGV_EXE_MAX);
     }
 }
