@@ -1,4 +1,5 @@
--- Tables of an export as views of DuckDB. Before it: SET VARIABLE tables = 'DIRECTORY'.
+-- Tables of an export as views of DuckDB. Before it: SET VARIABLE tables = 'DIRECTORY'; SET VARIABLE seeds = 'fleet/sql/seeds';
+-- ask.py does that, and makes the view `asked`.
 --
 -- One statement for each type of event, and a few that take lists apart: only here does a name of DuckDB's own stand.
 -- A type of which the export has no event has no files: its statement fails, and those after it go on without it.
