@@ -122,6 +122,13 @@ pub fn wheels() -> Option<Tool> {
     })
 }
 
+/// DuckDB, which asks exported tables.
+pub fn duckdb() -> Option<Tool> {
+    let path = target().join("duckdb");
+    let path = path.join("duckdb").is_dir().then_some(path).filter(|_| find("python3").is_some());
+    tool("duckdb", path, |path| format!("export PYTHONPATH='{path}'"))
+}
+
 /// Python modules that validate and read bills of materials.
 pub fn cyclonedx_python() -> Option<Tool> {
     let path = target().join("cbom-wheels");
