@@ -64,7 +64,7 @@ fn parquet(
     if chosen.segments.is_empty() {
         let why = if mode == Mode::Append { "all that is sealed is in it already" } else { "no segment is sealed" };
         session.note(format!("{}: nothing to export: {why}", directory.display()));
-        return end(session);
+        return session.finish("exported");
     }
     let id = id(&selection, &chosen.segments);
     let target = Directory::begin(directory, is_new, &id)?;
