@@ -26,6 +26,12 @@ const TEXT_WITH_EXTREMES: [&str; 5] = ["host", "capture", "container", "server_n
 /// Columns whose values are looked for one by one and are too many for a dictionary.
 const LOOKED_FOR: [&str; 5] = ["file", "library", "exe", "server_name", "remote_address"];
 
+/// How often a Bloom filter may say that a value is there which is not.
+const BLOOM_FPP: f64 = 0.01;
+
+/// Values that a Bloom filter has room for at first: by default it is that for a million, 2 MB for each column of each table.
+const BLOOM_VALUES: u64 = 1 << 17;
+
 /// Columns that are numbers that grow, or differ each time.
 const NO_DICTIONARY: [&str; 9] = [
     "timestamp",
@@ -88,7 +94,10 @@ fn properties(ty: &EventType, schema: &SchemaRef) -> Result<WriterProperties> {
             builder = builder.set_column_statistics_enabled(path(), EnabledStatistics::None);
         }
         if LOOKED_FOR.contains(&field.name().as_str()) {
-            builder = builder.set_column_bloom_filter_enabled(path(), true).set_column_bloom_filter_fpp(path(), 0.01);
+            builder = builder
+                .set_column_bloom_filter_enabled(path(), true)
+                .set_column_bloom_filter_fpp(path(), BLOOM_FPP)
+                .set_column_bloom_filter_max_ndv(path(), BLOOM_VALUES);
         }
     }
     Ok(builder.build())

@@ -17,7 +17,7 @@ use std::io;
 const GROUP_ROWS: usize = 1 << 19;
 
 /// Bytes of all row groups that are being filled; beyond, the largest is written as it is.
-const GROUPS_BYTES: usize = 48 << 20;
+const GROUPS_BYTES: usize = 64 << 20;
 
 /// Bytes of a file, about.
 const FILE_BYTES: usize = 256 << 20;
