@@ -129,6 +129,20 @@ pub fn duckdb() -> Option<Tool> {
     tool("duckdb", path, |path| format!("export PYTHONPATH='{path}'"))
 }
 
+/// The published schema of OCSF, and what validates by it, for Python.
+pub fn ocsf() -> Option<Tool> {
+    let path = target().join("ocsf");
+    let path = path.join("ocsf_json_schema").is_dir().then_some(path).filter(|_| find("python3").is_some());
+    tool("ocsf-json-schema", path, |path| format!("export PYTHONPATH='{path}'"))
+}
+
+/// The published fields of ECS, for Node.
+pub fn ecs() -> Option<Tool> {
+    let path = target().join("ecs-node/node_modules/@elastic/ecs/generated/ecs_flat.js");
+    let path = Some(path).filter(|path| path.is_file() && find("node").is_some());
+    tool("@elastic/ecs", path, |_| String::new())
+}
+
 /// Python modules that validate and read bills of materials.
 pub fn cyclonedx_python() -> Option<Tool> {
     let path = target().join("cbom-wheels");

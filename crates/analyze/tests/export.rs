@@ -365,14 +365,61 @@ fn a_stream_for_a_pipe_has_the_rows_of_one_table() {
     assert_eq!(rows(&batches), rows(&tables(&out)["tls_handshake"]));
 }
 
+/// Members of an event that another vocabulary has no place for are there under their own names.
+#[test]
+fn nothing_is_lost_on_the_way_into_other_vocabularies() {
+    fn leaves(value: &Value, out: &mut Vec<Value>) {
+        match value {
+            Value::Object(members) => members.values().for_each(|value| leaves(value, out)),
+            Value::Array(values) => values.iter().for_each(|value| leaves(value, out)),
+            Value::Null => {}
+            // Ids are text there, and hashes may be in capitals.
+            other => out.push(json!(other.to_string().trim_matches('"').to_ascii_lowercase())),
+        }
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let path = every_type_in(dir.path());
+    let path = path.to_str().unwrap();
+    let types = "process_exec,process_exit,file_open,file_change,lib_load,tls_handshake";
+    let told = |args: &[&str]| -> Vec<Value> {
+        let output = analyze(&[args, &[path, "--type", types]].concat());
+        text(&output.stdout).lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    };
+    let events = told(&["events"]);
+    assert!(events.len() > 20);
+    for format in ["ocsf", "ecs"] {
+        let mapped = told(&["export", "--to", format]);
+        assert_eq!(mapped.len(), events.len());
+        for (event, mapped) in events.iter().zip(&mapped) {
+            let (mut said, mut there) = (Vec::new(), Vec::new());
+            leaves(event, &mut said);
+            leaves(mapped, &mut there);
+            let shown = there.iter().map(|value| value.as_str().unwrap()).collect::<Vec<_>>().join("\n");
+            for value in said.iter().map(|value| value.as_str().unwrap()) {
+                let version = value.trim_start_matches("tls ");
+                // Times are told in other units.
+                let is_time = value.ends_with('z') && value.starts_with("20") && format == "ocsf";
+                let san = value.split_once(':').map(|(_, name)| name).unwrap_or(value);
+                assert!(
+                    is_time || [value, version, san].iter().any(|value| shown.contains(value)),
+                    "{format}: {value} of {event:#} is not in {mapped:#}"
+                );
+            }
+        }
+    }
+}
+
 #[test]
 fn wrong_usage_says_what_is_needed() {
     for (args, expected) in [
         (&["rec"][..], "-o DIR"),
         (&["rec", "--to", "arrow"], "--type TYPE"),
         (&["rec", "--to", "arrow", "--type", "tls_handshake,file_open"], "--type TYPE"),
-        (&["rec", "--to", "arrow", "--type", "loss", "--append"], "arrow is a stream"),
-        (&["-", "-o", "x"], "export reads files"),
+        (&["rec", "--to", "arrow", "--type", "loss", "--append"], "--append adds to a directory of Parquet files"),
+        (&["-", "-o", "x"], "tables are made of files"),
+        (&["rec", "--to", "ocsf", "--type", "loss"], "--to ocsf has no class for loss"),
+        (&["rec", "--to", "ocsf", "--bulk"], "--bulk is for --to ecs"),
+        (&["rec", "--to", "ecs", "--open"], "--open is for tables"),
         (&["rec", "-o", "x", "--append", "--open"], "cannot be used with"),
     ] {
         let output = analyze(&[&["export"], args].concat());

@@ -6,18 +6,23 @@
 mod chosen;
 mod csv;
 mod cut;
+mod ecs;
 mod json_array;
 mod json_pretty;
 mod json_stream;
+mod ocsf;
+mod told;
 
 #[cfg(test)]
 mod tests;
 
 pub use chosen::Chosen;
 pub use csv::Csv;
+pub use ecs::Ecs;
 pub use json_array::JsonArray;
 pub use json_pretty::JsonPretty;
 pub use json_stream::JsonStream;
+pub use ocsf::{KINDS as OCSF_KINDS, Ocsf};
 
 use crate::event::{Event, EventWriter};
 use crypto_trace_format::record::RecordError;

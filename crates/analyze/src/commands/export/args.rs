@@ -4,9 +4,11 @@ use crate::cli::input::input;
 use crate::cli::which::WhichArgs;
 use crate::cli::{Input, InputArgs, Request, usage};
 use crate::event::{EVENT_TYPES, EventType};
+use crate::format::OCSF_KINDS;
 use crate::tables::Mode;
 use clap::ValueEnum;
 use clap::error::ErrorKind;
+use crypto_trace_format::record::Kind;
 use std::path::PathBuf;
 
 /// At the end of its help.
@@ -16,7 +18,9 @@ Examples:
   crypto-trace-analyze export /var/log/crypto-trace -o tables --append            what was sealed since then
   duckdb -c \"SELECT host, version, count(*) FROM 'tables/event_type=tls_handshake/*/*.parquet' GROUP BY ALL\"
   crypto-trace-analyze export rec --to arrow --type tls_handshake | python3 -c \\
-    'import sys, pyarrow.ipc as ipc; print(ipc.open_stream(sys.stdin.buffer).read_all().group_by(\"version\").aggregate([]))'";
+    'import sys, pyarrow.ipc as ipc; print(ipc.open_stream(sys.stdin.buffer).read_all().group_by(\"version\").aggregate([]))'
+  crypto-trace-analyze export rec --to ocsf | gzip > events.json.gz
+  crypto-trace-analyze export rec --to ecs --bulk > bulk.ndjson       for POST /_bulk";
 
 /// Megabytes of a file, as --file-size has them.
 const MEGABYTE: usize = 1_000_000;
@@ -48,6 +52,20 @@ pub(crate) enum To {
     },
     /// A stream of events of one type.
     Arrow(&'static EventType),
+    /// Lines in the vocabulary of others.
+    Lines(Lines),
+}
+
+/// Lines in the vocabulary of others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Lines {
+    /// Of the Open Cybersecurity Schema Framework.
+    Ocsf,
+    /// Of the Elastic Common Schema, with or without the lines that its bulk interface wants between them.
+    Ecs {
+        /// With them.
+        bulk: bool,
+    },
 }
 
 /// What an export is made into.
@@ -57,9 +75,13 @@ enum Format {
     Parquet,
     /// Apache Arrow (IPC stream), events of one --type
     Arrow,
+    /// Open Cybersecurity Schema Framework, one JSON object per line
+    Ocsf,
+    /// Elastic Common Schema, one JSON object per line
+    Ecs,
 }
 
-/// Export events as typed tables that DuckDB, Spark, Trino and Python read
+/// Export events as typed tables for DuckDB, Spark and Python, or as OCSF or ECS for security lakes and Elastic
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
@@ -70,7 +92,7 @@ pub(crate) struct Args {
     #[arg(long, value_enum, default_value = "parquet", value_name = "FORMAT")]
     to: Format,
 
-    /// Of parquet, the directory, which must be new or empty; of arrow, a file instead of stdout
+    /// Of parquet, the directory, which must be new or empty; otherwise a file instead of stdout
     #[arg(short, long, value_name = "DIR|FILE")]
     output: Option<PathBuf>,
 
@@ -85,6 +107,10 @@ pub(crate) struct Args {
     /// Begin another file when one has this many megabytes
     #[arg(long, value_name = "MB", default_value = "256", value_parser = clap::value_parser!(u32).range(1..=100_000))]
     file_size: u32,
+
+    /// Of ecs: before each event the line that the bulk interface of Elasticsearch wants
+    #[arg(long)]
+    bulk: bool,
 
     /// Show names of home directories, which are hidden as /home/USER and /home/ROOT
     #[arg(long)]
@@ -105,15 +131,31 @@ impl Args {
             [kind] => EVENT_TYPES.iter().find(|ty| ty.kind == *kind),
             _ => None,
         };
+        if let (Format::Ocsf, Some(kind)) = (self.to, filter.kinds.iter().find(|kind| !OCSF_KINDS.contains(kind))) {
+            let types = OCSF_KINDS.map(Kind::event_type).join(", ");
+            let message = format!("--to ocsf has no class for {}: it has for {types}", kind.event_type());
+            return Err(usage(ErrorKind::ValueValidation, &message));
+        }
         if filter.kinds.is_empty() {
-            filter.kinds = EVENT_TYPES.iter().map(|ty| ty.kind).collect();
+            filter.kinds = match self.to {
+                Format::Ocsf => OCSF_KINDS.to_vec(),
+                _ => EVENT_TYPES.iter().map(|ty| ty.kind).collect(),
+            };
         }
         let input = input(self.input, &filter)?;
-        if input == Input::Stdin {
-            return Err(usage(
-                ErrorKind::MissingRequiredArgument,
-                "export reads files: name segments or a directory of them",
-            ));
+        let is_table = matches!(self.to, Format::Parquet | Format::Arrow);
+        if input == Input::Stdin && is_table {
+            let message = "tables are made of files: name segments or a directory of them";
+            return Err(usage(ErrorKind::MissingRequiredArgument, message));
+        }
+        for (given, with, message) in [
+            (self.append, self.to == Format::Parquet, "--append adds to a directory of Parquet files"),
+            (self.open, is_table, "--open is for tables; other formats have what is in open segments, too"),
+            (self.bulk, self.to == Format::Ecs, "--bulk is for --to ecs"),
+        ] {
+            if given && !with {
+                return Err(usage(ErrorKind::ArgumentConflict, message));
+            }
         }
         let missing = |message| usage(ErrorKind::MissingRequiredArgument, message);
         let to = match self.to {
@@ -122,17 +164,13 @@ impl Args {
                 mode: if self.append { Mode::Append } else { Mode::New },
                 file_bytes: usize::try_from(self.file_size).unwrap_or(usize::MAX).saturating_mul(MEGABYTE),
             },
-            Format::Arrow if self.append => {
-                return Err(usage(
-                    ErrorKind::ArgumentConflict,
-                    "--append adds to a directory of Parquet files; arrow is a stream",
-                ));
-            }
             Format::Arrow => {
                 To::Arrow(one.ok_or_else(|| missing("--to arrow is a table of one type of event: --type TYPE"))?)
             }
+            Format::Ocsf => To::Lines(Lines::Ocsf),
+            Format::Ecs => To::Lines(Lines::Ecs { bulk: self.bulk }),
         };
-        let output = self.output.filter(|_| matches!(to, To::Arrow(_)));
+        let output = self.output.filter(|_| !matches!(to, To::Parquet { .. }));
         let request = Request { input, filter, output, redact: !self.no_redact };
         Ok(Task { request, to, selection, open: self.open })
     }

@@ -9,18 +9,28 @@ use crate::cli::console::{Console, Output};
 use crate::cli::exit::Outcome;
 use crate::cli::which::options;
 use crate::event::RenderOptions;
-use crate::read::OrderedOutput;
+use crate::format::{Ecs, EventFormat, Ocsf};
 use crate::read::input::Inputs;
+use crate::read::{OrderedOutput, TextSink};
 use crate::report::session::Session;
 use crate::tables::{ArrowStream, Directory, Exported, Manifest, Mode, Parquet, RowMaker, SCHEMA_VERSION, earlier, id};
 use crate::words::text::{bytes, counted, grouped, hex, plural};
 use anyhow::Result;
-use args::To;
+use args::{Lines, To};
 use std::collections::BTreeSet;
 use std::path::Path;
 
 /// Decoded blocks that may wait for others to be ordered: a table needs no more order than its row groups have.
 const PENDING_BYTES: usize = 32 << 20;
+
+/// Events as lines in the vocabulary of others.
+fn lines(format: &dyn EventFormat, task: &Task, console: Console) -> Result<Outcome> {
+    let (mut session, out) = Session::begin(&task.request, console)?;
+    let mut output = OrderedOutput::new(TextSink::new(format, RenderOptions { redact: task.request.redact }, out)?);
+    session.fold(&mut output)?;
+    output.into_sink().finish()?;
+    end(session)
+}
 
 /// Names that several hosts have, as many as are said.
 const MAX_SAME_NAMES: usize = 5;
@@ -42,6 +52,8 @@ pub(super) fn run(task: &Task, console: Console) -> Result<Outcome> {
             output.into_sink().finish()?;
             end(session)
         }
+        To::Lines(Lines::Ocsf) => lines(&Ocsf, task, console),
+        To::Lines(Lines::Ecs { bulk }) => lines(&Ecs { bulk: *bulk }, task, console),
     }
 }
 
