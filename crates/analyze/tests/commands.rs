@@ -5,6 +5,7 @@ mod common;
 
 use common::*;
 use crypto_trace_format::record::{ApiCallFixed, ApiMeaning, FileOpen};
+use crypto_trace_format::segment::SegmentMeta;
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
@@ -434,4 +435,19 @@ fn a_certificate_that_another_process_trusts_is_both() {
             lines(&["events", path, "--type", "file_open"]).iter().map(|event| event["file_type"].clone()).collect();
         assert!(types.contains(&"certificate".into()) && types.contains(&"trust_store".into()), "{types:?}");
     }
+}
+
+/// A question to a fleet's segments failed where there were more of them than a process may have open.
+#[test]
+fn more_segments_are_read_than_files_may_be_open() {
+    let dir = tempfile::tempdir().unwrap();
+    for number in 0..800u32 {
+        let meta = SegmentMeta { capture_id: u128::from(number).to_le_bytes(), ..meta("web1", 1, 0) };
+        let records = [open(header(500, "cat", 2_000), format!("/etc/{number}.key").as_bytes(), 3)];
+        write_segment(&dir.path().join(format!("{number}.ctseg")), &meta, &records, 7);
+    }
+    let script = format!("ulimit -n 640; exec {} events -q \"$1\"", env!("CARGO_BIN_EXE_crypto-trace-analyze"));
+    let output = Command::new("sh").args(["-c", &script, "sh"]).arg(dir.path()).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!(String::from_utf8(output.stdout).unwrap().lines().count(), 800);
 }

@@ -157,6 +157,7 @@ impl SegmentReader {
         if parts.is_empty() {
             return format_error(HeaderError::Damaged);
         }
+        source.keep();
         let source = Arc::new(source);
         Ok(parts.into_iter().map(|part| Self { path: path.to_owned(), source: Arc::clone(&source), part }).collect())
     }
@@ -253,7 +254,7 @@ fn open_source(path: &Path) -> Result<(Source, bool), OpenError> {
         return Err(OpenError::Empty { path: path.to_owned() });
     }
     let sealed_name = !path.as_os_str().as_bytes().ends_with(OPEN_SUFFIX.as_bytes());
-    Ok((Source::new(file, metadata.len()), sealed_name))
+    Ok((Source::new(path, file, &metadata), sealed_name))
 }
 
 /// The footer that ends at `end`, if one seems to.
