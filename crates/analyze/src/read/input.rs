@@ -83,6 +83,59 @@ pub fn open(named: &[PathBuf], choice: Choice<'_>) -> Result<Inputs> {
     Ok(Inputs { unread, ..group(readers, notes) })
 }
 
+/// A segment that is there, without what opening it takes.
+#[derive(Debug, Clone)]
+pub struct Listed {
+    /// Its file.
+    pub path: PathBuf,
+    /// Its host.
+    pub host: String,
+    /// Its capture.
+    pub capture_id: [u8; 16],
+    /// Its number in the capture.
+    pub sequence: u64,
+    /// Whether its writer ended it.
+    pub is_sealed: bool,
+}
+
+/// The segments that a user named, by capture, and files that say nothing of themselves: whoever opens those says why.
+///
+/// # Errors
+/// When something named is missing, or is a directory without segments.
+pub fn list_segments(named: &[PathBuf], choice: Choice<'_>) -> Result<(Vec<Vec<Listed>>, Vec<PathBuf>)> {
+    let (mut paths, mut unlisted) = (Vec::new(), Vec::new());
+    for path in named {
+        resolve(path, choice.recursive, &mut paths, &mut unlisted)?;
+    }
+    let listed: Vec<(PathBuf, Option<Vec<Listed>>)> = paths
+        .into_par_iter()
+        .map(|found| {
+            let segments = open_one(&found).ok().map(|readers| {
+                let listed = |reader: SegmentReader| {
+                    let meta = reader.meta();
+                    let (host, capture_id, sequence) = (meta.host.clone(), meta.capture_id, meta.sequence);
+                    let (path, is_sealed) = (reader.path().to_owned(), reader.is_sealed());
+                    Listed { path, host, capture_id, sequence, is_sealed }
+                };
+                readers.into_iter().map(listed).collect::<Vec<_>>()
+            });
+            (found.path, segments)
+        })
+        .collect();
+    let (mut segments, mut others) = (Vec::new(), Vec::new());
+    for (path, found) in listed {
+        match found {
+            Some(found) => segments.extend(found.into_iter().filter(|segment| is_host(choice.hosts, &segment.host))),
+            None => others.push(path),
+        }
+    }
+    segments.sort_by(|a, b| {
+        (&a.host, a.capture_id, a.sequence, &a.path).cmp(&(&b.host, b.capture_id, b.sequence, &b.path))
+    });
+    let captures = segments.chunk_by(|a, b| (&a.host, a.capture_id) == (&b.host, b.capture_id)).map(<[Listed]>::to_vec);
+    Ok((captures.collect(), others))
+}
+
 struct Found {
     path: PathBuf,
     in_directory: bool,

@@ -5,7 +5,7 @@ use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::ffi::OsStr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 const PREFIX: &str = "_export-";
 const SUFFIX: &str = ".json";
@@ -67,7 +67,7 @@ pub fn is_manifest(name: &OsStr) -> bool {
 }
 
 /// The id of an export of these segments and this question.
-pub fn id(selection: &[String], segments: &[Exported]) -> String {
+fn id(selection: &[String], segments: &[Exported]) -> String {
     let mut hash = Sha256::new();
     let mut add = |text: &str| {
         hash.update((text.len() as u64).to_le_bytes());
@@ -85,6 +85,33 @@ pub fn id(selection: &[String], segments: &[Exported]) -> String {
 }
 
 impl Manifest {
+    /// Of an export of these segments, which are sorted.
+    pub fn new(tool: &str, segments: Vec<Exported>) -> Self {
+        Self {
+            schema_version: SCHEMA_VERSION,
+            id: String::new(),
+            tool: tool.to_owned(),
+            selection: Vec::new(),
+            segments,
+            tables: Vec::new(),
+            missing: Vec::new(),
+            files: Vec::new(),
+        }
+    }
+
+    /// What was asked for, from which the id follows.
+    pub fn ask(&mut self, selection: Vec<String>) {
+        self.id = id(&selection, &self.segments);
+        self.selection = selection;
+    }
+
+    /// What was written.
+    pub fn wrote(&mut self, tables: Vec<TableCount>, files: &[PathBuf]) {
+        self.tables = tables;
+        self.files = files.iter().map(|file| file.display().to_string()).collect();
+        self.files.sort();
+    }
+
     /// Reads one.
     ///
     /// # Errors

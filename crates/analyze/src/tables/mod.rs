@@ -11,7 +11,7 @@ mod parquet;
 
 pub use arrow::ArrowStream;
 pub use directory::{Directory, Mode, earlier};
-pub use manifest::{Exported, Manifest, TableCount, id};
+pub use manifest::{Exported, Manifest, TableCount};
 pub use parquet::Parquet;
 
 use crate::event::{EVENT_TYPES, EventType, RenderOptions, RowWriter, Rows};

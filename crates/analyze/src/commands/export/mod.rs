@@ -4,21 +4,24 @@ mod args;
 
 pub(crate) use args::{Args, Task};
 
-use crate::cli::Request;
 use crate::cli::console::{Console, Output};
 use crate::cli::exit::Outcome;
 use crate::cli::which::options;
+use crate::cli::{Input, Request};
 use crate::event::RenderOptions;
 use crate::format::{Ecs, EventFormat, Ocsf};
-use crate::read::input::Inputs;
+use crate::read::input::{Choice, Listed, Segment, list_segments};
 use crate::read::{OrderedOutput, TextSink};
 use crate::report::session::Session;
-use crate::tables::{ArrowStream, Directory, Exported, Manifest, Mode, Parquet, RowMaker, SCHEMA_VERSION, earlier, id};
+use crate::tables::{ArrowStream, Directory, Exported, Manifest, Mode, Parquet, RowMaker, earlier};
 use crate::words::text::{bytes, counted, grouped, hex, plural};
 use anyhow::Result;
 use args::{Lines, To};
 use std::collections::BTreeSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+
+/// Captures that are read together: what is known of their processes is in memory.
+const CAPTURES_AT_A_TIME: usize = 32;
 
 /// Decoded blocks that may wait for others to be ordered: a table needs no more order than its row groups have.
 const PENDING_BYTES: usize = 32 << 20;
@@ -45,8 +48,17 @@ pub(super) fn run(task: &Task, console: Console) -> Result<Outcome> {
         }
         To::Arrow(ty) => {
             let (mut session, out) = Session::begin(&task.request, console)?;
-            let chosen = choose(&mut session, task.open, &BTreeSet::new());
-            let maker = RowMaker::new(RenderOptions { redact: task.request.redact }, chosen.sequences);
+            let segments = session.inputs().map(|inputs| inputs.segments.as_slice()).unwrap_or_default();
+            let is_left_out = |segment: &Segment| !segment.reader.is_sealed() && !task.open;
+            let left = segments.iter().filter(|segment| is_left_out(segment)).count() as u64;
+            let number = |segment: &Segment| (!is_left_out(segment)).then(|| segment.reader.meta().sequence);
+            let maker =
+                RowMaker::new(RenderOptions { redact: task.request.redact }, segments.iter().map(number).collect());
+            if left > 0 {
+                let segments = counted(left, "segment is still open and", "segments are still open and");
+                session.note(format!("{segments} left out: --open includes what is in them so far"));
+            }
+            say_same_names(&mut session);
             let mut output = ordered(ArrowStream::new(ty, maker, out)?);
             session.fold(&mut output)?;
             output.into_sink().finish()?;
@@ -69,26 +81,47 @@ fn parquet(
     known: &BTreeSet<Exported>,
     console: Console,
 ) -> Result<Outcome> {
-    let request = Request { output: None, ..task.request.clone() };
-    let (mut session, _): (_, Output) = Session::begin(&request, console)?;
-    let chosen = choose(&mut session, task.open, known);
-    let selection = [options(&request.filter, session.asked()), task.selection.clone()].concat();
-    if chosen.segments.is_empty() {
+    let Input::Paths { paths, recursive } = &task.request.input else { return Ok(Outcome::Done) };
+    let filter = &task.request.filter;
+    let (captures, others) = list_segments(paths, Choice { recursive: *recursive, hosts: &filter.hosts })?;
+    let chosen = choose(&captures, task.open, known);
+    if captures.iter().any(|capture| !capture.is_empty()) && others.is_empty() && chosen.is_empty() {
+        say_left_open(&captures, task.open, console);
         let why = if mode == Mode::Append { "all that is sealed is in it already" } else { "no segment is sealed" };
-        session.note(format!("{}: nothing to export: {why}", directory.display()));
-        return session.finish("exported");
+        console.note(&format!("{}: nothing to export: {why}", directory.display()));
+        return Ok(Outcome::Done);
     }
-    let id = id(&selection, &chosen.segments);
-    let target = Directory::begin(directory, is_new, &id)?;
-    let maker = RowMaker::new(RenderOptions { redact: request.redact }, chosen.sequences);
-    let mut output = ordered(Parquet::new(target, maker).file_bytes(file_bytes));
-    session.fold(&mut output)?;
-    let (target, tables) = output.into_sink().finish()?;
-    let mut files: Vec<String> = target.files().iter().map(|file| file.display().to_string()).collect();
-    files.sort();
-    let tool = concat!("crypto-trace-analyze ", env!("CARGO_PKG_VERSION")).to_owned();
-    let (segments, missing) = (chosen.segments, session.gaps(None));
-    let manifest = Manifest { schema_version: SCHEMA_VERSION, id, tool, selection, segments, tables, missing, files };
+    let groups = groups(captures.clone(), others, filter.needs_end());
+    let segments: Vec<Exported> = chosen.iter().cloned().collect();
+    let mut writing: Option<Parquet> = None;
+    let mut manifest = Manifest::new(concat!("crypto-trace-analyze ", env!("CARGO_PKG_VERSION")), segments);
+    for paths in groups {
+        let request = Request { input: Input::Paths { paths, recursive: false }, output: None, ..task.request.clone() };
+        let (mut session, _): (_, Output) = Session::begin(&request, console)?;
+        let sequences = sequences(&session, &chosen);
+        let sink = match writing.take() {
+            Some(mut sink) => {
+                sink.begin(sequences);
+                sink
+            }
+            None => {
+                manifest.ask([options(filter, session.asked()), task.selection.clone()].concat());
+                let target = Directory::begin(directory, is_new, &manifest.id)?;
+                let maker = RowMaker::new(RenderOptions { redact: request.redact }, sequences);
+                Parquet::new(target, maker).file_bytes(file_bytes)
+            }
+        };
+        say_same_names(&mut session);
+        let mut output = ordered(sink);
+        session.fold(&mut output)?;
+        writing = Some(output.into_sink());
+        manifest.missing.extend(session.gaps(None));
+        end(session)?;
+    }
+    say_left_open(&captures, task.open, console);
+    let Some(sink) = writing else { return Ok(Outcome::Done) };
+    let (target, tables) = sink.finish()?;
+    manifest.wrote(tables, target.files());
     target.publish(&manifest)?;
     for table in &manifest.tables {
         let (rows, files) = (grouped(table.rows), counted(table.files, "file", "files"));
@@ -98,41 +131,59 @@ fn parquet(
     let written = manifest.tables.iter().map(|table| table.bytes).sum();
     let segments = plural(manifest.segments.len() as u64, "segment");
     let (rows, size) = (plural(rows, "row"), bytes(written));
-    session.note(format!("{}: {rows} of {segments}, {size}", directory.display()));
-    end(session)
+    console.note(&format!("{}: {rows} of {segments}, {size}", directory.display()));
+    Ok(Outcome::Done)
 }
 
-/// What of the inputs is exported.
-struct Chosen {
-    /// Of each segment its number in its capture, where rows are made of it.
-    sequences: Vec<Option<u64>>,
-    /// Those, sorted.
-    segments: Vec<Exported>,
+/// Files that are read together: those of some captures each, and of one capture always. Times that depend on the end of all
+/// need all together.
+fn groups(captures: Vec<Vec<Listed>>, others: Vec<PathBuf>, together: bool) -> Vec<Vec<PathBuf>> {
+    let count = if together { 1 } else { captures.len().div_ceil(CAPTURES_AT_A_TIME).max(1) };
+    let size = captures.len().div_ceil(count).max(1);
+    let mut groups: Vec<Vec<PathBuf>> = captures
+        .chunks(size)
+        .map(|captures| {
+            // A file may hold several segments.
+            let paths: BTreeSet<PathBuf> = captures.iter().flatten().map(|segment| segment.path.clone()).collect();
+            paths.into_iter().collect()
+        })
+        .collect();
+    // What is wrong with them is said when they are opened.
+    match groups.first_mut() {
+        Some(first) => first.extend(others),
+        None => groups.push(others),
+    }
+    groups
 }
 
-/// Leaves out segments that are known already, and those that nobody ended: they may grow.
-fn choose(session: &mut Session<'_>, open: bool, known: &BTreeSet<Exported>) -> Chosen {
-    let mut chosen = Chosen { sequences: Vec::new(), segments: Vec::new() };
-    let mut left_open = 0;
-    let Some(inputs): Option<&Inputs> = session.inputs() else { return chosen };
-    for segment in &inputs.segments {
+/// Segments that rows are made of: not those that are known already, nor those that nobody ended, which may grow.
+fn choose(captures: &[Vec<Listed>], open: bool, known: &BTreeSet<Exported>) -> BTreeSet<Exported> {
+    let segments = captures.iter().flatten().filter(|segment| segment.is_sealed || open);
+    let exported = segments.map(|segment| exported(&segment.host, &segment.capture_id, segment.sequence));
+    exported.filter(|segment| !known.contains(segment)).collect()
+}
+
+fn exported(host: &str, capture_id: &[u8; 16], sequence: u64) -> Exported {
+    Exported { host: host.to_owned(), capture: hex(capture_id), sequence }
+}
+
+/// Of each segment of a session its number in its capture, where rows are made of it.
+fn sequences(session: &Session<'_>, chosen: &BTreeSet<Exported>) -> Vec<Option<u64>> {
+    let segments = session.inputs().map(|inputs| inputs.segments.as_slice()).unwrap_or_default();
+    let number = |segment: &Segment| {
         let meta = segment.reader.meta();
-        let exported = Exported { host: meta.host.clone(), capture: hex(&meta.capture_id), sequence: meta.sequence };
-        let is_open = !segment.reader.is_sealed() && !open;
-        left_open += u64::from(is_open);
-        let is_chosen = !is_open && !known.contains(&exported);
-        chosen.sequences.push(is_chosen.then_some(meta.sequence));
-        if is_chosen {
-            chosen.segments.push(exported);
-        }
+        let is_chosen = chosen.contains(&exported(&meta.host, &meta.capture_id, meta.sequence));
+        is_chosen.then_some(meta.sequence)
+    };
+    segments.iter().map(number).collect()
+}
+
+fn say_left_open(captures: &[Vec<Listed>], open: bool, console: Console) {
+    let left = captures.iter().flatten().filter(|segment| !segment.is_sealed && !open).count() as u64;
+    if left > 0 {
+        let segments = counted(left, "segment is still open and", "segments are still open and");
+        console.note(&format!("{segments} left out: --open includes what is in them so far"));
     }
-    chosen.segments.sort();
-    if left_open > 0 {
-        let segments = counted(left_open, "segment is still open and", "segments are still open and");
-        session.note(format!("{segments} left out: --open includes what is in them so far"));
-    }
-    say_same_names(session);
-    chosen
 }
 
 /// Hosts that ran at the same time under one name: the column `host` does not tell them apart.
