@@ -47,14 +47,14 @@ def table(head, rows):
     return [f"| {' | '.join(head)} |", "|" + "---|" * len(head), *(f"| {' | '.join(row)} |" for row in rows), ""]
 
 
-def publish(name, lines):
-    """Puts lines into docs/performance.md between the markers of that name, and shows them."""
+def publish(name, lines, page=PAGE):
+    """Puts lines into docs/performance.md, or another page, between the markers of that name, and shows them."""
     text = "\n".join(lines).strip()
     print(text)
     begin, end = f"<!-- {name}: begin -->", f"<!-- {name}: end -->"
-    with open(PAGE) as f:
+    with open(page) as f:
         before, rest = f.read().split(begin)
-    with open(PAGE, "w") as f:
+    with open(page, "w") as f:
         f.write(f"{before}{begin}\n{text}\n{end}{rest.split(end)[1]}")
 
 

@@ -1,8 +1,8 @@
-//! Writes a long capture made of a short one: `repeat_capture CAPTURE DIRECTORY EVENTS [SEGMENTS] [HOSTS]`.
+//! Writes a long capture made of a short one: `repeat_capture CAPTURE DIRECTORY EVENTS [SEGMENTS] [HOSTS] [FIRST]`.
 //!
 //! The records of CAPTURE come again and again, later each time, of new processes and connections each time but for those that
 //! were there before it began: so kinds, strings, sizes and the life of processes are those of a real recording. EVENTS in all, in
-//! SEGMENTS files of each of HOSTS hosts.
+//! SEGMENTS files of each of HOSTS hosts, which are numbered from FIRST on.
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "makes the load of benchmarks")]
 
 use std::fs::File;
@@ -165,15 +165,15 @@ impl Blocks {
 }
 
 /// One host's segments, with `events` records that repeat.
-fn write_host(source: &Source, directory: &Path, host: u8, events: u64, segments: u64) {
+fn write_host(source: &Source, directory: &Path, host: u64, events: u64, segments: u64) {
     let repeated: Vec<_> = source.records.iter().filter(|bytes| repeats(Kind(header(bytes).kind))).collect();
     let mut events_left = (0..events).map(|i| {
         let (pass, at) = (i / repeated.len() as u64, usize::try_from(i % repeated.len() as u64).unwrap());
         later(repeated[at], source, pass)
     });
     for sequence in 0..segments {
-        let meta =
-            SegmentMeta { host: format!("host{host}"), capture_id: [host + 1; 16], sequence, ..source.meta.clone() };
+        let capture_id = u128::from(host + 1).to_le_bytes();
+        let meta = SegmentMeta { host: format!("host{host}"), capture_id, sequence, ..source.meta.clone() };
         let file = File::create(directory.join(format!("host{host}-{sequence:06}.ctseg"))).unwrap();
         let mut blocks = Blocks::new(SegmentWriter::create(BufWriter::new(file), &meta, 1).unwrap());
         let about = source.records.iter().filter(|bytes| sequence == 0 && !repeats(Kind(header(bytes).kind))).cloned();
@@ -190,7 +190,8 @@ fn main() {
     let (source, directory) = (Source::read(args[0].as_ref()), Path::new(&args[1]));
     let (events, segments, hosts) = (number(2), number(3), number(4));
     std::fs::create_dir_all(directory).unwrap();
-    for host in 0..hosts {
-        write_host(&source, directory, u8::try_from(host).unwrap(), events / hosts, segments);
+    let first = args.get(5).map_or(0, |number| number.parse::<u64>().unwrap());
+    for host in first..first + hosts {
+        write_host(&source, directory, host, events / hosts, segments);
     }
 }
