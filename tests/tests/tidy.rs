@@ -221,3 +221,17 @@ fn every_test_that_a_promise_names_is_there() {
         .collect();
     assert!(named.len() > 40 && missing.is_empty(), "{missing:?}");
 }
+
+/// The virtual machines take most of an hour to find that a sentence was worded anew.
+#[test]
+fn what_the_kernel_matrix_looks_for_is_what_the_recorder_says() {
+    let read = |path: &str| std::fs::read_to_string(root().join(path)).unwrap();
+    let matrix = read("tests/kernels/matrix");
+    let looked_for: Vec<&str> = matrix
+        .split("\" in log")
+        .filter_map(|before| before.rsplit_once('"').map(|(_, text)| text))
+        .filter(|text| text.contains("kretprobe"))
+        .collect();
+    let [sentence] = looked_for[..] else { panic!("the sentence about kretprobes is not looked for: {looked_for:?}") };
+    assert!(read("crates/bpf/src/tiers.rs").contains(sentence), "no tier says \"{sentence}\"");
+}
