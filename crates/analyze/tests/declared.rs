@@ -8,7 +8,7 @@ use common::*;
 use crypto_trace_analyze::event::{Column, ColumnType, EVENT_TYPES, columns, schema};
 use crypto_trace_format::record::{ApiCallFixed, ApiMeaning, LibraryInfo, LibraryInfoFixed};
 use serde_json::Value;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 /// What the built program writes for all types of events.
@@ -25,14 +25,6 @@ fn written(path: &Path, args: &[&str]) -> String {
 
 fn events(path: &Path) -> Vec<Value> {
     written(path, &[]).lines().map(|line| serde_json::from_str(line).unwrap()).collect()
-}
-
-/// A segment with events of every type.
-fn every_type_in(dir: &Path) -> PathBuf {
-    let path = dir.join("all.ctseg");
-    let records = [one_of_everything(), tls_of_all_sorts(), calls_of_all_sorts()].concat();
-    write_segment(&path, &meta("web1", 1, 0), &records, u32::MAX);
-    path
 }
 
 /// A number, also as JSON shows code points: `0x1301`.

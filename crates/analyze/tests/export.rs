@@ -135,18 +135,6 @@ fn members(event: &Value, row: &Value) -> Value {
     }
 }
 
-/// A segment with events of every type.
-fn every_type_in(dir: &Path) -> PathBuf {
-    let path = dir.join("all.ctseg");
-    let records = [one_of_everything(), tls_of_all_sorts(), calls_of_all_sorts()].concat();
-    write_segment(&path, &meta("web1", 1, 0), &records, 7);
-    path
-}
-
-fn all_types() -> String {
-    EVENT_TYPES.iter().map(|ty| ty.name).collect::<Vec<_>>().join(",")
-}
-
 /// Each row against the event it is of, member by member, with and without redaction.
 #[test]
 fn every_member_of_every_type_of_event_is_in_its_table() {

@@ -42,18 +42,6 @@ fn rows(csv: &str) -> Vec<BTreeMap<String, String>> {
     reader.deserialize().map(|row| row.unwrap()).collect()
 }
 
-/// A segment with events of every type.
-fn every_type_in(dir: &Path) -> PathBuf {
-    let path = dir.join("all.ctseg");
-    let records = [one_of_everything(), tls_of_all_sorts(), calls_of_all_sorts()].concat();
-    write_segment(&path, &meta("web1", 1, 0), &records, 7);
-    path
-}
-
-fn all_types() -> String {
-    EVENT_TYPES.iter().map(|ty| ty.name).collect::<Vec<_>>().join(",")
-}
-
 fn testdata(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../testdata").join(name)
 }

@@ -59,11 +59,6 @@ pub fn event_id(sequence: u64, record: u64) -> i64 {
     i64::try_from(id & i64::MAX.unsigned_abs()).unwrap_or_default()
 }
 
-/// The number of a type of event.
-pub fn number_of(ty: &EventType) -> usize {
-    EVENT_TYPES.iter().position(|known| known.name == ty.name).unwrap_or_default()
-}
-
 /// The columns of a type's table.
 pub fn schema(ty: &EventType) -> SchemaRef {
     std::sync::Arc::clone(Rows::new(ty).schema())

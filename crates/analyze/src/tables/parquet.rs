@@ -19,9 +19,6 @@ const GROUP_ROWS: usize = 1 << 19;
 /// Bytes of all row groups that are being filled; beyond, the largest is written as it is.
 const GROUPS_BYTES: usize = 64 << 20;
 
-/// Bytes of a file, about.
-const FILE_BYTES: usize = 256 << 20;
-
 /// A table's current file.
 struct Table {
     layout: Layout,
@@ -45,15 +42,9 @@ struct TablesWriter {
 }
 
 impl Parquet {
-    /// Into a directory.
-    pub fn new(directory: Directory, maker: RowMaker) -> Self {
-        Self { maker, writer: TablesWriter { directory, tables: BTreeMap::new(), file_bytes: FILE_BYTES } }
-    }
-
-    /// Begins another file in place of one of more than about so many bytes.
-    pub fn file_bytes(mut self, bytes: usize) -> Self {
-        self.writer.file_bytes = bytes;
-        self
+    /// Into a directory. A file of about `file_bytes` bytes is followed by another.
+    pub fn new(directory: Directory, maker: RowMaker, file_bytes: usize) -> Self {
+        Self { maker, writer: TablesWriter { directory, tables: BTreeMap::new(), file_bytes } }
     }
 
     /// What is to come is of other segments, with these numbers in their captures.

@@ -1,7 +1,9 @@
 //! Records of every kind and of all sorts, as tests of what is shown of them need them.
 
 use super::*;
+use crypto_trace_analyze::event::EVENT_TYPES;
 use crypto_trace_format::record::ChangeCall;
+use std::path::{Path, PathBuf};
 
 /// Id of a container.
 pub const CONTAINER: &str = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
@@ -149,4 +151,17 @@ pub fn calls_of_all_sorts() -> Vec<Vec<u8>> {
         api_call(nginx(42_200), refused, b"setsockopt", b""),
         api_call(nginx(42_300), meaning(ApiMeaning::MECHANISM), b"C_SignInit", b""),
     ]
+}
+
+/// A segment with events of every type.
+pub fn every_type_in(dir: &Path) -> PathBuf {
+    let path = dir.join("all.ctseg");
+    let records = [one_of_everything(), tls_of_all_sorts(), calls_of_all_sorts()].concat();
+    write_segment(&path, &meta("web1", 1, 0), &records, 7);
+    path
+}
+
+/// The types, as `--type` has them.
+pub fn all_types() -> String {
+    EVENT_TYPES.iter().map(|ty| ty.name).collect::<Vec<_>>().join(",")
 }

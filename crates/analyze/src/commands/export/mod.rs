@@ -11,7 +11,7 @@ use crate::cli::{Input, Request};
 use crate::event::RenderOptions;
 use crate::format::{Ecs, EventFormat, Ocsf};
 use crate::read::input::{Choice, Listed, Segment, list_segments};
-use crate::read::{OrderedOutput, TextSink};
+use crate::read::{EventSink, OrderedOutput, TextSink};
 use crate::report::session::Session;
 use crate::tables::{ArrowStream, Directory, Exported, Manifest, Mode, Parquet, RowMaker, earlier};
 use crate::words::text::{bytes, counted, grouped, hex, plural};
@@ -25,15 +25,6 @@ const CAPTURES_AT_A_TIME: usize = 32;
 
 /// Decoded blocks that may wait for others to be ordered: a table needs no more order than its row groups have.
 const PENDING_BYTES: usize = 32 << 20;
-
-/// Events as lines in the vocabulary of others.
-fn lines(format: &dyn EventFormat, task: &Task, console: Console) -> Result<Outcome> {
-    let (mut session, out) = Session::begin(&task.request, console)?;
-    let mut output = OrderedOutput::new(TextSink::new(format, RenderOptions { redact: task.request.redact }, out)?);
-    session.fold(&mut output)?;
-    output.into_sink().finish()?;
-    end(session)
-}
 
 /// Names that several hosts have, as many as are said.
 const MAX_SAME_NAMES: usize = 5;
@@ -54,10 +45,7 @@ pub(super) fn run(task: &Task, console: Console) -> Result<Outcome> {
             let number = |segment: &Segment| (!is_left_out(segment)).then(|| segment.reader.meta().sequence);
             let maker =
                 RowMaker::new(RenderOptions { redact: task.request.redact }, segments.iter().map(number).collect());
-            if left > 0 {
-                let segments = counted(left, "segment is still open and", "segments are still open and");
-                session.note(format!("{segments} left out: --open includes what is in them so far"));
-            }
+            say_left_open(left, console);
             say_same_names(&mut session);
             let mut output = ordered(ArrowStream::new(ty, maker, out)?);
             session.fold(&mut output)?;
@@ -69,7 +57,16 @@ pub(super) fn run(task: &Task, console: Console) -> Result<Outcome> {
     }
 }
 
-fn ordered<S: crate::read::EventSink>(sink: S) -> OrderedOutput<S> {
+/// Events as lines in the vocabulary of others.
+fn lines(format: &dyn EventFormat, task: &Task, console: Console) -> Result<Outcome> {
+    let (mut session, out) = Session::begin(&task.request, console)?;
+    let mut output = OrderedOutput::new(TextSink::new(format, RenderOptions { redact: task.request.redact }, out)?);
+    session.fold(&mut output)?;
+    output.into_sink().finish()?;
+    end(session)
+}
+
+fn ordered<S: EventSink>(sink: S) -> OrderedOutput<S> {
     OrderedOutput::new(sink).limit_pending(PENDING_BYTES)
 }
 
@@ -83,15 +80,20 @@ fn parquet(
 ) -> Result<Outcome> {
     let Input::Paths { paths, recursive } = &task.request.input else { return Ok(Outcome::Done) };
     let filter = &task.request.filter;
-    let (captures, others) = list_segments(paths, Choice { recursive: *recursive, hosts: &filter.hosts })?;
+    let (mut captures, others) = list_segments(paths, Choice { recursive: *recursive, hosts: &filter.hosts })?;
     let chosen = choose(&captures, task.open, known);
-    if captures.iter().any(|capture| !capture.is_empty()) && others.is_empty() && chosen.is_empty() {
-        say_left_open(&captures, task.open, console);
+    let left = captures.iter().flatten().filter(|segment| !segment.is_sealed && !task.open).count();
+    say_left_open(left as u64, console);
+    if !captures.is_empty() && others.is_empty() && chosen.is_empty() {
         let why = if mode == Mode::Append { "all that is sealed is in it already" } else { "no segment is sealed" };
         console.note(&format!("{}: nothing to export: {why}", directory.display()));
         return Ok(Outcome::Done);
     }
-    let groups = groups(captures.clone(), others, filter.needs_end());
+    if !filter.needs_end() && !chosen.is_empty() {
+        // Of the others everything is there already: nothing of them need be read.
+        captures.retain(|capture| capture.iter().any(|segment| chosen.contains(&segment.exported())));
+    }
+    let groups = groups(&captures, others, filter.needs_end());
     let segments: Vec<Exported> = chosen.iter().cloned().collect();
     let mut writing: Option<Parquet> = None;
     let mut manifest = Manifest::new(concat!("crypto-trace-analyze ", env!("CARGO_PKG_VERSION")), segments);
@@ -108,7 +110,7 @@ fn parquet(
                 manifest.ask([options(filter, session.asked()), task.selection.clone()].concat());
                 let target = Directory::begin(directory, is_new, &manifest.id)?;
                 let maker = RowMaker::new(RenderOptions { redact: request.redact }, sequences);
-                Parquet::new(target, maker).file_bytes(file_bytes)
+                Parquet::new(target, maker, file_bytes)
             }
         };
         say_same_names(&mut session);
@@ -118,7 +120,6 @@ fn parquet(
         manifest.missing.extend(session.gaps(None));
         end(session)?;
     }
-    say_left_open(&captures, task.open, console);
     let Some(sink) = writing else { return Ok(Outcome::Done) };
     let (target, tables) = sink.finish()?;
     manifest.wrote(tables, target.files());
@@ -137,7 +138,7 @@ fn parquet(
 
 /// Files that are read together: those of some captures each, and of one capture always. Times that depend on the end of all
 /// need all together.
-fn groups(captures: Vec<Vec<Listed>>, others: Vec<PathBuf>, together: bool) -> Vec<Vec<PathBuf>> {
+fn groups(captures: &[Vec<Listed>], others: Vec<PathBuf>, together: bool) -> Vec<Vec<PathBuf>> {
     let count = if together { 1 } else { captures.len().div_ceil(CAPTURES_AT_A_TIME).max(1) };
     let size = captures.len().div_ceil(count).max(1);
     let mut groups: Vec<Vec<PathBuf>> = captures
@@ -159,8 +160,14 @@ fn groups(captures: Vec<Vec<Listed>>, others: Vec<PathBuf>, together: bool) -> V
 /// Segments that rows are made of: not those that are known already, nor those that nobody ended, which may grow.
 fn choose(captures: &[Vec<Listed>], open: bool, known: &BTreeSet<Exported>) -> BTreeSet<Exported> {
     let segments = captures.iter().flatten().filter(|segment| segment.is_sealed || open);
-    let exported = segments.map(|segment| exported(&segment.host, &segment.capture_id, segment.sequence));
-    exported.filter(|segment| !known.contains(segment)).collect()
+    segments.map(Listed::exported).filter(|segment| !known.contains(segment)).collect()
+}
+
+impl Listed {
+    /// As a manifest names it.
+    fn exported(&self) -> Exported {
+        exported(&self.host, &self.capture_id, self.sequence)
+    }
 }
 
 fn exported(host: &str, capture_id: &[u8; 16], sequence: u64) -> Exported {
@@ -178,8 +185,7 @@ fn sequences(session: &Session<'_>, chosen: &BTreeSet<Exported>) -> Vec<Option<u
     segments.iter().map(number).collect()
 }
 
-fn say_left_open(captures: &[Vec<Listed>], open: bool, console: Console) {
-    let left = captures.iter().flatten().filter(|segment| !segment.is_sealed && !open).count() as u64;
+fn say_left_open(left: u64, console: Console) {
     if left > 0 {
         let segments = counted(left, "segment is still open and", "segments are still open and");
         console.note(&format!("{segments} left out: --open includes what is in them so far"));
