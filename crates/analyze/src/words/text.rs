@@ -5,6 +5,9 @@ pub use crate::words::table::{Align, Table};
 use owo_colors::{OwoColorize, Style};
 use std::fmt::Write as _;
 
+/// The program, as it is named in what it writes.
+pub const TOOL: &str = concat!("crypto-trace-analyze ", env!("CARGO_PKG_VERSION"));
+
 /// Colours, or none, and how much room there is.
 #[derive(Debug, Clone, Copy)]
 pub struct Paint {

@@ -14,7 +14,7 @@ use crate::read::input::{Choice, Listed, Segment, list_segments};
 use crate::read::{EventSink, OrderedOutput, TextSink};
 use crate::report::session::Session;
 use crate::tables::{ArrowStream, Directory, Exported, Manifest, Mode, Parquet, RowMaker, earlier};
-use crate::words::text::{bytes, counted, grouped, hex, plural};
+use crate::words::text::{TOOL, bytes, counted, grouped, hex, plural};
 use anyhow::Result;
 use args::{Lines, To};
 use std::collections::BTreeSet;
@@ -96,7 +96,7 @@ fn parquet(
     let groups = groups(&captures, others, filter.needs_end());
     let segments: Vec<Exported> = chosen.iter().cloned().collect();
     let mut writing: Option<Parquet> = None;
-    let mut manifest = Manifest::new(concat!("crypto-trace-analyze ", env!("CARGO_PKG_VERSION")), segments);
+    let mut manifest = Manifest::new(TOOL, segments);
     for paths in groups {
         let request = Request { input: Input::Paths { paths, recursive: false }, output: None, ..task.request.clone() };
         let (mut session, _): (_, Output) = Session::begin(&request, console)?;

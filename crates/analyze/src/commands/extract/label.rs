@@ -7,11 +7,8 @@ use crate::cli::which::options;
 use crate::read::Plan;
 use crate::read::faults::{FaultLog, Problem};
 use crate::select::Filter;
-use crate::words::text::{counted, plural};
+use crate::words::text::{TOOL, counted, plural};
 use crypto_trace_format::segment::Fault;
-
-/// The program, as it is named in what it writes.
-pub(super) const TOOL: &str = concat!("crypto-trace-analyze ", env!("CARGO_PKG_VERSION"));
 
 /// What the extract of one capture lacks, in words that stand among the options of its recording. `asked_for`: what
 /// [`asked_for`] says.

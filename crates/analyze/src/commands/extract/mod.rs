@@ -109,7 +109,7 @@ fn write(
                 let redactor = Redactor::new(meta.selected.privacy, task.privacy, task.argv, key);
                 let unknown_stay = asked_for.is_none() && redactor.is_idle();
                 let limits = label::limits(plan, needs, faults, asked_for.as_deref(), segment.capture, unknown_stay);
-                let tool = label::TOOL.to_owned();
+                let tool = crate::words::text::TOOL.to_owned();
                 let extraction = Extraction { tool, limits, privacy: task.privacy, argv: task.argv };
                 current.insert(Extracted { capture: segment.capture, extraction, redactor, unknown_stay })
             }

@@ -9,7 +9,7 @@ use crate::report::judged::{AsOf, Judged};
 use crate::report::session::Session;
 use crate::words::escape;
 use crate::words::redact;
-use crate::words::text::{Paint, hex};
+use crate::words::text::{Paint, TOOL, hex};
 use crate::words::timestamp::timestamp;
 use anyhow::{Context, Result};
 use crypto_trace_format::catalog::file_name;
@@ -118,7 +118,7 @@ impl Report {
         let judged = Judged::new(session, all.totals, day, &[], paint);
         let report = Self {
             schema_version: SCHEMA_VERSION,
-            made_by: concat!("crypto-trace-analyze ", env!("CARGO_PKG_VERSION")).to_owned(),
+            made_by: TOOL.to_owned(),
             hosts: hosts.into_iter().collect(),
             from: window.map(|(from, _)| timestamp(from)),
             to: window.map(|(_, to)| timestamp(to)),
