@@ -1,6 +1,7 @@
 //! The members that events have in common: what opens each, who did it, and the notes at its end.
 
 use super::members::{Field, Form, Members, Out, Type, members};
+use super::object::{EVENT_DEPTH, new_line};
 use super::values::{CommandLine, Path, Text};
 use crate::capture::timeline::{self, Identity};
 use crate::words::redact;
@@ -142,10 +143,16 @@ pub fn program(out: &mut impl Out, identity: &Identity<'_>) {
     program.write_members(out);
 }
 
-/// The members of a process that is not known.
-pub static NO_PROCESS: LazyLock<Vec<u8>> = LazyLock::new(|| {
-    let names = Ids::FIELDS.iter().chain(Program::FIELDS).map(|field| format!(",\"{}\":null", field.name));
-    names.collect::<String>().into_bytes()
+/// The members of a process that is not known: compact, and with a line for each.
+pub static NO_PROCESS: LazyLock<(Vec<u8>, Vec<u8>)> = LazyLock::new(|| {
+    let (mut compact, mut pretty) = (Vec::new(), Vec::new());
+    for field in Ids::FIELDS.iter().chain(Program::FIELDS) {
+        compact.extend_from_slice(format!(",\"{}\":null", field.name).as_bytes());
+        pretty.push(b',');
+        new_line(EVENT_DEPTH, &mut pretty);
+        pretty.extend_from_slice(format!("\"{}\": null", field.name).as_bytes());
+    }
+    (compact, pretty)
 });
 
 /// What a record tells of its process by itself; the parent's name is the timeline's.

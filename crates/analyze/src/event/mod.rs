@@ -46,7 +46,7 @@ pub(crate) use certificate::CertificateFields;
 pub use choice::{Choice, ChosenColumn, Kept, Member, OfType, Place};
 pub use columns::{Column, ColumnType, columns};
 pub use members::{Field, Form, Type};
-pub use object::Redact;
+pub use object::{Redact, new_line};
 pub use render::EventWriter;
 pub use rows::{RowWriter, Rows};
 pub use schema::schema;

@@ -1,4 +1,4 @@
-//! Writing the members of one JSON object straight into bytes.
+//! Writing the members of one JSON object straight into bytes: compact, or with a line for each member.
 
 use super::members::{Members, Number, Out, Value};
 use crate::capture::clock::WallNs;
@@ -52,9 +52,34 @@ pub enum Redact {
     Secret,
 }
 
-/// One object being written.
+/// Spaces of each level of an indented object.
+const INDENT: usize = 2;
+
+/// Where the members of an event are in an array of indented events.
+pub const EVENT_DEPTH: usize = 2;
+
+/// A line break, and the indentation of any level that is met.
+static NEW_LINE: [u8; 65] = {
+    let mut line = [b' '; 65];
+    line[0] = b'\n';
+    line
+};
+
+/// Appends a line break and the indentation of a level.
+#[inline]
+pub fn new_line(depth: usize, out: &mut Vec<u8>) {
+    match NEW_LINE.get(..=INDENT * depth) {
+        Some(line) => out.extend_from_slice(line),
+        None => {
+            out.push(b'\n');
+            out.resize(out.len() + INDENT * depth, b' ');
+        }
+    }
+}
+
+/// One object being written, `PRETTY` with a line for each member.
 #[derive(Debug)]
-pub struct Object<'a> {
+pub struct Object<'a, const PRETTY: bool = false> {
     /// Where it is written to.
     pub out: &'a mut Vec<u8>,
     /// Bit by [`ESCAPABLE`].
@@ -63,6 +88,8 @@ pub struct Object<'a> {
     pub redact: bool,
     /// Reused for redacted text.
     pub scratch: &'a mut Vec<u8>,
+    /// How deep its members are; of compact ones it means nothing.
+    pub depth: usize,
 }
 
 /// The bit of a member in [`Object::escaped`]. Of one that is not in [`ESCAPABLE`] nothing is compiled.
@@ -85,27 +112,67 @@ const fn is_same(one: &[u8], other: &[u8]) -> bool {
     at == one.len() && at == other.len()
 }
 
-impl Object<'_> {
+impl<const PRETTY: bool> Object<'_, PRETTY> {
     /// Appends bytes that are JSON already.
     #[inline]
     pub fn raw(&mut self, json: &[u8]) {
         self.out.extend_from_slice(json);
     }
 
+    /// Appends the name of a member; `key` is `,"name":`.
+    #[inline(always)]
+    pub fn key(&mut self, key: &'static str) {
+        if !PRETTY {
+            return self.raw(key.as_bytes());
+        }
+        self.out.push(b',');
+        new_line(self.depth, self.out);
+        self.raw(key.as_bytes().get(1..).unwrap_or_default());
+        self.out.push(b' ');
+    }
+
     /// Ends the object.
     #[inline]
     pub fn finish(&mut self) {
         if self.escaped != 0 {
-            let names = ESCAPABLE.iter().enumerate().filter(|(bit, _)| self.escaped & (1 << bit) != 0);
-            self.out.extend_from_slice(b",\"escaped\":[");
-            for (index, (_, name)) in names.enumerate() {
-                self.out.extend_from_slice(if index == 0 { b"\"" } else { b",\"" });
-                self.out.extend_from_slice(name.as_bytes());
-                self.out.push(b'"');
-            }
-            self.out.push(b']');
+            let escaped = self.escaped;
+            self.key(",\"escaped\":");
+            let names = ESCAPABLE.iter().enumerate().filter(|(bit, _)| escaped & (1 << bit) != 0);
+            self.elements(names, |object, (_, name)| object.word(name));
+        }
+        self.close();
+    }
+
+    /// Ends an object whose members are where those of this one are.
+    #[inline]
+    fn close(&mut self) {
+        if PRETTY {
+            new_line(self.depth.saturating_sub(1), self.out);
         }
         self.out.push(b'}');
+    }
+
+    /// Appends a list.
+    #[inline]
+    pub fn elements<T>(&mut self, values: impl Iterator<Item = T>, mut write: impl FnMut(&mut Self, T)) {
+        self.out.push(b'[');
+        self.depth += 1;
+        let mut any = false;
+        for value in values {
+            if any {
+                self.out.push(b',');
+            }
+            any = true;
+            if PRETTY {
+                new_line(self.depth, self.out);
+            }
+            write(self, value);
+        }
+        self.depth -= 1;
+        if PRETTY && any {
+            new_line(self.depth, self.out);
+        }
+        self.out.push(b']');
     }
 }
 
@@ -118,12 +185,12 @@ pub fn redacted(text: &[u8], redact: Redact, out: &mut Vec<u8>) {
     }
 }
 
-impl Out for Object<'_> {
+impl<const PRETTY: bool> Out for Object<'_, PRETTY> {
     /// In line, as all of this: what is made of a record to be written is never in memory then.
     #[inline(always)]
     fn member<T: Value>(&mut self, key: &'static str, bit: u32, value: &T) {
         if !value.is_left_out() {
-            self.raw(key.as_bytes());
+            self.key(key);
             value.write(self, bit);
         }
     }
@@ -196,25 +263,11 @@ impl Out for Object<'_> {
     }
 
     fn list<'v, T: Value + 'v>(&mut self, values: impl Iterator<Item = &'v T>, bit: u32) {
-        self.out.push(b'[');
-        for (index, value) in values.enumerate() {
-            if index > 0 {
-                self.out.push(b',');
-            }
-            value.write(self, bit);
-        }
-        self.out.push(b']');
+        self.elements(values, |object, value| value.write(object, bit));
     }
 
     fn texts<'v>(&mut self, texts: impl Iterator<Item = Cow<'v, [u8]>>, bit: u32, redact: Redact) {
-        self.out.push(b'[');
-        for (index, text) in texts.enumerate() {
-            if index > 0 {
-                self.out.push(b',');
-            }
-            self.text(bit, &text, redact);
-        }
-        self.out.push(b']');
+        self.elements(texts, |object, text| object.text(bit, &text, redact));
     }
 
     fn nested<M: Members>(&mut self, members: &M) {
@@ -225,12 +278,14 @@ impl Out for Object<'_> {
             );
         }
         let start = self.out.len();
+        self.depth += 1;
         members.write_members(self);
         // Instead of the first comma.
         if let Some(first) = self.out.get_mut(start) {
             *first = b'{';
         }
-        self.out.push(b'}');
+        self.close();
+        self.depth -= 1;
     }
 
     fn redacts(&self) -> bool {

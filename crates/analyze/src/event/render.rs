@@ -8,7 +8,7 @@ use super::file_open::OpenedFile;
 use super::head::{self, ARGV_CUT, INTERRUPTED, Ids, NO_PROCESS, Rendered};
 use super::lib_load::LibraryFile;
 use super::members::{Members, Out};
-use super::object::{Object, Redact, escape_bit};
+use super::object::{EVENT_DEPTH, Object, Redact, escape_bit, new_line};
 use super::shape::{Event, RenderOptions, Shape, show};
 use super::types::EventType;
 use super::values::Path;
@@ -36,6 +36,13 @@ type CommKey = (Comm, u32, ImageId);
 /// Writes events as JSON objects. Each thread has its own; what they write does not depend on what they wrote before.
 #[derive(Debug)]
 pub struct EventWriter {
+    compact: Styled<false>,
+    pretty: Styled<true>,
+}
+
+/// A writer of one style, with what it has made ready.
+#[derive(Debug)]
+struct Styled<const PRETTY: bool> {
     options: RenderOptions,
     time: TimestampWriter,
     hosts: Vec<Vec<u8>>,
@@ -51,6 +58,34 @@ pub struct EventWriter {
 impl EventWriter {
     /// A writer with empty caches.
     pub fn new(options: RenderOptions) -> Self {
+        Self { compact: Styled::new(options), pretty: Styled::new(options) }
+    }
+
+    /// Forgets what was known of processes; needed when their timeline has grown.
+    pub fn forget_processes(&mut self) {
+        self.compact.forget_processes();
+        self.pretty.forget_processes();
+    }
+
+    /// Appends one event as a compact JSON object.
+    ///
+    /// # Errors
+    /// When the record's body is malformed, or its kind is unknown; then nothing is appended.
+    pub fn write(&mut self, event: &Event<'_>, out: &mut Vec<u8>) -> Result<(), RecordError> {
+        show(event, &mut JsonEvent { writer: &mut self.compact, out, escaped: 0 })
+    }
+
+    /// Appends one event as an object with a line for each member, indented as an element of an array.
+    ///
+    /// # Errors
+    /// As [`Self::write`].
+    pub fn write_pretty(&mut self, event: &Event<'_>, out: &mut Vec<u8>) -> Result<(), RecordError> {
+        show(event, &mut JsonEvent { writer: &mut self.pretty, out, escaped: 0 })
+    }
+}
+
+impl<const PRETTY: bool> Styled<PRETTY> {
+    fn new(options: RenderOptions) -> Self {
         let mut empty_comm = Fragment::default();
         empty_comm.json.extend_from_slice(b"\"\"");
         Self {
@@ -66,36 +101,31 @@ impl EventWriter {
         }
     }
 
-    /// Forgets what was known of processes; needed when their timeline has grown.
-    pub fn forget_processes(&mut self) {
+    fn forget_processes(&mut self) {
         self.identities = Cache::default();
         self.comms = Cache::default();
         self.comm.0 = ([0; 16], u32::MAX, ImageId::UNKNOWN);
     }
-
-    /// Appends one event as a compact JSON object.
-    ///
-    /// # Errors
-    /// When the record's body is malformed, or its kind is unknown; then nothing is appended.
-    pub fn write(&mut self, event: &Event<'_>, out: &mut Vec<u8>) -> Result<(), RecordError> {
-        show(event, &mut JsonEvent { writer: self, out, escaped: 0 })
-    }
 }
 
 /// One event on its way into JSON.
-struct JsonEvent<'w, 'o> {
-    writer: &'w mut EventWriter,
+struct JsonEvent<'w, 'o, const PRETTY: bool> {
+    writer: &'w mut Styled<PRETTY>,
     out: &'o mut Vec<u8>,
     /// Which members needed escapes, and what is to be noted.
     escaped: u32,
 }
 
-impl Shape for JsonEvent<'_, '_> {
+impl<const PRETTY: bool> Shape for JsonEvent<'_, '_, PRETTY> {
     /// `{"event_type":…,"timestamp":…,"host":…`
     #[inline]
     fn head(&mut self, ty: &'static EventType, event: &Event<'_>) {
         let (writer, out) = (&mut *self.writer, &mut *self.out);
-        out.extend_from_slice(ty.open.as_bytes());
+        if PRETTY {
+            open_pretty(ty, out);
+        } else {
+            out.extend_from_slice(ty.open.as_bytes());
+        }
         writer.time.write(event.time, out);
         let index = event.capture_index as usize;
         while writer.hosts.len() <= index {
@@ -103,7 +133,16 @@ impl Shape for JsonEvent<'_, '_> {
         }
         let Some(host) = writer.hosts.get_mut(index) else { return };
         if host.is_empty() {
-            host.extend_from_slice(b"\",\"host\":\"");
+            host.push(b'"');
+            let mut object = Object::<PRETTY> {
+                out: host,
+                escaped: 0,
+                redact: false,
+                scratch: &mut writer.scratch,
+                depth: EVENT_DEPTH,
+            };
+            object.key(",\"host\":");
+            host.push(b'"');
             crate::words::escape::write_json(event.capture.meta.host.as_bytes(), host);
             host.push(b'"');
         }
@@ -118,7 +157,7 @@ impl Shape for JsonEvent<'_, '_> {
         if !writer.identities.map.contains_key(&key) {
             let mut fragment = Fragment::default();
             let identity = event.capture.timeline.identity(event.image);
-            let mut object = writer.options.object(&mut fragment.json, &mut writer.scratch);
+            let mut object = writer.options.object::<PRETTY>(&mut fragment.json, &mut writer.scratch);
             head::program(&mut object, &identity);
             fragment.escaped = object.escaped | argv_cut(&identity);
             writer.identities.insert(key, fragment.json.len(), fragment);
@@ -129,21 +168,21 @@ impl Shape for JsonEvent<'_, '_> {
     }
 
     fn no_process(&mut self) {
-        self.out.extend_from_slice(&NO_PROCESS);
+        self.out.extend_from_slice(if PRETTY { &NO_PROCESS.1 } else { &NO_PROCESS.0 });
     }
 
     fn own_identity(&mut self, event: &Event<'_>, identity: &Identity<'_>) {
         self.ids(event);
-        let mut object = self.writer.options.object(self.out, &mut self.writer.scratch);
+        let mut object = self.writer.options.object::<PRETTY>(self.out, &mut self.writer.scratch);
         head::program(&mut object, identity);
         self.escaped |= object.escaped | argv_cut(identity);
     }
 
     #[inline]
     fn file(&mut self, path: &[u8]) -> Option<Judged> {
-        let EventWriter { options, files, scratch, .. } = &mut *self.writer;
+        let Styled { options, files, scratch, .. } = &mut *self.writer;
         let known = cached(files, path, self.out, |json, fragment| {
-            let mut object = options.object(json, scratch);
+            let mut object = options.object::<PRETTY>(json, scratch);
             OpenedFile { file: Path(path) }.write_members(&mut object);
             fragment.escaped = object.escaped;
             fragment.judged = crate::capture::libraries::judge_path(path);
@@ -154,9 +193,9 @@ impl Shape for JsonEvent<'_, '_> {
 
     #[inline]
     fn library(&mut self, path: &[u8]) -> Option<&'static str> {
-        let EventWriter { options, libraries, scratch, .. } = &mut *self.writer;
+        let Styled { options, libraries, scratch, .. } = &mut *self.writer;
         let known = cached(libraries, path, self.out, |json, fragment| {
-            let mut object = options.object(json, scratch);
+            let mut object = options.object::<PRETTY>(json, scratch);
             let name = redact::file_name(path, options.redact);
             LibraryFile::new(path, &name).write_members(&mut object);
             fragment.escaped = object.escaped;
@@ -174,16 +213,14 @@ impl Shape for JsonEvent<'_, '_> {
     #[inline]
     fn rest(&mut self, event: &Event<'_>, members: &impl Members) {
         let noted = self.escaped & (ARGV_CUT | INTERRUPTED);
-        let mut object = self.writer.options.object(self.out, &mut self.writer.scratch);
+        let mut object = self.writer.options.object::<PRETTY>(self.out, &mut self.writer.scratch);
         object.escaped = self.escaped & !noted;
         members.write_members(&mut object);
         if head::is_noted(&event.record.header, noted) {
-            let mut separator = &b",\"notes\":["[..];
-            head::notes(&event.record.header, noted, |note| {
-                object.raw(std::mem::replace(&mut separator, b","));
-                object.word(note);
-            });
-            object.raw(b"]");
+            let mut notes = Vec::new();
+            head::notes(&event.record.header, noted, |note| notes.push(note.to_owned()));
+            object.key(",\"notes\":");
+            object.elements(notes.iter(), |object, note| object.word(note));
         }
         object.finish();
     }
@@ -193,7 +230,7 @@ impl Shape for JsonEvent<'_, '_> {
     }
 }
 
-impl JsonEvent<'_, '_> {
+impl<const PRETTY: bool> JsonEvent<'_, '_, PRETTY> {
     /// `,"pid":…,"tid":…,"uid":…,"gid":…,"process":…`
     #[inline]
     fn ids(&mut self, event: &Event<'_>) {
@@ -208,7 +245,7 @@ impl JsonEvent<'_, '_> {
                 let mut fragment = Fragment::default();
                 let shown =
                     crate::words::redact::comm(event.record.comm(), event.capture.timeline.exe(event.image), redact);
-                let mut object = writer.options.object(&mut fragment.json, &mut writer.scratch);
+                let mut object = writer.options.object::<PRETTY>(&mut fragment.json, &mut writer.scratch);
                 object.text(escape_bit("process"), &shown, Redact::Text);
                 fragment.escaped = object.escaped;
                 writer.comms.insert(key, fragment.json.len(), fragment);
@@ -221,7 +258,13 @@ impl JsonEvent<'_, '_> {
             }
             writer.comm.0 = key;
         }
-        let mut object = Object { out: self.out, escaped: 0, redact: false, scratch: &mut writer.scratch };
+        let mut object = Object::<PRETTY> {
+            out: self.out,
+            escaped: 0,
+            redact: false,
+            scratch: &mut writer.scratch,
+            depth: EVENT_DEPTH,
+        };
         let process = Rendered { json: &writer.comm.1.json, shown: b"" };
         let ids = Ids { pid: header.tgid, tid: header.tid, uid: header.uid, gid: header.gid, process };
         ids.write_members(&mut object);
@@ -231,9 +274,20 @@ impl JsonEvent<'_, '_> {
 
 impl RenderOptions {
     #[inline(always)]
-    fn object<'a>(&self, out: &'a mut Vec<u8>, scratch: &'a mut Vec<u8>) -> Object<'a> {
-        Object { out, escaped: 0, redact: self.redact, scratch }
+    fn object<'a, const PRETTY: bool>(&self, out: &'a mut Vec<u8>, scratch: &'a mut Vec<u8>) -> Object<'a, PRETTY> {
+        Object { out, escaped: 0, redact: self.redact, scratch, depth: EVENT_DEPTH }
     }
+}
+
+/// What [`EventType::open`] is, with a line for each member.
+fn open_pretty(ty: &EventType, out: &mut Vec<u8>) {
+    out.push(b'{');
+    new_line(EVENT_DEPTH, out);
+    out.extend_from_slice(b"\"event_type\": \"");
+    out.extend_from_slice(ty.name.as_bytes());
+    out.extend_from_slice(b"\",");
+    new_line(EVENT_DEPTH, out);
+    out.extend_from_slice(b"\"timestamp\": \"");
 }
 
 /// The note that a command line was cut, where it was.

@@ -400,7 +400,8 @@ fn resumed(resumption: Resumption) -> Resumed {
 #[cfg(test)]
 pub fn handshake_json(capture: &Capture, connection: &Connection) -> Vec<u8> {
     let (mut out, mut scratch) = (Vec::new(), Vec::new());
-    let mut object = super::object::Object { out: &mut out, escaped: 0, redact: false, scratch: &mut scratch };
+    let mut object =
+        super::object::Object::<false> { out: &mut out, escaped: 0, redact: false, scratch: &mut scratch, depth: 0 };
     let view = connection.view();
     let view = view.tls().expect("of TLS");
     super::members::Out::nested(&mut object, &TlsHandshake::new(capture, connection, view, false));

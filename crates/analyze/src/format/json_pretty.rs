@@ -1,6 +1,7 @@
 //! One JSON array of indented objects, for eyes.
 
 use super::{Event, EventFormat, EventWriter, Framed};
+use crate::event::new_line;
 use crypto_trace_format::record::RecordError;
 
 /// `--format json-pretty`.
@@ -21,10 +22,9 @@ impl EventFormat for JsonPretty {
     }
 
     fn write(&self, writer: &mut EventWriter, event: &Event<'_>, out: &mut Vec<u8>) -> Result<(), RecordError> {
-        let mut compact = Vec::with_capacity(1_024);
-        writer.write(event, &mut compact)?;
-        self.frame(&compact, out);
-        Ok(())
+        let start = out.len();
+        new_line(1, out);
+        writer.write_pretty(event, out).inspect_err(|_| out.truncate(start))
     }
 }
 
@@ -72,11 +72,6 @@ fn indent(compact: &[u8], mut depth: usize, out: &mut Vec<u8>) {
             }
         }
     }
-}
-
-fn new_line(depth: usize, out: &mut Vec<u8>) {
-    out.push(b'\n');
-    out.resize(out.len() + 2 * depth, b' ');
 }
 
 #[cfg(test)]

@@ -79,6 +79,10 @@ proptest! {
                 let value: serde_json::Value = serde_json::from_str(text).expect("valid JSON");
                 let pretty = render(&capture, &mut writer, bytes, &JsonPretty).expect("as before");
                 prop_assert_eq!(&serde_json::from_slice::<serde_json::Value>(&pretty).expect("valid JSON"), &value);
+                // Written line by line it is what the compact object is when it is indented.
+                let mut indented = Vec::new();
+                JsonPretty.frame(line.trim_ascii_end(), &mut indented);
+                prop_assert_eq!(String::from_utf8(pretty), String::from_utf8(indented));
                 let chosen = render(&capture, &mut writer, bytes, &chosen).expect("as before");
                 let left: serde_json::Value = serde_json::from_slice(&chosen).expect("valid JSON");
                 let left = left.as_object().expect("an object");
