@@ -1,7 +1,8 @@
 """Captures for the benchmarks of the analysis: a real recording of a mixture of work, and long ones made of it."""
-import os, shutil, subprocess, time
+import json, os, shutil, subprocess, time
+from datetime import datetime
 
-from benchlib import CAPTURE, REPEAT, ROOT, STORM, info, run, size, table
+from benchlib import ANALYZE, CAPTURE, REPEAT, ROOT, STORM, info, run, size, table
 
 # What the mixture does besides TLS and compiling: processes that open files of several kinds, some of which are not there.
 OPENS = """
@@ -63,6 +64,15 @@ def repeated(source, tmp, events, segments=1, hosts=1):
     if not os.path.exists(out):
         run(REPEAT, source, out, str(events), str(segments), str(hosts))
     return out
+
+
+def narrow(capture):
+    """One per cent of the time in the middle of a capture, and the last process that began before: (since, until, pid)."""
+    begin, end = (datetime.fromisoformat(info(capture)[name]) for name in ("start", "end"))
+    text = lambda share: (begin + (end - begin) * share).astimezone().strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    since, until = text(0.5), text(0.51)
+    started = run(ANALYZE, "events", "-q", "--since", text(0), "--until", until, "--type", "process_exec", capture).splitlines()
+    return since, until, json.loads(started[-1])["pid"]
 
 
 def remove(path):

@@ -1,17 +1,18 @@
 //! Writes a long capture made of a short one: `repeat_capture CAPTURE DIRECTORY EVENTS [SEGMENTS] [HOSTS] [FIRST]`.
 //!
 //! The records of CAPTURE come again and again, later each time, of new processes and connections each time but for those that
-//! were there before it began: so kinds, strings, sizes and the life of processes are those of a real recording. EVENTS in all, in
+//! were there before it began and go on: so kinds, strings, sizes and the life of processes are those of a real recording. EVENTS in all, in
 //! SEGMENTS files of each of HOSTS hosts, which are numbered from FIRST on.
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "makes the load of benchmarks")]
 
+use std::collections::HashSet;
 use std::fs::File;
 use std::io::BufWriter;
 use std::path::Path;
 
 use crypto_trace_format::record::{
     ApiCall, ApiCallFixed, CertificateFile, Clock, Header, Inventory, Kind, LibraryInfo, Loss, ProbeStatus,
-    ProcessExec, ProcessExecFixed, ProcessFork, ProcessForkFixed, Record, SelfStats, Suppressed, TlsHello,
+    ProcessExec, ProcessExecFixed, ProcessExit, ProcessFork, ProcessForkFixed, Record, SelfStats, Suppressed, TlsHello,
     TlsHelloFixed,
 };
 use crypto_trace_format::segment::{BlockBuffer, BlockBuilder, BlockType, SegmentMeta, SegmentReader, SegmentWriter};
@@ -32,6 +33,8 @@ struct Source {
     length_ns: u64,
     /// Process ids that were given out while it was made.
     pids: u64,
+    /// Processes that were there before, and of which it tells that they began a program or ended: nobody does so twice.
+    changed: HashSet<(u32, u64)>,
 }
 
 impl Source {
@@ -49,11 +52,20 @@ impl Source {
         }
         records.sort_by_key(|bytes| header(bytes).time_ns);
         let [first, last] = [records.first(), records.last()].map(|bytes| header(bytes.unwrap()).time_ns);
-        let started = records.iter().map(|bytes| header(bytes)).filter(|header| header.start_ns >= first);
+        let headers = || records.iter().map(|bytes| header(bytes));
+        let changes = |header: &Header| matches!(Kind(header.kind), ProcessExec::KIND | ProcessExit::KIND);
+        let changed: HashSet<_> = headers().filter(changes).map(|header| (header.tgid, header.start_ns)).collect();
+        let is_new = |header: &Header| header.start_ns >= first || changed.contains(&(header.tgid, header.start_ns));
+        let started = headers().filter(is_new);
         let pids: Vec<_> = started.map(|header| u64::from(header.tgid)).collect();
         let pids = pids.iter().max().zip(pids.iter().min()).map_or(0, |(last, first)| last - first + 1);
         let meta = readers.first().unwrap().meta().clone();
-        Self { meta, records, begin_ns: first, length_ns: last - first + 1, pids }
+        Self { meta, records, begin_ns: first, length_ns: last - first + 1, pids, changed }
+    }
+
+    /// Whether each pass has a process of its own in place of this one.
+    fn is_new(&self, tgid: u32, start_ns: u64) -> bool {
+        start_ns >= self.begin_ns || self.changed.contains(&(tgid, start_ns))
     }
 }
 
@@ -80,30 +92,34 @@ fn repeats(kind: Kind) -> bool {
 fn later(bytes: &[u8], source: &Source, pass: u64) -> Vec<u8> {
     let record = Record::parse(bytes).unwrap();
     let shift = pass * source.length_ns;
-    let moved = |ns: u64| if ns >= source.begin_ns { ns + shift } else { ns };
+    let moved = |pid: u32, ns: u64| if source.is_new(pid, ns) { ns + shift } else { ns };
     // The kernel gives out ids in turn, and begins anew at the highest.
-    let pid = |pid: u32, start_ns: u64| match start_ns >= source.begin_ns {
+    let pid = |pid: u32, start_ns: u64| match source.is_new(pid, start_ns) {
         true => u32::try_from((u64::from(pid) + pass * source.pids) % PID_MAX).unwrap(),
         false => pid,
     };
     let mut header = record.header;
-    header.tgid = pid(header.tgid, header.start_ns);
-    header.tid = pid(header.tid, header.start_ns);
+    let Header { tgid, tid, start_ns, .. } = header;
+    header.tgid = pid(tgid, start_ns);
+    // Threads have ids of the same sequence.
+    header.tid = if header.tgid == tgid { tid } else { pid(tid, u64::MAX) };
     header.time_ns += shift;
-    header.start_ns = moved(header.start_ns);
+    header.start_ns = moved(tgid, start_ns);
     let cookie = |cookie: u64| if cookie == 0 { 0 } else { cookie + (pass << 32) };
     let mut out = Vec::with_capacity(bytes.len());
     match Kind(header.kind) {
         ProcessExec::KIND => {
             let exec = ProcessExec::decode(&record).unwrap();
             let (ppid, start_ns) = (exec.fixed.ppid, exec.fixed.parent_start_ns);
-            let fixed = ProcessExecFixed { ppid: pid(ppid, start_ns), parent_start_ns: moved(start_ns), ..exec.fixed };
+            let fixed =
+                ProcessExecFixed { ppid: pid(ppid, start_ns), parent_start_ns: moved(ppid, start_ns), ..exec.fixed };
             ProcessExec { fixed, ..exec }.encode(header, &mut out);
         }
         ProcessFork::KIND => {
             let fork = ProcessFork::decode(&record).unwrap();
             let (ppid, start_ns) = (fork.fixed.ppid, fork.fixed.parent_start_ns);
-            let fixed = ProcessForkFixed { ppid: pid(ppid, start_ns), parent_start_ns: moved(start_ns), ..fork.fixed };
+            let fixed =
+                ProcessForkFixed { ppid: pid(ppid, start_ns), parent_start_ns: moved(ppid, start_ns), ..fork.fixed };
             ProcessFork { fixed, ..fork }.encode(header, &mut out);
         }
         TlsHello::KIND => {

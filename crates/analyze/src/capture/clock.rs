@@ -76,6 +76,11 @@ struct Piece {
 impl Piece {
     #[inline]
     fn wall(self, boottime_ns: u64) -> WallNs {
+        if let (Ok(boottime_ns), Ok(offset_ns)) = (i64::try_from(boottime_ns), i64::try_from(self.offset_ns))
+            && let Some(wall) = boottime_ns.checked_add(offset_ns)
+        {
+            return WallNs(wall);
+        }
         let wall = i128::from(boottime_ns) + self.offset_ns;
         WallNs(i64::try_from(wall).unwrap_or(if wall < 0 { i64::MIN } else { i64::MAX }))
     }

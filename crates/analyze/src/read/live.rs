@@ -2,8 +2,8 @@
 //!
 //! Within what was flushed together events are in order of time. A batch that would grow too large is shown early.
 
-use super::lifecycle;
 use super::ordered::{Decoder, EventSink, OrderedOutput};
+use super::{handshakes, lifecycle};
 use crate::capture::Capture;
 use crate::capture::clock::WallNs;
 use crate::capture::connections::LIVE_SEGMENT;
@@ -126,8 +126,8 @@ pub fn run_live(
                 if header.block_type == BlockType::Lifecycle {
                     lifecycle::apply(of, buffer.raw());
                 }
-                if lifecycle::has_handshakes(&header) {
-                    lifecycle::add_handshakes(of, buffer.raw(), LIVE_SEGMENT, header.first_record);
+                if handshakes::has_handshakes(&header) {
+                    handshakes::add_handshakes(of, buffer.raw(), LIVE_SEGMENT, header.first_record);
                 }
                 let latest_ns = header.max_time_ns;
                 if header.record_count > 0 {

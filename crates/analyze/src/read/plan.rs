@@ -39,8 +39,7 @@ impl<'a> Plan<'a> {
     pub fn new(inputs: &'a Inputs, captures: &'a [Capture], filter: &'a Filter) -> Self {
         let range = time_range(inputs, captures);
         let filter = filter.resolve(range.map(|(_, end)| end));
-        let selections: Vec<_> =
-            captures.iter().map(|capture| Selection::new(filter.filter(), &capture.timeline)).collect();
+        let selections: Vec<_> = captures.iter().map(|capture| Selection::of(filter.filter(), capture)).collect();
         let mut tasks = Vec::new();
         let mut skipped_records = 0;
         for (number, segment) in inputs.segments.iter().enumerate() {
@@ -49,7 +48,13 @@ impl<'a> Plan<'a> {
             for (block, entry) in segment.reader.blocks().iter().enumerate() {
                 let header = &entry.header;
                 let range = capture.clock.range(header.min_time_ns, header.max_time_ns);
-                if filter.block_may_match(header, range, selection) {
+                // A connection is shown at its earliest record, whoever that names.
+                let shown = || {
+                    let records = header.first_record..header.first_record.saturating_add(header.record_count.into());
+                    selection.connections().is_none_or(|shown| shown.any_in(as_number(number), records))
+                };
+                if filter.block_may_match(header, range, selection) && (filter.may_be_of(header, selection) || shown())
+                {
                     tasks.push(Task { from: range.0, segment: as_number(number), block: as_number(block) });
                 } else {
                     skipped_records += u64::from(header.record_count);

@@ -12,7 +12,8 @@ use crate::read::faults::FaultLog;
 use crate::read::follow::Follower;
 use crate::read::input::{self, Choice, Inputs};
 use crate::read::{
-    Fold, LiveRun, LiveSink, Plan, Tally, Wanted, read_captures, read_handshakes, run_live, time_ranges,
+    Fold, LiveRun, LiveSink, Plan, Tally, Wanted, read_captures, read_facts, read_handshakes, read_narrow, run_live,
+    time_ranges,
 };
 use crate::report::completeness;
 use crate::report::document::Reveal;
@@ -54,6 +55,8 @@ pub(crate) struct Session<'a> {
     loaded: Option<Names>,
     /// What is good to know at the end.
     notes: Vec<String>,
+    /// Of processes, only those are to be known whose events pass.
+    narrow: bool,
     /// What is missing stands in the output itself, and need not be said when little is to be said.
     gaps_are_shown: bool,
 }
@@ -71,6 +74,20 @@ impl<'a> Session<'a> {
     /// # Errors
     /// When there is no input, or it cannot be read, or the output cannot be written.
     pub fn begin(request: &'a Request, console: Console) -> Result<(Self, Output)> {
+        Self::open(request, console, false)
+    }
+
+    /// As [`Self::begin`], of a run that shows events alone, one by one: of a narrow question only the processes become known
+    /// whose events pass, and their ancestors.
+    ///
+    /// # Errors
+    /// As [`Self::begin`].
+    pub fn begin_events(request: &'a Request, console: Console) -> Result<(Self, Output)> {
+        let filter = &request.filter;
+        Self::open(request, console, filter.pids_alone().is_some() || filter.since.is_some() || filter.until.is_some())
+    }
+
+    fn open(request: &'a Request, console: Console, narrow: bool) -> Result<(Self, Output)> {
         let mut session = Self {
             request,
             console,
@@ -87,6 +104,7 @@ impl<'a> Session<'a> {
             out_of_order: false,
             loaded: None,
             notes: Vec::new(),
+            narrow,
             gaps_are_shown: false,
         };
         session.source = Some(match &request.input {
@@ -120,7 +138,8 @@ impl<'a> Session<'a> {
         self.names = names(&inputs);
         refuse_overwriting(self.request.output.as_deref(), &self.names)?;
         self.unread = inputs.unread.len();
-        self.captures = read_captures(&inputs, &mut self.faults);
+        let read = if self.narrow { read_facts } else { read_captures };
+        self.captures = read(&inputs, &mut self.faults);
         self.ranges = time_ranges(&inputs, &self.captures);
         self.asked = self.request.filter.resolve(self.covered().map(|(_, end)| end)).times();
         refuse_empty_time(self.asked)?;
@@ -148,10 +167,17 @@ impl<'a> Session<'a> {
         let filter = &self.request.filter;
         match self.source.take() {
             Some(Source::Files(inputs)) => {
-                let wanted = if counted.needs_all_handshakes() { Wanted::All } else { Wanted::Of(filter) };
-                read_handshakes(&inputs, &mut self.captures, wanted);
+                let some = self.narrow && read_narrow(&inputs, &mut self.captures, filter, &mut self.faults);
+                if !self.narrow {
+                    let wanted = if counted.needs_all_handshakes() { Wanted::All } else { Wanted::Of(filter) };
+                    read_handshakes(&inputs, &mut self.captures, wanted);
+                }
                 counted.read(&Plan::new(&inputs, &self.captures, filter), &mut self.faults)?;
                 self.tally = counted.tally();
+                if some && (self.tally.output == 0 || filter.pids.len() + filter.names.len() > 1) {
+                    // What was asked for and is not there is told with what comes near, of all processes.
+                    self.captures = read_captures(&inputs, &mut FaultLog::default());
+                }
                 self.loaded = loaded(filter, &inputs, &self.captures, self.tally.output);
                 // The process ends soon: unmapping and freeing everything first would only take time.
                 std::mem::forget(inputs);

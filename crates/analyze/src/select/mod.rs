@@ -108,6 +108,12 @@ impl Filter {
         if self.kinds.is_empty() { DEFAULT_KINDS } else { &self.kinds }
     }
 
+    /// The processes, where they are asked for by their ids alone: what passes is theirs, and nobody else's.
+    pub fn pids_alone(&self) -> Option<&[u32]> {
+        let alone = !self.pids.is_empty() && !self.follow_children && self.names.is_empty();
+        alone.then_some(self.pids.as_slice())
+    }
+
     /// Whether TLS handshakes are among the kinds that are shown.
     pub fn shows_handshakes(&self) -> bool {
         self.kinds.is_empty() || self.kinds.contains(&TlsHello::KIND)
@@ -155,12 +161,44 @@ impl<'a> ResolvedFilter<'a> {
 
     /// Whether a block can have events that pass, by its header alone.
     pub fn block_may_match(&self, header: &BlockHeader, range: (WallNs, WallNs), selection: &Selection<'_>) -> bool {
-        if header.kinds & self.kind_bits == 0 || range.1 < self.since || !self.before_until(range.0) {
+        if !self.block_may_show(header, range) {
             return false;
         }
         // A connection's process may be known only by another of its records.
-        header.kinds & self.kind_bits & (capture_kind_bits() | TlsHello::KIND.bit()) != 0
+        self.may_be_of(header, selection) || self.shows_connections(header)
+    }
+
+    /// Whether a block has hellos that may be shown.
+    pub fn shows_connections(&self, header: &BlockHeader) -> bool {
+        header.kinds & self.kind_bits & TlsHello::KIND.bit() != 0
+    }
+
+    /// Whether a block has records of the processes that are asked for, or about the capture itself.
+    pub fn may_be_of(&self, header: &BlockHeader, selection: &Selection<'_>) -> bool {
+        self.shows_capture(header)
             || selection.tgids().is_none_or(|tgids| tgids.iter().any(|tgid| header.tgids.may_contain(*tgid)))
+    }
+
+    /// Whether a block has records about the capture itself that may be shown.
+    pub fn shows_capture(&self, header: &BlockHeader) -> bool {
+        header.kinds & self.kind_bits & capture_kind_bits() != 0
+    }
+
+    /// Whether an event of this kind may pass.
+    #[inline]
+    pub fn may_show_kind(&self, kind: Kind) -> bool {
+        kind.bit() & self.kind_bits != 0
+    }
+
+    /// Whether an event of this kind at this time may pass, as far as these tell.
+    #[inline]
+    pub fn may_show(&self, kind: Kind, time: WallNs) -> bool {
+        self.may_show_kind(kind) && time >= self.since && self.before_until(time)
+    }
+
+    /// Whether a block can have events of the kinds and from the time that are asked for.
+    pub fn block_may_show(&self, header: &BlockHeader, range: (WallNs, WallNs)) -> bool {
+        header.kinds & self.kind_bits != 0 && range.1 >= self.since && self.before_until(range.0)
     }
 
     /// Whether a range of time is within the one asked for, or not farther from it than `margin_ns`.
@@ -190,7 +228,7 @@ impl<'a> ResolvedFilter<'a> {
         image: ImageId,
     ) -> Result<bool, RecordError> {
         let kind = record.kind();
-        if kind.bit() & self.kind_bits == 0 || time < self.since || !self.before_until(time) {
+        if !self.may_show(kind, time) {
             return Ok(false);
         }
         if kind.is_about_capture() {

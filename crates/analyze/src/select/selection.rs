@@ -6,6 +6,7 @@ use crate::capture::timeline::{ImageId, ProcessId, Timeline};
 use crypto_trace_format::catalog::file_name;
 use crypto_trace_format::record::Record;
 use memchr::memmem::find;
+use std::ops::Range;
 
 /// More process ids than this are not looked for in block headers: the search would cost more than it saves.
 const MAX_PUSHED_DOWN: usize = 4_096;
@@ -19,9 +20,29 @@ pub struct Selection<'a> {
     /// By process number: some image is in a wanted cgroup. Empty unless cgroups are filtered.
     in_cgroup: Vec<bool>,
     tgids: Option<Vec<u32>>,
+    connections: Option<ShownAt>,
+}
+
+/// Records at which connections are shown: their segments and numbers.
+#[derive(Debug)]
+pub struct ShownAt(Vec<(u32, u64)>);
+
+impl ShownAt {
+    /// Whether any is among these records of a segment.
+    pub fn any_in(&self, segment: u32, records: Range<u64>) -> bool {
+        let after = self.0.partition_point(|place| *place < (segment, records.start));
+        self.0.get(after).is_some_and(|(of, number)| *of == segment && *number < records.end)
+    }
 }
 
 impl<'a> Selection<'a> {
+    /// Works out the selection, with the connections that it shows.
+    pub fn of(filter: &'a Filter, capture: &Capture) -> Self {
+        let mut selection = Self::new(filter, &capture.timeline);
+        selection.connections = selection.tgids().map(|tgids| ShownAt(capture.handshakes.shown_of(tgids)));
+        selection
+    }
+
     /// Works out the selection.
     pub fn new(filter: &'a Filter, timeline: &Timeline) -> Self {
         let by_process = !filter.pids.is_empty() || !filter.names.is_empty();
@@ -33,7 +54,7 @@ impl<'a> Selection<'a> {
         } else {
             Vec::new()
         };
-        let mut selection = Self { filter, followed, in_cgroup, tgids: None };
+        let mut selection = Self { filter, followed, in_cgroup, tgids: None, connections: None };
         selection.tgids = selection.pushed_down(timeline, by_cgroup);
         selection
     }
@@ -41,6 +62,11 @@ impl<'a> Selection<'a> {
     /// Ids of all processes that can have events that pass; `None` when that is not known or too many.
     pub fn tgids(&self) -> Option<&[u32]> {
         self.tgids.as_deref()
+    }
+
+    /// Where the connections of those processes are shown; `None` when that is not known.
+    pub fn connections(&self) -> Option<&ShownAt> {
+        self.connections.as_ref()
     }
 
     /// Whether an event's process is selected.

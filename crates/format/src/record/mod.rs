@@ -69,8 +69,8 @@ impl Kind {
     }
 
     /// This kind's bit in a block's kind bitmap.
-    pub fn bit(self) -> u64 {
-        1 << self.0.min(MAX_BITMAP_KIND)
+    pub const fn bit(self) -> u64 {
+        1 << if self.0 < MAX_BITMAP_KIND { self.0 } else { MAX_BITMAP_KIND }
     }
 }
 

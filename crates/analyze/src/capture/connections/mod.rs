@@ -123,6 +123,27 @@ impl Connection {
         self.first.0
     }
 
+    /// Time of its latest record, by the clock of the records.
+    pub fn last_ns(&self) -> u64 {
+        self.last_ns
+    }
+
+    /// Whether no record that is not here can change what is shown of it: it was seen from its beginning, and its handshake is
+    /// over.
+    pub fn is_settled(&self) -> bool {
+        let view = || self.view();
+        self.is_sent_by_owner()
+            && self.sent.has_beginning()
+            && self.received.has_beginning()
+            && view().outcome() != Outcome::None
+            && !view().may_go_on()
+    }
+
+    /// Whether its process is known as well as can be.
+    pub fn is_sent_by_owner(&self) -> bool {
+        self.owner.source == OwnerSource::Sender
+    }
+
     /// Its number in [`Handshakes::connections`].
     pub fn index(&self) -> u32 {
         self.found.2
@@ -298,6 +319,15 @@ impl Handshakes {
     #[inline]
     pub fn shown_at(&self, segment: u32, number: u64) -> Option<&Connection> {
         self.list.get(*self.by_record.get(&(segment, number))? as usize)
+    }
+
+    /// Segments and numbers of the records at which connections of these processes are shown; `tgids` is sorted.
+    pub fn shown_of(&self, tgids: &[u32]) -> Vec<(u32, u64)> {
+        let of = |connection: &Connection| tgids.binary_search(&connection.owner.tgid).is_ok();
+        let shown = self.by_record.iter().filter(|(_, index)| self.list.get(**index as usize).is_some_and(of));
+        let mut places: Vec<(u32, u64)> = shown.map(|(place, _)| *place).collect();
+        places.sort_unstable();
+        places
     }
 
     /// The connection that a record is a piece of.

@@ -92,6 +92,11 @@ impl Side {
         self.pieces.iter().rev().find(|piece| !piece.data.is_empty()).map(|piece| piece.time_ns)
     }
 
+    /// Whether its stream was seen from its beginning.
+    pub(super) fn has_beginning(&self) -> bool {
+        self.pieces.first().is_some_and(|piece| piece.offset == 0 && !piece.after_gap)
+    }
+
     /// Where in the stream they are.
     fn first_offset(&self) -> u32 {
         self.pieces.first().map_or(0, |piece| piece.offset)

@@ -119,6 +119,11 @@ impl LoadedFiles {
         self.known.get(seen..).unwrap_or_default()
     }
 
+    /// Whether any process loaded a file by this path, as it was given to the library.
+    pub fn knows(&self, path: &[u8]) -> bool {
+        self.by_path.contains_key(path)
+    }
+
     /// What a file is that this process opened, when a library of it was told so.
     #[inline]
     pub fn of(&self, header: &Header, open: &FileOpen<'_>) -> Option<Judged> {
@@ -132,6 +137,9 @@ impl LoadedFiles {
             return Uses::default();
         }
         let told = |path: &[u8]| {
+            if path.is_empty() {
+                return Uses::default();
+            }
             let rows = self.by_path.get(path).map(Vec::as_slice).unwrap_or_default();
             let own = rows.iter().filter(|(process, _)| *process == (header.tgid, header.start_ns));
             own.fold(Uses::default(), |uses, (_, file_type)| uses.with(*file_type))

@@ -18,7 +18,10 @@ use args::{Format, Speed};
 use std::io::Write;
 
 pub(super) fn run(task: &Task, console: Console) -> Result<Outcome> {
-    let (mut session, out) = Session::begin(&task.request, console)?;
+    let (mut session, out) = match task.format {
+        Format::Summary => Session::begin(&task.request, console)?,
+        _ => Session::begin_events(&task.request, console)?,
+    };
     match task.format {
         Format::JsonStream => chosen(&JsonStream, task, &mut session, out)?,
         Format::JsonArray => chosen(&JsonArray, task, &mut session, out)?,

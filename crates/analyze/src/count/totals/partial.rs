@@ -8,7 +8,7 @@ use crate::capture::timeline::ImageId;
 use crate::count::calls::{CallKey, CallUse};
 use crate::count::files::count_errno;
 use crate::count::rate::Histogram;
-use crate::count::rows::Rows;
+use crate::count::rows::{Recent, Rows};
 use crate::read::faults::Problem;
 use crate::read::{BlockSource, Count, Match, Origin, Tally};
 use crate::select::{ResolvedFilter, Selection};
@@ -17,6 +17,8 @@ use crypto_trace_format::catalog::{Confidence, FileType, Judged};
 use crypto_trace_format::record::{ApiCall, Comm, FileOpen, Header, Kind, LibLoad, RecordError, flags};
 use foldhash::fast::RandomState;
 use std::collections::HashSet;
+
+const MILLISECOND_NS: i64 = 1_000_000;
 
 /// An image, and a process id where the image is unknown.
 pub type ImageKey = (ImageId, u32);
@@ -50,6 +52,8 @@ pub struct FileUse {
     pub opens: u64,
     /// Failed opens by errno.
     pub failures: Vec<(u32, u64)>,
+    /// Whether a library was asked to load a file by this path.
+    may_be_told: bool,
 }
 
 impl FileUse {
@@ -110,11 +114,14 @@ pub struct Counter {
     tally: Tally,
     kinds: Vec<u64>,
     images: Rows<ImageKey, ImageUse>,
+    /// Image of the latest event, and the number of its row.
+    latest: Option<(ImageKey, usize)>,
     files: Rows<Vec<u8>, FileUse>,
+    recent: Recent,
     libraries: Rows<Vec<u8>, LibraryUse>,
     loaders: HashSet<(usize, ImageKey), RandomState>,
-    /// The current run of events in one millisecond.
-    millisecond: (i64, u64),
+    /// The current run of events in one millisecond: when it begins, and how many.
+    millisecond: (WallNs, u64),
     histogram: Histogram,
     range: Option<(WallNs, WallNs)>,
     connections: Vec<(u32, Option<(ImageId, Comm)>)>,
@@ -204,12 +211,17 @@ impl Counter {
         }
         let key = (found.image, if found.image == ImageId::UNKNOWN { header.tgid } else { 0 });
         let new = || ImageUse { comm: header.comm, ..ImageUse::default() };
-        let Some(image) = self.images.row(&key, new) else { return Ok(()) };
+        let number = match self.latest {
+            Some((latest, number)) if latest == key => number,
+            _ => self.images.number_of(&key, new),
+        };
+        self.latest = Some((key, number));
+        let Some(image) = self.images.get_mut(number) else { return Ok(()) };
         image.events += 1;
         if let Some(open) = open {
             image.opens += 1;
             image.failed += u64::from(open.fixed.result < 0);
-            image.types |= count_open(&mut self.files, &capture.loaded, header, &open);
+            image.types |= count_open(&mut self.files, &mut self.recent, &capture.loaded, header, &open);
         } else if let Some(load) = load {
             image.loads += 1;
             let Some(library) = self.libraries.row(load.path, LibraryUse::default) else { return Ok(()) };
@@ -236,10 +248,11 @@ impl Counter {
     fn count_time(&mut self, time: WallNs) {
         let (from, to) = self.range.unwrap_or((time, time));
         self.range = Some((from.min(time), to.max(time)));
-        let millisecond = time.0.div_euclid(1_000_000);
-        if millisecond != self.millisecond.0 {
+        // Dividing would cost more than all the rest of this.
+        let since = time.0.wrapping_sub(self.millisecond.0.0);
+        if self.millisecond.1 == 0 || !(0..MILLISECOND_NS).contains(&since) {
             self.flush_millisecond();
-            self.millisecond.0 = millisecond;
+            self.millisecond.0 = WallNs(time.0.saturating_sub(time.0.rem_euclid(MILLISECOND_NS)));
         }
         self.millisecond.1 += 1;
     }
@@ -247,21 +260,33 @@ impl Counter {
     fn flush_millisecond(&mut self) {
         let (millisecond, count) = std::mem::take(&mut self.millisecond);
         if count > 0 {
-            self.histogram.add(WallNs(millisecond.saturating_mul(1_000_000)), count);
+            self.histogram.add(millisecond, count);
         }
     }
 }
 
 /// Counts an open. Returns the bit of the file's type, none where that is a guess.
 #[inline]
-fn count_open(files: &mut Rows<Vec<u8>, FileUse>, loaded: &LoadedFiles, header: &Header, open: &FileOpen<'_>) -> u32 {
+fn count_open(
+    files: &mut Rows<Vec<u8>, FileUse>,
+    recent: &mut Recent,
+    loaded: &LoadedFiles,
+    header: &Header,
+    open: &FileOpen<'_>,
+) -> u32 {
     let path = &*open.full_path();
-    let new =
-        || FileUse { judged: judge_path(path).or_else(|| judge_path(open.given)), opens: 0, failures: Vec::new() };
-    let Some(file) = files.row(path, new) else { return 0 };
+    let new = || FileUse {
+        judged: judge_path(path).or_else(|| judge_path(open.given)),
+        opens: 0,
+        failures: Vec::new(),
+        may_be_told: loaded.knows(path),
+    };
+    let Some(file) = recent.row(files, path, new) else { return 0 };
     file.opens += 1;
     // By its path it is judged once; only what a library was asked to load can differ from open to open.
-    if let Some(used) = loaded.of(header, open) {
+    if (file.may_be_told || !open.given.is_empty() || open.is_joined())
+        && let Some(used) = loaded.of(header, open)
+    {
         file.judged = better(file.judged, Some(used));
     }
     if open.fixed.result < 0 {
