@@ -48,9 +48,9 @@ impl AddAssign for Tally {
 
 /// A record that passed the filters.
 #[derive(Debug, Clone, Copy)]
-pub struct Match<'a> {
+pub struct Match<'r, 'a> {
     /// The record.
-    pub record: Record<'a>,
+    pub record: &'r Record<'a>,
     /// Where it begins in its block.
     pub offset: u32,
     /// Its number in its segment.
@@ -70,7 +70,7 @@ impl<'a> BlockSource<'a> {
         filter: &ResolvedFilter<'_>,
         selection: &Selection<'_>,
         problems: &mut Vec<Problem>,
-        mut each: impl FnMut(&Match<'a>),
+        mut each: impl FnMut(&Match<'_, 'a>),
     ) -> Tally {
         let header = self.header;
         let mut tally = Tally::default();
@@ -111,7 +111,7 @@ impl<'a> BlockSource<'a> {
             let image = images.image(&record.header);
             match filter.matches(self.capture, selection, &record, time, image) {
                 Ok(false) => {}
-                Ok(true) => each(&Match { record, offset: here, number, time, image, connection }),
+                Ok(true) => each(&Match { record: &record, offset: here, number, time, image, connection }),
                 Err(error) => problems.push(Problem::Body { record: number, error }),
             }
         }

@@ -1,6 +1,6 @@
 //! Pass 1: lifecycle blocks alone, into one [`Capture`] per capture.
 
-use super::places::{Place, capture_of, for_blocks, lifecycle_blocks};
+use super::places::{Place, for_blocks, index_of, lifecycle_blocks};
 use crate::capture::Capture;
 use crate::read::faults::{FaultLog, Problem};
 use crate::read::input::Inputs;
@@ -10,13 +10,22 @@ use crypto_trace_format::record::Records;
 pub fn read_captures(inputs: &Inputs, faults: &mut FaultLog) -> Vec<Capture> {
     let mut captures = captures_of(inputs, faults);
     let blocks: Vec<Place> = lifecycle_blocks(inputs).map(|(place, _)| place).collect();
+    let mut current = 0;
     for_blocks(
         inputs,
         &blocks,
         |_, _| (),
         |place, read, ()| match read {
             Ok(raw) => {
-                if let Some(capture) = capture_of(inputs, &mut captures, place) {
+                let Some(index) = index_of(inputs, place) else { return };
+                // Of a fleet's many captures each is small: what grows by doubling is mostly room.
+                if index != current
+                    && let Some(complete) = captures.get_mut(current)
+                {
+                    complete.timeline.shrink();
+                }
+                current = index;
+                if let Some(capture) = captures.get_mut(index) {
                     apply(capture, raw);
                 }
             }

@@ -26,6 +26,9 @@ use std::sync::{Arc, Mutex};
 /// Decoded blocks and their events that may wait to be written.
 const PENDING_BYTES: usize = 256 << 20;
 
+/// A block of which less than one in so many bytes pass is not kept whole until they are written.
+const KEPT_WHOLE: usize = 4;
+
 /// Events rendered by one thread at a time.
 const CHUNK_EVENTS: usize = 256;
 
@@ -56,7 +59,10 @@ impl Entry {
 pub(super) struct Decoded {
     segment: u32,
     capture: u32,
+    /// The block, or of it the records that passed.
     buffer: BlockBuffer,
+    /// The block, where it is not kept.
+    spare: Option<BlockBuffer>,
     entries: Vec<Entry>,
     problems: Vec<Problem>,
     tally: Tally,
@@ -66,6 +72,25 @@ impl Decoded {
     /// Makes its records count as none that were read.
     pub fn uncount(&mut self) {
         self.tally.processed = 0;
+    }
+
+    /// Takes in the block; where few records passed, those alone. They may have to wait for long.
+    fn keep(&mut self, block: BlockBuffer) {
+        let raw = block.raw();
+        let record = |entry: &Entry| Record::parse(raw.get(entry.offset as usize..)?).ok().map(|record| record.bytes());
+        let passed: usize = self.entries.iter().filter_map(record).map(<[u8]>::len).sum();
+        if self.entries.is_empty() || passed.saturating_mul(KEPT_WHOLE) > raw.len() {
+            self.buffer = block;
+            return;
+        }
+        let mut kept = Vec::with_capacity(passed);
+        for entry in &mut self.entries {
+            let Some(bytes) = record(entry) else { continue };
+            entry.offset = u32::try_from(kept.len()).unwrap_or(u32::MAX);
+            kept.extend_from_slice(bytes);
+        }
+        self.buffer = BlockBuffer::from_raw(kept);
+        self.spare = Some(block);
     }
 }
 
@@ -96,7 +121,7 @@ impl Decoder<'_> {
             });
             entries.sort_by_key(Entry::key);
         }
-        decoded.buffer = buffer;
+        decoded.keep(buffer);
         decoded
     }
 }
@@ -105,6 +130,8 @@ impl Decoder<'_> {
 struct Pending {
     capture: u32,
     buffer: BlockBuffer,
+    /// It has all that a buffer needs to be used again.
+    is_whole: bool,
     left: usize,
 }
 
@@ -262,7 +289,7 @@ impl Blocks {
             return 0;
         }
         let bytes = block.buffer.raw().len();
-        if let Some(block) = place.take() {
+        if let Some(block) = place.take().filter(|block| block.is_whole) {
             self.pool.give(block.buffer);
         }
         self.free.push(entry.slot);
@@ -396,7 +423,9 @@ impl<S: EventSink> OrderedOutput<S> {
             }
             self.pending_bytes += decoded.buffer.raw().len() + decoded.entries.len() * size_of::<Entry>();
             let left = decoded.entries.len();
-            let slot = self.blocks.put(Pending { capture: decoded.capture, buffer: decoded.buffer, left });
+            let is_whole = decoded.spare.is_none();
+            decoded.spare.into_iter().for_each(|block| self.blocks.pool.give(block));
+            let slot = self.blocks.put(Pending { capture: decoded.capture, buffer: decoded.buffer, is_whole, left });
             self.entries.extend(decoded.entries.iter().map(|entry| Entry { slot, ..*entry }));
         }
         // Blocks are sorted in themselves, so this merges runs.

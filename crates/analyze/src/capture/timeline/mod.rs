@@ -157,6 +157,16 @@ impl Timeline {
         }
     }
 
+    /// Gives back the room that was kept for more processes.
+    pub fn shrink(&mut self) {
+        self.processes.shrink_to_fit();
+        self.images.shrink_to_fit();
+        self.by_start.shrink_to_fit();
+        self.by_tick.shrink_to_fit();
+        self.by_tgid.shrink_to_fit();
+        self.strings.shrink();
+    }
+
     /// Lifecycle records that did not fit the limits. Events of their processes lack what they told.
     pub fn refused(&self) -> u64 {
         self.refused

@@ -36,6 +36,12 @@ impl Strings {
         Self { ids: HashMap::default(), by_id: Vec::new(), budget_bytes }
     }
 
+    /// Gives back the room that was kept for more strings.
+    pub fn shrink(&mut self) {
+        self.ids.shrink_to_fit();
+        self.by_id.shrink_to_fit();
+    }
+
     /// The id of `string`; `NONE` when it is empty, and an error when the budget is used up.
     pub fn intern(&mut self, string: &[u8]) -> Result<StringId, OverBudget> {
         if string.is_empty() {

@@ -250,7 +250,7 @@ impl<'a> Needs<'a> {
 
 /// Of what passes the filter, what is taken. Records about the capture itself pass whatever processes are asked for; those of
 /// them that are of another process do not leave with the others.
-fn is_asked_for(capture: &Capture, selection: &Selection<'_>, filter: &ResolvedFilter<'_>, found: &Match<'_>) -> bool {
+fn is_asked_for(capture: &Capture, selection: &Selection<'_>, filter: &ResolvedFilter<'_>, found: &Match<'_, '_>) -> bool {
     let (kind, asked) = (found.record.kind(), filter.filter());
     if !matches!(kind, LibraryInfo::KIND | CertificateFile::KIND) || !selects_processes(asked) {
         return true;
@@ -263,7 +263,7 @@ fn is_asked_for(capture: &Capture, selection: &Selection<'_>, filter: &ResolvedF
 
 impl Needed {
     /// An event that was asked for, and what it needs.
-    fn take(&mut self, capture: &Capture, found: &Match<'_>) {
+    fn take(&mut self, capture: &Capture, found: &Match<'_, '_>) {
         let header = &found.record.header;
         let kind = found.record.kind();
         self.matched += u64::from(!kind.is_about_capture());

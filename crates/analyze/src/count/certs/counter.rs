@@ -106,8 +106,8 @@ fn may_hold(judged: Option<Judged>, uses: Uses) -> bool {
 }
 
 impl CertCounter {
-    fn add(&mut self, capture: &Capture, found: &Match<'_>) -> Result<(), RecordError> {
-        let record = &found.record;
+    fn add(&mut self, capture: &Capture, found: &Match<'_, '_>) -> Result<(), RecordError> {
+        let record = found.record;
         match record.kind() {
             TlsHello::KIND => {
                 let Some(connection) = found.connection else { return Ok(()) };
@@ -131,7 +131,7 @@ impl CertCounter {
         Ok(())
     }
 
-    fn open(&mut self, capture: &Capture, header: &Header, open: &FileOpen<'_>, found: &Match<'_>) {
+    fn open(&mut self, capture: &Capture, header: &Header, open: &FileOpen<'_>, found: &Match<'_, '_>) {
         let fixed = &open.fixed;
         if is_interrupted(fixed.result.into()) {
             return;
@@ -151,7 +151,7 @@ impl CertCounter {
         }
     }
 
-    fn change(&mut self, change: &FileChange<'_>, found: &Match<'_>) {
+    fn change(&mut self, change: &FileChange<'_>, found: &Match<'_, '_>) {
         if change.fixed.result < 0 {
             return;
         }
@@ -182,7 +182,7 @@ impl CertCounter {
         (path, given): (&[u8], &[u8]),
         what: What,
         (judged, uses, file): (Option<Judged>, Uses, (u64, u64)),
-        found: &Match<'_>,
+        found: &Match<'_, '_>,
     ) {
         let header = &found.record.header;
         self.done.push(Done {

@@ -124,8 +124,8 @@ impl Count for KeyCounter {
 
 impl KeyCounter {
     /// Counts a record. Returns whether it says anything of a file.
-    fn add(&mut self, capture: &Capture, found: &Match<'_>) -> Result<bool, RecordError> {
-        let record = &found.record;
+    fn add(&mut self, capture: &Capture, found: &Match<'_, '_>) -> Result<bool, RecordError> {
+        let record = found.record;
         match record.kind() {
             FileOpen::KIND => {
                 let open = FileOpen::decode(record)?;
@@ -167,7 +167,7 @@ impl KeyCounter {
         Ok(true)
     }
 
-    fn part(&mut self, (path, given): (&[u8], &[u8]), is_call: bool, found: &Match<'_>) -> Option<&mut Part> {
+    fn part(&mut self, (path, given): (&[u8], &[u8]), is_call: bool, found: &Match<'_, '_>) -> Option<&mut Part> {
         let header = &found.record.header;
         self.paths.row(path, || ());
         let number = self.paths.number(path)?;

@@ -100,7 +100,7 @@ impl<U> Chunk<U> {
     fn add(
         &mut self,
         key: &[u8],
-        found: &Match<'_>,
+        found: &Match<'_, '_>,
         failed: bool,
         make: impl FnOnce() -> U,
         count: impl FnOnce(&mut U),
@@ -167,8 +167,8 @@ impl Count for PathCounter {
 
 impl PathCounter {
     #[inline]
-    fn add(&mut self, capture: &Capture, found: &Match<'_>) -> Result<(), RecordError> {
-        let record = &found.record;
+    fn add(&mut self, capture: &Capture, found: &Match<'_, '_>) -> Result<(), RecordError> {
+        let record = found.record;
         let header = &record.header;
         match record.kind() {
             FileOpen::KIND => {

@@ -162,8 +162,8 @@ impl Count for ProcessCounter {
 }
 
 impl ProcessCounter {
-    fn add(&mut self, capture: &Capture, found: &Match<'_>) -> Result<(), RecordError> {
-        let record = &found.record;
+    fn add(&mut self, capture: &Capture, found: &Match<'_, '_>) -> Result<(), RecordError> {
+        let record = found.record;
         let header = &record.header;
         if header.tgid == 0 {
             return Ok(());

@@ -66,8 +66,8 @@ impl Count for Counter {
 }
 
 impl Counter {
-    fn add(&mut self, found: &Match<'_>) -> Result<(), RecordError> {
-        let record = &found.record;
+    fn add(&mut self, found: &Match<'_, '_>) -> Result<(), RecordError> {
+        let record = found.record;
         let comm = record.header.comm;
         match record.kind() {
             TlsHello::KIND => {

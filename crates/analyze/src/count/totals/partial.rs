@@ -181,8 +181,8 @@ impl Count for Counter {
 
 impl Counter {
     #[inline]
-    fn add(&mut self, capture: &Capture, found: &Match<'_>) -> Result<(), RecordError> {
-        let record = &found.record;
+    fn add(&mut self, capture: &Capture, found: &Match<'_, '_>) -> Result<(), RecordError> {
+        let record = found.record;
         let kind = record.kind();
         let (mut open, mut load, mut call) = (None, None, None);
         match kind {

@@ -82,7 +82,7 @@ impl Count for Counter {
 }
 
 impl Counter {
-    fn add(&mut self, capture: &Capture, found: &Match<'_>) -> Result<(), RecordError> {
+    fn add(&mut self, capture: &Capture, found: &Match<'_, '_>) -> Result<(), RecordError> {
         let (record, time) = (&found.record, found.time);
         let header = &record.header;
         let doer = Doer { image: found.image, tgid: header.tgid, comm: Some(header.comm) };
