@@ -99,13 +99,14 @@ impl<K: Hash + Eq + Ord, V> Rows<K, V> {
 /// Slots of [`Recent`]: a power of two.
 const RECENT: usize = 64;
 
-/// Numbers of rows by paths that were looked up lately: one is found again without hashing all of it.
+/// Numbers of rows by paths that were looked up lately, with how the path ends, hashed: one is found again without hashing all
+/// of it.
 #[derive(Debug, Clone)]
-pub struct Recent([u32; RECENT]);
+pub struct Recent([(u32, u32); RECENT]);
 
 impl Default for Recent {
     fn default() -> Self {
-        Self([u32::MAX; RECENT])
+        Self([(0, u32::MAX); RECENT])
     }
 }
 
@@ -119,16 +120,15 @@ impl Recent {
         make: impl FnOnce() -> V,
     ) -> Option<&'r mut V> {
         // Paths differ most where they end.
-        let end = path.last_chunk().map_or(0, |end| u64::from_le_bytes(*end));
-        let slot = self.0.get_mut((end.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 58) as usize % RECENT)?;
-        let known = rows.0.get_index(*slot as usize).is_some_and(|(key, _)| key.as_slice() == path);
-        if !known {
-            *slot = u32::try_from(rows.number_of(path, make)).unwrap_or(u32::MAX);
-            if *slot == u32::MAX {
-                return rows.0.get_mut(path);
-            }
+        let end = path.last_chunk().map_or(0, |end| u64::from_le_bytes(*end)).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+        #[allow(clippy::cast_possible_truncation, reason = "some of its bits")]
+        let (slot, ends) = ((end >> 58) as usize, (end >> 26) as u32);
+        let recent = self.0.get_mut(slot % RECENT)?;
+        let is_same = || rows.0.get_index(recent.1 as usize).is_some_and(|(key, _)| key.as_slice() == path);
+        if recent.0 != ends || !is_same() {
+            *recent = (ends, u32::try_from(rows.number_of(path, make)).unwrap_or(u32::MAX));
         }
-        rows.get_mut(*slot as usize)
+        rows.get_mut(recent.1 as usize)
     }
 }
 

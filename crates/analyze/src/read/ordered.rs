@@ -26,8 +26,8 @@ use std::sync::{Arc, Mutex};
 /// Decoded blocks and their events that may wait to be written.
 const PENDING_BYTES: usize = 256 << 20;
 
-/// A block of which less than one in so many bytes pass is not kept whole until they are written.
-const KEPT_WHOLE: usize = 4;
+/// A block of which less than one in so many records pass is not kept whole until they are written.
+const KEPT_WHOLE: u64 = 4;
 
 /// Events rendered by one thread at a time.
 const CHUNK_EVENTS: usize = 256;
@@ -76,18 +76,17 @@ impl Decoded {
 
     /// Takes in the block; where few records passed, those alone. They may have to wait for long.
     fn keep(&mut self, block: BlockBuffer) {
-        let raw = block.raw();
-        let record = |entry: &Entry| Record::parse(raw.get(entry.offset as usize..)?).ok().map(|record| record.bytes());
-        let passed: usize = self.entries.iter().filter_map(record).map(<[u8]>::len).sum();
-        if self.entries.is_empty() || passed.saturating_mul(KEPT_WHOLE) > raw.len() {
+        let passed = self.entries.len() as u64;
+        if passed == 0 || passed * KEPT_WHOLE > self.tally.processed {
             self.buffer = block;
             return;
         }
-        let mut kept = Vec::with_capacity(passed);
+        let mut kept = Vec::new();
         for entry in &mut self.entries {
-            let Some(bytes) = record(entry) else { continue };
+            let Some(bytes) = block.raw().get(entry.offset as usize..) else { continue };
+            let Ok(record) = Record::parse(bytes) else { continue };
             entry.offset = u32::try_from(kept.len()).unwrap_or(u32::MAX);
-            kept.extend_from_slice(bytes);
+            kept.extend_from_slice(record.bytes());
         }
         self.buffer = BlockBuffer::from_raw(kept);
         self.spare = Some(block);

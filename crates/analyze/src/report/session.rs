@@ -176,6 +176,7 @@ impl<'a> Session<'a> {
                 self.tally = counted.tally();
                 if some && (self.tally.output == 0 || filter.pids.len() + filter.names.len() > 1) {
                     // What was asked for and is not there is told with what comes near, of all processes.
+                    self.captures.clear();
                     self.captures = read_captures(&inputs, &mut FaultLog::default());
                 }
                 self.loaded = loaded(filter, &inputs, &self.captures, self.tally.output);

@@ -51,6 +51,10 @@ impl Side {
         let at = self.pieces.partition_point(|other| (other.offset, other.time_ns) <= (piece.offset, piece.time_ns));
         let bytes = piece.data.len();
         self.bytes += bytes;
+        if self.pieces.is_empty() {
+            // Most are one packet, and a vector begins with room for four.
+            self.pieces.reserve_exact(1);
+        }
         self.pieces.insert(at, piece);
         bytes
     }

@@ -250,7 +250,12 @@ impl<'a> Needs<'a> {
 
 /// Of what passes the filter, what is taken. Records about the capture itself pass whatever processes are asked for; those of
 /// them that are of another process do not leave with the others.
-fn is_asked_for(capture: &Capture, selection: &Selection<'_>, filter: &ResolvedFilter<'_>, found: &Match<'_, '_>) -> bool {
+fn is_asked_for(
+    capture: &Capture,
+    selection: &Selection<'_>,
+    filter: &ResolvedFilter<'_>,
+    found: &Match<'_, '_>,
+) -> bool {
     let (kind, asked) = (found.record.kind(), filter.filter());
     if !matches!(kind, LibraryInfo::KIND | CertificateFile::KIND) || !selects_processes(asked) {
         return true;
@@ -258,7 +263,7 @@ fn is_asked_for(capture: &Capture, selection: &Selection<'_>, filter: &ResolvedF
     let header = &found.record.header;
     header.tgid != 0
         && (asked.uids.is_empty() || asked.uids.contains(&header.uid))
-        && selection.matches(capture, &found.record, found.image)
+        && selection.matches(capture, found.record, found.image)
 }
 
 impl Needed {
@@ -286,7 +291,7 @@ impl Needed {
         }
         match kind {
             FileOpen::KIND => {
-                let Ok(open) = FileOpen::decode(&found.record) else { return };
+                let Ok(open) = FileOpen::decode(found.record) else { return };
                 if self.loaded.len() < MAX_MADE_UP && capture.loaded.of(header, &open).is_some() {
                     for path in [open.path, open.given] {
                         self.loaded.insert(loaded(header, path));
@@ -294,11 +299,11 @@ impl Needed {
                 }
             }
             LibLoad::KIND => {
-                let load = LibLoad::decode(&found.record);
+                let load = LibLoad::decode(found.record);
                 self.take_library(capture, load.map(|load| (load.fixed.dev, load.fixed.ino)));
             }
             ApiCall::KIND => {
-                let call = ApiCall::decode(&found.record);
+                let call = ApiCall::decode(found.record);
                 self.take_library(capture, call.map(|call| (call.fixed.dev, call.fixed.ino)));
             }
             _ => {}
