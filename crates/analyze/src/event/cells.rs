@@ -3,14 +3,15 @@
 use super::columns::{Column, ColumnType};
 use super::members::{Members, Number, Out, Value};
 use super::object::{Redact, redacted};
+use super::repeated::Repeated;
 use crate::capture::clock::WallNs;
 use crate::words::escape;
 use arrow_array::builder::BooleanBufferBuilder;
 use arrow_array::types::{
     ArrowPrimitiveType, Int32Type, Int64Type, TimestampMicrosecondType, UInt8Type, UInt16Type, UInt32Type, UInt64Type,
 };
-use arrow_array::{ArrayRef, BooleanArray, ListArray, PrimitiveArray, StringArray, StructArray};
-use arrow_buffer::{Buffer, NullBuffer, NullBufferBuilder, OffsetBuffer, ScalarBuffer};
+use arrow_array::{ArrayRef, BooleanArray, ListArray, PrimitiveArray, StructArray};
+use arrow_buffer::{NullBuffer, NullBufferBuilder, OffsetBuffer, ScalarBuffer};
 use arrow_schema::{ArrowError, DataType, Field, Fields, TimeUnit};
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -34,11 +35,8 @@ enum Values {
     Int64(Vec<i64>),
     /// Microseconds since 1970, UTC.
     Time(Vec<i64>),
-    /// Text of all cells, and where each ends.
-    Text {
-        ends: Vec<i32>,
-        bytes: Vec<u8>,
-    },
+    /// Knows itself which cells are null.
+    Text(Repeated),
     /// Elements of all cells, and where each ends.
     List {
         ends: Vec<i32>,
@@ -90,7 +88,7 @@ impl Cells {
             ColumnType::Int32 => Values::Int32(Vec::new()),
             ColumnType::Int64 => Values::Int64(Vec::new()),
             ColumnType::TimestampMicros => Values::Time(Vec::new()),
-            ColumnType::Utf8 | ColumnType::Dictionary(_) => Values::Text { ends: vec![0], bytes: Vec::new() },
+            ColumnType::Utf8 | ColumnType::Dictionary(_) => Values::Text(Repeated::default()),
             ColumnType::List(of) => Values::List { ends: vec![0], of: Box::new(Self::new(of)) },
             ColumnType::Struct(columns) => Values::Struct(columns.iter().map(|column| Self::new(&column.ty)).collect()),
         };
@@ -99,7 +97,10 @@ impl Cells {
 
     /// How many cells there are.
     pub fn len(&self) -> usize {
-        self.nulls.len()
+        match &self.values {
+            Values::Text(texts) => texts.len(),
+            _ => self.nulls.len(),
+        }
     }
 
     /// Bytes that its values take, about.
@@ -112,7 +113,7 @@ impl Cells {
             Values::Int32(values) => values.len() * 4,
             Values::UInt64(values) => values.len() * 8,
             Values::Int64(values) | Values::Time(values) => values.len() * 8,
-            Values::Text { ends, bytes } => ends.len() * 4 + bytes.len(),
+            Values::Text(texts) => texts.bytes(),
             Values::List { ends, of } => ends.len() * 4 + of.bytes(),
             Values::Struct(columns) => columns.iter().map(Self::bytes).sum(),
         }
@@ -121,8 +122,12 @@ impl Cells {
     /// Appends a null.
     #[inline]
     pub fn null(&mut self) {
+        if let Values::Text(texts) = &mut self.values {
+            return texts.push_null();
+        }
         self.nulls.append_null();
         match &mut self.values {
+            Values::Text(_) => {}
             Values::Boolean(values) => values.append(false),
             Values::UInt8(values) => values.push(0),
             Values::UInt16(values) => values.push(0),
@@ -130,7 +135,6 @@ impl Cells {
             Values::UInt64(values) => values.push(0),
             Values::Int32(values) => values.push(0),
             Values::Int64(values) | Values::Time(values) => values.push(0),
-            Values::Text { ends, bytes } => ends.push(place(bytes.len())),
             Values::List { ends, of } => ends.push(place(of.len())),
             Values::Struct(columns) => columns.iter_mut().for_each(Self::null),
         }
@@ -139,12 +143,8 @@ impl Cells {
     /// Appends text: `append` does. Returns how many bytes there are of it.
     #[inline]
     fn text(&mut self, append: impl FnOnce(&mut Vec<u8>)) -> usize {
-        if let Values::Text { ends, bytes } = &mut self.values {
-            let start = bytes.len();
-            append(bytes);
-            ends.push(place(bytes.len()));
-            self.nulls.append_non_null();
-            return bytes.len() - start;
+        if let Values::Text(texts) = &mut self.values {
+            return texts.push_with(append);
         }
         self.mistaken();
         0
@@ -180,13 +180,17 @@ impl Cells {
     /// Appends the only cell of another column of the same type. Returns how many bytes of text it has.
     #[inline]
     pub fn repeat(&mut self, one: &Self) -> usize {
-        let is_null = one.nulls.as_slice().is_some_and(|bits| bits.first().is_some_and(|bits| bits & 1 == 0));
-        match (&one.values, &mut self.values) {
-            _ if is_null => self.null(),
-            (Values::Text { bytes: text, .. }, Values::Text { .. }) => {
-                return self.text(|bytes| bytes.extend_from_slice(text));
+        if let (Values::Text(one), Values::Text(texts)) = (&one.values, &mut self.values) {
+            match one.first() {
+                Some(text) => texts.push(text),
+                None => texts.push_null(),
             }
-            (Values::UInt32(number), _) => self.number(number.first().copied().unwrap_or_default().into()),
+            return one.bytes();
+        }
+        let is_null = one.nulls.as_slice().is_some_and(|bits| bits.first().is_some_and(|bits| bits & 1 == 0));
+        match &one.values {
+            _ if is_null => self.null(),
+            Values::UInt32(number) => self.number(number.first().copied().unwrap_or_default().into()),
             _ => self.mistaken(),
         }
         0
@@ -210,10 +214,7 @@ impl Cells {
                 PrimitiveArray::<TimestampMicrosecondType>::try_new(ScalarBuffer::from(taken(values)), nulls)?
                     .with_timezone("UTC"),
             ),
-            Values::Text { ends, bytes } => {
-                let text = Buffer::from_vec(taken(bytes));
-                Arc::new(StringArray::try_new(offsets(ends), text, nulls)?)
-            }
+            Values::Text(texts) => Arc::new(texts.take().to_array()?),
             Values::List { ends, of } => {
                 let DataType::List(element) = ty else { return Err(not_declared(ty)) };
                 let values = of.finish(element.data_type())?;
@@ -232,8 +233,42 @@ fn not_declared(ty: &DataType) -> ArrowError {
     ArrowError::SchemaError(format!("values that are no {ty}"))
 }
 
+/// A column that is full: text as it was made, all else as Apache Arrow has it.
+#[derive(Debug)]
+pub enum Filled {
+    /// Text.
+    Text(Repeated),
+    /// Anything else.
+    Array(ArrayRef),
+}
+
+impl Filled {
+    /// As Apache Arrow has it.
+    ///
+    /// # Errors
+    /// When text is none, which is a fault of this program.
+    pub fn to_array(&self) -> Result<ArrayRef, ArrowError> {
+        match self {
+            Self::Text(texts) => Ok(Arc::new(texts.to_array()?)),
+            Self::Array(array) => Ok(Arc::clone(array)),
+        }
+    }
+}
+
 /// All columns, which are empty again.
-pub fn arrays(columns: &mut [Cells], fields: &Fields) -> Result<Vec<ArrayRef>, ArrowError> {
+///
+/// # Errors
+/// When the buffers do not make an array, which is a fault of this program.
+pub fn filled(columns: &mut [Cells], fields: &Fields) -> Result<Vec<Filled>, ArrowError> {
+    let each = |(cells, field): (&mut Cells, &Arc<Field>)| match &mut cells.values {
+        Values::Text(texts) => Ok(Filled::Text(texts.take())),
+        _ => Ok(Filled::Array(cells.finish(field.data_type())?)),
+    };
+    columns.iter_mut().zip(fields).map(each).collect()
+}
+
+/// The same as arrays.
+fn arrays(columns: &mut [Cells], fields: &Fields) -> Result<Vec<ArrayRef>, ArrowError> {
     columns.iter_mut().zip(fields).map(|(cells, field)| cells.finish(field.data_type())).collect()
 }
 

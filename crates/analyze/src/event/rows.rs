@@ -3,7 +3,7 @@
 //! What many events share (a process's identity, a file's path) is redacted once and kept.
 
 use super::cache::Cache;
-use super::cells::{Cells, Row, Texts, arrays, field};
+use super::cells::{Cells, Filled, Row, Texts, field, filled};
 use super::columns::{Column, ColumnType, columns};
 use super::file_open::OpenedFile;
 use super::head::{self, ARGV_CUT, INTERRUPTED, Ids, Program, Rendered};
@@ -16,7 +16,6 @@ use super::types::{EventType, process_fields};
 use super::values::Path;
 use crate::capture::timeline::{Identity, ImageId};
 use crate::words::redact;
-use arrow_array::RecordBatch;
 use arrow_schema::{ArrowError, Schema, SchemaRef};
 use crypto_trace_format::catalog::{self, Judged};
 use crypto_trace_format::record::{Comm, RecordError};
@@ -81,13 +80,12 @@ impl Rows {
         self.len() == 0
     }
 
-    /// What there is, which leaves none.
+    /// What there is, by column, which leaves none.
     ///
     /// # Errors
     /// When it makes no table, which is a fault of this program.
-    pub fn finish(&mut self) -> Result<RecordBatch, ArrowError> {
-        let arrays = arrays(&mut self.columns, self.schema.fields())?;
-        RecordBatch::try_new(Arc::clone(&self.schema), arrays)
+    pub fn finish(&mut self) -> Result<Vec<Filled>, ArrowError> {
+        filled(&mut self.columns, self.schema.fields())
     }
 }
 

@@ -6,18 +6,19 @@
 mod arrow;
 mod directory;
 mod file;
+mod hybrid;
 mod manifest;
 mod parquet;
+mod text;
 
 pub use arrow::ArrowStream;
 pub use directory::{Directory, Mode, earlier};
 pub use manifest::{Exported, Manifest, TableCount};
 pub use parquet::Parquet;
 
-use crate::event::{EVENT_TYPES, EventType, RenderOptions, RowWriter, Rows};
+use crate::event::{EVENT_TYPES, EventType, Filled, RenderOptions, RowWriter, Rows};
 use crate::read::Ready;
 use crate::read::faults::{FaultLog, Problem};
-use arrow_array::RecordBatch;
 use arrow_schema::{ArrowError, SchemaRef};
 use crypto_trace_format::record::RecordError;
 use rayon::prelude::*;
@@ -49,8 +50,10 @@ pub struct Batch {
     pub ty: usize,
     /// Days since 1970, UTC.
     pub day: i64,
-    /// The rows.
-    pub rows: RecordBatch,
+    /// The rows, by column.
+    pub columns: Vec<Filled>,
+    /// How many there are.
+    pub rows: usize,
 }
 
 /// The id of an event in its capture: the number of its segment in the capture, and that of its record in the segment.
@@ -183,7 +186,8 @@ impl RowMaker {
 fn take(rows: &mut [Option<Rows>], day: i64, out: &mut Vec<Batch>) -> Result<(), ArrowError> {
     for (ty, rows) in rows.iter_mut().enumerate() {
         if let Some(rows) = rows.as_mut().filter(|rows| !rows.is_empty()) {
-            out.push(Batch { ty, day, rows: rows.finish()? });
+            let count = rows.len();
+            out.push(Batch { ty, day, columns: rows.finish()?, rows: count });
         }
     }
     Ok(())

@@ -3,10 +3,9 @@
 use super::directory::Directory;
 use super::file::{Layout, OpenFile, Work};
 use super::{Batch, RowMaker, TableCount};
-use crate::event::EVENT_TYPES;
+use crate::event::{EVENT_TYPES, Filled};
 use crate::read::faults::FaultLog;
 use crate::read::{EventSink, Ready};
-use arrow_array::RecordBatch;
 use arrow_array::cast::AsArray;
 use arrow_array::types::TimestampMicrosecondType;
 use rayon::prelude::*;
@@ -70,12 +69,12 @@ impl TablesWriter {
     /// Writes batches of one type and one day, in turn.
     fn write(&mut self, batches: Vec<Batch>) -> io::Result<()> {
         // Of each type what there is, in order. Whatever ends a row group or a file does so for all types before rows come.
-        let mut by_type: BTreeMap<usize, Vec<(i64, Vec<RecordBatch>)>> = BTreeMap::new();
-        for Batch { ty, day, rows } in batches {
-            let runs = by_type.entry(ty).or_default();
+        let mut by_type: BTreeMap<usize, Vec<(i64, Vec<Batch>)>> = BTreeMap::new();
+        for batch in batches {
+            let runs = by_type.entry(batch.ty).or_default();
             match runs.last_mut() {
-                Some((last, run)) if *last == day => run.push(rows),
-                _ => runs.push((day, vec![rows])),
+                Some((last, run)) if *last == batch.day => run.push(batch),
+                _ => runs.push((batch.day, vec![batch])),
             }
         }
         let rounds = by_type.values().map(Vec::len).max().unwrap_or_default();
@@ -93,12 +92,14 @@ impl TablesWriter {
                 }
             }
             works.into_par_iter().try_for_each(Work::run)?;
+            let open = self.tables.values_mut().filter_map(|table| table.open.as_mut());
+            open.map(|(_, file)| file).try_for_each(OpenFile::end_diverse)?;
         }
         self.bound_memory()
     }
 
     /// Sees to it that the file of that type and day is open, and that its row group may take these rows.
-    fn make_ready(&mut self, ty: usize, day: i64, rows: &[RecordBatch]) -> io::Result<()> {
+    fn make_ready(&mut self, ty: usize, day: i64, rows: &[Batch]) -> io::Result<()> {
         let Some(event_type) = EVENT_TYPES.get(ty) else { return Ok(()) };
         let table = match self.tables.entry(ty) {
             std::collections::btree_map::Entry::Occupied(table) => table.into_mut(),
@@ -157,16 +158,16 @@ impl Table {
     }
 }
 
-fn times(rows: &RecordBatch) -> Option<&[i64]> {
-    let times = rows.columns().first()?.as_primitive_opt::<TimestampMicrosecondType>()?;
-    Some(times.values())
+fn times(rows: &Batch) -> Option<&[i64]> {
+    let Filled::Array(array) = rows.columns.first()? else { return None };
+    Some(array.as_primitive_opt::<TimestampMicrosecondType>()?.values())
 }
 
-fn first_time(rows: &[RecordBatch]) -> i64 {
+fn first_time(rows: &[Batch]) -> i64 {
     rows.first().and_then(times).and_then(|times| times.first().copied()).unwrap_or(i64::MIN)
 }
 
-fn last_time(rows: &[RecordBatch]) -> i64 {
+fn last_time(rows: &[Batch]) -> i64 {
     rows.last().and_then(times).and_then(|times| times.last().copied()).unwrap_or(i64::MIN)
 }
 
