@@ -23,6 +23,15 @@ pub struct Cells {
     values: Values,
 }
 
+/// What a cell has that was appended before.
+#[derive(Debug, Clone, Copy)]
+pub enum Again {
+    Null,
+    Number(u32),
+    /// Number of the text in its column.
+    Text(u32),
+}
+
 /// Values, one after the other; where a cell is null, any.
 #[derive(Debug)]
 enum Values {
@@ -178,7 +187,6 @@ impl Cells {
     }
 
     /// Appends the only cell of another column of the same type. Returns how many bytes of text it has.
-    #[inline]
     pub fn repeat(&mut self, one: &Self) -> usize {
         if let (Values::Text(one), Values::Text(texts)) = (&one.values, &mut self.values) {
             match one.first() {
@@ -194,6 +202,26 @@ impl Cells {
             _ => self.mistaken(),
         }
         0
+    }
+
+    /// What the last cell has, to append it again before the column is finished.
+    fn last(&self) -> Again {
+        let is_null = self.nulls.len().checked_sub(1).is_some_and(|last| !self.nulls.is_valid(last));
+        match &self.values {
+            Values::Text(texts) => Again::Text(texts.last_number()),
+            Values::UInt32(values) if !is_null => values.last().map_or(Again::Null, |number| Again::Number(*number)),
+            _ => Again::Null,
+        }
+    }
+
+    /// Appends what an earlier cell has.
+    #[inline]
+    fn again(&mut self, cell: Again) {
+        match (cell, &mut self.values) {
+            (Again::Text(number), Values::Text(texts)) => texts.push_number(number),
+            (Again::Number(number), _) => self.number(number.into()),
+            _ => self.null(),
+        }
     }
 
     /// The column, which is empty again.
@@ -415,12 +443,12 @@ impl Out for Row<'_> {
 
     #[inline]
     fn rendered(&mut self, _json: &[u8], shown: &[u8]) {
-        self.made(|bytes| bytes.extend_from_slice(shown));
+        self.plain(shown);
     }
 
     #[inline]
     fn safe(&mut self, text: &str) {
-        self.made(|bytes| bytes.extend_from_slice(text.as_bytes()));
+        self.plain(text.as_bytes());
     }
 
     #[inline]
@@ -455,6 +483,15 @@ impl Out for Row<'_> {
 }
 
 impl Row<'_> {
+    /// Text that needs no more to be done to it.
+    #[inline]
+    fn plain(&mut self, text: &[u8]) {
+        let Some((cells, texts)) = self.cells() else { return };
+        let Values::Text(column) = &mut cells.values else { return cells.mistaken() };
+        column.push(text);
+        texts.bytes += text.len();
+    }
+
     /// A list: `write` appends its elements.
     pub fn elements(&mut self, write: impl FnOnce(&mut Row<'_>)) {
         let Some((cells, texts)) = self.cells() else { return };
@@ -464,12 +501,25 @@ impl Row<'_> {
         cells.nulls.append_non_null();
     }
 
-    /// The next cells, which are those that were made ready.
-    #[inline]
-    pub fn repeat(&mut self, ready: &[Cells]) {
-        for one in ready {
-            if let Some((cells, texts)) = self.cells() {
+    /// The next cells, which are those that were made ready. Returns what they are, to append them again.
+    pub fn repeat(&mut self, ready: &[Cells]) -> Box<[Again]> {
+        let each = |one: &Cells| {
+            let appended = self.cells().map(|(cells, texts)| {
                 texts.bytes += cells.repeat(one);
+                cells.last()
+            });
+            self.at += 1;
+            appended.unwrap_or(Again::Null)
+        };
+        ready.iter().map(each).collect()
+    }
+
+    /// The next cells, which are those of an earlier row.
+    #[inline]
+    pub fn again(&mut self, earlier: &[Again]) {
+        for cell in earlier {
+            if let Some((cells, _)) = self.cells() {
+                cells.again(*cell);
             }
             self.at += 1;
         }

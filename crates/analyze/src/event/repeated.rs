@@ -176,8 +176,14 @@ impl Repeated {
         bytes
     }
 
+    /// Number of the text of the last row, or [`Run::NULL`]: holds until the rows are taken.
+    pub fn last_number(&self) -> u32 {
+        self.runs.last().map_or(Run::NULL, |run| run.text)
+    }
+
+    /// Appends a row with the text of that number, see [`Self::last_number`].
     #[inline]
-    fn push_number(&mut self, text: u32) {
+    pub fn push_number(&mut self, text: u32) {
         self.rows += 1;
         match self.runs.last_mut() {
             Some(last) if last.text == text => last.rows += 1,

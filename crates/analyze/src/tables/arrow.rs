@@ -1,6 +1,6 @@
 //! Events of one type as a stream of Apache Arrow (IPC), for a pipe.
 
-use super::RowMaker;
+use super::{Batch, RowMaker};
 use crate::event::{EventType, Filled};
 use crate::read::faults::FaultLog;
 use crate::read::{EventSink, Ready};
@@ -38,6 +38,7 @@ impl<W: Write + Send> ArrowStream<W> {
     /// # Errors
     /// When it cannot be written.
     pub fn finish(mut self) -> io::Result<()> {
+        self.flush()?;
         self.out.finish().map_err(error)?;
         self.out.get_mut().flush()
     }
@@ -51,19 +52,23 @@ fn error(error: ArrowError) -> io::Error {
     }
 }
 
+fn write<W: Write>(batches: &[Batch], schema: &SchemaRef, out: &mut StreamWriter<W>) -> io::Result<()> {
+    for batch in batches {
+        let columns = batch.columns.iter().map(Filled::to_array).collect::<Result<_, _>>();
+        let rows = columns.and_then(|columns| RecordBatch::try_new(Arc::clone(schema), columns));
+        rows.and_then(|rows| out.write(&rows)).map_err(error)?;
+    }
+    Ok(())
+}
+
 impl<W: Write + Send> EventSink for ArrowStream<W> {
     fn take(&mut self, events: &Ready<'_>, faults: &mut FaultLog) -> io::Result<u64> {
         let Self { maker, schema, out } = self;
-        let mut write = |batches: Vec<super::Batch>| {
-            batches.iter().try_for_each(|batch| {
-                let columns = batch.columns.iter().map(Filled::to_array).collect::<Result<_, _>>()?;
-                out.write(&RecordBatch::try_new(Arc::clone(schema), columns)?)
-            })
-        };
-        maker.make(events, faults, |batches| write(batches).map_err(error))
+        maker.make(events, faults, |batches| write(&batches, schema, out))
     }
 
     fn flush(&mut self) -> io::Result<()> {
+        write(&self.maker.rest(), &self.schema, &mut self.out)?;
         self.out.get_mut().flush()
     }
 

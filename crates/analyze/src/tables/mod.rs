@@ -28,11 +28,11 @@ use std::sync::Mutex;
 /// The version of what tables hold: their columns, what these mean, and how files are named.
 pub const SCHEMA_VERSION: u32 = 1;
 
-/// Events that one thread makes rows of at a time.
-const CHUNK_EVENTS: usize = 16_384;
+/// Events that one thread makes rows of at a time, at most.
+const PART_EVENTS: usize = 8_192;
 
-/// Such parts that are made at a time.
-const CHUNKS_IN_FLIGHT: usize = 4;
+/// Such parts that are made at a time. There are as many or a multiple, so that threads have about as much to do each.
+const PARTS_IN_FLIGHT: usize = 4;
 
 /// Bytes of rows that are made of one part before they are handed on: what a record of 100 bytes tells of its process may take 64 KB.
 const PART_BYTES: usize = 16 << 20;
@@ -74,6 +74,8 @@ pub struct RowMaker {
     /// Of each segment of this run, its number in its capture; `None` where no rows are made of it.
     sequences: Vec<Option<u64>>,
     writers: Mutex<Vec<(RowWriter, Vec<Option<Rows>>)>>,
+    /// Rows that were made last.
+    waiting: Vec<Batch>,
 }
 
 /// What was made of a part of the events.
@@ -89,7 +91,7 @@ struct Made {
 impl RowMaker {
     /// Of segments with these numbers in their captures.
     pub fn new(options: RenderOptions, sequences: Vec<Option<u64>>) -> Self {
-        Self { options, sequences, writers: Mutex::default() }
+        Self { options, sequences, writers: Mutex::default(), waiting: Vec::new() }
     }
 
     /// The segments are others now, and so are processes.
@@ -100,20 +102,25 @@ impl RowMaker {
         }
     }
 
-    /// Hands rows of `events` to `write`, by type and day, each in order. Returns how many events there are rows of.
+    /// Hands rows of `events` to `write`, by type and day, each in order; the last of them the next time, see [`Self::rest`].
+    /// Returns how many events there are rows of.
     ///
     /// # Errors
     /// When they cannot be written, or make no table, which is a fault of this program.
     pub fn make(
-        &self,
+        &mut self,
         events: &Ready<'_>,
         faults: &mut FaultLog,
-        mut write: impl FnMut(Vec<Batch>) -> io::Result<()>,
+        mut write: impl FnMut(Vec<Batch>) -> io::Result<()> + Send,
     ) -> io::Result<u64> {
         let mut count = 0;
-        let parts: Vec<Ready<'_>> = events.chunks(CHUNK_EVENTS).collect();
-        for group in parts.chunks(CHUNKS_IN_FLIGHT) {
-            let made: Vec<Result<Made, ArrowError>> = group.par_iter().map(|part| self.part(part)).collect();
+        let parts: Vec<Ready<'_>> = events.chunks(part_events(events.len())).collect();
+        for group in parts.chunks(PARTS_IN_FLIGHT) {
+            // Rows are written while the next are made.
+            let waiting = std::mem::take(&mut self.waiting);
+            let make = || -> Vec<Result<Made, ArrowError>> { group.par_iter().map(|part| self.part(part)).collect() };
+            let (written, made) = rayon::join(|| write(waiting), make);
+            written?;
             let mut batches = Vec::new();
             for (part, made) in group.iter().zip(made) {
                 let mut rest = *part;
@@ -131,9 +138,14 @@ impl RowMaker {
                     made = self.part(&rest);
                 }
             }
-            write(batches)?;
+            self.waiting = batches;
         }
         Ok(count)
+    }
+
+    /// What was not handed on yet.
+    pub fn rest(&mut self) -> Vec<Batch> {
+        std::mem::take(&mut self.waiting)
     }
 
     fn part(&self, events: &Ready<'_>) -> Result<Made, ArrowError> {
@@ -180,6 +192,12 @@ impl RowMaker {
         }
         Ok(made)
     }
+}
+
+/// How many events a part has where there are so many.
+fn part_events(events: usize) -> usize {
+    let parts = events.div_ceil(PART_EVENTS).next_multiple_of(PARTS_IN_FLIGHT).max(1);
+    events.div_ceil(parts).max(1)
 }
 
 /// What there is of each type, which leaves none.

@@ -55,7 +55,8 @@ impl Parquet {
     ///
     /// # Errors
     /// When they cannot be written.
-    pub fn finish(self) -> io::Result<(Directory, Vec<TableCount>)> {
+    pub fn finish(mut self) -> io::Result<(Directory, Vec<TableCount>)> {
+        self.writer.write(self.maker.rest())?;
         let mut counts = Vec::new();
         for (_, mut table) in self.writer.tables {
             table.end_file()?;
