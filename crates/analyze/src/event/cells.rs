@@ -477,6 +477,15 @@ impl Out for Row<'_> {
         cells.nulls.append_non_null();
     }
 
+    fn named(&mut self, number: u16, name: &str) {
+        let Some((cells, texts)) = self.cells() else { return };
+        let Values::Struct(columns) = &mut cells.values else { return cells.mistaken() };
+        let mut row = Row::new(columns, texts);
+        row.member("", 0, &number);
+        row.safe(name);
+        cells.nulls.append_non_null();
+    }
+
     fn redacts(&self) -> bool {
         self.texts.redact
     }

@@ -22,7 +22,8 @@ pub use ecs::Ecs;
 pub use json_array::JsonArray;
 pub use json_pretty::JsonPretty;
 pub use json_stream::JsonStream;
-pub use ocsf::{KINDS as OCSF_KINDS, Ocsf};
+pub use ocsf::{KINDS as OCSF_KINDS, Ocsf, VERSION as OCSF_VERSION};
+pub(crate) use told::object as object_of;
 
 use crate::event::{Event, EventWriter};
 use crypto_trace_format::record::RecordError;

@@ -12,7 +12,7 @@ use crypto_trace_format::record::{
 use serde_json::{Value, json};
 
 /// The version that events say they are of.
-const VERSION: &str = "1.1.0";
+pub const VERSION: &str = "1.1.0";
 
 /// Kinds that a class stands for.
 pub const KINDS: [Kind; 6] =

@@ -26,7 +26,7 @@ use std::io;
 use std::sync::Mutex;
 
 /// The version of what tables hold: their columns, what these mean, and how files are named.
-pub const SCHEMA_VERSION: u32 = 1;
+pub const SCHEMA_VERSION: u32 = 2;
 
 /// Events that one thread makes rows of at a time, at most.
 const PART_EVENTS: usize = 8_192;
