@@ -65,6 +65,37 @@ fn ocsf_events_hold_against_the_schema_of_old_and_new_versions() {
     assert!(certificates > 0 && lines.contains("\"post_quantum\":true"), "{certificates}");
 }
 
+/// Rows of the tables for Amazon Security Lake are the events of `--to ocsf`, where and how a lake wants them.
+#[test]
+fn rows_for_a_security_lake_are_the_same_events() {
+    let (Some(duckdb), Some(ocsf)) = (software::duckdb(), software::ocsf()) else { return };
+    let directory = tempfile::tempdir().unwrap();
+    let lake = directory.path().join("lake");
+    let place = ["--region", "eu-central-1", "--account-id", "123456789012"];
+    exported(&[&["--to", "security-lake", "-o", lake.to_str().unwrap()], &place[..]].concat());
+    let mut read = Command::new("python3");
+    read.env("PYTHONPATH", duckdb.path()).env("PYTHONDONTWRITEBYTECODE", "1");
+    let read = run(read.arg(software::directory().join("duckdb/lake.py")).arg(&lake));
+    assert_eq!(read.code(), 0, "{}", read.stderr);
+    let sorted = |lines: &str| {
+        let mut events: Vec<String> =
+            lines.lines().map(|line| serde_json::from_str::<Value>(line).unwrap().to_string()).collect();
+        events.sort();
+        events
+    };
+    let (rows, events) = (sorted(&read.text()), sorted(&exported(&["--to", "ocsf"])));
+    assert_eq!(rows.len(), events.len());
+    for (row, event) in rows.iter().zip(&events) {
+        assert_eq!(row, event);
+    }
+    let mut python = Command::new("python3");
+    python.env("PYTHONPATH", ocsf.path()).env("PYTHONDONTWRITEBYTECODE", "1");
+    let output = judged(python.arg(software::directory().join("ocsf/check.py")).arg("1.1.0"), &read.text());
+    let (held, stderr) = said(&output);
+    assert!(output.status.success(), "{stderr}");
+    assert_eq!(held.as_object().unwrap().len(), 4, "{held}");
+}
+
 /// Verdicts of `check` are held to the same schemas, those that pass and those that fail.
 #[test]
 fn verdicts_are_compliance_findings() {
@@ -73,7 +104,8 @@ fn verdicts_are_compliance_findings() {
     for segment in segments() {
         let mut check = Command::new(analyze_binary());
         let packs = "ietf,nist-800-131a,nist-ir-8547,cnsa-2.0";
-        let done = run(check.args(["check", "-q", "-f", "ocsf", "--as-of", "2031-01-01", "--pack", packs]).arg(segment));
+        let done =
+            run(check.args(["check", "-q", "-f", "ocsf", "--as-of", "2031-01-01", "--pack", packs]).arg(segment));
         assert!([0, 7].contains(&done.code()), "{}", done.stderr);
         lines += &done.text();
     }

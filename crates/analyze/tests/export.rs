@@ -434,7 +434,7 @@ fn wrong_usage_says_what_is_needed() {
         (&["rec", "--to", "arrow", "--type", "tls_handshake,file_open"], "--type TYPE"),
         (&["rec", "--to", "arrow", "--type", "loss", "--append"], "--append adds to a directory of Parquet files"),
         (&["-", "-o", "x"], "tables are made of files"),
-        (&["rec", "--to", "ocsf", "--type", "loss"], "--to ocsf has no class for loss"),
+        (&["rec", "--to", "ocsf", "--type", "loss"], "OCSF has no class for loss"),
         (&["rec", "--to", "ocsf", "--bulk"], "--bulk is for --to ecs"),
         (&["rec", "--to", "ecs", "--open"], "--open is for tables"),
         (&["rec", "-o", "x", "--append", "--open"], "cannot be used with"),

@@ -1,7 +1,7 @@
 //! Columns that are being filled: each is a buffer of values as Apache Arrow lays them out.
 
 use super::columns::{Column, ColumnType};
-use super::members::{Members, Number, Out, Value};
+use super::members::{self, Members, Number, Out};
 use super::object::{Redact, redacted};
 use super::repeated::Repeated;
 use crate::capture::clock::WallNs;
@@ -13,6 +13,7 @@ use arrow_array::types::{
 use arrow_array::{ArrayRef, BooleanArray, ListArray, PrimitiveArray, StructArray};
 use arrow_buffer::{NullBuffer, NullBufferBuilder, OffsetBuffer, ScalarBuffer};
 use arrow_schema::{ArrowError, DataType, Field, Fields, TimeUnit};
+use serde_json::Value;
 use std::borrow::Cow;
 use std::sync::Arc;
 
@@ -204,6 +205,42 @@ impl Cells {
         0
     }
 
+    /// Appends a JSON value; null where there is none, and where a number is none that the column can hold. Returns how many
+    /// bytes it takes, about.
+    pub fn json(&mut self, value: Option<&Value>, ty: &ColumnType) -> usize {
+        let number = value.and_then(Value::as_i64);
+        match (value, &mut self.values, ty) {
+            (Some(Value::String(text)), Values::Text(texts), _) => {
+                texts.push(text.as_bytes());
+                return text.len();
+            }
+            (Some(Value::Array(elements)), Values::List { ends, of }, ColumnType::List(ty)) => {
+                let bytes = elements.iter().map(|element| of.json(Some(element), ty)).sum();
+                ends.push(place(of.len()));
+                self.nulls.append_non_null();
+                return bytes;
+            }
+            (Some(Value::Object(members)), Values::Struct(cells), ColumnType::Struct(columns)) => {
+                let is_known = |name: &String| columns.iter().any(|column| column.name == name);
+                debug_assert!(members.keys().all(is_known), "members without a column: {members:?}");
+                let each = cells.iter_mut().zip(columns);
+                let bytes = each.map(|(cells, column)| cells.json(members.get(column.name), &column.ty)).sum();
+                self.nulls.append_non_null();
+                return bytes;
+            }
+            (_, Values::Int32(values), _) if number.is_some_and(|number| i32::try_from(number).is_ok()) => {
+                values.extend(number.and_then(|number| i32::try_from(number).ok()));
+                self.nulls.append_non_null();
+            }
+            (_, Values::Int64(values), _) if number.is_some() => {
+                values.extend(number);
+                self.nulls.append_non_null();
+            }
+            _ => self.null(),
+        }
+        size_of::<u64>()
+    }
+
     /// What the last cell has, to append it again before the column is finished.
     fn last(&self) -> Again {
         let is_null = self.nulls.len().checked_sub(1).is_some_and(|last| !self.nulls.is_valid(last));
@@ -389,7 +426,7 @@ impl<'a> Row<'a> {
 
 impl Out for Row<'_> {
     #[inline]
-    fn member<T: Value>(&mut self, _key: &'static str, bit: u32, value: &T) {
+    fn member<T: members::Value>(&mut self, _key: &'static str, bit: u32, value: &T) {
         if value.is_left_out() {
             self.null()
         } else {
@@ -458,7 +495,7 @@ impl Out for Row<'_> {
         }
     }
 
-    fn list<'v, T: Value + 'v>(&mut self, values: impl Iterator<Item = &'v T>, bit: u32) {
+    fn list<'v, T: members::Value + 'v>(&mut self, values: impl Iterator<Item = &'v T>, bit: u32) {
         self.elements(|elements| values.for_each(|value| value.write(elements, bit)));
     }
 

@@ -1,9 +1,9 @@
 //! One Parquet file that is being written: columns are encoded on many threads, row groups written when they are full.
 
 use super::SCHEMA_VERSION;
-use super::Batch;
 use super::text::TextColumn;
-use crate::event::{EventType, Filled, Repeated};
+use super::{Batch, Table};
+use crate::event::{Filled, Repeated};
 use arrow_array::ArrayRef;
 use arrow_schema::{DataType, Field, FieldRef, SchemaRef};
 use bytes::Bytes;
@@ -56,7 +56,7 @@ pub(super) fn zstd_level() -> Result<ZstdLevel> {
     ZstdLevel::try_new(ZSTD_LEVEL)
 }
 
-/// What all files of one type of event have in common.
+/// What all files of one table have in common.
 #[derive(Debug)]
 pub struct Layout {
     pub schema: SchemaRef,
@@ -69,22 +69,23 @@ pub struct Layout {
 }
 
 impl Layout {
-    /// Of a type of event.
+    /// Of a table.
     ///
     /// # Errors
     /// When its schema is none that Parquet has, which is a fault of this program.
-    pub fn new(ty: &EventType) -> Result<Self> {
-        let schema = super::schema(ty);
+    pub fn new(table: &Table) -> Result<Self> {
+        let schema = Arc::clone(&table.schema);
         let parquet = Arc::new(ArrowSchemaConverter::new().convert(&schema)?);
-        let properties = Arc::new(properties(ty, &schema)?);
+        let properties = Arc::new(properties(table, &schema)?);
         let leaves = parquet.num_columns();
-        let by_leaf = |leaf| schema.fields().get(parquet.get_column_root_idx(leaf)).and_then(|field| dictionary_text(field));
+        let by_leaf =
+            |leaf| schema.fields().get(parquet.get_column_root_idx(leaf)).and_then(|field| dictionary_text(field));
         let texts = (0..leaves).map(by_leaf).collect();
         Ok(Self { schema, parquet, properties, leaves, texts })
     }
 }
 
-fn properties(ty: &EventType, schema: &SchemaRef) -> Result<WriterProperties> {
+fn properties(table: &Table, schema: &SchemaRef) -> Result<WriterProperties> {
     let told = |key: &str, value: String| KeyValue::new(format!("crypto-trace.{key}"), value);
     let mut builder = WriterProperties::builder()
         .set_compression(Compression::ZSTD(zstd_level()?))
@@ -95,7 +96,7 @@ fn properties(ty: &EventType, schema: &SchemaRef) -> Result<WriterProperties> {
         .set_sorting_columns(Some(vec![SortingColumn { column_idx: 0, descending: false, nulls_first: false }]))
         .set_key_value_metadata(Some(vec![
             told("schema_version", SCHEMA_VERSION.to_string()),
-            told("event_type", ty.name.to_owned()),
+            told(table.told.0, table.told.1.clone()),
         ]));
     for field in schema.fields() {
         let path = || ColumnPath::from(field.name().as_str());

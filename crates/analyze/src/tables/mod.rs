@@ -7,16 +7,18 @@ mod arrow;
 mod directory;
 mod file;
 mod hybrid;
+mod lake;
 mod manifest;
 mod parquet;
 mod text;
 
 pub use arrow::ArrowStream;
 pub use directory::{Directory, Mode, earlier};
+pub use lake::Place;
 pub use manifest::{Exported, Manifest, TableCount};
 pub use parquet::Parquet;
 
-use crate::event::{EVENT_TYPES, EventType, Filled, RenderOptions, RowWriter, Rows};
+use crate::event::{EVENT_TYPES, Event, EventType, Filled, RenderOptions, RowWriter, Rows};
 use crate::read::Ready;
 use crate::read::faults::{FaultLog, Problem};
 use arrow_schema::{ArrowError, SchemaRef};
@@ -46,7 +48,7 @@ const RECORD_BITS: u32 = 36;
 /// Rows of one type on one day, in order.
 #[derive(Debug)]
 pub struct Batch {
-    /// Number of its type in [`EVENT_TYPES`].
+    /// Number of its table.
     pub ty: usize,
     /// Days since 1970, UTC.
     pub day: i64,
@@ -67,13 +69,92 @@ pub fn schema(ty: &EventType) -> SchemaRef {
     std::sync::Arc::clone(Rows::new(ty).schema())
 }
 
-/// Makes rows of events, on many threads.
+/// A table, and where its files are.
 #[derive(Debug)]
+pub struct Table {
+    /// Its name.
+    pub name: String,
+    /// Its directory.
+    pub directory: String,
+    /// Below it, the directory of a day.
+    pub day: fn(i64) -> String,
+    /// Its columns. The first is the time.
+    pub schema: SchemaRef,
+    /// What footers tell besides.
+    pub told: (&'static str, String),
+}
+
+/// A table for each type of event, in the order of [`EVENT_TYPES`].
+pub fn of_events() -> Vec<Table> {
+    let each = |ty: &EventType| Table {
+        name: ty.name.to_owned(),
+        directory: format!("event_type={}", ty.name),
+        day: |day| format!("date={}", crate::words::timestamp::date(day)),
+        schema: schema(ty),
+        told: ("event_type", ty.name.to_owned()),
+    };
+    EVENT_TYPES.iter().map(each).collect()
+}
+
+/// A table for each class of OCSF, in the layout of a lake.
+pub fn of_lake(place: &Place) -> Vec<Table> {
+    lake::tables(place)
+}
+
+/// What makes events rows of some tables. Each thread has its own; what it makes does not depend on what it made before.
+trait MakeRows: Send {
+    /// Appends one event. Returns how many bytes it takes, about.
+    fn write(&mut self, event: &Event<'_>, id: i64) -> Result<usize, RecordError>;
+
+    /// Hands on what there is of each table, by column, and how many rows; that leaves none.
+    fn take(&mut self, out: &mut dyn FnMut(usize, Vec<Filled>, usize)) -> Result<(), ArrowError>;
+}
+
+/// Rows with the members of events.
+struct EventRows {
+    writer: RowWriter,
+    rows: Vec<Option<Rows>>,
+}
+
+impl MakeRows for EventRows {
+    fn write(&mut self, event: &Event<'_>, id: i64) -> Result<usize, RecordError> {
+        let kind = event.record.kind();
+        let ty = EVENT_TYPES.iter().position(|ty| ty.kind == kind);
+        let Some((ty, rows)) = ty.and_then(|ty| Some((EVENT_TYPES.get(ty)?, self.rows.get_mut(ty)?))) else {
+            let header = &event.record.header;
+            return Err(RecordError::BadFixedLength { fixed_len: header.fixed_len, len: header.len });
+        };
+        self.writer.write(event, id, rows.get_or_insert_with(|| Rows::new(ty)))?;
+        Ok(self.writer.last_bytes())
+    }
+
+    fn take(&mut self, out: &mut dyn FnMut(usize, Vec<Filled>, usize)) -> Result<(), ArrowError> {
+        for (ty, rows) in self.rows.iter_mut().enumerate() {
+            if let Some(rows) = rows.as_mut().filter(|rows| !rows.is_empty()) {
+                let count = rows.len();
+                out(ty, rows.finish()?, count);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What rows are made into.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Shape {
+    /// [`of_events`].
+    Events,
+    /// [`of_lake`].
+    Lake,
+}
+
+/// Makes rows of events, on many threads.
 pub struct RowMaker {
+    shape: Shape,
     options: RenderOptions,
     /// Of each segment of this run, its number in its capture; `None` where no rows are made of it.
     sequences: Vec<Option<u64>>,
-    writers: Mutex<Vec<(RowWriter, Vec<Option<Rows>>)>>,
+    makers: Mutex<Vec<Box<dyn MakeRows>>>,
     /// Rows that were made last.
     waiting: Vec<Batch>,
 }
@@ -90,15 +171,26 @@ struct Made {
 
 impl RowMaker {
     /// Of segments with these numbers in their captures.
-    pub fn new(options: RenderOptions, sequences: Vec<Option<u64>>) -> Self {
-        Self { options, sequences, writers: Mutex::default(), waiting: Vec::new() }
+    pub fn new(shape: Shape, options: RenderOptions, sequences: Vec<Option<u64>>) -> Self {
+        Self { shape, options, sequences, makers: Mutex::default(), waiting: Vec::new() }
+    }
+
+    fn maker(&self) -> Box<dyn MakeRows> {
+        let kept = self.makers.lock().ok().and_then(|mut makers| makers.pop());
+        kept.unwrap_or_else(|| match self.shape {
+            Shape::Events => Box::new(EventRows {
+                writer: RowWriter::new(self.options),
+                rows: EVENT_TYPES.iter().map(|_| None).collect(),
+            }),
+            Shape::Lake => Box::new(lake::LakeRows::new(self.options)),
+        })
     }
 
     /// The segments are others now, and so are processes.
     pub fn begin(&mut self, sequences: Vec<Option<u64>>) {
         self.sequences = sequences;
-        if let Ok(writers) = self.writers.get_mut() {
-            writers.clear();
+        if let Ok(makers) = self.makers.get_mut() {
+            makers.clear();
         }
     }
 
@@ -149,9 +241,7 @@ impl RowMaker {
     }
 
     fn part(&self, events: &Ready<'_>) -> Result<Made, ArrowError> {
-        let kept = self.writers.lock().ok().and_then(|mut writers| writers.pop());
-        let new = || (RowWriter::new(self.options), EVENT_TYPES.iter().map(|_| None).collect());
-        let (mut writer, mut rows) = kept.unwrap_or_else(new);
+        let mut maker = self.maker();
         let mut made = Made { batches: Vec::new(), events: 0, done: events.len(), problems: Vec::new() };
         let mut today = None;
         let mut bytes = 0;
@@ -164,31 +254,20 @@ impl RowMaker {
             let Some(sequence) = self.sequences.get(from.segment as usize).copied().flatten() else { continue };
             let day = event.time.0.div_euclid(DAY_NS);
             if today.is_some_and(|today| today != day) {
-                take(&mut rows, today.unwrap_or_default(), &mut made.batches)?;
+                take(&mut *maker, today.unwrap_or_default(), &mut made.batches)?;
             }
             today = Some(day);
-            let kind = event.record.kind();
-            let ty = EVENT_TYPES.iter().position(|ty| ty.kind == kind);
-            let written = match ty.and_then(|ty| Some((EVENT_TYPES.get(ty)?, rows.get_mut(ty)?))) {
-                Some((ty, rows)) => {
-                    let rows = rows.get_or_insert_with(|| Rows::new(ty));
-                    let written = writer.write(&event, event_id(sequence, from.number), rows);
-                    bytes += writer.last_bytes();
-                    written
+            match maker.write(&event, event_id(sequence, from.number)) {
+                Ok(more) => {
+                    bytes += more;
+                    made.events += 1;
                 }
-                None => {
-                    let header = &event.record.header;
-                    Err(RecordError::BadFixedLength { fixed_len: header.fixed_len, len: header.len })
-                }
-            };
-            match written {
-                Ok(()) => made.events += 1,
                 Err(error) => made.problems.push((from.segment, Problem::Body { record: from.number, error })),
             }
         }
-        take(&mut rows, today.unwrap_or_default(), &mut made.batches)?;
-        if let Ok(mut writers) = self.writers.lock() {
-            writers.push((writer, rows));
+        take(&mut *maker, today.unwrap_or_default(), &mut made.batches)?;
+        if let Ok(mut makers) = self.makers.lock() {
+            makers.push(maker);
         }
         Ok(made)
     }
@@ -200,15 +279,9 @@ fn part_events(events: usize) -> usize {
     events.div_ceil(parts).max(1)
 }
 
-/// What there is of each type, which leaves none.
-fn take(rows: &mut [Option<Rows>], day: i64, out: &mut Vec<Batch>) -> Result<(), ArrowError> {
-    for (ty, rows) in rows.iter_mut().enumerate() {
-        if let Some(rows) = rows.as_mut().filter(|rows| !rows.is_empty()) {
-            let count = rows.len();
-            out.push(Batch { ty, day, columns: rows.finish()?, rows: count });
-        }
-    }
-    Ok(())
+/// What there is of each table, which leaves none.
+fn take(maker: &mut dyn MakeRows, day: i64, out: &mut Vec<Batch>) -> Result<(), ArrowError> {
+    maker.take(&mut |ty, columns, rows| out.push(Batch { ty, day, columns, rows }))
 }
 
 #[cfg(test)]

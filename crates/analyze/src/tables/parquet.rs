@@ -2,12 +2,12 @@
 
 use super::directory::Directory;
 use super::file::{Layout, OpenFile, Work};
-use super::{Batch, RowMaker, TableCount};
-use crate::event::{EVENT_TYPES, Filled};
+use super::{Batch, RowMaker, Table, TableCount};
+use crate::event::Filled;
 use crate::read::faults::FaultLog;
 use crate::read::{EventSink, Ready};
 use arrow_array::cast::AsArray;
-use arrow_array::types::TimestampMicrosecondType;
+use arrow_array::types::{Int64Type, TimestampMicrosecondType};
 use rayon::prelude::*;
 use std::collections::BTreeMap;
 use std::io;
@@ -19,7 +19,7 @@ const GROUP_ROWS: usize = 1 << 19;
 const GROUPS_BYTES: usize = 64 << 20;
 
 /// A table's current file.
-struct Table {
+struct Written {
     layout: Layout,
     open: Option<(i64, OpenFile)>,
     /// Time of the last row.
@@ -36,14 +36,15 @@ pub struct Parquet {
 /// The files of all tables.
 struct TablesWriter {
     directory: Directory,
-    tables: BTreeMap<usize, Table>,
+    all: Vec<Table>,
+    tables: BTreeMap<usize, Written>,
     file_bytes: usize,
 }
 
 impl Parquet {
-    /// Into a directory. A file of about `file_bytes` bytes is followed by another.
-    pub fn new(directory: Directory, maker: RowMaker, file_bytes: usize) -> Self {
-        Self { maker, writer: TablesWriter { directory, tables: BTreeMap::new(), file_bytes } }
+    /// Tables into a directory. A file of about `file_bytes` bytes is followed by another.
+    pub fn new(directory: Directory, all: Vec<Table>, maker: RowMaker, file_bytes: usize) -> Self {
+        Self { maker, writer: TablesWriter { directory, all, tables: BTreeMap::new(), file_bytes } }
     }
 
     /// What is to come is of other segments, with these numbers in their captures.
@@ -88,7 +89,7 @@ impl TablesWriter {
             let mut works: Vec<Work<'_>> = Vec::new();
             for (ty, table) in &mut self.tables {
                 let run = by_type.get(ty).and_then(|runs| runs.get(round));
-                if let (Some((_, run)), Table { layout, open: Some((_, file)), .. }) = (run, table) {
+                if let (Some((_, run)), Written { layout, open: Some((_, file)), .. }) = (run, table) {
                     works.extend(file.add(run, layout)?);
                 }
             }
@@ -101,26 +102,26 @@ impl TablesWriter {
 
     /// Sees to it that the file of that type and day is open, and that its row group may take these rows.
     fn make_ready(&mut self, ty: usize, day: i64, rows: &[Batch]) -> io::Result<()> {
-        let Some(event_type) = EVENT_TYPES.get(ty) else { return Ok(()) };
+        let Some(of) = self.all.get(ty) else { return Ok(()) };
         let table = match self.tables.entry(ty) {
             std::collections::btree_map::Entry::Occupied(table) => table.into_mut(),
             std::collections::btree_map::Entry::Vacant(place) => {
-                let count = TableCount { event_type: event_type.name.to_owned(), rows: 0, files: 0, bytes: 0 };
-                place.insert(Table { layout: Layout::new(event_type)?, open: None, last: i64::MIN, count })
+                let count = TableCount { event_type: of.name.clone(), rows: 0, files: 0, bytes: 0 };
+                place.insert(Written { layout: Layout::new(of)?, open: None, last: i64::MIN, count })
             }
         };
         let (first, last) = (first_time(rows), last_time(rows));
-        if let Some((of, file)) = &mut table.open {
+        if let Some((open_day, file)) = &mut table.open {
             // Times go back where there was too much to order: what is said to be sorted has to be.
             if file.group_rows() >= GROUP_ROWS || first < table.last {
                 file.end_group()?;
             }
-            if *of != day || file.bytes_written() >= self.file_bytes {
+            if *open_day != day || file.bytes_written() >= self.file_bytes {
                 table.end_file()?;
             }
         }
         if table.open.is_none() {
-            let path = self.directory.new_file(event_type.name, day)?;
+            let path = self.directory.new_file(format!("{}/{}", of.directory, (of.day)(day)))?;
             table.open = Some((day, OpenFile::create(&path, &table.layout)?));
         }
         table.last = last;
@@ -148,7 +149,7 @@ impl TablesWriter {
     }
 }
 
-impl Table {
+impl Written {
     fn end_file(&mut self) -> io::Result<()> {
         if let Some((_, file)) = self.open.take() {
             self.count.rows += file.rows;
@@ -161,7 +162,8 @@ impl Table {
 
 fn times(rows: &Batch) -> Option<&[i64]> {
     let Filled::Array(array) = rows.columns.first()? else { return None };
-    Some(array.as_primitive_opt::<TimestampMicrosecondType>()?.values())
+    let micros = array.as_primitive_opt::<TimestampMicrosecondType>().map(|times| &times.values()[..]);
+    micros.or_else(|| array.as_primitive_opt::<Int64Type>().map(|times| &times.values()[..]))
 }
 
 fn first_time(rows: &[Batch]) -> i64 {

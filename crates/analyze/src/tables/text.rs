@@ -128,8 +128,7 @@ impl TextColumn {
             rep_level_encoding: Encoding::RLE,
             statistics: None,
         };
-        let written =
-            SerializedPageWriter::new(&mut self.pages).write_page(CompressedPage::new(page, uncompressed))?;
+        let written = SerializedPageWriter::new(&mut self.pages).write_page(CompressedPage::new(page, uncompressed))?;
         let told = &mut self.told;
         let signed = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
         told.offsets.append_row_count(signed(rows as u64));
