@@ -60,13 +60,14 @@ CREATE OR REPLACE VIEW tls_notes AS
 SELECT t.capture, t.event_id,
        coalesce(list_contains(t.hello_notes, 'retried'), false) AS is_retried,
        coalesce(list_contains(t.hello_notes, 'client_hello_incomplete'), false) AS is_cut,
-       list_contains(t.offered.versions, 'TLS 1.3') AS offers_tls13
+       list_contains([offer.id for offer in t.offered.versions], 772) AS offers_tls13
 FROM tls_handshake t;
 
 -- Groups that clients offered, a row each.
 CREATE OR REPLACE VIEW tls_offered_group AS
-SELECT t.capture, t.event_id, g.name, coalesce(list_contains(t.offered.key_shares, g.name), false) AS has_share
-FROM tls_handshake t, UNNEST(t.offered."groups") AS g(name);
+SELECT t.capture, t.event_id, g.offered.id, g.offered.name,
+       coalesce(list_contains([share.id for share in t.offered.key_shares], g.offered.id), false) AS has_share
+FROM tls_handshake t, UNNEST(t.offered."groups") AS g(offered);
 
 -- Certificates that handshakes showed, a row each; position 0 is the one whose chain it is.
 CREATE OR REPLACE VIEW tls_certificate AS

@@ -5,13 +5,14 @@ CREATE OR REPLACE VIEW tls_notes AS
 SELECT t.capture, t.event_id,
        coalesce(array_contains(t.hello_notes, 'retried'), false) AS is_retried,
        coalesce(array_contains(t.hello_notes, 'client_hello_incomplete'), false) AS is_cut,
-       array_contains(t.offered.versions, 'TLS 1.3') AS offers_tls13
+       array_contains(t.offered.versions.id, 772) AS offers_tls13
 FROM tls_handshake t;
 
 -- Groups that clients offered, a row each.
 CREATE OR REPLACE VIEW tls_offered_group AS
-SELECT t.capture, t.event_id, g.name, coalesce(array_contains(t.offered.key_shares, g.name), false) AS has_share
-FROM tls_handshake t LATERAL VIEW explode(t.offered.groups) g AS name;
+SELECT t.capture, t.event_id, g.offered.id, g.offered.name,
+       coalesce(array_contains(t.offered.key_shares.id, g.offered.id), false) AS has_share
+FROM tls_handshake t LATERAL VIEW explode(t.offered.groups) g AS offered;
 
 -- Certificates that handshakes showed, a row each; position 0 is the one whose chain it is.
 CREATE OR REPLACE VIEW tls_certificate AS

@@ -65,6 +65,70 @@ fn ocsf_events_hold_against_the_schema_of_old_and_new_versions() {
     assert!(certificates > 0 && lines.contains("\"post_quantum\":true"), "{certificates}");
 }
 
+/// Rows of the tables for Amazon Security Lake are the events of `--to ocsf`, where and how a lake wants them.
+#[test]
+fn rows_for_a_security_lake_are_the_same_events() {
+    let (Some(duckdb), Some(ocsf)) = (software::duckdb(), software::ocsf()) else { return };
+    let directory = tempfile::tempdir().unwrap();
+    let lake = directory.path().join("lake");
+    let place = ["--region", "eu-central-1", "--account-id", "123456789012"];
+    exported(&[&["--to", "security-lake", "-o", lake.to_str().unwrap()], &place[..]].concat());
+    let mut read = Command::new("python3");
+    read.env("PYTHONPATH", duckdb.path()).env("PYTHONDONTWRITEBYTECODE", "1");
+    let read = run(read.arg(software::directory().join("duckdb/lake.py")).arg(&lake));
+    assert_eq!(read.code(), 0, "{}", read.stderr);
+    let sorted = |lines: &str| {
+        let mut events: Vec<String> =
+            lines.lines().map(|line| serde_json::from_str::<Value>(line).unwrap().to_string()).collect();
+        events.sort();
+        events
+    };
+    let (rows, events) = (sorted(&read.text()), sorted(&exported(&["--to", "ocsf"])));
+    assert_eq!(rows.len(), events.len());
+    for (row, event) in rows.iter().zip(&events) {
+        assert_eq!(row, event);
+    }
+    let mut python = Command::new("python3");
+    python.env("PYTHONPATH", ocsf.path()).env("PYTHONDONTWRITEBYTECODE", "1");
+    let output = judged(python.arg(software::directory().join("ocsf/check.py")).arg("1.1.0"), &read.text());
+    let (held, stderr) = said(&output);
+    assert!(output.status.success(), "{stderr}");
+    assert_eq!(held.as_object().unwrap().len(), 4, "{held}");
+}
+
+/// Verdicts of `check` are held to the same schemas, those that pass and those that fail.
+#[test]
+fn verdicts_are_compliance_findings() {
+    let Some(ocsf) = software::ocsf() else { return };
+    let mut lines = String::new();
+    for segment in segments() {
+        let mut check = Command::new(analyze_binary());
+        let packs = "ietf,nist-800-131a,nist-ir-8547,cnsa-2.0";
+        let done =
+            run(check.args(["check", "-q", "-f", "ocsf", "--as-of", "2031-01-01", "--pack", packs]).arg(segment));
+        assert!([0, 7].contains(&done.code()), "{}", done.stderr);
+        lines += &done.text();
+    }
+    let check = |options: &[&str]| {
+        let mut python = Command::new("python3");
+        python.env("PYTHONPATH", ocsf.path()).env("PYTHONDONTWRITEBYTECODE", "1");
+        judged(python.arg(software::directory().join("ocsf/check.py")).args(options), &lines)
+    };
+    let output = check(&["1.1.0", "1.8.0"]);
+    let (held, stderr) = said(&output);
+    assert!(output.status.success(), "{stderr}");
+    assert_eq!(held, serde_json::json!({ "Compliance Finding": 2 * lines.lines().count() }));
+    assert_eq!(check(&["1.1.0", "--break"]).status.code(), Some(1), "what is wrong has to be found");
+    let findings: Vec<Value> = lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    for status in ["Warning", "Fail", "Unknown"] {
+        let of_status = findings.iter().filter(|finding| finding["compliance"]["status"] == status).count();
+        assert!(of_status > 0, "no {status}");
+    }
+    // Whoever reads a verdict can read what is against it.
+    let fails = findings.iter().filter(|finding| finding["compliance"]["status"] == "Fail");
+    assert!(fails.into_iter().all(|finding| finding["unmapped"]["evidence"][0]["what"].is_string()));
+}
+
 #[test]
 fn ecs_events_have_fields_that_there_are() {
     let Some(ecs) = software::ecs() else { return };

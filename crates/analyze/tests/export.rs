@@ -121,6 +121,14 @@ fn members(event: &Value, row: &Value) -> Value {
         (Value::String(text), Value::Number(_)) => {
             json!(u64::from_str_radix(text.strip_prefix("0x").unwrap_or(text), 16).unwrap())
         }
+        // A code point by its name: the row has its number, too.
+        (Value::String(name), Value::Object(row)) => {
+            let id = row["id"].as_u64().filter(|id| *id <= u16::MAX.into()).unwrap();
+            if let Some(unnamed) = name.strip_prefix("0x") {
+                assert_eq!(id, u64::from_str_radix(unnamed, 16).unwrap());
+            }
+            json!({ "id": id, "name": name })
+        }
         (Value::Object(event), Value::Object(row)) => event
             .iter()
             .filter(|(_, value)| !value.is_null())
@@ -169,6 +177,27 @@ fn every_member_of_every_type_of_event_is_in_its_table() {
     }
 }
 
+/// What clients offer by number and by name, as the registries have them.
+#[test]
+fn what_is_offered_has_numbers_and_names() {
+    let dir = tempfile::tempdir().unwrap();
+    let out = dir.path().join("tables");
+    let recording = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../testdata/tls-nginx");
+    exported(&[recording.to_str().unwrap(), "-o", out.to_str().unwrap()]);
+    let rows = rows(&tables(&out)["tls_handshake"]);
+    for (list, id, name) in [
+        ("versions", 0x0304, "TLS 1.3"),
+        ("cipher_suites", 0x1301, "TLS_AES_128_GCM_SHA256"),
+        ("groups", 0x001d, "x25519"),
+        ("key_shares", 0x001d, "x25519"),
+        ("signature_schemes", 0x0804, "rsa_pss_rsae_sha256"),
+    ] {
+        let offered: Vec<&Value> = rows.iter().filter_map(|row| row["offered"][list].as_array()).flatten().collect();
+        assert!(offered.contains(&&json!({ "id": id, "name": name })), "{list}: {offered:?}");
+        assert!(offered.iter().all(|one| (one["id"] == id) == (one["name"] == name)), "{list}");
+    }
+}
+
 #[test]
 fn how_many_threads_there_are_makes_no_difference() {
     let dir = tempfile::tempdir().unwrap();
@@ -194,7 +223,7 @@ fn row_groups_are_sorted_by_time_and_say_so() {
         let reader = SerializedFileReader::new(std::fs::File::open(out.join(name)).unwrap()).unwrap();
         let told = reader.metadata().file_metadata().key_value_metadata().unwrap().clone();
         let told: BTreeMap<String, Option<String>> = told.into_iter().map(|pair| (pair.key, pair.value)).collect();
-        assert_eq!(told["crypto-trace.schema_version"].as_deref(), Some("1"));
+        assert_eq!(told["crypto-trace.schema_version"].as_deref(), Some("2"));
         for group in reader.metadata().row_groups() {
             assert_eq!(group.sorting_columns().map(|columns| columns[0].column_idx), Some(0));
             assert!(group.column(0).statistics().is_some(), "{name:?}");
@@ -265,10 +294,10 @@ fn an_export_of_another_schema_version_is_not_added_to() {
     exported(&[path.to_str().unwrap(), "-o", out_arg]);
     let manifest = files(&out).into_keys().find(|name| name.to_str().unwrap().starts_with("_export-")).unwrap();
     let manifest = out.join(manifest);
-    let changed = std::fs::read_to_string(&manifest).unwrap().replace("\"schema_version\": 1", "\"schema_version\": 9");
+    let changed = std::fs::read_to_string(&manifest).unwrap().replace("\"schema_version\": 2", "\"schema_version\": 9");
     std::fs::write(&manifest, changed).unwrap();
     let told = refused(&[path.to_str().unwrap(), "-o", out_arg, "--append"]);
-    assert!(told.contains("schema version 9, and this program writes version 1"), "{told}");
+    assert!(told.contains("schema version 9, and this program writes version 2"), "{told}");
 }
 
 /// The limit on the size of files stands in for a full disk: writing fails in the middle of it.
@@ -405,7 +434,7 @@ fn wrong_usage_says_what_is_needed() {
         (&["rec", "--to", "arrow", "--type", "tls_handshake,file_open"], "--type TYPE"),
         (&["rec", "--to", "arrow", "--type", "loss", "--append"], "--append adds to a directory of Parquet files"),
         (&["-", "-o", "x"], "tables are made of files"),
-        (&["rec", "--to", "ocsf", "--type", "loss"], "--to ocsf has no class for loss"),
+        (&["rec", "--to", "ocsf", "--type", "loss"], "OCSF has no class for loss"),
         (&["rec", "--to", "ocsf", "--bulk"], "--bulk is for --to ecs"),
         (&["rec", "--to", "ecs", "--open"], "--open is for tables"),
         (&["rec", "-o", "x", "--append", "--open"], "cannot be used with"),

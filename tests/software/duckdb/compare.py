@@ -21,6 +21,7 @@ EXTRA = ("capture", "event_id", "date", "event_type")
 
 analyzer, tables, *segments = sys.argv[1:]
 fields = Counter()
+numbers, names = {}, {}
 
 
 def plain(value):
@@ -34,16 +35,33 @@ def plain(value):
     return value
 
 
-def as_table(value, kind):
-    """A value of JSON as a column of this type has it: numbers in hexadecimal are numbers there."""
+def as_table(value, kind, member):
+    """A value of JSON as a column of this type has it: numbers in hexadecimal are numbers there, and names of code points are
+    beside their numbers."""
+    if kind.id == "struct" and isinstance(value, str):
+        return {"id": int(value, 16) if value.startswith("0x") else numbers.get((member, value)), "name": value}
     if kind.id == "struct" and isinstance(value, dict):
         kinds = dict(kind.children)
-        return {name: as_table(one, kinds[name]) for name, one in value.items() if one is not None}
+        return {name: as_table(one, kinds[name], name) for name, one in value.items() if one is not None}
     if kind.id == "list" and isinstance(value, list):
-        return [as_table(one, kind.children[0][1]) for one in value]
+        return [as_table(one, kind.children[0][1], member) for one in value]
     if isinstance(value, str) and value.startswith("0x") and ("int" in kind.id):
         return int(value, 16)
     return value
+
+
+def note_numbers(value, member):
+    """Keeps the numbers that names of code points have in a member: each name has one, and each number one name."""
+    if isinstance(value, dict) and set(value) == {"id", "name"}:
+        name, number = value["name"], value["id"]
+        if numbers.setdefault((member, name), number) != number or names.setdefault((member, number), name) != name:
+            sys.exit(f"{member}: {name} is {number}, and not everywhere")
+    elif isinstance(value, dict):
+        for name, one in value.items():
+            note_numbers(one, name)
+    elif isinstance(value, list):
+        for one in value:
+            note_numbers(one, member)
 
 
 def rows_of(connection, event_type):
@@ -53,6 +71,7 @@ def rows_of(connection, event_type):
     for values in found.fetchall():
         row = dict(zip(found.columns, values))
         ids[row["capture"], row["event_id"]] += 1
+        note_numbers(row, "")
         own = {name: plain(value) for name, value in row.items() if name not in EXTRA and value is not None}
         if row["timestamp"].astimezone(datetime.timezone.utc).date() != row["date"]:
             sys.exit(f"{event_type}: a row of {row['timestamp']} is in the part of {row['date']}")
@@ -79,7 +98,7 @@ def main():
         kinds, rows = rows_of(connection, name)
         expected = Counter()
         for event in events[name]:
-            own = {field: as_table(value, kinds[field]) for field, value in event.items() if value is not None}
+            own = {field: as_table(value, kinds[field], field) for field, value in event.items() if value is not None}
             fields[name] += len(own)
             expected[json.dumps(own, sort_keys=True)] += 1
         missing, beyond = expected - rows, rows - expected

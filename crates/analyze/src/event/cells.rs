@@ -1,17 +1,19 @@
 //! Columns that are being filled: each is a buffer of values as Apache Arrow lays them out.
 
 use super::columns::{Column, ColumnType};
-use super::members::{Members, Number, Out, Value};
+use super::members::{self, Members, Number, Out};
 use super::object::{Redact, redacted};
+use super::repeated::Repeated;
 use crate::capture::clock::WallNs;
 use crate::words::escape;
 use arrow_array::builder::BooleanBufferBuilder;
 use arrow_array::types::{
     ArrowPrimitiveType, Int32Type, Int64Type, TimestampMicrosecondType, UInt8Type, UInt16Type, UInt32Type, UInt64Type,
 };
-use arrow_array::{ArrayRef, BooleanArray, ListArray, PrimitiveArray, StringArray, StructArray};
-use arrow_buffer::{Buffer, NullBuffer, NullBufferBuilder, OffsetBuffer, ScalarBuffer};
+use arrow_array::{ArrayRef, BooleanArray, ListArray, PrimitiveArray, StructArray};
+use arrow_buffer::{NullBuffer, NullBufferBuilder, OffsetBuffer, ScalarBuffer};
 use arrow_schema::{ArrowError, DataType, Field, Fields, TimeUnit};
+use serde_json::Value;
 use std::borrow::Cow;
 use std::sync::Arc;
 
@@ -20,6 +22,15 @@ use std::sync::Arc;
 pub struct Cells {
     nulls: NullBufferBuilder,
     values: Values,
+}
+
+/// What a cell has that was appended before.
+#[derive(Debug, Clone, Copy)]
+pub enum Again {
+    Null,
+    Number(u32),
+    /// Number of the text in its column.
+    Text(u32),
 }
 
 /// Values, one after the other; where a cell is null, any.
@@ -34,11 +45,8 @@ enum Values {
     Int64(Vec<i64>),
     /// Microseconds since 1970, UTC.
     Time(Vec<i64>),
-    /// Text of all cells, and where each ends.
-    Text {
-        ends: Vec<i32>,
-        bytes: Vec<u8>,
-    },
+    /// Knows itself which cells are null.
+    Text(Repeated),
     /// Elements of all cells, and where each ends.
     List {
         ends: Vec<i32>,
@@ -90,7 +98,7 @@ impl Cells {
             ColumnType::Int32 => Values::Int32(Vec::new()),
             ColumnType::Int64 => Values::Int64(Vec::new()),
             ColumnType::TimestampMicros => Values::Time(Vec::new()),
-            ColumnType::Utf8 | ColumnType::Dictionary(_) => Values::Text { ends: vec![0], bytes: Vec::new() },
+            ColumnType::Utf8 | ColumnType::Dictionary(_) => Values::Text(Repeated::default()),
             ColumnType::List(of) => Values::List { ends: vec![0], of: Box::new(Self::new(of)) },
             ColumnType::Struct(columns) => Values::Struct(columns.iter().map(|column| Self::new(&column.ty)).collect()),
         };
@@ -99,7 +107,10 @@ impl Cells {
 
     /// How many cells there are.
     pub fn len(&self) -> usize {
-        self.nulls.len()
+        match &self.values {
+            Values::Text(texts) => texts.len(),
+            _ => self.nulls.len(),
+        }
     }
 
     /// Bytes that its values take, about.
@@ -112,7 +123,7 @@ impl Cells {
             Values::Int32(values) => values.len() * 4,
             Values::UInt64(values) => values.len() * 8,
             Values::Int64(values) | Values::Time(values) => values.len() * 8,
-            Values::Text { ends, bytes } => ends.len() * 4 + bytes.len(),
+            Values::Text(texts) => texts.bytes(),
             Values::List { ends, of } => ends.len() * 4 + of.bytes(),
             Values::Struct(columns) => columns.iter().map(Self::bytes).sum(),
         }
@@ -121,8 +132,12 @@ impl Cells {
     /// Appends a null.
     #[inline]
     pub fn null(&mut self) {
+        if let Values::Text(texts) = &mut self.values {
+            return texts.push_null();
+        }
         self.nulls.append_null();
         match &mut self.values {
+            Values::Text(_) => {}
             Values::Boolean(values) => values.append(false),
             Values::UInt8(values) => values.push(0),
             Values::UInt16(values) => values.push(0),
@@ -130,7 +145,6 @@ impl Cells {
             Values::UInt64(values) => values.push(0),
             Values::Int32(values) => values.push(0),
             Values::Int64(values) | Values::Time(values) => values.push(0),
-            Values::Text { ends, bytes } => ends.push(place(bytes.len())),
             Values::List { ends, of } => ends.push(place(of.len())),
             Values::Struct(columns) => columns.iter_mut().for_each(Self::null),
         }
@@ -139,12 +153,8 @@ impl Cells {
     /// Appends text: `append` does. Returns how many bytes there are of it.
     #[inline]
     fn text(&mut self, append: impl FnOnce(&mut Vec<u8>)) -> usize {
-        if let Values::Text { ends, bytes } = &mut self.values {
-            let start = bytes.len();
-            append(bytes);
-            ends.push(place(bytes.len()));
-            self.nulls.append_non_null();
-            return bytes.len() - start;
+        if let Values::Text(texts) = &mut self.values {
+            return texts.push_with(append);
         }
         self.mistaken();
         0
@@ -178,18 +188,77 @@ impl Cells {
     }
 
     /// Appends the only cell of another column of the same type. Returns how many bytes of text it has.
-    #[inline]
     pub fn repeat(&mut self, one: &Self) -> usize {
-        let is_null = one.nulls.as_slice().is_some_and(|bits| bits.first().is_some_and(|bits| bits & 1 == 0));
-        match (&one.values, &mut self.values) {
-            _ if is_null => self.null(),
-            (Values::Text { bytes: text, .. }, Values::Text { .. }) => {
-                return self.text(|bytes| bytes.extend_from_slice(text));
+        if let (Values::Text(one), Values::Text(texts)) = (&one.values, &mut self.values) {
+            match one.first() {
+                Some(text) => texts.push(text),
+                None => texts.push_null(),
             }
-            (Values::UInt32(number), _) => self.number(number.first().copied().unwrap_or_default().into()),
+            return one.bytes();
+        }
+        let is_null = one.nulls.as_slice().is_some_and(|bits| bits.first().is_some_and(|bits| bits & 1 == 0));
+        match &one.values {
+            _ if is_null => self.null(),
+            Values::UInt32(number) => self.number(number.first().copied().unwrap_or_default().into()),
             _ => self.mistaken(),
         }
         0
+    }
+
+    /// Appends a JSON value; null where there is none, and where a number is none that the column can hold. Returns how many
+    /// bytes it takes, about.
+    pub fn json(&mut self, value: Option<&Value>, ty: &ColumnType) -> usize {
+        let number = value.and_then(Value::as_i64);
+        match (value, &mut self.values, ty) {
+            (Some(Value::String(text)), Values::Text(texts), _) => {
+                texts.push(text.as_bytes());
+                return text.len();
+            }
+            (Some(Value::Array(elements)), Values::List { ends, of }, ColumnType::List(ty)) => {
+                let bytes = elements.iter().map(|element| of.json(Some(element), ty)).sum();
+                ends.push(place(of.len()));
+                self.nulls.append_non_null();
+                return bytes;
+            }
+            (Some(Value::Object(members)), Values::Struct(cells), ColumnType::Struct(columns)) => {
+                let is_known = |name: &String| columns.iter().any(|column| column.name == name);
+                debug_assert!(members.keys().all(is_known), "members without a column: {members:?}");
+                let each = cells.iter_mut().zip(columns);
+                let bytes = each.map(|(cells, column)| cells.json(members.get(column.name), &column.ty)).sum();
+                self.nulls.append_non_null();
+                return bytes;
+            }
+            (_, Values::Int32(values), _) if number.is_some_and(|number| i32::try_from(number).is_ok()) => {
+                values.extend(number.and_then(|number| i32::try_from(number).ok()));
+                self.nulls.append_non_null();
+            }
+            (_, Values::Int64(values), _) if number.is_some() => {
+                values.extend(number);
+                self.nulls.append_non_null();
+            }
+            _ => self.null(),
+        }
+        size_of::<u64>()
+    }
+
+    /// What the last cell has, to append it again before the column is finished.
+    fn last(&self) -> Again {
+        let is_null = self.nulls.len().checked_sub(1).is_some_and(|last| !self.nulls.is_valid(last));
+        match &self.values {
+            Values::Text(texts) => Again::Text(texts.last_number()),
+            Values::UInt32(values) if !is_null => values.last().map_or(Again::Null, |number| Again::Number(*number)),
+            _ => Again::Null,
+        }
+    }
+
+    /// Appends what an earlier cell has.
+    #[inline]
+    fn again(&mut self, cell: Again) {
+        match (cell, &mut self.values) {
+            (Again::Text(number), Values::Text(texts)) => texts.push_number(number),
+            (Again::Number(number), _) => self.number(number.into()),
+            _ => self.null(),
+        }
     }
 
     /// The column, which is empty again.
@@ -210,10 +279,7 @@ impl Cells {
                 PrimitiveArray::<TimestampMicrosecondType>::try_new(ScalarBuffer::from(taken(values)), nulls)?
                     .with_timezone("UTC"),
             ),
-            Values::Text { ends, bytes } => {
-                let text = Buffer::from_vec(taken(bytes));
-                Arc::new(StringArray::try_new(offsets(ends), text, nulls)?)
-            }
+            Values::Text(texts) => Arc::new(texts.take().to_array()?),
             Values::List { ends, of } => {
                 let DataType::List(element) = ty else { return Err(not_declared(ty)) };
                 let values = of.finish(element.data_type())?;
@@ -232,8 +298,42 @@ fn not_declared(ty: &DataType) -> ArrowError {
     ArrowError::SchemaError(format!("values that are no {ty}"))
 }
 
+/// A column that is full: text as it was made, all else as Apache Arrow has it.
+#[derive(Debug)]
+pub enum Filled {
+    /// Text.
+    Text(Repeated),
+    /// Anything else.
+    Array(ArrayRef),
+}
+
+impl Filled {
+    /// As Apache Arrow has it.
+    ///
+    /// # Errors
+    /// When text is none, which is a fault of this program.
+    pub fn to_array(&self) -> Result<ArrayRef, ArrowError> {
+        match self {
+            Self::Text(texts) => Ok(Arc::new(texts.to_array()?)),
+            Self::Array(array) => Ok(Arc::clone(array)),
+        }
+    }
+}
+
 /// All columns, which are empty again.
-pub fn arrays(columns: &mut [Cells], fields: &Fields) -> Result<Vec<ArrayRef>, ArrowError> {
+///
+/// # Errors
+/// When the buffers do not make an array, which is a fault of this program.
+pub fn filled(columns: &mut [Cells], fields: &Fields) -> Result<Vec<Filled>, ArrowError> {
+    let each = |(cells, field): (&mut Cells, &Arc<Field>)| match &mut cells.values {
+        Values::Text(texts) => Ok(Filled::Text(texts.take())),
+        _ => Ok(Filled::Array(cells.finish(field.data_type())?)),
+    };
+    columns.iter_mut().zip(fields).map(each).collect()
+}
+
+/// The same as arrays.
+fn arrays(columns: &mut [Cells], fields: &Fields) -> Result<Vec<ArrayRef>, ArrowError> {
     columns.iter_mut().zip(fields).map(|(cells, field)| cells.finish(field.data_type())).collect()
 }
 
@@ -326,7 +426,7 @@ impl<'a> Row<'a> {
 
 impl Out for Row<'_> {
     #[inline]
-    fn member<T: Value>(&mut self, _key: &'static str, bit: u32, value: &T) {
+    fn member<T: members::Value>(&mut self, _key: &'static str, bit: u32, value: &T) {
         if value.is_left_out() {
             self.null()
         } else {
@@ -380,12 +480,12 @@ impl Out for Row<'_> {
 
     #[inline]
     fn rendered(&mut self, _json: &[u8], shown: &[u8]) {
-        self.made(|bytes| bytes.extend_from_slice(shown));
+        self.plain(shown);
     }
 
     #[inline]
     fn safe(&mut self, text: &str) {
-        self.made(|bytes| bytes.extend_from_slice(text.as_bytes()));
+        self.plain(text.as_bytes());
     }
 
     #[inline]
@@ -395,7 +495,7 @@ impl Out for Row<'_> {
         }
     }
 
-    fn list<'v, T: Value + 'v>(&mut self, values: impl Iterator<Item = &'v T>, bit: u32) {
+    fn list<'v, T: members::Value + 'v>(&mut self, values: impl Iterator<Item = &'v T>, bit: u32) {
         self.elements(|elements| values.for_each(|value| value.write(elements, bit)));
     }
 
@@ -414,12 +514,30 @@ impl Out for Row<'_> {
         cells.nulls.append_non_null();
     }
 
+    fn named(&mut self, number: u16, name: &str) {
+        let Some((cells, texts)) = self.cells() else { return };
+        let Values::Struct(columns) = &mut cells.values else { return cells.mistaken() };
+        let mut row = Row::new(columns, texts);
+        row.member("", 0, &number);
+        row.safe(name);
+        cells.nulls.append_non_null();
+    }
+
     fn redacts(&self) -> bool {
         self.texts.redact
     }
 }
 
 impl Row<'_> {
+    /// Text that needs no more to be done to it.
+    #[inline]
+    fn plain(&mut self, text: &[u8]) {
+        let Some((cells, texts)) = self.cells() else { return };
+        let Values::Text(column) = &mut cells.values else { return cells.mistaken() };
+        column.push(text);
+        texts.bytes += text.len();
+    }
+
     /// A list: `write` appends its elements.
     pub fn elements(&mut self, write: impl FnOnce(&mut Row<'_>)) {
         let Some((cells, texts)) = self.cells() else { return };
@@ -429,12 +547,25 @@ impl Row<'_> {
         cells.nulls.append_non_null();
     }
 
-    /// The next cells, which are those that were made ready.
-    #[inline]
-    pub fn repeat(&mut self, ready: &[Cells]) {
-        for one in ready {
-            if let Some((cells, texts)) = self.cells() {
+    /// The next cells, which are those that were made ready. Returns what they are, to append them again.
+    pub fn repeat(&mut self, ready: &[Cells]) -> Box<[Again]> {
+        let each = |one: &Cells| {
+            let appended = self.cells().map(|(cells, texts)| {
                 texts.bytes += cells.repeat(one);
+                cells.last()
+            });
+            self.at += 1;
+            appended.unwrap_or(Again::Null)
+        };
+        ready.iter().map(each).collect()
+    }
+
+    /// The next cells, which are those of an earlier row.
+    #[inline]
+    pub fn again(&mut self, earlier: &[Again]) {
+        for cell in earlier {
+            if let Some((cells, _)) = self.cells() {
+                cells.again(*cell);
             }
             self.at += 1;
         }

@@ -53,6 +53,12 @@ pub(super) fn column(field: &Field) -> Column {
     Column { name: field.name, ty: type_of(&field.ty), is_nullable: field.is_nullable || field.is_optional }
 }
 
+/// What a code point has where no column beside it has its number.
+fn named() -> Vec<Column> {
+    let column = |name, ty| Column { name, ty, is_nullable: false };
+    vec![column("id", ColumnType::UInt16), column("name", ColumnType::Utf8)]
+}
+
 fn type_of(ty: &Type) -> ColumnType {
     match ty {
         Type::Bool | Type::True => ColumnType::Boolean,
@@ -64,6 +70,7 @@ fn type_of(ty: &Type) -> ColumnType {
         Type::Signed { .. } => ColumnType::Int64,
         Type::Time => ColumnType::TimestampMicros,
         Type::CodePoint => ColumnType::UInt16,
+        Type::Named => ColumnType::Struct(named()),
         Type::Hex => ColumnType::UInt64,
         Type::Text(_) | Type::Host(_) => ColumnType::Utf8,
         Type::Word(words) => ColumnType::Dictionary(words()),

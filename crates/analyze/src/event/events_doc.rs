@@ -18,7 +18,7 @@ fn type_name(ty: &Type) -> String {
         Type::Unsigned { .. } => "integer".to_owned(),
         Type::Signed { .. } => "signed integer".to_owned(),
         Type::Time => "time".to_owned(),
-        Type::Text(_) | Type::CodePoint | Type::Hex => "text".to_owned(),
+        Type::Text(_) | Type::CodePoint | Type::Named | Type::Hex => "text".to_owned(),
         Type::Host(Redact::Path) => "path".to_owned(),
         Type::Host(Redact::Text) => "host text".to_owned(),
         Type::Host(Redact::Secret) => "masked text".to_owned(),

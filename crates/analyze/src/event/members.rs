@@ -33,6 +33,8 @@ pub enum Type {
     Text(Form),
     /// A number of a registry: `0x1301` as text.
     CodePoint,
+    /// The name of a registry's number, or the number; in columns both.
+    Named,
     /// A number that is shown in hexadecimal: `0x1f`.
     Hex,
     /// Bytes of the traced host as text.
@@ -156,6 +158,11 @@ pub trait Out {
 
     /// Text of the traced host. `bit` is its member's, see [`escape_bit`].
     fn text(&mut self, bit: u32, text: &[u8], redact: Redact);
+
+    /// The name of a registry's number.
+    fn named(&mut self, _number: u16, name: &str) {
+        self.safe(name);
+    }
 
     /// A list.
     fn list<'v, T: Value + 'v>(&mut self, values: impl Iterator<Item = &'v T>, bit: u32);

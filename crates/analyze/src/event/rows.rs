@@ -3,7 +3,7 @@
 //! What many events share (a process's identity, a file's path) is redacted once and kept.
 
 use super::cache::Cache;
-use super::cells::{Cells, Row, Texts, arrays, field};
+use super::cells::{Again, Cells, Filled, Row, Texts, field, filled};
 use super::columns::{Column, ColumnType, columns};
 use super::file_open::OpenedFile;
 use super::head::{self, ARGV_CUT, INTERRUPTED, Ids, Program, Rendered};
@@ -16,10 +16,11 @@ use super::types::{EventType, process_fields};
 use super::values::Path;
 use crate::capture::timeline::{Identity, ImageId};
 use crate::words::redact;
-use arrow_array::RecordBatch;
 use arrow_schema::{ArrowError, Schema, SchemaRef};
 use crypto_trace_format::catalog::{self, Judged};
 use crypto_trace_format::record::{Comm, RecordError};
+use foldhash::fast::RandomState;
+use std::collections::HashMap;
 use std::hash::Hash;
 use std::sync::Arc;
 
@@ -54,7 +55,11 @@ pub fn table_columns(ty: &EventType) -> Vec<Column> {
 pub struct Rows {
     schema: SchemaRef,
     columns: Vec<Cells>,
+    known: Known,
 }
+
+/// What was made ready and is in a row already, by its address; it is kept, so that nothing else can come to be there.
+type Known = HashMap<usize, (Arc<Ready>, Box<[Again]>), RandomState>;
 
 impl Rows {
     /// None yet.
@@ -63,6 +68,7 @@ impl Rows {
         Self {
             schema: Arc::new(Schema::new(columns.iter().map(field).collect::<Vec<_>>())),
             columns: columns.iter().map(|column| Cells::new(&column.ty)).collect(),
+            known: Known::default(),
         }
     }
 
@@ -81,13 +87,13 @@ impl Rows {
         self.len() == 0
     }
 
-    /// What there is, which leaves none.
+    /// What there is, by column, which leaves none.
     ///
     /// # Errors
     /// When it makes no table, which is a fault of this program.
-    pub fn finish(&mut self) -> Result<RecordBatch, ArrowError> {
-        let arrays = arrays(&mut self.columns, self.schema.fields())?;
-        RecordBatch::try_new(Arc::clone(&self.schema), arrays)
+    pub fn finish(&mut self) -> Result<Vec<Filled>, ArrowError> {
+        self.known.clear();
+        filled(&mut self.columns, self.schema.fields())
     }
 }
 
@@ -115,7 +121,7 @@ pub struct RowWriter {
     options: RenderOptions,
     texts: Texts,
     /// Host and id of captures, by number.
-    captures: Vec<Option<(String, String)>>,
+    captures: Vec<Option<Arc<Ready>>>,
     identities: Latest<(u32, ImageId), Ready>,
     files: Cache<Vec<u8>, Arc<Ready>>,
     libraries: Cache<Vec<u8>, Arc<Ready>>,
@@ -182,7 +188,8 @@ impl RowWriter {
     /// When the record's body is malformed, or its kind is unknown; then nothing is appended.
     pub fn write(&mut self, event: &Event<'_>, id: i64, rows: &mut Rows) -> Result<(), RecordError> {
         self.texts.begin();
-        show(event, &mut RowEvent { writer: self, columns: &mut rows.columns, id, notes: 0 })
+        let Rows { columns, known, .. } = rows;
+        show(event, &mut RowEvent { writer: self, columns, known, id, notes: 0 })
     }
 }
 
@@ -191,6 +198,7 @@ struct RowEvent<'w, 'r> {
     writer: &'w mut RowWriter,
     /// Those that have no cell of this row yet.
     columns: &'r mut [Cells],
+    known: &'r mut Known,
     id: i64,
     notes: u32,
 }
@@ -206,8 +214,17 @@ impl RowEvent<'_, '_> {
         self.columns = columns.get_mut(written..).unwrap_or_default();
     }
 
-    fn repeat(&mut self, ready: &Ready) {
-        self.cells(|row| row.repeat(&ready.cells));
+    fn repeat(&mut self, ready: &Arc<Ready>) {
+        let mut known = std::mem::take(self.known);
+        let address = Arc::as_ptr(ready).addr();
+        match known.get(&address) {
+            Some((_, cells)) => self.cells(|row| row.again(cells)),
+            None => self.cells(|row| {
+                let cells = row.repeat(&ready.cells);
+                known.insert(address, (Arc::clone(ready), cells));
+            }),
+        }
+        *self.known = known;
         self.writer.texts.escaped |= ready.escaped;
     }
 
@@ -248,20 +265,20 @@ impl Shape for RowEvent<'_, '_> {
         if self.writer.captures.len() <= index {
             self.writer.captures.resize(index + 1, None);
         }
-        let mut captures = std::mem::take(&mut self.writer.captures);
-        if let Some(known) = captures.get_mut(index) {
-            let meta = &event.capture.meta;
-            let (host, id) =
-                known.get_or_insert_with(|| (meta.host.clone(), crate::words::text::hex(&meta.capture_id)));
-            let event_id = self.id;
-            self.cells(|row| {
-                row.member("", 0, &event.time);
-                row.member("", 0, &*host);
-                row.member("", 0, &*id);
-                row.member("", 0, &event_id);
-            });
-        }
-        self.writer.captures = captures;
+        let Some(known) = self.writer.captures.get_mut(index) else { return };
+        let meta = &event.capture.meta;
+        let ready = Arc::clone(known.get_or_insert_with(|| {
+            let id = crate::words::text::hex(&meta.capture_id);
+            let columns = first_columns();
+            Arc::new(ready(columns.get(1..3).unwrap_or_default(), false, |row| {
+                row.member("", 0, &meta.host);
+                row.member("", 0, &id);
+            }))
+        }));
+        self.cells(|row| row.member("", 0, &event.time));
+        self.repeat(&ready);
+        let event_id = self.id;
+        self.cells(|row| row.member("", 0, &event_id));
     }
 
     fn process(&mut self, event: &Event<'_>) {

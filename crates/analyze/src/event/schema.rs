@@ -114,7 +114,7 @@ fn value(ty: &Type, is_nullable: bool) -> Vec<(&'static str, Json)> {
         Type::Time => {
             vec![of("string"), ("pattern", text(r"^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}\.\d{6}Z$"))]
         }
-        Type::Host(_) | Type::Text(Form::Any) => vec![of("string")],
+        Type::Host(_) | Type::Named | Type::Text(Form::Any) => vec![of("string")],
         Type::Text(Form::Pattern(pattern)) => vec![of("string"), ("pattern", text(*pattern))],
         Type::CodePoint => vec![of("string"), ("pattern", text("^0x[0-9a-f]{4}$"))],
         Type::Hex => vec![of("string"), ("pattern", text("^0x[0-9a-f]+$"))],

@@ -3,14 +3,13 @@
 use super::certificate::CertificateFields;
 use super::library::{Library, LibraryName};
 use super::members::members;
-use super::values::{AtLeast, Code, CodePoint, HexBytes, Listed, Path, Text, When, words};
+use super::values::{AtLeast, Code, CodePoint, HexBytes, Listed, Named, Path, Text, When, words};
 use crate::capture::Capture;
 use crate::capture::connections::{Connection, Role};
 use crate::protocol::iana::{CipherSuite, ExtensionType, Group, Version};
 use crate::protocol::tls::{ClientHello, KeyExchange, Resumption, ServerHello, Stream, View};
 use crate::words::escape;
 use crate::words::redact;
-use std::fmt::Display;
 
 members! {
     /// Members of a tls_handshake.
@@ -154,15 +153,15 @@ members! {
     /// What the client offers.
     pub struct Offered from "client's hello" {
         /// versions
-        versions: Vec<String>,
+        versions: Vec<Named>,
         /// suites
-        cipher_suites: Vec<String>,
+        cipher_suites: Vec<Named>,
         /// groups
-        groups: Vec<String>,
+        groups: Vec<Named>,
         /// groups with a key share
-        key_shares: Vec<String>,
+        key_shares: Vec<Named>,
         /// signature schemes; pairs of hash and signature of TLS 1.2 that have no name as one: `dsa_sha1`, `rsa_sha224`
-        signature_schemes: Vec<String>,
+        signature_schemes: Vec<Named>,
         /// protocols
         alpn: Vec<String>,
         /// whether it has an encrypted client hello
@@ -180,7 +179,7 @@ members! {
     /// What a HelloRetryRequest asked for, and what the client's second hello changed.
     pub struct Retry from "hellos" {
         /// group that the server asked for
-        requested_group: Option<String>,
+        requested_group: Option<Named>,
         /// whether with a cookie to send back
         cookie: bool,
         /// how the client's second hello differs from its first; left out when it was not seen
@@ -192,11 +191,11 @@ members! {
     /// How a second hello differs from the first.
     pub struct SecondHello from "client's hellos" {
         /// groups with a key share
-        key_shares: Vec<String>,
+        key_shares: Vec<Named>,
         /// extensions of the second alone
-        extensions_added: Vec<String>,
+        extensions_added: Vec<Named>,
         /// extensions of the first alone
-        extensions_removed: Vec<String>,
+        extensions_removed: Vec<Named>,
         /// other parts that changed, by the names of their members
         changed: Vec<&'static str>,
         /// the name it asks for, if that changed
@@ -244,11 +243,11 @@ words! {
 impl Offered {
     fn new(hello: &ClientHello) -> Self {
         Self {
-            versions: texts(hello.versions()),
-            cipher_suites: texts(&hello.cipher_suites),
-            groups: texts(&hello.groups),
-            key_shares: texts(&hello.key_shares),
-            signature_schemes: texts(&hello.signature_schemes),
+            versions: named(hello.versions()),
+            cipher_suites: named(&hello.cipher_suites),
+            groups: named(&hello.groups),
+            key_shares: named(&hello.key_shares),
+            signature_schemes: named(&hello.signature_schemes),
             alpn: hello.alpn.iter().map(|name| escape::for_people(name)).collect(),
             ech: hello.ech,
             early_data: hello.early_data,
@@ -261,7 +260,7 @@ impl Offered {
 impl Retry {
     fn new(request: &ServerHello, first: Option<&ClientHello>, second: Option<&ClientHello>) -> Self {
         Self {
-            requested_group: request.group.map(|group| group.to_string()),
+            requested_group: request.group.map(Named::from),
             cookie: request.extensions.contains(&ExtensionType::COOKIE),
             second_hello: When(first.zip(second).map(|(first, second)| SecondHello::new(first, second))),
         }
@@ -270,9 +269,9 @@ impl Retry {
 
 impl SecondHello {
     fn new(first: &ClientHello, second: &ClientHello) -> Self {
-        let only_in = |one: &ClientHello, other: &ClientHello| -> Vec<String> {
+        let only_in = |one: &ClientHello, other: &ClientHello| -> Vec<Named> {
             let is_new = |extension: &&ExtensionType| !other.extensions.contains(extension);
-            one.extensions.iter().filter(is_new).map(ToString::to_string).collect()
+            one.extensions.iter().filter(is_new).copied().map(Named::from).collect()
         };
         let parts = [
             ("versions", first.versions() != second.versions()),
@@ -284,7 +283,7 @@ impl SecondHello {
         ];
         let server_name = second.server_name.as_deref().filter(|_| first.server_name != second.server_name);
         Self {
-            key_shares: texts(&second.key_shares),
+            key_shares: named(&second.key_shares),
             extensions_added: only_in(second, first),
             extensions_removed: only_in(first, second),
             changed: parts.iter().filter(|(_, is)| *is).map(|(name, _)| *name).collect(),
@@ -315,8 +314,8 @@ fn more(stream: Option<&Stream>) -> When<AtLeast<1>> {
     When(stream.and_then(Stream::certificates).and_then(|chain| AtLeast::new(chain.more)))
 }
 
-fn texts<T: Display>(codes: &[T]) -> Vec<String> {
-    codes.iter().map(ToString::to_string).collect()
+fn named<T: Copy + Into<Named>>(codes: &[T]) -> Vec<Named> {
+    codes.iter().copied().map(Into::into).collect()
 }
 
 impl<'a> TlsHandshake<'a> {

@@ -299,6 +299,29 @@ pub struct Errno(pub u32);
 #[derive(Debug, Clone, Copy)]
 pub struct Code<T>(pub T);
 
+/// The same where no other member has the code point: columns have both.
+#[derive(Debug, Clone, Serialize)]
+#[serde(transparent)]
+pub struct Named {
+    #[serde(skip)]
+    number: u16,
+    name: String,
+}
+
+impl<T: Display + Copy + Into<u16>> From<T> for Named {
+    fn from(code: T) -> Self {
+        Self { number: code.into(), name: code.to_string() }
+    }
+}
+
+impl Value for Named {
+    const TYPE: Type = Type::Named;
+
+    fn write<O: Out>(&self, out: &mut O, _bit: u32) {
+        out.named(self.number, &self.name);
+    }
+}
+
 /// SHA-256, in hexadecimal.
 #[derive(Debug, Clone, Serialize)]
 #[serde(transparent)]

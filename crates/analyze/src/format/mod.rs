@@ -11,6 +11,7 @@ mod json_array;
 mod json_pretty;
 mod json_stream;
 mod ocsf;
+mod ocsf_columns;
 mod told;
 
 #[cfg(test)]
@@ -22,7 +23,9 @@ pub use ecs::Ecs;
 pub use json_array::JsonArray;
 pub use json_pretty::JsonPretty;
 pub use json_stream::JsonStream;
-pub use ocsf::{KINDS as OCSF_KINDS, Ocsf};
+pub use ocsf::{KINDS as OCSF_KINDS, Ocsf, VERSION as OCSF_VERSION};
+pub use ocsf_columns::{OcsfClass, classes as ocsf_classes};
+pub(crate) use told::object as object_of;
 
 use crate::event::{Event, EventWriter};
 use crypto_trace_format::record::RecordError;

@@ -12,7 +12,7 @@ use crypto_trace_format::record::{
 use serde_json::{Value, json};
 
 /// The version that events say they are of.
-const VERSION: &str = "1.1.0";
+pub const VERSION: &str = "1.1.0";
 
 /// Kinds that a class stands for.
 pub const KINDS: [Kind; 6] =
@@ -56,6 +56,21 @@ struct Mapped {
 
 impl EventFormat for Ocsf {
     fn write(&self, writer: &mut EventWriter, event: &Event<'_>, out: &mut Vec<u8>) -> Result<(), RecordError> {
+        if let Some(mapped) = Self::map(writer, event)? {
+            // Into memory: this does not fail.
+            let _ = serde_json::to_writer(&mut *out, &mapped);
+            out.push(b'\n');
+        }
+        Ok(())
+    }
+}
+
+impl Ocsf {
+    /// An event as an object of its class; `None` where it has none.
+    ///
+    /// # Errors
+    /// When the record's body is malformed.
+    pub fn map(writer: &mut EventWriter, event: &Event<'_>) -> Result<Option<Value>, RecordError> {
         let mut told = Told::new(writer, event)?;
         let kind = told.text("event_type").unwrap_or_default();
         told.take("timestamp");
@@ -71,7 +86,7 @@ impl EventFormat for Ocsf {
             "process_exec" => process_exec(&mut told),
             "process_exit" => process_exit(&mut told),
             "tls_handshake" => handshake(&mut told),
-            _ => return Ok(()),
+            _ => return Ok(None),
         };
         let (status_id, status) = match status {
             Status::Unknown => (0, "Unknown"),
@@ -108,10 +123,7 @@ impl EventFormat for Ocsf {
             rest.insert("time_ns".to_owned(), json!(event.time.0));
             members.insert("unmapped".to_owned(), Value::Object(rest));
         }
-        // Into memory: this does not fail.
-        let _ = serde_json::to_writer(&mut *out, &mapped);
-        out.push(b'\n');
-        Ok(())
+        Ok(Some(mapped))
     }
 }
 

@@ -5,7 +5,6 @@
 //! renamed file by file when all of it is on the disk. The manifest comes last.
 
 use super::manifest::{Manifest, is_manifest};
-use crate::words::timestamp::date;
 use anyhow::{Context, Result, bail};
 use rustix::fs::{FlockOperation, flock};
 use std::collections::BTreeMap;
@@ -38,8 +37,8 @@ pub struct Directory {
     is_new: bool,
     /// What its files are named by.
     id: String,
-    /// Numbers of files, by type and day.
-    numbers: BTreeMap<(&'static str, i64), u32>,
+    /// Numbers of files, by directory.
+    numbers: BTreeMap<String, u32>,
     /// Where they are below the target.
     files: Vec<PathBuf>,
     is_published: bool,
@@ -108,14 +107,14 @@ impl Directory {
         })
     }
 
-    /// Where the next file of a table is to be written.
+    /// Where the next file in a directory of a table is to be written.
     ///
     /// # Errors
     /// When its directory cannot be created.
-    pub fn new_file(&mut self, event_type: &'static str, day: i64) -> io::Result<PathBuf> {
-        let number = self.numbers.entry((event_type, day)).or_default();
-        let name = format!("event_type={event_type}/date={}/part-{}-{:05}.parquet", date(day), self.id, *number);
-        *number += 1;
+    pub fn new_file(&mut self, directory: String) -> io::Result<PathBuf> {
+        let name = |number: u32| format!("{directory}/part-{}-{number:05}.parquet", self.id);
+        let (name, next) = self.numbers.get(&directory).map_or((name(0), 1), |number| (name(*number), number + 1));
+        self.numbers.insert(directory, next);
         let place = self.place(Path::new(&name));
         if let Some(directory) = place.parent() {
             fs::create_dir_all(directory)?;

@@ -1,9 +1,12 @@
 //! One Parquet file that is being written: columns are encoded on many threads, row groups written when they are full.
 
 use super::SCHEMA_VERSION;
-use crate::event::EventType;
-use arrow_array::RecordBatch;
-use arrow_schema::{DataType, Field, SchemaRef};
+use super::text::TextColumn;
+use super::{Batch, Table};
+use crate::event::{Filled, Repeated};
+use arrow_array::ArrayRef;
+use arrow_schema::{DataType, Field, FieldRef, SchemaRef};
+use bytes::Bytes;
 use parquet::arrow::ArrowSchemaConverter;
 use parquet::arrow::arrow_writer::{ArrowColumnWriter, ArrowLeafColumn, ArrowRowGroupWriterFactory, compute_leaves};
 use parquet::basic::{Compression, Encoding, ZstdLevel};
@@ -18,7 +21,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 /// Level of zstd: higher ones cost more than they save.
-const ZSTD_LEVEL: i32 = 3;
+pub(super) const ZSTD_LEVEL: i32 = 3;
 
 /// Columns of text by whose extremes readers skip. Of other text they cost more than they save.
 const TEXT_WITH_EXTREMES: [&str; 5] = ["host", "capture", "container", "server_name", "file"];
@@ -45,7 +48,15 @@ const NO_DICTIONARY: [&str; 9] = [
     "ja3",
 ];
 
-/// What all files of one type of event have in common.
+/// The same as `parquet` has it.
+///
+/// # Errors
+/// When there is no such level.
+pub(super) fn zstd_level() -> Result<ZstdLevel> {
+    ZstdLevel::try_new(ZSTD_LEVEL)
+}
+
+/// What all files of one table have in common.
 #[derive(Debug)]
 pub struct Layout {
     pub schema: SchemaRef,
@@ -53,26 +64,31 @@ pub struct Layout {
     properties: WriterPropertiesPtr,
     /// How many columns there are where members within members are counted.
     leaves: usize,
+    /// Of each of these, see [`dictionary_text`].
+    texts: Vec<Option<bool>>,
 }
 
 impl Layout {
-    /// Of a type of event.
+    /// Of a table.
     ///
     /// # Errors
     /// When its schema is none that Parquet has, which is a fault of this program.
-    pub fn new(ty: &EventType) -> Result<Self> {
-        let schema = super::schema(ty);
+    pub fn new(table: &Table) -> Result<Self> {
+        let schema = Arc::clone(&table.schema);
         let parquet = Arc::new(ArrowSchemaConverter::new().convert(&schema)?);
-        let properties = Arc::new(properties(ty, &schema)?);
+        let properties = Arc::new(properties(table, &schema)?);
         let leaves = parquet.num_columns();
-        Ok(Self { schema, parquet, properties, leaves })
+        let by_leaf =
+            |leaf| schema.fields().get(parquet.get_column_root_idx(leaf)).and_then(|field| dictionary_text(field));
+        let texts = (0..leaves).map(by_leaf).collect();
+        Ok(Self { schema, parquet, properties, leaves, texts })
     }
 }
 
-fn properties(ty: &EventType, schema: &SchemaRef) -> Result<WriterProperties> {
+fn properties(table: &Table, schema: &SchemaRef) -> Result<WriterProperties> {
     let told = |key: &str, value: String| KeyValue::new(format!("crypto-trace.{key}"), value);
     let mut builder = WriterProperties::builder()
-        .set_compression(Compression::ZSTD(ZstdLevel::try_new(ZSTD_LEVEL)?))
+        .set_compression(Compression::ZSTD(zstd_level()?))
         .set_created_by(format!("crypto-trace-analyze version {}", env!("CARGO_PKG_VERSION")))
         .set_statistics_enabled(EnabledStatistics::Page)
         .set_max_row_group_row_count(None)
@@ -80,7 +96,7 @@ fn properties(ty: &EventType, schema: &SchemaRef) -> Result<WriterProperties> {
         .set_sorting_columns(Some(vec![SortingColumn { column_idx: 0, descending: false, nulls_first: false }]))
         .set_key_value_metadata(Some(vec![
             told("schema_version", SCHEMA_VERSION.to_string()),
-            told("event_type", ty.name.to_owned()),
+            told(table.told.0, table.told.1.clone()),
         ]));
     for field in schema.fields() {
         let path = || ColumnPath::from(field.name().as_str());
@@ -107,21 +123,41 @@ fn is_whole_number(field: &Field) -> bool {
     matches!(field.data_type(), DataType::Int64 | DataType::UInt64 | DataType::Timestamp(..))
 }
 
+/// Whether a column is one of text with a dictionary; then, whether its extremes are told.
+fn dictionary_text(field: &Field) -> Option<bool> {
+    let name = field.name().as_str();
+    (*field.data_type() == DataType::Utf8 && !NO_DICTIONARY.contains(&name)).then(|| TEXT_WITH_EXTREMES.contains(&name))
+}
+
 /// A file that is being written.
 pub struct OpenFile {
     writer: SerializedFileWriter<BufWriter<File>>,
     factory: ArrowRowGroupWriterFactory,
     /// Those of the row group that is being filled.
-    columns: Vec<ArrowColumnWriter>,
+    columns: Vec<ColumnWriter>,
+    /// Columns whose texts were too many for a dictionary.
+    diverse: Vec<bool>,
     group_rows: usize,
     groups: usize,
     pub rows: u64,
 }
 
+/// One column of a row group.
+enum ColumnWriter {
+    Arrow(Box<ArrowColumnWriter>),
+    Text(Box<TextColumn>),
+}
+
 /// Values of one column on their way into it.
 pub struct Work<'a> {
-    writer: &'a mut ArrowColumnWriter,
-    leaves: Vec<ArrowLeafColumn>,
+    writer: &'a mut ColumnWriter,
+    pieces: Vec<Piece<'a>>,
+}
+
+/// Values of one column of one batch.
+enum Piece<'a> {
+    Leaf(ArrowLeafColumn),
+    Text(&'a FieldRef, &'a Repeated),
 }
 
 impl Work<'_> {
@@ -130,8 +166,23 @@ impl Work<'_> {
     /// # Errors
     /// When they cannot be.
     pub fn run(self) -> Result<()> {
-        self.leaves.iter().try_for_each(|leaf| self.writer.write(leaf))
+        for piece in self.pieces {
+            match (&mut *self.writer, piece) {
+                (ColumnWriter::Text(writer), Piece::Text(_, rows)) => writer.write(rows)?,
+                (ColumnWriter::Arrow(writer), Piece::Leaf(leaf)) => writer.write(&leaf)?,
+                (ColumnWriter::Arrow(writer), Piece::Text(field, rows)) => {
+                    let array: ArrayRef = Arc::new(rows.to_array()?);
+                    compute_leaves(field, &array)?.iter().try_for_each(|leaf| writer.write(leaf))?;
+                }
+                (ColumnWriter::Text(_), Piece::Leaf(_)) => return Err(not_declared()),
+            }
+        }
+        Ok(())
     }
+}
+
+fn not_declared() -> ParquetError {
+    ParquetError::General("other columns than were declared".to_owned())
 }
 
 impl OpenFile {
@@ -145,32 +196,67 @@ impl OpenFile {
         let root = layout.parquet.root_schema_ptr();
         let writer = SerializedFileWriter::new(BufWriter::with_capacity(1 << 20, file), root, properties)?;
         let factory = ArrowRowGroupWriterFactory::new(&writer, Arc::clone(&layout.schema));
-        Ok(Self { writer, factory, columns: Vec::new(), group_rows: 0, groups: 0, rows: 0 })
+        let diverse = vec![false; layout.leaves];
+        Ok(Self { writer, factory, columns: Vec::new(), diverse, group_rows: 0, groups: 0, rows: 0 })
+    }
+
+    /// Begins a row group.
+    fn new_columns(&self, layout: &Layout) -> Result<Vec<ColumnWriter>> {
+        let writers = self.factory.create_column_writers(self.groups)?;
+        let each = |(number, writer): (usize, ArrowColumnWriter)| {
+            let is_diverse = self.diverse.get(number).is_none_or(|is| *is);
+            match layout.texts.get(number).copied().flatten().filter(|_| !is_diverse) {
+                Some(with_extremes) => {
+                    let column = TextColumn::new(layout.parquet.column(number), with_extremes)?;
+                    Ok(ColumnWriter::Text(Box::new(column)))
+                }
+                None => Ok(ColumnWriter::Arrow(Box::new(writer))),
+            }
+        };
+        writers.into_iter().enumerate().map(each).collect()
     }
 
     /// Takes rows in, a piece of work for each column; they are in the row group when all of them have run.
     ///
     /// # Errors
     /// When they are not of this file's schema.
-    pub fn add(&mut self, batches: &[RecordBatch], layout: &Layout) -> Result<Vec<Work<'_>>> {
+    pub fn add<'a>(&'a mut self, batches: &'a [Batch], layout: &'a Layout) -> Result<Vec<Work<'a>>> {
         if self.columns.is_empty() {
-            self.columns = self.factory.create_column_writers(self.groups)?;
+            self.columns = self.new_columns(layout)?;
         }
-        let mut by_column: Vec<Vec<ArrowLeafColumn>> = (0..layout.leaves).map(|_| Vec::new()).collect();
+        let mut by_column: Vec<Vec<Piece<'a>>> = (0..layout.leaves).map(|_| Vec::new()).collect();
         for batch in batches {
             let mut places = by_column.iter_mut();
-            for (field, array) in layout.schema.fields().iter().zip(batch.columns()) {
-                for leaf in compute_leaves(field, array)? {
-                    let place = places.next();
-                    place
-                        .ok_or_else(|| ParquetError::General("more columns than were declared".to_owned()))?
-                        .push(leaf);
+            for (field, column) in layout.schema.fields().iter().zip(&batch.columns) {
+                match column {
+                    Filled::Text(rows) => places.next().ok_or_else(not_declared)?.push(Piece::Text(field, rows)),
+                    Filled::Array(array) => {
+                        for leaf in compute_leaves(field, array)? {
+                            places.next().ok_or_else(not_declared)?.push(Piece::Leaf(leaf));
+                        }
+                    }
                 }
             }
-            self.group_rows += batch.num_rows();
-            self.rows += batch.num_rows() as u64;
+            self.group_rows += batch.rows;
+            self.rows += batch.rows as u64;
         }
-        Ok(self.columns.iter_mut().zip(by_column).map(|(writer, leaves)| Work { writer, leaves }).collect())
+        Ok(self.columns.iter_mut().zip(by_column).map(|(writer, pieces)| Work { writer, pieces }).collect())
+    }
+
+    /// Ends the row group where texts of a column turned out to differ too much for a dictionary: those of the next one have none
+    /// of their own making.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn end_diverse(&mut self) -> Result<()> {
+        let is_too_large = |column: &ColumnWriter| matches!(column, ColumnWriter::Text(text) if text.is_too_large());
+        let mut found = false;
+        for (column, diverse) in self.columns.iter().zip(&mut self.diverse) {
+            if is_too_large(column) {
+                (*diverse, found) = (true, true);
+            }
+        }
+        if found { self.end_group() } else { Ok(()) }
     }
 
     /// Rows in the row group that is being filled.
@@ -180,7 +266,11 @@ impl OpenFile {
 
     /// Bytes in memory for it.
     pub fn group_bytes(&self) -> usize {
-        self.columns.iter().map(ArrowColumnWriter::memory_size).sum()
+        let each = |column: &ColumnWriter| match column {
+            ColumnWriter::Arrow(writer) => writer.memory_size(),
+            ColumnWriter::Text(writer) => writer.memory_size(),
+        };
+        self.columns.iter().map(each).sum()
     }
 
     /// Bytes written.
@@ -199,7 +289,13 @@ impl OpenFile {
         let columns = std::mem::take(&mut self.columns);
         let mut group = self.writer.next_row_group()?;
         for column in columns {
-            column.close()?.append_to_row_group(&mut group)?;
+            match column {
+                ColumnWriter::Arrow(writer) => writer.close()?.append_to_row_group(&mut group)?,
+                ColumnWriter::Text(writer) => {
+                    let (chunk, closed) = writer.close()?;
+                    group.append_column(&Bytes::from(chunk), closed)?;
+                }
+            }
         }
         group.close()?;
         self.groups += 1;

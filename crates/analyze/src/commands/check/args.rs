@@ -30,6 +30,8 @@ pub(crate) enum Format {
     Sarif,
     /// JUnit XML, for CI systems; a suite for each pack
     Junit,
+    /// Open Cybersecurity Schema Framework: a Compliance Finding for each rule, one JSON object per line
+    Ocsf,
 }
 
 /// Hold rules against recordings.

@@ -7,6 +7,7 @@ mod args;
 mod json;
 mod judge;
 mod junit;
+mod ocsf;
 mod policy;
 mod rule;
 mod sarif;
@@ -47,6 +48,7 @@ pub(super) fn run(task: &Task, console: Console) -> Result<Outcome> {
         Format::Json => document::pretty(&report)? + "\n",
         Format::Sarif => document::pretty(&sarif::Log::new(&report))? + "\n",
         Format::Junit => junit::document(&report, task.require_coverage)?,
+        Format::Ocsf => ocsf::lines(&report)?,
         Format::Text => text::text(&report, out.paint()),
     };
     out.write_all(shown.as_bytes())?;

@@ -5,7 +5,7 @@ use crate::cli::which::WhichArgs;
 use crate::cli::{Input, InputArgs, Request, usage};
 use crate::event::{EVENT_TYPES, EventType};
 use crate::format::OCSF_KINDS;
-use crate::tables::Mode;
+use crate::tables::{Mode, Place};
 use clap::ValueEnum;
 use clap::error::ErrorKind;
 use crypto_trace_format::record::Kind;
@@ -20,6 +20,7 @@ Examples:
   crypto-trace-analyze export rec --to arrow --type tls_handshake | python3 -c \\
     'import sys, pyarrow.ipc as ipc; print(ipc.open_stream(sys.stdin.buffer).read_all().group_by(\"version\").aggregate([]))'
   crypto-trace-analyze export rec --to ocsf | gzip > events.json.gz
+  crypto-trace-analyze export rec --to security-lake --region eu-central-1 --account-id 123456789012 -o lake
   crypto-trace-analyze export rec --to ecs --bulk > bulk.ndjson       for POST /_bulk";
 
 /// Megabytes of a file, as --file-size has them.
@@ -45,6 +46,8 @@ pub(crate) enum To {
     Parquet {
         /// The directory.
         directory: PathBuf,
+        /// Where in a lake, with the classes of OCSF.
+        lake: Option<Place>,
         /// What may be there.
         mode: Mode,
         /// Bytes of a file, about.
@@ -77,6 +80,8 @@ enum Format {
     Arrow,
     /// Open Cybersecurity Schema Framework, one JSON object per line
     Ocsf,
+    /// The same as Parquet, in a directory as Amazon Security Lake wants it of custom sources
+    SecurityLake,
     /// Elastic Common Schema, one JSON object per line
     Ecs,
 }
@@ -92,7 +97,7 @@ pub(crate) struct Args {
     #[arg(long, value_enum, default_value = "parquet", value_name = "FORMAT")]
     to: Format,
 
-    /// Of parquet, the directory, which must be new or empty; otherwise a file instead of stdout
+    /// Of parquet and security-lake, the directory, which must be new or empty; otherwise a file instead of stdout
     #[arg(short, long, value_name = "DIR|FILE")]
     output: Option<PathBuf>,
 
@@ -112,12 +117,29 @@ pub(crate) struct Args {
     #[arg(long)]
     bulk: bool,
 
+    /// Of security-lake: the region of AWS
+    #[arg(long, value_parser = path_part)]
+    region: Option<String>,
+
+    /// Of security-lake: number of the account, or the external id of the sources
+    #[arg(long, value_name = "ID", value_parser = path_part)]
+    account_id: Option<String>,
+
     /// Show names of home directories, which are hidden as /home/USER and /home/ROOT
     #[arg(long)]
     no_redact: bool,
 
     #[command(flatten)]
     which: WhichArgs,
+}
+
+/// A word that may stand in a path and in the key of an object.
+fn path_part(word: &str) -> Result<String, String> {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
+    if word.bytes().all(is_plain) && !word.starts_with('.') && !word.is_empty() {
+        return Ok(word.to_owned());
+    }
+    Err("letters, digits and -_. only".to_owned())
 }
 
 impl Args {
@@ -131,27 +153,32 @@ impl Args {
             [kind] => EVENT_TYPES.iter().find(|ty| ty.kind == *kind),
             _ => None,
         };
-        if let (Format::Ocsf, Some(kind)) = (self.to, filter.kinds.iter().find(|kind| !OCSF_KINDS.contains(kind))) {
+        let is_ocsf = matches!(self.to, Format::Ocsf | Format::SecurityLake);
+        if let (true, Some(kind)) = (is_ocsf, filter.kinds.iter().find(|kind| !OCSF_KINDS.contains(kind))) {
             let types = OCSF_KINDS.map(Kind::event_type).join(", ");
-            let message = format!("--to ocsf has no class for {}: it has for {types}", kind.event_type());
+            let message = format!("OCSF has no class for {}: it has for {types}", kind.event_type());
             return Err(usage(ErrorKind::ValueValidation, &message));
         }
         if filter.kinds.is_empty() {
-            filter.kinds = match self.to {
-                Format::Ocsf => OCSF_KINDS.to_vec(),
-                _ => EVENT_TYPES.iter().map(|ty| ty.kind).collect(),
-            };
+            filter.kinds = if is_ocsf { OCSF_KINDS.to_vec() } else { EVENT_TYPES.iter().map(|ty| ty.kind).collect() };
         }
         let input = input(self.input, &filter)?;
-        let is_table = matches!(self.to, Format::Parquet | Format::Arrow);
+        let is_lake = self.to == Format::SecurityLake;
+        let is_directory = is_lake || self.to == Format::Parquet;
+        let is_table = is_directory || self.to == Format::Arrow;
         if input == Input::Stdin && is_table {
             let message = "tables are made of files: name segments or a directory of them";
             return Err(usage(ErrorKind::MissingRequiredArgument, message));
         }
         for (given, with, message) in [
-            (self.append, self.to == Format::Parquet, "--append adds to a directory of Parquet files"),
+            (self.append, is_directory, "--append adds to a directory of Parquet files"),
             (self.open, is_table, "--open is for tables; other formats have what is in open segments, too"),
             (self.bulk, self.to == Format::Ecs, "--bulk is for --to ecs"),
+            (
+                self.region.is_some() || self.account_id.is_some(),
+                is_lake,
+                "--region and --account-id are for --to security-lake",
+            ),
         ] {
             if given && !with {
                 return Err(usage(ErrorKind::ArgumentConflict, message));
@@ -159,8 +186,16 @@ impl Args {
         }
         let missing = |message| usage(ErrorKind::MissingRequiredArgument, message);
         let to = match self.to {
-            Format::Parquet => To::Parquet {
-                directory: self.output.clone().ok_or_else(|| missing("--to parquet needs a directory: -o DIR"))?,
+            Format::Parquet | Format::SecurityLake => To::Parquet {
+                directory: self.output.clone().ok_or_else(|| missing("tables need a directory: -o DIR"))?,
+                lake: match (is_lake, self.region, self.account_id) {
+                    (false, ..) => None,
+                    (true, Some(region), Some(account)) => {
+                        selection.push(format!("--to security-lake --region {region} --account-id {account}"));
+                        Some(Place { region, account })
+                    }
+                    _ => return Err(missing("--to security-lake needs --region and --account-id")),
+                },
                 mode: if self.append { Mode::Append } else { Mode::New },
                 file_bytes: usize::try_from(self.file_size).unwrap_or(usize::MAX).saturating_mul(MEGABYTE),
             },

@@ -13,7 +13,7 @@ use crate::format::{Ecs, EventFormat, Ocsf};
 use crate::read::input::{Choice, Listed, Segment, list_segments};
 use crate::read::{EventSink, OrderedOutput, TextSink};
 use crate::report::session::Session;
-use crate::tables::{ArrowStream, Directory, Exported, Manifest, Mode, Parquet, RowMaker, earlier};
+use crate::tables::{self, ArrowStream, Directory, Exported, Manifest, Mode, Parquet, Place, RowMaker, Shape, earlier};
 use crate::words::text::{TOOL, bytes, counted, grouped, hex, plural};
 use anyhow::Result;
 use args::{Lines, To};
@@ -31,11 +31,11 @@ const MAX_SAME_NAMES: usize = 5;
 
 pub(super) fn run(task: &Task, console: Console) -> Result<Outcome> {
     match &task.to {
-        To::Parquet { directory, mode, file_bytes } => {
+        To::Parquet { directory, lake, mode, file_bytes } => {
             let earlier = earlier(directory, *mode)?;
             let known = earlier.iter().flat_map(|manifest| manifest.segments.iter().cloned()).collect();
             let is_new = earlier.is_empty();
-            parquet(task, directory, (*mode, is_new), *file_bytes, &known, console)
+            parquet(task, directory, lake.as_ref(), (*mode, is_new), *file_bytes, &known, console)
         }
         To::Arrow(ty) => {
             let (mut session, out) = Session::begin(&task.request, console)?;
@@ -43,8 +43,8 @@ pub(super) fn run(task: &Task, console: Console) -> Result<Outcome> {
             let is_left_out = |segment: &Segment| !segment.reader.is_sealed() && !task.open;
             let left = segments.iter().filter(|segment| is_left_out(segment)).count() as u64;
             let number = |segment: &Segment| (!is_left_out(segment)).then(|| segment.reader.meta().sequence);
-            let maker =
-                RowMaker::new(RenderOptions { redact: task.request.redact }, segments.iter().map(number).collect());
+            let options = RenderOptions { redact: task.request.redact };
+            let maker = RowMaker::new(Shape::Events, options, segments.iter().map(number).collect());
             say_left_open(left, console);
             say_same_names(&mut session);
             let mut output = ordered(ArrowStream::new(ty, maker, out)?);
@@ -73,6 +73,7 @@ fn ordered<S: EventSink>(sink: S) -> OrderedOutput<S> {
 fn parquet(
     task: &Task,
     directory: &Path,
+    lake: Option<&Place>,
     (mode, is_new): (Mode, bool),
     file_bytes: usize,
     known: &BTreeSet<Exported>,
@@ -109,8 +110,10 @@ fn parquet(
             None => {
                 manifest.ask([options(filter, session.asked()), task.selection.clone()].concat());
                 let target = Directory::begin(directory, is_new, &manifest.id)?;
-                let maker = RowMaker::new(RenderOptions { redact: request.redact }, sequences);
-                Parquet::new(target, maker, file_bytes)
+                let (shape, tables) = lake
+                    .map_or_else(|| (Shape::Events, tables::of_events()), |lake| (Shape::Lake, tables::of_lake(lake)));
+                let maker = RowMaker::new(shape, RenderOptions { redact: request.redact }, sequences);
+                Parquet::new(target, tables, maker, file_bytes)
             }
         };
         say_same_names(&mut session);

@@ -19,6 +19,12 @@ macro_rules! code_point {
             }
         }
 
+        impl From<$type> for u16 {
+            fn from(code: $type) -> Self {
+                code.0
+            }
+        }
+
         impl fmt::Display for $type {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 let other: fn(u16) -> Option<String> = $other;
@@ -98,6 +104,12 @@ impl ExtensionType {
 /// A protocol version as it is on the wire: TLS 1.2 = 0x0303.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Version(pub u16);
+
+impl From<Version> for u16 {
+    fn from(version: Version) -> Self {
+        version.0
+    }
+}
 
 impl Version {
     /// SSL 2.0, which hellos in its format may ask for.
