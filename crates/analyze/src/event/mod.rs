@@ -37,6 +37,7 @@ mod rows;
 mod schema;
 mod self_stats;
 mod shape;
+mod ssh_handshake;
 mod suppressed;
 mod tls_handshake;
 mod types;

@@ -294,7 +294,7 @@ impl SecondHello {
 }
 
 impl Peer {
-    fn new(connection: &Connection, redact: bool) -> Self {
+    pub(super) fn new(connection: &Connection, redact: bool) -> Self {
         let owner = &connection.owner;
         let known = owner.source.name().is_some();
         Self {
@@ -383,7 +383,7 @@ impl<'a> TlsHandshake<'a> {
     }
 }
 
-fn side(role: Role) -> Side {
+pub(super) fn side(role: Role) -> Side {
     Side::new(role.name())
 }
 
