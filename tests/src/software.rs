@@ -235,6 +235,12 @@ pub fn sshd() -> Option<Tool> {
     tool("sshd", path, |path| format!("export SSHD='{path}' SSHD_OPTIONS='{options}'"))
 }
 
+/// dropbear, its client and what makes its keys.
+pub fn dropbear() -> Option<Tool> {
+    let all = || ["dbclient", "dropbearkey"].iter().all(|program| find(program).is_some());
+    tool("dropbear", find("dropbear").filter(|_| all()), |_| String::new())
+}
+
 /// rsync, and what restricts a key to it.
 pub fn rsync() -> Option<Tool> {
     tool("rsync", find("rsync").filter(|_| find("rrsync").is_some()), |_| String::new())

@@ -50,7 +50,7 @@ const ALL: &str = "process_exec,process_fork,process_exit,process_info,file_open
 fn every_kind_keeps_to_the_schema_and_the_schema_to_the_docs() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("all.ctseg");
-    let records = [one_of_everything(), tls_of_all_sorts(), calls_of_all_sorts()].concat();
+    let records = [one_of_everything(), tls_of_all_sorts(), ssh_of_all_sorts(), calls_of_all_sorts()].concat();
     write_segment(&path, &meta("web1", 1, 0), &records, u32::MAX);
     let schema: Value = serde_json::from_str(&schema()).unwrap();
     let validator = jsonschema::validator_for(&schema).unwrap();
@@ -470,7 +470,7 @@ fn real_captures_keep_to_the_schema() {
 fn calls_of_libraries_are_told_and_belong_to_their_handshake() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("calls.ctseg");
-    let records = [one_of_everything(), tls_of_all_sorts(), calls_of_all_sorts()].concat();
+    let records = [one_of_everything(), tls_of_all_sorts(), ssh_of_all_sorts(), calls_of_all_sorts()].concat();
     write_segment(&path, &meta("web1", 1, 0), &records, u32::MAX);
     let shown = |args: &[&str]| events(&path, args);
     let handshakes = shown(&["--type", "tls_handshake"]);

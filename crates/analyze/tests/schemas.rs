@@ -50,7 +50,7 @@ fn recordings(dir: &Path) -> Vec<Vec<PathBuf>> {
     let testdata = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../testdata");
     let real = |name: &str| testdata.join(name).join("capture.ctseg");
     let whole = dir.join("all.ctseg");
-    let records = [one_of_everything(), tls_of_all_sorts(), calls_of_all_sorts()].concat();
+    let records = [one_of_everything(), tls_of_all_sorts(), ssh_of_all_sorts(), calls_of_all_sorts()].concat();
     write_segment(&whole, &meta("web1", 1, 0), &records, 7);
     let damaged = dir.join("damaged.ctseg");
     let mut bytes = std::fs::read(&whole).unwrap();

@@ -3,6 +3,7 @@
 use std::os::fd::OwnedFd;
 
 use crypto_trace_format::catalog::{COPY_ENDINGS, DIRECTORIES, EXACT_NAMES, LIBRARY_PREFIXES, PREFIXES, SUFFIXES};
+use crypto_trace_format::record::Protocol;
 
 use crate::globs::{NameRule, kernel_rules};
 use crate::numbers::{
@@ -124,8 +125,10 @@ pub struct Selection {
     pub libraries: LibrarySelection,
     /// How much of the arguments.
     pub argv: ArgvSelection,
-    /// TLS hellos of connections whose sockets belong to these cgroup v2 directories or those below; of none when empty.
+    /// Hellos of connections whose sockets belong to these cgroup v2 directories or those below; of none when empty.
     pub tls_cgroups: Vec<OwnedFd>,
+    /// Of which protocols, as bits.
+    pub wire: u16,
     /// The kernel's own crypto: AF_ALG, kTLS, key rings, random bytes.
     pub kernel_crypto: bool,
     /// What io_uring opens, where opens are recorded and the kernel tells.
@@ -232,6 +235,8 @@ impl Tables {
         cfg.lifecycle_wakeup_bytes = rings.lifecycle_bytes / 4;
         cfg.events_wakeup_bytes = rings.events_bytes / 4;
         cfg.page_shift = u8::try_from(rustix::param::page_size().trailing_zeros()).unwrap_or(12);
+        // Codes of this version: there are fewer than eight.
+        cfg.wire = u8::try_from(selection.wire & Protocol::ALL).unwrap_or(u8::MAX);
         cfg.events_ring_bytes = rings.events_bytes.into();
         cfg.process_rate = selection.budgets.process_bytes;
         cfg.user_rate = selection.budgets.user_bytes;

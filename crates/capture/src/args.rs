@@ -4,6 +4,7 @@ mod capture;
 mod doctor;
 mod render;
 mod snapshot;
+mod wire;
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -17,6 +18,7 @@ pub use capture::{CaptureArgs, EVENT_RING_BYTES};
 pub use doctor::{DoctorArgs, DoctorFormat};
 pub use render::{Format, MonitorArgs, ProfileArgs, ShowArgs};
 pub use snapshot::SnapshotArgs;
+pub use wire::Wire;
 
 use crate::units::{parse_duration, parse_size};
 
@@ -342,7 +344,7 @@ impl RecordArgs {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crypto_trace_format::record::{ArgvMode, PrivacyMode as Privacy};
+    use crypto_trace_format::record::{ArgvMode, PrivacyMode as Privacy, Protocol};
     use crypto_trace_format::segment::Selected;
 
     fn parse(line: &str) -> RecordArgs {
@@ -398,7 +400,9 @@ mod tests {
         check("-F *.pem", |of| of.tls == Wanted::DEFAULT_OFF && of.io_uring == Wanted::DEFAULT_ON, &["--file *.pem"]);
         check("-l ssl", |of| of.io_uring == Wanted::DEFAULT_OFF && of.libraries == ["ssl"], &["--library ssl"]);
         check("-l ssl --api", |of| of.library_calls == Wanted::DEFAULT_ON, &["--library ssl", "--api --api-budget 1%"]);
-        check("--tls off --privacy drop", |of| of.privacy == Privacy::DROP, &["--tls off", "--privacy drop"]);
+        check("--wire off --privacy drop", |of| of.privacy == Privacy::DROP, &["--wire off", "--privacy drop"]);
+        check("--tls on", |of| of.looks_for(Protocol::TLS) && of.looks_for(Protocol::SSH), &["--wire on"]);
+        check("--wire ssh", |of| of.looks_for(Protocol::SSH) && !of.looks_for(Protocol::TLS), &["--wire ssh"]);
         check("--argv exe -- a b", |of| of.argv == ArgvMode::EXE, &["--argv exe", "-- a"]);
         check("--argv none -- a b", |of| of.command.as_deref() == Some(""), &["--argv none", "-- "]);
         check("--api --api-budget 0.5", |of| of.algorithms_budget_ppb == 5_000_000, &["--api --api-budget 0.5%"]);

@@ -85,7 +85,11 @@ fn from_file(file: &Path, given: &ArgMatches) -> Result<Vec<OsString>, Failure> 
     for (key, value) in &table {
         let place = format!("{}:{}", file.display(), line_of(&text, key));
         let wrong = |message: String| Failure::from(UsageError(safe(&format!("{place}: {key}: {message}"))));
-        let Some(option) = options.iter().find(|option| option.get_long() == Some(key)) else {
+        let is_named = |option: &&Arg| {
+            let old = option.get_all_aliases().unwrap_or_default();
+            option.get_long() == Some(key) || old.contains(&key.as_str())
+        };
+        let Some(option) = options.iter().find(is_named) else {
             return Err(wrong(format!("is not an option of record{}", nearest(key, &options))));
         };
         let words_of_key = words_of(key, option, value).map_err(wrong)?;
@@ -255,7 +259,8 @@ mod tests {
             ("quiet = \"yes\"", "FILE:1: quiet: must be true or false"),
             ("output = [\"a\", \"b\"]", "FILE:1: output: must be text or a number, not array"),
             ("file = [1.5]", "FILE:1: file: must be text or a number, not float"),
-            ("tls = \"perhaps\"", "FILE:1: tls: invalid value 'perhaps' for '--tls <WHEN>'"),
+            ("tls = \"perhaps\"", "FILE:1: tls: invalid value 'perhaps' for '--wire <WHAT>'"),
+            ("wire = \"dtls\"", "FILE:1: wire: invalid value 'dtls' for '--wire <WHAT>'"),
             ("config = \"other\"", "FILE:1: config: is not an option of record"),
             ("output = ", "FILE: "),
             ("[record]\noutput = \"x\"", "FILE:1: record: is not an option of record"),

@@ -94,7 +94,7 @@ fn items(marker: &str) -> String {
             let ty = match ty {
                 "u64" => "u64",
                 "bool" => "u8",
-                "Wanted" | "PrivacyMode" | "ArgvMode" => "u16",
+                "u16" | "Wanted" | "PrivacyMode" | "ArgvMode" => "u16",
                 "Vec<u32>" => "list of u32",
                 "Vec<String>" => "list of string",
                 "Option<u64>" => "optional u64",

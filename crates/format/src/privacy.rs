@@ -1,15 +1,16 @@
-//! Names and addresses taken out of TLS hellos before they are written, and arguments out of processes: `--privacy` and `--argv`
+//! Names and addresses taken out of hellos before they are written, and arguments out of processes: `--privacy` and `--argv`
 //! of the recorder, and of whoever writes recorded records again.
 //!
 //! Works on the records as they come, in order: server names in ClientHellos and addresses are overwritten by a pseudonym or
-//! by zeros; a server's certificates are left out. What cannot be read for sure is left out as well.
+//! by zeros; a server's certificates, and its host key of SSH, are left out. What cannot be read for sure is left out as well.
 
 use std::collections::HashMap;
 use std::ops::Range;
 
 use crate::record::limits::ARGV_EXE_MAX;
-use crate::record::{ApiCall, ApiMeaning, ArgvMode, ProcessExec, ProcessInfo, Record, TlsHello, hello_state};
+use crate::record::{ApiCall, ApiMeaning, ArgvMode, ProcessExec, ProcessInfo, Protocol, Record, TlsHello, hello_state};
 use crate::wire::cursor::Shape;
+use crate::wire::ssh::Follower;
 use crate::wire::tls::{
     ALERT, CHANGE_CIPHER_SPEC, CLIENT_HELLO, ClientHelloParts, HANDSHAKE, HANDSHAKE_HEADER_LEN, RECORD_HEADER_LEN,
     RecordHeader, SERVER_HELLO, SERVER_NAME, message_len, read_extensions,
@@ -34,6 +35,8 @@ pub struct Anonymizer {
     privacy: Privacy,
     /// Where streams are that go on, by socket and direction.
     known: HashMap<(u64, u16), Place>,
+    /// The same of SSH.
+    known_ssh: HashMap<(u64, u16), Follower>,
 }
 
 /// Where in its TLS records and messages a stream is, of which nothing was left out for want of certainty.
@@ -52,7 +55,7 @@ struct Place {
 impl Anonymizer {
     /// One for a whole capture.
     pub fn new(privacy: Privacy) -> Self {
-        Self { privacy, known: HashMap::new() }
+        Self { privacy, known: HashMap::new(), known_ssh: HashMap::new() }
     }
 
     /// The record without names and addresses; `None` when it has none.
@@ -68,7 +71,12 @@ impl Anonymizer {
             self.hide_address(address.get_mut(..len).unwrap_or_default());
         }
         let mut data = hello.data.to_vec();
-        let keep = self.hide_names(&mut data, (hello.fixed.cookie, hello.fixed.direction), hello.fixed.offset);
+        let side = (hello.fixed.cookie, hello.fixed.direction);
+        let keep = match Protocol(hello.fixed.protocol) {
+            Protocol::TLS => self.hide_names(&mut data, side, hello.fixed.offset),
+            Protocol::SSH => self.before_host_key(&data, side, hello.fixed.offset),
+            _ => 0,
+        };
         if keep < data.len() {
             data.truncate(keep);
             hello.fixed.state |= hello_state::CUT;
@@ -129,6 +137,17 @@ impl Anonymizer {
             self.known.insert(side, place);
         }
         keep
+    }
+
+    /// How many bytes of a side that speaks SSH may be kept: those before its host key.
+    fn before_host_key(&mut self, data: &[u8], side: (u64, u16), offset: u32) -> usize {
+        if data.starts_with(b"SSH-") && !self.known_ssh.contains_key(&side) {
+            if self.known_ssh.len() >= MAX_KNOWN {
+                self.known_ssh.clear();
+            }
+            self.known_ssh.insert(side, Follower::new(offset));
+        }
+        self.known_ssh.get_mut(&side).map_or(0, |follower| follower.before_host_key(data, offset))
     }
 
     /// Follows records and messages; returns how many bytes may be kept.

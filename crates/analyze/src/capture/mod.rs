@@ -16,7 +16,7 @@ use crate::capture::timeline::Timeline;
 use crate::words::kernel::OpenFlags;
 use crypto_trace_format::record::{
     CertificateFile, Clock, Comm, Header, Inventory, InventoryFixed, Kind, LibraryInfo, Loss, LossCause, ProbeState,
-    ProbeStatus, Record, RecordError, SelfStats, SelfStatsFixed, Suppressed, SuppressionReason, TlsHello,
+    ProbeStatus, Protocol, Record, RecordError, SelfStats, SelfStatsFixed, Suppressed, SuppressionReason, TlsHello,
 };
 use crypto_trace_format::segment::{ClockAnchor, SegmentMeta};
 use std::collections::BTreeMap;
@@ -208,8 +208,13 @@ impl Capture {
         self.inventory.filter(|_| self.probes.is_empty())
     }
 
-    /// Whether a probe for TLS handshakes was attached.
+    /// Whether a probe for TLS handshakes was attached, and looked for them.
     pub fn watches_tls(&self) -> bool {
+        self.watches_wire() && self.meta.selected.looks_for(Protocol::TLS)
+    }
+
+    /// Whether a probe for hellos from the network was attached, of whatever protocol.
+    pub fn watches_wire(&self) -> bool {
         // Another one, of the same name, only tells which process a socket belongs to.
         self.probes.iter().any(|((probe, target, _), row)| {
             row.state == ProbeState::ATTACHED

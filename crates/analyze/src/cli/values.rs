@@ -1,7 +1,7 @@
 //! Values of options, one by one: what is accepted, and what is said of the rest.
 
 use crate::select::Globs;
-use crypto_trace_format::record::{KINDS, Kind};
+use crypto_trace_format::record::Kind;
 use jiff::civil::Date;
 
 pub(crate) fn not_empty(text: &str) -> Result<String, String> {
@@ -13,7 +13,7 @@ pub(crate) fn glob(text: &str) -> Result<String, String> {
 }
 
 pub(crate) fn kind(text: &str) -> Result<Kind, String> {
-    let kinds = || KINDS.iter().map(|layout| Kind(layout.kind));
+    let kinds = Kind::shown;
     kinds().find(|kind| kind.event_type() == text).ok_or_else(|| {
         let names: Vec<&str> = kinds().map(Kind::event_type).collect();
         let near = nearest_name(text, &names).map_or_else(String::new, |name| format!(", did you mean {name}?"));

@@ -39,6 +39,7 @@ mod rows;
 mod schema;
 mod self_stats;
 mod shape;
+mod ssh_handshake;
 mod suppressed;
 mod tls_handshake;
 mod types;

@@ -245,7 +245,7 @@ mod tests {
         assert_eq!((column.len(), column.dictionary().len(), column.runs().len()), (9, 3, 7));
         let taken = column.take();
         assert!(column.is_empty() && column.dictionary().is_empty());
-        assert_eq!(taken.to_array().unwrap(), StringArray::from(rows.to_vec()));
-        assert_eq!(taken.to_array().unwrap().null_count(), 3);
+        assert_eq!(taken.to_array().expect("an array"), StringArray::from(rows.to_vec()));
+        assert_eq!(taken.to_array().expect("an array").null_count(), 3);
     }
 }

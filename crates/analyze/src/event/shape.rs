@@ -1,6 +1,7 @@
 //! The parts of an event in their order, whatever they are made into: what opens it, whose it is, its own members, notes.
 
 use super::members::Members;
+use super::ssh_handshake::SshHandshake;
 use super::tls_handshake::TlsHandshake;
 use super::types::{self, EventType};
 use super::{
@@ -14,7 +15,7 @@ use crate::capture::timeline::{Identity, ImageId};
 use crate::words::kernel::is_interrupted;
 use crypto_trace_format::catalog::Judged;
 use crypto_trace_format::record::{
-    ApiCall, CertificateFile, Clock, FileChange, FileOpen, Inventory, LibLoad, LibraryInfo, Loss, ProbeStatus,
+    self, ApiCall, CertificateFile, Clock, FileChange, FileOpen, Inventory, LibLoad, LibraryInfo, Loss, ProbeStatus,
     ProcessExec, ProcessExit, ProcessFork, ProcessInfo, Record, RecordError, SelfStats, Suppressed, TlsHello,
 };
 
@@ -131,7 +132,7 @@ pub(super) fn show(event: &Event<'_>, to: &mut impl Shape) -> Result<(), RecordE
             to.process(event);
             to.rest(event, &process_exit::ProcessExit::new(&exit));
         }
-        TlsHello::KIND => {
+        TlsHello::KIND | record::SshHandshake::KIND => {
             let Some(connection) = event.connection else { return Err(unknown(record)) };
             match &*connection.view() {
                 View::Tls(view) => {
@@ -139,6 +140,11 @@ pub(super) fn show(event: &Event<'_>, to: &mut impl Shape) -> Result<(), RecordE
                     process_if(connection.owner.is_known(), event, to);
                     let handshake = TlsHandshake::new(capture, connection, view, to.redacts());
                     to.rest(event, &handshake);
+                }
+                View::Ssh(view) => {
+                    to.head(&types::SSH_HANDSHAKE, event);
+                    process_if(connection.owner.is_known(), event, to);
+                    to.rest(event, &SshHandshake::new(capture, connection, view, to.redacts()));
                 }
             }
         }

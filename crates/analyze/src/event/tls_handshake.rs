@@ -293,7 +293,7 @@ impl SecondHello {
 }
 
 impl Peer {
-    fn new(connection: &Connection, redact: bool) -> Self {
+    pub(super) fn new(connection: &Connection, redact: bool) -> Self {
         let owner = &connection.owner;
         let known = owner.source.name().is_some();
         Self {
@@ -382,7 +382,7 @@ impl<'a> TlsHandshake<'a> {
     }
 }
 
-fn side(role: Role) -> Side {
+pub(super) fn side(role: Role) -> Side {
     Side::new(role.name())
 }
 

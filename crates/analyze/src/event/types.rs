@@ -7,7 +7,9 @@ use super::members::{Field, Members};
 use super::{
     api_call, certificate_file, clock, file_change, file_open, inventory, lib_load, library_info, loss, probe_status,
 };
-use super::{process_exec, process_exit, process_fork, process_info, self_stats, suppressed, tls_handshake};
+use super::{
+    process_exec, process_exit, process_fork, process_info, self_stats, ssh_handshake, suppressed, tls_handshake,
+};
 use crypto_trace_format::record::{self, Kind};
 
 /// A type of event.
@@ -15,7 +17,7 @@ use crypto_trace_format::record::{self, Kind};
 pub struct EventType {
     /// Its name, the `event_type` that users see.
     pub name: &'static str,
-    /// The kind of record that is shown as it.
+    /// The kind of record that is shown as it, or the kind that stands for it.
     pub kind: Kind,
     /// Whose it is.
     pub who: Who,
@@ -87,6 +89,7 @@ event_types! {
     PROBE_STATUS "probe_status" of ProbeStatus, Capture [probe_status::ProbeStatus];
     SELF_STATS "self_stats" of SelfStats, Capture [self_stats::SelfStats];
     TLS_HANDSHAKE "tls_handshake" of TlsHello, ProcessIfKnown [tls_handshake::TlsHandshake];
+    SSH_HANDSHAKE "ssh_handshake" of SshHandshake, ProcessIfKnown [ssh_handshake::SshHandshake];
     API_CALL "api_call" of ApiCall, Process [api_call::ApiCall];
     LIBRARY_INFO "library_info" of LibraryInfo, ProcessIfKnown [library_info::LibraryInfo];
     INVENTORY "inventory" of Inventory, Capture [inventory::Inventory];
@@ -101,7 +104,7 @@ mod tests {
 
     #[test]
     fn every_kind_of_record_is_shown_as_one_type_of_event() {
-        let kinds: BTreeSet<u16> = record::KINDS.iter().map(|layout| layout.kind).collect();
+        let kinds: BTreeSet<u16> = Kind::shown().map(|kind| kind.0).collect();
         assert_eq!(EVENT_TYPES.iter().map(|ty| ty.kind.0).collect::<BTreeSet<_>>(), kinds);
         assert_eq!(EVENT_TYPES.len(), kinds.len());
         assert!(EVENT_TYPES.iter().all(|ty| ty.kind.event_type() == ty.name));

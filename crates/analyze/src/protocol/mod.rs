@@ -4,6 +4,7 @@
 //! all protocols answer asks its [`View`]; who wants more takes the protocol's own view out of it.
 
 pub mod iana;
+pub mod ssh;
 pub mod tls;
 
 use crypto_trace_format::record::Protocol as Code;
@@ -60,7 +61,6 @@ macro_rules! protocols {
 
             $(
                 #[doc = concat!("If it is of [`Code::", stringify!($code), "`].")]
-                #[allow(irrefutable_let_patterns, reason = "as long as there is one protocol")]
                 pub fn $get(&self) -> Option<&$view> {
                     if let Self::$name(view) = self { Some(view) } else { None }
                 }
@@ -71,6 +71,7 @@ macro_rules! protocols {
 
 protocols! {
     tls: Tls(tls::View) = TLS;
+    ssh: Ssh(ssh::View) = SSH;
 }
 
 /// Both directions of a connection, as one of its ends saw them.
@@ -80,6 +81,8 @@ pub struct Ends<'a> {
     pub sent: Said<'a>,
     /// What it received.
     pub received: Said<'a>,
+    /// Which side of the TCP connection this end is: the client opened it. None when nothing says so.
+    pub opened_by: Option<Role>,
 }
 
 /// One direction of a connection.
@@ -130,9 +133,9 @@ impl Role {
 pub enum Outcome {
     /// No answer was seen.
     None,
-    /// The server answered: of TLS, it chose version and suite.
+    /// The server answered: of TLS, it chose version and suite; of SSH, both sides offered something in common.
     ServerHello,
-    /// One side refused, in the clear: of TLS, by a fatal alert.
+    /// One side refused, in the clear: of TLS, by a fatal alert; of SSH, they have nothing in common, or one disconnected.
     Alert,
 }
 

@@ -104,7 +104,7 @@ impl<'a> BlockSource<'a> {
                 if !filter.outcome_matches(shown) {
                     continue;
                 }
-                shown.owner.put_into(&mut record.header);
+                shown.put_into(&mut record.header);
                 connection = Some(shown);
             }
             let time = clock.wall(time_ns);

@@ -274,7 +274,7 @@ impl Blocks {
             _ => None,
         };
         if let Some(connection) = connection {
-            connection.owner.put_into(&mut record.header);
+            connection.put_into(&mut record.header);
         }
         Some(Event { capture, capture_index: block.capture, record, time: entry.time, image: entry.image, connection })
     }

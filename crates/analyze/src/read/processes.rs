@@ -13,9 +13,7 @@ use crate::capture::connections::Connection;
 use crate::read::faults::{FaultLog, Problem};
 use crate::read::input::Inputs;
 use crate::select::{Filter, ResolvedFilter};
-use crypto_trace_format::record::{
-    Kind, ProcessExec, ProcessExit, ProcessFork, ProcessInfo, Record, Records, TlsHello,
-};
+use crypto_trace_format::record::{Kind, ProcessExec, ProcessExit, ProcessFork, ProcessInfo, Record, Records};
 use crypto_trace_format::segment::BlockHeader;
 use foldhash::fast::RandomState;
 use std::collections::{HashMap, HashSet};
@@ -157,7 +155,7 @@ fn with_owners(inputs: &Inputs, captures: &[Capture], filter: &Filter, mut shown
 
 /// Whether a connection is among the events that pass, as far as its time and the processes asked for tell.
 fn is_asked_for(capture: &Capture, resolved: &ResolvedFilter<'_>, filter: &Filter, connection: &Connection) -> bool {
-    resolved.may_show(TlsHello::KIND, capture.clock.wall(connection.first_ns()))
+    resolved.may_show(connection.kind(), capture.clock.wall(connection.first_ns()))
         && filter.pids_alone().is_none_or(|pids| pids.contains(&connection.owner.tgid))
 }
 

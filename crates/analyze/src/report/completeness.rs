@@ -7,7 +7,9 @@ use crate::words::escape;
 use crate::words::kernel::errno_name;
 use crate::words::text::{counted, grouped, plural};
 use crate::words::timestamp::timestamp;
-use crypto_trace_format::record::{ApiCall, Kind, PrivacyMode, ProbeState, TlsHello, Wanted, trim_comm};
+use crypto_trace_format::record::{
+    ApiCall, Kind, PrivacyMode, ProbeState, Protocol, SshHandshake, TlsHello, Wanted, trim_comm,
+};
 use crypto_trace_format::segment::SegmentMeta;
 use std::collections::HashSet;
 use std::fmt::Write;
@@ -163,23 +165,44 @@ pub fn recorded(meta: &SegmentMeta, shown: impl Fn(&[u8]) -> String, rest: &str)
 
 /// What was seen of TLS on the wire, and since when; or why nothing could be.
 pub fn wire_state(capture: &Capture) -> String {
-    let seen = capture.handshakes.seen();
+    state_of(capture, Protocol::TLS)
+}
+
+/// What people call a protocol.
+fn title(protocol: Protocol) -> String {
+    protocol.name().to_ascii_uppercase()
+}
+
+/// What was seen of a protocol on the wire, and since when; or why nothing could be.
+fn state_of(capture: &Capture, protocol: Protocol) -> String {
+    let seen = capture.handshakes.seen_of(protocol);
     let about = if capture.handshakes.skipped { " about that time" } else { "" };
-    let sockets = format!("{} of connections with TLS seen{about}", plural(seen, "socket"));
+    let sockets = format!("{} of connections with {} seen{about}", plural(seen, "socket"), title(protocol));
     let name = TlsHello::LAYOUT.name;
     let attached = |row: &ProbeRow| row.state == ProbeState::ATTACHED;
-    if capture.watches_tls() {
+    let selected = &capture.meta.selected;
+    if capture.watches_wire() && !selected.looks_for(protocol) {
+        return match selected.wire {
+            0 => format!("not watched: recorded before there was anything to see {} with", title(protocol)),
+            _ => format!("not watched: recorded with --wire for other protocols than {}", protocol.name()),
+        };
+    }
+    if capture.watches_wire() {
         let probes = || probes_of(capture, name);
         let since_ns = probes().filter(|(_, row)| attached(row)).map(|(_, row)| row.since_ns).max().unwrap_or(0);
         let whole = if probes().all(|(_, row)| attached(row)) { "" } else { ", but not by all of its probes" };
         let given_up = match capture.tls_given_up.filter(|count| *count > 0) {
-            Some(count) => format!("; {} given up because no TLS began early enough", plural(count, "socket")),
+            Some(count) => {
+                let none = if selected.wire == 0 { "TLS" } else { "hello" };
+                format!("; {} given up because no {none} began early enough", plural(count, "socket"))
+            }
             None => String::new(),
         };
         return format!("watched since {}{whole}; {sockets}{given_up}", timestamp(capture.clock.wall(since_ns)));
     }
-    if capture.meta.selected.tls == Wanted::OFF {
-        return "not watched: recorded with --tls off".to_owned();
+    if selected.tls == Wanted::OFF {
+        let flag = if selected.wire == 0 { "--tls" } else { "--wire" };
+        return format!("not watched: recorded with {flag} off");
     }
     match (why_unattached(capture, name), capture.probes.is_empty(), seen) {
         (Some(why), ..) => format!("not watched: {why}"),
@@ -271,25 +294,33 @@ fn why_unattached(capture: &Capture, name: &str) -> Option<String> {
     Some(format!("the probe for {name} {}: {why}", row.state.name()))
 }
 
-/// Why no handshake is shown.
+/// Why no handshake of TLS is shown.
 pub fn why_no_handshakes(captures: &[Capture]) -> String {
-    let seen: u64 = captures.iter().map(|capture| capture.handshakes.seen()).sum();
+    why_none_of(captures, Protocol::TLS)
+}
+
+/// Why no handshake of a protocol is shown.
+pub fn why_none_of(captures: &[Capture], protocol: Protocol) -> String {
+    let name = title(protocol);
+    let seen: u64 = captures.iter().map(|capture| capture.handshakes.seen_of(protocol)).sum();
     let taken: u64 = captures.iter().map(|capture| capture.handshakes.taken()).sum();
     if seen > 0 && seen == taken {
         return format!(
-            "no TLS handshakes shown: the processes that accepted the {} of connections with TLS were not recorded, \
+            "no {name} handshakes shown: the processes that accepted the {} of connections with {name} were not recorded, \
              only those that own the listening sockets",
             plural(seen, "socket")
         );
     }
     if seen > 0 {
         let sockets = plural(seen, "socket");
-        return format!("no TLS handshakes shown: none of the {sockets} of connections with TLS passed the filters");
+        return format!(
+            "no {name} handshakes shown: none of the {sockets} of connections with {name} passed the filters"
+        );
     }
-    let states: Vec<String> = captures.iter().map(wire_state).collect();
+    let states: Vec<String> = captures.iter().map(|capture| state_of(capture, protocol)).collect();
     match states.as_slice() {
-        [] => "no TLS handshakes: nothing was recorded".to_owned(),
-        states => format!("no TLS handshakes: {}", states.join("; ")),
+        [] => format!("no {name} handshakes: nothing was recorded"),
+        states => format!("no {name} handshakes: {}", states.join("; ")),
     }
 }
 
@@ -297,6 +328,9 @@ pub fn why_no_handshakes(captures: &[Capture]) -> String {
 pub fn why_no_events(captures: &[Capture], filter: &Filter, processed: u64) -> String {
     if filter.kinds == [TlsHello::KIND] {
         return why_no_handshakes(captures);
+    }
+    if filter.kinds == [SshHandshake::KIND] {
+        return why_none_of(captures, Protocol::SSH);
     }
     why_nothing("events", captures, filter, processed)
 }
@@ -322,11 +356,11 @@ pub fn why_nothing(what: &str, captures: &[Capture], filter: &Filter, processed:
 pub fn unwatched<'a>(captures: impl IntoIterator<Item = &'a Capture>, kinds: &[Kind]) -> Vec<String> {
     let captures: Vec<&Capture> = captures.into_iter().collect();
     let mut told = Vec::new();
-    for kind in kinds.iter().filter(|kind| kind.is_from_bpf()) {
+    for kind in kinds.iter().map(|kind| kind.recorded()).filter(|kind| kind.is_from_bpf()) {
         let Some(name) = kind.name() else { continue };
         let attached = |capture: &Capture| {
             let by_probe = probes_of(capture, name).any(|(_, row)| row.state == ProbeState::ATTACHED);
-            by_probe || *kind == ApiCall::KIND && capture.libraries.any_probed()
+            by_probe || kind == ApiCall::KIND && capture.libraries.any_probed()
         };
         for capture in captures.iter().filter(|capture| !attached(capture)) {
             let why = why_unattached(capture, name);

@@ -21,7 +21,7 @@ use crate::words::kernel::is_interrupted;
 use crypto_trace_format::catalog::{self, file_name};
 use crypto_trace_format::record::{
     ApiCall, ApiMeaning, FileChange, FileOpen, Kind, LibLoad, Loss, MAX_BITMAP_KIND, ProcessExec, ProcessExit, Record,
-    RecordError, Suppressed, TlsHello, flags,
+    RecordError, SshHandshake, Suppressed, TlsHello, flags,
 };
 use crypto_trace_format::segment::BlockHeader;
 use memchr::memmem::find;
@@ -35,6 +35,7 @@ pub const DEFAULT_KINDS: &[Kind] = &[
     FileChange::KIND,
     LibLoad::KIND,
     TlsHello::KIND,
+    SshHandshake::KIND,
     ApiCall::KIND,
     Loss::KIND,
     Suppressed::KIND,
@@ -85,6 +86,8 @@ pub struct Filter {
 pub struct ResolvedFilter<'a> {
     filter: &'a Filter,
     kind_bits: u64,
+    /// The same, as blocks tell what is in them.
+    block_bits: u64,
     since: WallNs,
     until: WallNs,
     needs_body: bool,
@@ -97,6 +100,7 @@ impl Filter {
         ResolvedFilter {
             filter: self,
             kind_bits: kinds.iter().fold(0, |bits, kind| bits | kind.bit()),
+            block_bits: kinds.iter().fold(0, |bits, kind| bits | kind.recorded().bit()),
             since: self.since.and_then(|since| since.resolve(end)).unwrap_or(WallNs(i64::MIN)),
             until: self.until.and_then(|until| until.resolve(end)).unwrap_or(WallNs(i64::MAX)),
             needs_body: self.files.is_some() || !self.libraries.is_empty() || self.outcome.is_some(),
@@ -114,9 +118,9 @@ impl Filter {
         alone.then_some(self.pids.as_slice())
     }
 
-    /// Whether TLS handshakes are among the kinds that are shown.
+    /// Whether handshakes are among the kinds that are shown, of whatever protocol.
     pub fn shows_handshakes(&self) -> bool {
-        self.kinds.is_empty() || self.kinds.contains(&TlsHello::KIND)
+        self.shown_kinds().iter().any(|kind| kind.recorded() == TlsHello::KIND)
     }
 
     /// Whether opens of files are among the kinds that are shown.
@@ -170,7 +174,7 @@ impl<'a> ResolvedFilter<'a> {
 
     /// Whether a block has hellos that may be shown.
     pub fn shows_connections(&self, header: &BlockHeader) -> bool {
-        header.kinds & self.kind_bits & TlsHello::KIND.bit() != 0
+        header.kinds & self.block_bits & TlsHello::KIND.bit() != 0
     }
 
     /// Whether a block has records of the processes that are asked for, or about the capture itself.
@@ -181,7 +185,7 @@ impl<'a> ResolvedFilter<'a> {
 
     /// Whether a block has records about the capture itself that may be shown.
     pub fn shows_capture(&self, header: &BlockHeader) -> bool {
-        header.kinds & self.kind_bits & capture_kind_bits() != 0
+        header.kinds & self.block_bits & capture_kind_bits() != 0
     }
 
     /// Whether an event of this kind may pass.
@@ -198,7 +202,7 @@ impl<'a> ResolvedFilter<'a> {
 
     /// Whether a block can have events of the kinds and from the time that are asked for.
     pub fn block_may_show(&self, header: &BlockHeader, range: (WallNs, WallNs)) -> bool {
-        header.kinds & self.kind_bits != 0 && range.1 >= self.since && self.before_until(range.0)
+        header.kinds & self.block_bits != 0 && range.1 >= self.since && self.before_until(range.0)
     }
 
     /// Whether a range of time is within the one asked for, or not farther from it than `margin_ns`.
@@ -206,7 +210,7 @@ impl<'a> ResolvedFilter<'a> {
         range.1.0 >= self.since.0.saturating_sub(margin_ns) && range.0.0 <= self.until.0.saturating_add(margin_ns)
     }
 
-    /// Whether a TLS handshake has the outcome asked for: one that an alert ended failed.
+    /// Whether a handshake has the outcome asked for: one that was refused in the clear failed.
     pub fn outcome_matches(&self, connection: &Connection) -> bool {
         self.filter.outcome.is_none_or(|wanted| {
             let failed = connection.view().outcome() == connections::Outcome::Alert;
@@ -289,7 +293,7 @@ impl<'a> ResolvedFilter<'a> {
                     && filter.files.as_ref().is_none_or(|globs| names_file(&call) && globs.matches(call.text))
             }
             // Its outcome is asked about where its connection is known.
-            TlsHello::KIND => no_files && no_libraries,
+            TlsHello::KIND | SshHandshake::KIND => no_files && no_libraries,
             _ => no_files && no_libraries && filter.outcome != Some(Outcome::Failed),
         })
     }

@@ -33,7 +33,7 @@ impl Hybrid {
     /// Appends a value as many times.
     #[inline]
     pub fn push(&mut self, value: u32, mut times: u32) {
-        while times > 0 && (self.count > 0 || times < GROUP as u32) {
+        while times > 0 && (self.count > 0 || (times as usize) < GROUP) {
             if let Some(place) = self.waiting.get_mut(self.count) {
                 *place = value;
             }

@@ -113,6 +113,33 @@ pub fn tls_of_all_sorts() -> Vec<Vec<u8>> {
     records
 }
 
+/// SSH of all sorts: with a certificate, with a group that the server chose, with nothing in common, with a wrong guess, and one of
+/// which little was seen.
+pub fn ssh_of_all_sorts() -> Vec<Vec<u8>> {
+    let sshd = |at| header(700, "sshd", at);
+    let mut records = vec![exec(sshd(1_500), b"/usr/sbin/sshd", b"sshd\0", 1)];
+    let names = ["openssh_certificate", "openssh_gex", "openssh_nothing_in_common", "dropbear_client"];
+    for (number, name) in (0u64..).zip(names) {
+        let (at, remote) = (70_000 + 1_000 * number, format!("10.0.0.2:{}", 6_000 + number));
+        let fixed = |sent| crypto_trace_format::record::TlsHelloFixed {
+            owner: SENDER,
+            protocol: 1,
+            ..socket(20 + number, "10.0.0.1:22", &remote, sent)
+        };
+        records.push(hello(sshd(at), fixed(true), &recorded_ssh(name, "server")));
+        records.push(hello(sshd(at + 100), fixed(false), &recorded_ssh(name, "client")));
+    }
+    let late = crypto_trace_format::record::TlsHelloFixed {
+        protocol: 1,
+        offset: 70,
+        state: 4 | 16,
+        ..socket(30, "10.0.0.1:7000", "10.0.0.2:22", false)
+    };
+    let gone = [&b"SSH-1.99-x\n"[..], &[0, 0, 0, 12, 4, 1, 0, 0, 0, 77, 0, 0, 0, 0, 0, 0]].concat();
+    records.push(hello(about_capture(80_000), late, &gone));
+    records
+}
+
 /// Libraries and calls of all sorts, two of them of handshakes in [`tls_of_all_sorts`].
 pub fn calls_of_all_sorts() -> Vec<Vec<u8>> {
     let nginx = |at| header(500, "nginx", at);
@@ -156,7 +183,7 @@ pub fn calls_of_all_sorts() -> Vec<Vec<u8>> {
 /// A segment with events of every type.
 pub fn every_type_in(dir: &Path) -> PathBuf {
     let path = dir.join("all.ctseg");
-    let records = [one_of_everything(), tls_of_all_sorts(), calls_of_all_sorts()].concat();
+    let records = [one_of_everything(), tls_of_all_sorts(), ssh_of_all_sorts(), calls_of_all_sorts()].concat();
     write_segment(&path, &meta("web1", 1, 0), &records, 7);
     path
 }

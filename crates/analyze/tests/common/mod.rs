@@ -342,6 +342,12 @@ pub fn recorded_tls(name: &str, side: &str) -> Vec<u8> {
     std::fs::read(dir.join(format!("{name}.{side}.bin"))).unwrap()
 }
 
+/// What real software sent, see `data/ssh/README.md`.
+pub fn recorded_ssh(name: &str, side: &str) -> Vec<u8> {
+    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/ssh");
+    std::fs::read(dir.join(format!("{name}.{side}.bin"))).unwrap()
+}
+
 /// A handshake message, or a list in one, with its length before it.
 fn with_length(bytes: &[u8]) -> Vec<u8> {
     [&u32::try_from(bytes.len()).unwrap().to_be_bytes()[1..], bytes].concat()

@@ -250,7 +250,7 @@ struct ct_config {
 	__u8 argv;	      /* CT_ARGV_* */
 	__u8 library_calls;   /* probes on libraries may be attached */
 	__u8 page_shift;      /* of the unit in which mappings count their offset */
-	__u8 reserved;
+	__u8 wire;	      /* whose hellos are recorded: bit 1 << CT_PROTOCOL_* */
 	__u64 object_key[2];  /* what objects are numbered with */
 	__u32 lifecycle_wakeup_bytes; /* ring fill that wakes the reader */
 	__u32 events_wakeup_bytes;

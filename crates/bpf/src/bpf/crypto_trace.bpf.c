@@ -24,6 +24,8 @@
  *   hello.h         hellos on the wire: their records
  *   tls_look.h      where TLS begins
  *   tls_follow.h    what of TLS is copied
+ *   ssh.h           SSH on the wire: numbers, and what is kept of it
+ *   ssh_follow.h    where SSH begins, and what of it is copied
  *   protocols.h     the protocols whose hellos are recorded
  *   stream.h        following a stream; the programs on packets
  *   calls.h         system calls that end, in three attach tiers
@@ -53,6 +55,7 @@
 #include "kernel_crypto.h"
 #include "calls.h"
 #include "tls.h"
+#include "ssh.h"
 #include "net.h"
 #include "hello.h"
 #include "protocols.h"

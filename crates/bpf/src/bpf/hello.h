@@ -136,6 +136,10 @@ static __always_inline void emit_hello(struct ct_stream *w)
 		d->out_from += len;
 	}
 	d->taken += len;
+	if (st->owner == CT_OWNER_CONNECT)
+		st->side = CT_HELLO_CONNECTED;
+	else if (st->owner == CT_OWNER_LISTENER)
+		st->side = CT_HELLO_ACCEPTED;
 	tcp = bpf_skc_to_tcp_sock(w->sk);
 	if (tcp) {
 		net_ns = READ(tcp, inet_conn.icsk_inet.sk.__sk_common.skc_net.net, ns.inum);
@@ -176,7 +180,7 @@ static __always_inline void emit_hello(struct ct_stream *w)
 	__builtin_memcpy(h->comm, st->comm, sizeof(h->comm));
 	if (!w->parked)
 		hello->cookie = bpf_get_socket_cookie(w->skb);
-	if (cfg.library_calls && st->owner == CT_OWNER_SENDER)
+	if (cfg.library_calls && st->owner == CT_OWNER_SENDER && d->protocol == CT_PROTOCOL_TLS)
 		note_hello(hello->cookie);
 	hello->offset = from + d->shift - kept;
 	hello->net_ns = net_ns;
@@ -199,7 +203,7 @@ static __always_inline void emit_hello(struct ct_stream *w)
 	/* An earlier packet showed it; this one may have been sent by the kernel on the process's behalf. */
 	if (st->owner == CT_OWNER_SENDER)
 		st->owner = CT_OWNER_EARLIER;
-	hello->state = d->state;
+	hello->state = d->state | st->side;
 	asm volatile("" : "+r"(len));
 	if (kept) {
 		__builtin_memcpy(&s->record[pos], d->head, 8);

@@ -13,15 +13,14 @@ enum ct_at {
 	CT_AT_DONE = 255,
 };
 
-/* What a protocol keeps of one direction of a stream, and of both; of another one than TLS, as its header has it. */
+/* What a protocol keeps of one direction of a stream, and of both. */
 union ct_reading {
 	struct ct_tls_dir tls;
-	__u32 other[13];
+	struct ct_ssh_dir ssh;
 };
 
 union ct_reading_both {
 	struct ct_tls_both tls;
-	__u8 other[2];
 };
 
 /* What is known of one direction of a connection's byte stream. */
@@ -64,7 +63,8 @@ struct ct_socket {
 	__u8 start_is_tick; /* start_ns is from /proc */
 	__u8 seems_accepted; /* by the process that listens: records said so, and none said who sent */
 	union ct_reading_both of;
-	__u8 reserved[2];
+	__u8 side; /* CT_HELLO_CONNECTED or CT_HELLO_ACCEPTED, of its TCP connection; 0: not known */
+	__u8 reserved;
 	struct ct_dir dir[2];
 };
 

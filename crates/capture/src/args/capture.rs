@@ -9,7 +9,7 @@ use crypto_trace_bpf::{CommFilter, RingSizes, Selection};
 use crypto_trace_format::record::{self, ArgvMode, Wanted};
 use crypto_trace_format::segment::Selected;
 
-use super::{Argv, PrivacyMode, TierArg, UsageError, When, not_zero};
+use super::{Argv, PrivacyMode, TierArg, UsageError, When, Wire, not_zero};
 use crate::units::{parse_duration, parse_percent, parse_size, parse_uid};
 
 /// Size of the event ring when none is given: `--ring-size 2MiB`.
@@ -52,9 +52,10 @@ pub struct CaptureArgs {
     #[arg(long, value_name = "PATH")]
     pub cgroup: Vec<PathBuf>,
 
-    /// Record TLS hellos from the network: auto is on without -F and -l, where the host allows it
-    #[arg(long, value_name = "WHEN", default_value = "auto")]
-    pub tls: When,
+    /// Record the beginnings of connections from the network: of these protocols (tls, ssh), or of all with on; auto is all
+    /// without -F and -l, where the host allows it. The old word for it is --tls
+    #[arg(long, alias = "tls", value_name = "WHAT", default_value = "auto", value_parser = Wire::parse)]
+    pub wire: Wire,
 
     /// Record requests to the kernel's own crypto: AF_ALG, kTLS, key rings, random bytes; auto is on without -F and -l
     #[arg(long, value_name = "WHEN", default_value = "auto")]
@@ -89,7 +90,7 @@ pub struct CaptureArgs {
     #[arg(long, value_name = "HOW", default_value = "full")]
     pub argv: Argv,
 
-    /// How to record server names and addresses in TLS hellos: hash replaces each with a pseudonym that is the same
+    /// How to record server names in TLS hellos, and addresses: hash replaces each with a pseudonym that is the same
     /// throughout this capture, drop removes them; both leave certificates out
     #[arg(long, value_name = "HOW", default_value = "off")]
     pub privacy: PrivacyMode,
@@ -186,9 +187,9 @@ impl CaptureArgs {
         }
     }
 
-    /// Whether TLS hellos are wanted.
-    pub fn tls(&self) -> Wanted {
-        self.tls.wanted(self.selects_no_files())
+    /// Whether hellos from the network are wanted.
+    pub fn wire(&self) -> Wanted {
+        self.wire.when.wanted(self.selects_no_files())
     }
 
     /// Whether calls into libraries are wanted.
@@ -208,7 +209,7 @@ impl CaptureArgs {
     /// Whether a probe may be missing: it is one that not every host can have, and nobody asked for it.
     pub fn may_lack(&self, probe: &str) -> bool {
         match probe {
-            "tls_hello" => self.tls != When::On,
+            "tls_hello" => self.wire.when != When::On,
             "api_call" => self.library_calls != When::On && !self.api,
             _ => false,
         }
@@ -223,7 +224,8 @@ impl CaptureArgs {
         };
         let command: Vec<_> = self.command.iter().take(words).map(|word| word.to_string_lossy()).collect();
         Selected {
-            tls: self.tls(),
+            tls: self.wire(),
+            wire: self.wire.protocols,
             library_calls: self.library_calls(),
             kernel_crypto: self.kernel_crypto(),
             // With -l alone no opens are recorded.

@@ -102,7 +102,7 @@ impl ShowArgs {
         let capture = &mut self.capture;
         // How probes fared is told of those that are wanted.
         for (part, kinds) in [
-            (&mut capture.tls, &["tls_handshake", "probe_status"][..]),
+            (&mut capture.wire.when, &["tls_handshake", "ssh_handshake", "probe_status"][..]),
             (&mut capture.kernel_crypto, &["api_call", "probe_status"]),
             (&mut capture.library_calls, &["tls_handshake", "api_call", "library_info", "probe_status"]),
         ] {
@@ -190,14 +190,15 @@ mod tests {
             ("", &[][..], [Auto, Auto, Auto]),
             ("", &["file_open", "loss"], [Off, Off, Off]),
             ("", &["tls_handshake"], [Auto, Off, Auto]),
+            ("", &["ssh_handshake"], [Auto, Off, Off]),
             ("", &["file_open", "api_call"], [Off, Auto, Auto]),
             ("", &["probe_status"], [Auto, Auto, Auto]),
             ("--tls on", &["file_open"], [On, Off, Off]),
         ] {
             let mut show = show(line);
             show.narrow(kinds);
-            let CaptureArgs { tls, kernel_crypto, library_calls, .. } = show.capture;
-            assert_eq!([tls, kernel_crypto, library_calls], expected, "{line} {kinds:?}");
+            let CaptureArgs { wire, kernel_crypto, library_calls, .. } = show.capture;
+            assert_eq!([wire.when, kernel_crypto, library_calls], expected, "{line} {kinds:?}");
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use crypto_trace_format::record::{
-    ApiCall, ApiMeaning, Header, LibLoad, LibLoadFixed, ProcessExec, ProcessInfo, Record, TlsHello, flags,
+    ApiCall, ApiMeaning, Header, LibLoad, LibLoadFixed, ProcessExec, ProcessInfo, Protocol, Record, TlsHello, flags,
 };
 
 use super::finder::{FileId, Request};
@@ -54,12 +54,17 @@ fn executable(record: &Record<'_>) -> Option<(Vec<u8>, FileId)> {
     is_kept.then(|| (exec.exe.to_vec(), (exec.fixed.exe_dev, exec.fixed.exe_ino)))
 }
 
+/// Whether a hello is of TLS, which a library made that may be probed.
+fn is_tls(record: &Record<'_>) -> bool {
+    TlsHello::decode(record).is_ok_and(|hello| hello.fixed.protocol == Protocol::TLS.0)
+}
+
 impl Notices {
     /// Looks at one record.
     pub fn see(&mut self, record: &Record<'_>) {
         match record.kind() {
             LibLoad::KIND => self.see_library(record),
-            TlsHello::KIND => self.see_process(&record.header),
+            TlsHello::KIND if is_tls(record) => self.see_process(&record.header),
             ApiCall::KIND => {
                 let is_handshake = |call: ApiCall<'_>| call.fixed.meaning == ApiMeaning::HANDSHAKE.0;
                 if ApiCall::decode(record).is_ok_and(is_handshake) {

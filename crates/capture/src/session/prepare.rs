@@ -41,6 +41,7 @@ pub(crate) fn selection(args: &CaptureArgs) -> Result<Selection, Failure> {
         libraries: if !wants_loads(args) { LibrarySelection::None } else { LibrarySelection::Catalog },
         argv: args.argv.selection(),
         tls_cgroups: Vec::new(),
+        wire: args.wire.protocols,
         kernel_crypto: args.kernel_crypto().is_wanted(),
         io_uring: args.io_uring != When::Off,
         library_calls: None,
@@ -53,7 +54,7 @@ pub(crate) fn selection(args: &CaptureArgs) -> Result<Selection, Failure> {
 /// The cgroups whose sockets are looked at: those selected, else all; none when no TLS is wanted or possible. What is not
 /// possible is told, and fails the capture only when it was asked for.
 pub(crate) fn tls_cgroups(args: &CaptureArgs) -> Result<(Vec<OwnedFd>, Option<ProbeReport>), Failure> {
-    if !args.tls().is_wanted() {
+    if !args.wire().is_wanted() {
         return Ok((Vec::new(), None));
     }
     let found = if !privileges::may_load_network_programs() {
@@ -65,7 +66,7 @@ pub(crate) fn tls_cgroups(args: &CaptureArgs) -> Result<(Vec<OwnedFd>, Option<Pr
     };
     match found {
         Ok(cgroups) => Ok((cgroups, None)),
-        Err(failure) if args.tls == When::On => Err(failure),
+        Err(failure) if args.wire.when == When::On => Err(failure),
         Err(failure) => Ok((Vec::new(), Some(ProbeReport::failed_tls(format!("{:#}", failure.error))))),
     }
 }

@@ -324,6 +324,18 @@ codes! {
     pub struct Protocol(u16), "CT_PROTOCOL_" {
         /// TLS over TCP.
         TLS = 0 "tls",
+        /// SSH over TCP.
+        SSH = 1 "ssh",
+    }
+}
+
+impl Protocol {
+    /// All that this version knows, as bits.
+    pub const ALL: u16 = Self::TLS.bit() | Self::SSH.bit();
+
+    /// Its bit, where several are told as one number.
+    pub const fn bit(self) -> u16 {
+        1 << self.0
     }
 }
 
@@ -382,6 +394,10 @@ bits! {
         /// seemed to be of the latter, and later ones are left out. In an extract: it is there only as the other end of one
         /// that was asked for, to tell whose that is, and is not shown either.
         TAKEN = 3 "taken",
+        /// This end opened the TCP connection.
+        CONNECTED = 4 "connected",
+        /// This end accepted it.
+        ACCEPTED = 5 "accepted",
     }
 }
 

@@ -49,7 +49,24 @@ impl Kind {
 
     /// What the analyzer calls an event made of such records: as the kind, but for hellos, which are shown as handshakes.
     pub fn event_type(self) -> &'static str {
-        if self == TlsHello::KIND { "tls_handshake" } else { self.name().unwrap_or("unknown") }
+        match self {
+            TlsHello::KIND => "tls_handshake",
+            SshHandshake::KIND => "ssh_handshake",
+            _ => self.name().unwrap_or("unknown"),
+        }
+    }
+
+    /// What events are of: the kinds of records, and those that stand for what else hellos are shown as.
+    pub fn shown() -> impl Iterator<Item = Self> {
+        let mut kinds: Vec<Self> = KINDS.iter().map(|layout| Self(layout.kind)).collect();
+        let after = kinds.iter().position(|kind| *kind == TlsHello::KIND).map_or(kinds.len(), |at| at + 1);
+        kinds.insert(after, SshHandshake::KIND);
+        kinds.into_iter()
+    }
+
+    /// The kind of the records behind such events.
+    pub fn recorded(self) -> Self {
+        if self == SshHandshake::KIND { TlsHello::KIND } else { self }
     }
 
     /// Whether BPF programs write records of this kind, into a C struct: what is seen happening.
@@ -72,6 +89,16 @@ impl Kind {
     pub const fn bit(self) -> u64 {
         1 << if self.0 < MAX_BITMAP_KIND { self.0 } else { MAX_BITMAP_KIND }
     }
+}
+
+/// What hellos of SSH are shown as: the number stands for that where events are told apart by kind. No record has it: all hellos
+/// are of one kind, and tell their protocol.
+#[derive(Debug)]
+pub struct SshHandshake;
+
+impl SshHandshake {
+    /// The highest number that has a bit of its own.
+    pub const KIND: Kind = Kind(MAX_BITMAP_KIND - 1);
 }
 
 /// Layouts of all kinds this version knows.

@@ -7,7 +7,7 @@
 
 use super::MAX_META_BYTES;
 use super::frame::u64_at;
-use crate::record::{ArgvMode, KINDS, PrivacyMode, Wanted};
+use crate::record::{ArgvMode, KINDS, PrivacyMode, Protocol, Wanted};
 use std::sync::{Arc, Mutex};
 
 /// `CLOCK_BOOTTIME` and `CLOCK_REALTIME` read together.
@@ -51,7 +51,7 @@ pub struct SchemaField {
 /// [`Selected::from_options`].
 #[derive(Debug, Clone, Default, PartialEq, Eq, bincode::Encode, bincode::Decode)]
 pub struct Selected {
-    /// TLS hellos from the network.
+    /// Hellos from the network, of the protocols of `wire`.
     pub tls: Wanted,
     /// Handshakes and their configuration, from calls into libraries.
     pub library_calls: Wanted,
@@ -87,6 +87,15 @@ pub struct Selected {
     pub process_rate: Option<u64>,
     /// The same of all processes of a user; of root's, of each cgroup.
     pub user_rate: Option<u64>,
+    /// Whose hellos are recorded, as [`Protocol::bit`]s. 0: made before minor version 2, when it was TLS alone.
+    pub wire: u16,
+}
+
+impl Selected {
+    /// Whether hellos of a protocol are looked for, where `tls` says that any are.
+    pub fn looks_for(&self, protocol: Protocol) -> bool {
+        if self.wire == 0 { protocol == Protocol::TLS } else { self.wire & protocol.bit() != 0 }
+    }
 }
 
 /// Codes are u16.
@@ -183,6 +192,9 @@ struct Blob {
     schema: Vec<SchemaKind>,
 }
 
+/// How many bytes [`Selected::wire`] takes.
+const WIRE_BYTES: usize = 2;
+
 fn config() -> impl bincode::config::Config {
     bincode::config::standard().with_fixed_int_encoding().with_limit::<MAX_META_BYTES>()
 }
@@ -217,12 +229,22 @@ pub(crate) fn encode_blob(meta: &SegmentMeta) -> Option<Vec<u8>> {
     (bytes.len() <= MAX_META_BYTES).then_some(bytes)
 }
 
+/// Decodes what was selected, as minor versions 1 and, with `wire` at its end, 2 have it.
+fn decode_selected(bytes: &[u8]) -> Option<Box<Selected>> {
+    let decode = |bytes: &[u8]| bincode::decode_from_slice::<Selected, _>(bytes, config()).ok();
+    let of_minor_1 = || {
+        let padded = [bytes, &[0; WIRE_BYTES]].concat();
+        decode(&padded).filter(|(_, len)| *len == padded.len())
+    };
+    decode(bytes).or_else(of_minor_1).map(|(selected, _)| Box::new(selected))
+}
+
 /// Decodes the blob; capture id, sequence and clock are left zero.
 pub(crate) fn decode_blob(bytes: &[u8]) -> Option<SegmentMeta> {
     let (blob, len): (Blob, usize) = bincode::decode_from_slice(bytes, config()).ok()?;
     let selected = match bytes.get(len..)? {
         [] => Box::new(Selected::from_options(&blob.filters)),
-        rest => bincode::decode_from_slice(rest, config()).ok()?.0,
+        rest => decode_selected(rest)?,
     };
     Some(SegmentMeta {
         host: blob.host,
@@ -284,7 +306,21 @@ mod tests {
         let meta = meta(&["--pid 1"]);
         let (bytes, old) = (encode_blob(&meta).expect("small"), encode_without_selected(&meta).len());
         for len in 0..bytes.len() {
-            assert_eq!(decode_blob(&bytes[..len]).is_some(), len == old, "{len} of {} bytes", bytes.len());
+            let of_minor_1 = bytes.len() - WIRE_BYTES;
+            let expected = len == old || len == of_minor_1;
+            assert_eq!(decode_blob(&bytes[..len]).is_some(), expected, "{len} of {} bytes", bytes.len());
         }
+    }
+
+    #[test]
+    fn what_was_recorded_before_there_were_other_protocols_is_of_tls() {
+        let selected = Selected { user_rate: Some(7), wire: Protocol::ALL, ..Selected::default() };
+        let bytes = encode_blob(&SegmentMeta { selected: Box::new(selected), ..meta(&[]) }).expect("small");
+        let looks = |bytes: &[u8]| {
+            let selected = decode_blob(bytes).expect("readable").selected;
+            (selected.user_rate, selected.looks_for(Protocol::TLS), selected.looks_for(Protocol::SSH))
+        };
+        assert_eq!(looks(&bytes), (Some(7), true, true));
+        assert_eq!(looks(&bytes[..bytes.len() - WIRE_BYTES]), (Some(7), true, false));
     }
 }

@@ -77,7 +77,7 @@ pub use writer::SegmentWriter;
 pub const MAJOR: u16 = 1;
 
 /// Minor version of the format. 1: the header says what was selected as values, too.
-pub const MINOR: u16 = 1;
+pub const MINOR: u16 = 2;
 
 /// What a sealed segment's name ends with.
 pub const SEGMENT_SUFFIX: &str = ".ctseg";

@@ -2,7 +2,7 @@
 //! before segments had the values, the values made of them.
 
 use super::meta::{SegmentMeta, Selected};
-use crate::record::{ArgvMode, PrivacyMode, Wanted};
+use crate::record::{ArgvMode, PrivacyMode, Protocol, Wanted};
 
 impl Selected {
     /// `--process-rate` when it is not given, bytes each second.
@@ -33,13 +33,17 @@ impl Selected {
     fn manners(&self) -> Vec<String> {
         let mut manners = Vec::new();
         let switches = [
-            ("--tls", self.tls),
+            (if self.wire == 0 { "--tls" } else { "--wire" }, self.tls),
             ("--library-calls", self.library_calls),
             ("--kernel-crypto", self.kernel_crypto),
             ("--io-uring", self.io_uring),
         ];
         for (flag, wanted) in switches {
-            if matches!(wanted, Wanted::ON | Wanted::OFF) {
+            if flag == "--wire" && wanted == Wanted::ON && self.wire != Protocol::ALL {
+                let named = Protocol::NAMES.iter().filter(|(code, _)| self.looks_for(Protocol(*code)));
+                let names: Vec<&str> = named.map(|(_, name)| *name).collect();
+                manners.push(format!("{flag} {}", names.join(",")));
+            } else if matches!(wanted, Wanted::ON | Wanted::OFF) {
                 manners.push(format!("{flag} {}", wanted.name()));
             }
         }

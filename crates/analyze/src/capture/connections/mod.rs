@@ -12,11 +12,11 @@ pub use owner::{Owner, OwnerSource};
 pub use side::Side;
 
 use crate::protocol::Ends;
-use crypto_trace_format::record::{Direction, Header, Protocol, TlsHello, hello_state};
+use crypto_trace_format::record::{Direction, Header, Kind, Protocol, SshHandshake, TlsHello, hello_state};
 use foldhash::fast::RandomState;
 use side::Piece;
 use std::borrow::Cow;
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::OnceLock;
 
@@ -71,6 +71,8 @@ pub struct Connection {
     pub late: bool,
     /// There was more than the capture keeps.
     pub cut: bool,
+    /// Which side of the TCP connection it is, by the records.
+    opened_by: Option<Role>,
     /// It was accepted by a process that was not selected, from the socket of one that was: it is not shown.
     taken: bool,
     /// Time, segment and number of its earliest record.
@@ -94,8 +96,31 @@ type Found = ((SocketAddr, SocketAddr), u64, u32);
 impl Connection {
     /// What its hellos say.
     pub fn view(&self) -> Cow<'_, View> {
-        let read = || (self.reads.1)(&Ends { sent: self.sent.said(), received: self.received.said() });
+        let read = || (self.reads.1)(&self.ends());
         if self.keeps_view { Cow::Borrowed(self.viewed.get_or_init(|| Box::new(read()))) } else { Cow::Owned(read()) }
+    }
+
+    fn ends(&self) -> Ends<'_> {
+        Ends { sent: self.sent.said(), received: self.received.said(), opened_by: self.opened_by }
+    }
+
+    /// Makes a record's header one of this connection's process, and of the kind that it is shown as.
+    pub fn put_into(&self, header: &mut Header) {
+        self.owner.put_into(header);
+        header.kind = self.kind().0;
+    }
+
+    /// What it is shown as.
+    pub fn kind(&self) -> Kind {
+        match self.reads.0 {
+            Protocol::SSH => SshHandshake::KIND,
+            _ => TlsHello::KIND,
+        }
+    }
+
+    /// Which protocol its hellos are of.
+    pub fn protocol(&self) -> Protocol {
+        self.reads.0
     }
 
     /// Address and port of this end.
@@ -171,6 +196,8 @@ pub struct Handshakes {
     bytes: usize,
     max_bytes: usize,
     seen: u64,
+    /// The same of each protocol, by code.
+    seen_of: BTreeMap<u16, u64>,
     taken: u64,
     refused: u64,
     of_unknown_protocols: u64,
@@ -196,6 +223,7 @@ impl Handshakes {
             bytes: 0,
             max_bytes,
             seen: 0,
+            seen_of: BTreeMap::new(),
             taken: 0,
             refused: 0,
             of_unknown_protocols: 0,
@@ -238,6 +266,11 @@ impl Handshakes {
         connection.late |= fixed.state & hello_state::LATE != 0;
         connection.cut |= fixed.state & hello_state::CUT != 0;
         connection.taken |= fixed.state & hello_state::TAKEN != 0;
+        if fixed.state & hello_state::CONNECTED != 0 {
+            connection.opened_by = Some(Role::Client);
+        } else if fixed.state & hello_state::ACCEPTED != 0 {
+            connection.opened_by = Some(Role::Server);
+        }
         connection.ready_from_ns = None;
         connection.viewed.take();
         let side = if fixed.direction == Direction::SENT.0 { &mut connection.sent } else { &mut connection.received };
@@ -268,6 +301,7 @@ impl Handshakes {
         let index = u32::try_from(self.list.len()).unwrap_or(u32::MAX);
         self.bytes += CONNECTION_BYTES;
         self.seen += 1;
+        *self.seen_of.entry(reads.0.0).or_default() += 1;
         let found = (key.ends, time_ns, index);
         self.list.push(Connection {
             key,
@@ -277,6 +311,7 @@ impl Handshakes {
             received: Side::default(),
             late: false,
             cut: false,
+            opened_by: None,
             taken: false,
             first: (time_ns, segment, number),
             last_ns: time_ns,
@@ -358,6 +393,11 @@ impl Handshakes {
     /// How many connections there were, also those that were shown and forgotten since.
     pub fn seen(&self) -> u64 {
         self.seen
+    }
+
+    /// The same of one protocol.
+    pub fn seen_of(&self, protocol: Protocol) -> u64 {
+        self.seen_of.get(&protocol.0).copied().unwrap_or(0)
     }
 
     /// How many of them are not shown, because others accepted them than those that the recording is of.

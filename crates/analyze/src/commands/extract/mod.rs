@@ -67,7 +67,7 @@ pub(super) fn run(task: &Task, console: Console) -> Result<Outcome> {
 
 /// The types of events that are wanted; all of them when none is named.
 fn asked_kinds(filter: &Filter) -> Vec<Kind> {
-    if filter.kinds.is_empty() { need::all_kinds().collect() } else { filter.kinds.clone() }
+    if filter.kinds.is_empty() { Kind::shown().collect() } else { filter.kinds.clone() }
 }
 
 /// What could not leave, of what was kept.

@@ -88,7 +88,7 @@ fn selects_processes(filter: &Filter) -> bool {
     !(pids.is_empty() && names.is_empty() && uids.is_empty() && cgroups.is_empty() && containers.is_empty())
 }
 
-/// All kinds that this version knows.
+/// All kinds of records that this version knows.
 pub(super) fn all_kinds() -> impl Iterator<Item = Kind> {
     KINDS.iter().map(|layout| Kind(layout.kind))
 }
