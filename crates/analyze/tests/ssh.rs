@@ -134,7 +134,7 @@ fn guesses_and_disagreement_are_told() {
     assert_eq!(view.agreed.unwrap().nothing_in_common, ["kex"]);
 }
 
-/// As `md5sum` has it of the lists that tshark shows.
+/// Computed a second time, from the bytes of the lists.
 #[test]
 fn software_and_fingerprints() {
     let view = recorded("openssh_dropbear");

@@ -52,8 +52,8 @@ pub struct CaptureArgs {
     #[arg(long, value_name = "PATH")]
     pub cgroup: Vec<PathBuf>,
 
-    /// Record the beginnings of connections from the network: of these protocols (tls, ssh), or of all with on; auto is all
-    /// without -F and -l, where the host allows it. The old word for it is --tls
+    /// Record the beginnings of connections from the network: of these protocols (tls, ssh), or of TLS with on; auto is TLS
+    /// without -F and -l, where the host allows it. ssh needs Linux 6.12. The old word for it is --tls
     #[arg(long, alias = "tls", value_name = "WHAT", default_value = "auto", value_parser = Wire::parse)]
     pub wire: Wire,
 

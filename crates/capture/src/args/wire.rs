@@ -19,11 +19,11 @@ impl Wire {
     /// # Errors
     /// What can be given instead.
     pub fn parse(text: &str) -> Result<Self, String> {
-        let all = |when| Self { when, protocols: Protocol::ALL };
+        let usual = |when| Self { when, protocols: Protocol::DEFAULT };
         Ok(match text {
-            "auto" => all(When::Auto),
-            "on" => all(When::On),
-            "off" => all(When::Off),
+            "auto" => usual(When::Auto),
+            "on" => usual(When::On),
+            "off" => usual(When::Off),
             names => Self { when: When::On, protocols: protocols(names)? },
         })
     }
@@ -43,12 +43,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn protocols_are_named_or_all() {
+    fn protocols_are_named_or_the_usual_ones() {
         let (tls, ssh) = (Protocol::TLS.bit(), Protocol::SSH.bit());
         for (text, when, protocols) in [
-            ("auto", When::Auto, tls | ssh),
-            ("on", When::On, tls | ssh),
-            ("off", When::Off, tls | ssh),
+            ("auto", When::Auto, tls),
+            ("on", When::On, tls),
+            ("off", When::Off, tls),
             ("ssh", When::On, ssh),
             ("tls,ssh", When::On, tls | ssh),
             ("ssh, tls", When::On, tls | ssh),

@@ -39,7 +39,7 @@ impl Selected {
             ("--io-uring", self.io_uring),
         ];
         for (flag, wanted) in switches {
-            if flag == "--wire" && wanted == Wanted::ON && self.wire != Protocol::ALL {
+            if flag == "--wire" && wanted == Wanted::ON && self.wire != Protocol::DEFAULT {
                 let named = Protocol::NAMES.iter().filter(|(code, _)| self.looks_for(Protocol(*code)));
                 let names: Vec<&str> = named.map(|(_, name)| *name).collect();
                 manners.push(format!("{flag} {}", names.join(",")));
