@@ -6,13 +6,13 @@ use std::time::Duration;
 
 use clap::builder::PossibleValuesParser;
 use clap::{Args, ValueEnum};
-use crypto_trace_format::record::{KINDS, Kind};
+use crypto_trace_format::record::{Kind, Protocol, SshHandshake};
 
 use super::{CaptureArgs, UsageError, When};
 
 /// Event types, by the names that the analyzer gives them.
 fn event_types() -> PossibleValuesParser {
-    PossibleValuesParser::new(KINDS.iter().map(|layout| Kind(layout.kind).event_type()))
+    PossibleValuesParser::new(Kind::shown().map(Kind::event_type))
 }
 
 /// How long `profile` watches by default.
@@ -100,6 +100,10 @@ impl ShowArgs {
     pub fn narrow(&mut self, kinds: &[&str]) {
         let shows = |wanted: &[&str]| kinds.is_empty() || kinds.iter().any(|kind| wanted.contains(kind));
         let capture = &mut self.capture;
+        // Looked for when it is asked for.
+        if kinds.contains(&SshHandshake::KIND.event_type()) && capture.wire.when == When::Auto {
+            capture.wire.protocols |= Protocol::SSH.bit();
+        }
         // How probes fared is told of those that are wanted.
         for (part, kinds) in [
             (&mut capture.wire.when, &["tls_handshake", "ssh_handshake", "probe_status"][..]),
@@ -199,6 +203,8 @@ mod tests {
             show.narrow(kinds);
             let CaptureArgs { wire, kernel_crypto, library_calls, .. } = show.capture;
             assert_eq!([wire.when, kernel_crypto, library_calls], expected, "{line} {kinds:?}");
+            let asks_for_ssh = kinds.contains(&"ssh_handshake");
+            assert_eq!(wire.protocols & Protocol::SSH.bit() != 0, asks_for_ssh, "{line} {kinds:?}");
         }
     }
 }
