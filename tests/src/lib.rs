@@ -14,6 +14,7 @@ mod live;
 mod own_libraries;
 mod place;
 mod process;
+mod shown;
 pub mod software;
 
 pub use binaries::{analyze_binary, capture_binary, flood, large, put_program, workload};
@@ -24,3 +25,4 @@ pub use live::{Permit, alone, live, skip};
 pub use own_libraries::as_seen;
 pub use place::{directory, libssl, until};
 pub use process::{Finished, Process, pid_of, run};
+pub use shown::{handshake_of, said, shown};

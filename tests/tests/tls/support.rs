@@ -1,8 +1,6 @@
 //! Scripts that are traced, and the handshakes that were seen of them.
 
-use std::process::Command;
-
-use crypto_trace_tests::{Capture, Done, analyze_binary, run};
+use crypto_trace_tests::{Capture, Done, handshake_of, said, shown};
 use serde_json::Value;
 
 /// Makes a certificate authority and a server certificate; waits for a port to be listened on.
@@ -60,35 +58,18 @@ pub fn trace_with(options: &[&str], script: &str) -> Run {
 
 /// The handshakes of a capture in order of time; each is held to the schema.
 pub fn handshakes(capture: &std::path::Path) -> Vec<Value> {
-    let mut command = Command::new(analyze_binary());
-    command.args(["events", "--type", "tls_handshake"]).arg(capture);
-    let events = run(&mut command);
-    assert_eq!(events.code(), 0, "{}", events.stderr);
-    let schema = run(Command::new(analyze_binary()).arg("schema"));
-    let schema = jsonschema::validator_for(&serde_json::from_str(&schema.text()).unwrap()).unwrap();
-    let handshakes: Vec<Value> = events.text().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-    for event in &handshakes {
-        let errors: Vec<_> = schema.iter_errors(event).map(|error| error.to_string()).collect();
-        assert!(errors.is_empty(), "{event:#}\n{errors:?}");
-    }
-    handshakes
+    shown("tls_handshake", capture)
 }
 
 impl Run {
     /// The one handshake of this role whose command line contains `command`.
     pub fn one(&self, role: &str, command: &str) -> &Value {
-        let of = |event: &&Value| {
-            event["role"] == role && event["cmdline"].as_str().is_some_and(|line| line.contains(command))
-        };
-        let found: Vec<_> = self.handshakes.iter().filter(of).collect();
-        assert_eq!(found.len(), 1, "{role} of {command}: {:#?}", self.handshakes);
-        found[0]
+        handshake_of(&self.handshakes, role, command)
     }
 
     /// What follows `label` on the first line of the script's output that has it.
     pub fn said(&self, label: &str) -> &str {
-        let line = self.text.lines().find_map(|line| line.split_once(label)).map(|(_, rest)| rest.trim());
-        line.unwrap_or_else(|| panic!("`{label}` was not said:\n{}", self.text))
+        said(&self.text, label)
     }
 }
 
