@@ -41,6 +41,14 @@ const TLS_REPORTS: [(&[&str], &str); 5] = [
     (&["tls", "--as-of", "2036-01-01"], "tls-2036.txt"),
 ];
 
+/// Reports of captures with other protocols.
+const WIRE_REPORTS: [(&[&str], &str); 4] = [
+    (&["ssh"], "ssh.txt"),
+    (&["ssh", "-f", "json"], "ssh.json"),
+    (&["wire"], "wire.txt"),
+    (&["wire", "-f", "json"], "wire.json"),
+];
+
 /// Documents of the longer ones of those: of a moment at which their processes are there, or all have ended.
 const SNAPSHOTS: [(&[&str], &str); 2] = [
     (&["snapshot", "--at", "-100ms"], "snapshot.json"),
@@ -133,6 +141,11 @@ fn real_captures_replay_byte_for_byte() {
         }
         for (_, args, name) in CBOMS.iter().filter(|(of, ..)| *of == name) {
             check(&capture, args, name);
+        }
+        if name.starts_with("ssh-") || name == "tls-wheels" {
+            for (args, name) in WIRE_REPORTS {
+                check(&capture, args, name);
+            }
         }
         if name.starts_with("tls-") || name == "algorithms" {
             for (args, name) in TLS_REPORTS {

@@ -120,6 +120,8 @@ fn records_of_kinds_that_are_not_known_are_reported_by_every_command() {
     let all = [
         "events",
         "tls",
+        "ssh",
+        "wire",
         "readiness",
         "certs",
         "keys",

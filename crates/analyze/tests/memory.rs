@@ -22,6 +22,8 @@ const COMMANDS: &[(&str, &[&str])] = &[
     ("profile", &["text", "json"]),
     ("snapshot", &["text", "json"]),
     ("tls", &["json"]),
+    ("ssh", &["json"]),
+    ("wire", &["text", "json"]),
     ("readiness", &["text", "json"]),
     ("check", &["sarif"]),
     ("certs", &["text", "json"]),

@@ -28,8 +28,10 @@ fn schema(of: &str) -> Value {
 }
 
 /// Every document but those of events, which are not one document, with the options that show it.
-const DOCUMENTS: [(&str, &[&str]); 14] = [
+const DOCUMENTS: [(&str, &[&str]); 16] = [
     ("tls", &["tls", "-f", "json", "--as-of", "2031-01-01"]),
+    ("ssh", &["ssh", "-f", "json"]),
+    ("wire", &["wire", "-f", "json"]),
     ("algorithms", &["algorithms", "-f", "json"]),
     ("coverage", &["coverage", "-f", "json"]),
     ("info", &["info", "-f", "json"]),
@@ -62,7 +64,7 @@ fn recordings(dir: &Path) -> Vec<Vec<PathBuf>> {
     let empty = dir.join("empty.ctseg");
     write_segment(&empty, &meta("idle", 2, 0), &[], 7);
     let mut all: Vec<Vec<PathBuf>> =
-        ["tls-nginx", "tls-go", "tls-wheels", "algorithms", "failed-opens", "answers", "python-https", "burst"]
+        ["tls-nginx", "tls-go", "tls-wheels", "algorithms", "failed-opens", "answers", "python-https", "ssh-openssh"]
             .map(|name| vec![real(name)])
             .to_vec();
     all.push(vec![real("tls-nginx"), whole.clone()]);

@@ -20,9 +20,11 @@ mod readiness;
 mod report;
 mod schema;
 mod snapshot;
+mod ssh;
 mod tls;
 mod verify;
 mod version;
+mod wire;
 
 use crate::cli::console::{self, Console};
 use crate::cli::exit::Outcome;
@@ -66,7 +68,9 @@ macro_rules! commands {
 commands! {
     Events: events,
     Export: export,
+    Wire: wire,
     Tls: tls,
+    Ssh: ssh,
     Readiness: readiness,
     Certs: certs,
     Keys: keys,
@@ -195,6 +199,10 @@ mod tests {
             "tls a -",
             "tls a --as-of tomorrow",
             "tls a --type loss",
+            "ssh a -",
+            "ssh a -f json-stream",
+            "wire a --as-of 2031-01-01",
+            "wire - --since -10m",
             "algorithms a -f json-stream",
             "coverage - --since -10m",
             "coverage a --as-of 2031-01-01",

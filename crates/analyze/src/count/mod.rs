@@ -14,9 +14,11 @@ pub mod paths;
 pub mod processes;
 pub mod rate;
 pub mod readiness;
+mod room;
 pub mod rows;
 pub mod totals;
 pub mod uses;
+pub mod wire;
 
 use crate::capture::clock::WallNs;
 use crate::words::text::grouped;

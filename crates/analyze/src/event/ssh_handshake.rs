@@ -114,7 +114,7 @@ members! {
 
 members! {
     /// A host key.
-    pub struct HostKeyFields from "server's answer" {
+    pub struct HostKeyFields from "server's answer" also Serialize {
         /// as the key names itself: `ssh-ed25519`, `ssh-rsa-cert-v01@openssh.com`
         key_type: String,
         /// exact size: of the modulus (RSA), of the prime (DSA) or of the field (elliptic curves); `null` for a kind that is not
@@ -131,7 +131,7 @@ members! {
 
 members! {
     /// A certificate of OpenSSH. Nothing in it is verified.
-    pub struct SshCertificateFields from "certificate" {
+    pub struct SshCertificateFields from "certificate" also Serialize {
         /// `host` or `user`, or the number of another kind
         kind: String,
         /// serial number
@@ -227,7 +227,8 @@ impl Offered {
 }
 
 impl HostKeyFields {
-    fn new(key: &HostKey) -> Self {
+    /// What a key says.
+    pub fn new(key: &HostKey) -> Self {
         Self {
             key_type: escape::for_people(&key.key_type),
             key_bits: key.bits.and_then(AtLeast::new),

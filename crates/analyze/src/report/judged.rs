@@ -14,6 +14,7 @@ use crate::words::escape;
 use crate::words::redact;
 use crate::words::text::Paint;
 use anyhow::Result;
+use crypto_trace_format::record::Protocol;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use serde::Serialize;
@@ -81,6 +82,24 @@ pub(crate) struct Judged<'a> {
     pub paint: Paint,
 }
 
+/// What a report of handshakes begins with.
+pub(crate) struct Head {
+    /// Of which protocol it is.
+    pub name: &'static str,
+    /// Why there are none.
+    pub why_none: Option<String>,
+    /// How many there are, and how they ended.
+    pub sums: String,
+    /// How many key exchanges are post-quantum.
+    pub quantum: String,
+    /// What else there is to say of all.
+    pub more: Option<String>,
+    /// What judges them.
+    pub rules: Vec<(&'static str, String)>,
+    /// What is not seen.
+    pub blind_to: &'static str,
+}
+
 impl<'a> Deref for Judged<'a> {
     type Target = Session<'a>;
 
@@ -96,8 +115,18 @@ pub(crate) fn run<D: Serialize>(
     document: impl FnOnce(&Judged<'_>) -> D,
     text: impl FnOnce(&D, &Judged<'_>) -> String,
 ) -> Result<Outcome> {
+    run_with(task, Totals::default(), console, document, text)
+}
+
+/// The same, with what is to be counted.
+pub(crate) fn run_with<D: Serialize>(
+    task: &Judge,
+    mut totals: Totals,
+    console: Console,
+    document: impl FnOnce(&Judged<'_>) -> D,
+    text: impl FnOnce(&D, &Judged<'_>) -> String,
+) -> Result<Outcome> {
     let (mut session, mut out) = Session::begin(&task.request, console)?;
-    let mut totals = Totals::default();
     session.fold(&mut totals)?;
     let as_of = AsOf::of(&session, task.as_of);
     let judged = Judged::new(session, totals, as_of, &task.rules, out.paint());
@@ -138,24 +167,39 @@ impl Judged<'_> {
         (self.totals.handshakes.ends == 0).then(why)
     }
 
+    /// Why there is no handshake of a protocol.
+    pub fn why_none_of(&self, protocol: Protocol) -> String {
+        redact::sentence(completeness::why_none_of(&self.captures, protocol), self.request.redact)
+    }
+
     /// What `tls` and `algorithms` begin with: how much there is, as of when, and what is not there.
     pub fn head(&self, out: &mut String) {
-        let mut line = |name: &str, text: &str| self.paint.line(out, 10, name, text);
         let survey = &self.totals.handshakes;
-        match self.why_no_handshakes() {
-            Some(why) => line("TLS", &why),
+        let rules = findings::whose(self).map(|whose| ("Rules", format!("of {whose} only")));
+        let head = Head {
+            name: "TLS",
+            why_none: self.why_no_handshakes(),
+            sums: in_short(survey),
+            quantum: post_quantum(survey.quantum, survey.outcomes.all()),
+            more: told_by_libraries(survey.told, survey.outcomes.all()),
+            rules: [("As of", self.as_of.date.to_string())].into_iter().chain(rules).collect(),
+            blind_to: "QUIC, DTLS, and what TLS 1.3 encrypts; see `crypto-trace-analyze coverage`",
+        };
+        self.head_of(&head, out);
+    }
+
+    /// What a report of handshakes begins with.
+    pub fn head_of(&self, head: &Head, out: &mut String) {
+        let mut line = |name: &str, text: &str| self.paint.line(out, 10, name, text);
+        match &head.why_none {
+            Some(why) => line(head.name, why),
             None => {
-                line("TLS", &in_short(survey));
-                line("", &post_quantum(survey.quantum, survey.outcomes.all()));
-                if let Some(told) = told_by_libraries(survey.told, survey.outcomes.all()) {
-                    line("", &told);
-                }
+                line(head.name, &head.sums);
+                line("", &head.quantum);
+                head.more.iter().for_each(|more| line("", more));
             }
         }
-        line("As of", &self.as_of.date.to_string());
-        if let Some(whose) = findings::whose(self) {
-            line("Rules", &format!("of {whose} only"));
-        }
+        head.rules.iter().for_each(|(name, text)| line(name, text));
         let gaps = self.gaps(None);
         if gaps.is_empty() {
             line("Complete", "yes: nothing lost, nothing dropped");
@@ -163,6 +207,6 @@ impl Judged<'_> {
         for (index, gap) in gaps.iter().enumerate() {
             line(if index == 0 { "Missing" } else { "" }, &self.paint.bad(gap));
         }
-        line("Blind to", "QUIC, DTLS, and what TLS 1.3 encrypts; see `crypto-trace-analyze coverage`");
+        line("Blind to", head.blind_to);
     }
 }

@@ -5,6 +5,7 @@ pub(crate) mod coverage;
 pub mod document;
 pub mod findings;
 pub(crate) mod following;
+pub(crate) mod handshakes;
 pub mod judged;
 pub mod nearest;
 pub mod parts;

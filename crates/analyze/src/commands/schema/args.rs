@@ -33,10 +33,14 @@ pub(crate) enum Task {
     Certs,
     /// The document of `report`
     Report,
+    /// The document of `wire`
+    Wire,
     /// The document of `tls`
     Tls,
     /// One line of `tls --follow -f json-stream`
     TlsFollow,
+    /// The document of `ssh`
+    Ssh,
     /// The document of `algorithms`
     Algorithms,
     /// The document of `coverage`

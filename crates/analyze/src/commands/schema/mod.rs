@@ -21,6 +21,8 @@ const DIFF: &str = include_str!("diff.json");
 const KEYS: &str = include_str!("keys.json");
 const CERTS: &str = include_str!("certs.json");
 const REPORT: &str = include_str!("report.json");
+const WIRE: &str = include_str!("wire.json");
+const SSH: &str = include_str!("ssh.json");
 const TLS: &str = include_str!("tls.json");
 const TLS_FOLLOW: &str = include_str!("tls-follow.json");
 const ALGORITHMS: &str = include_str!("algorithms.json");
@@ -69,8 +71,10 @@ pub(super) fn run(of: &Task, _: Console) -> Result<Outcome> {
             made = report();
             &made
         }
+        Task::Wire => WIRE,
         Task::Tls => TLS,
         Task::TlsFollow => TLS_FOLLOW,
+        Task::Ssh => SSH,
         Task::Algorithms => ALGORITHMS,
         Task::Coverage => COVERAGE,
         Task::Info => INFO,

@@ -1,11 +1,11 @@
 //! `tls --follow`: ends of connections by program, peer and what was agreed on, as they come.
 
-use super::OutcomeFields;
 use crate::capture::Capture;
 use crate::capture::connections::Role;
 use crate::count::handshakes::{EndKey, EndRow, Exchange, PeerKey, peer_name};
 use crate::count::totals::Totals;
 use crate::report::following::{Column, View};
+use crate::report::handshakes::OutcomeFields;
 use crate::report::parts::second;
 use crate::words::escape;
 use crate::words::redact;

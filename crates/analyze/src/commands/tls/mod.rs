@@ -10,11 +10,12 @@ pub(crate) use args::{Args, Task};
 use crate::capture::connections::Role;
 use crate::cli::console::Console;
 use crate::cli::exit::Outcome;
-use crate::count::handshakes::{CertificateRow, Exchange, Outcomes, Quantum, Told, peer_name, ranked};
+use crate::count::handshakes::{CertificateRow, Outcomes, Told, peer_name, ranked};
 use crate::count::totals::Totals;
 use crate::event::CertificateFields;
 use crate::report::findings::{self, Found};
 use crate::report::following::Following;
+use crate::report::handshakes::{Named, OutcomeFields, QuantumFields, adding_up, key_exchanges, share};
 use crate::report::judged::{self, Judged, SOON_DAYS};
 use crate::report::session::Session;
 use crate::words::escape;
@@ -55,14 +56,6 @@ struct Report {
     missing: Vec<String>,
 }
 
-#[derive(Serialize)]
-struct OutcomeFields {
-    answered: u64,
-    failed: u64,
-    answered_then_failed: u64,
-    unanswered: u64,
-}
-
 /// What libraries said of handshakes.
 #[derive(Serialize)]
 struct ToldFields {
@@ -71,15 +64,6 @@ struct ToldFields {
     result_unknown: u64,
     /// Those of which no library told.
     not_told: u64,
-}
-
-#[derive(Serialize)]
-struct QuantumFields {
-    post_quantum: u64,
-    classical: u64,
-    quantum_unknown: u64,
-    /// Handshakes without one, or in which it was not seen.
-    no_key_exchange: u64,
 }
 
 /// Handshakes for one server name.
@@ -93,17 +77,6 @@ struct ServerName {
     versions: Vec<String>,
     #[serde(flatten)]
     quantum: QuantumFields,
-}
-
-/// Handshakes by a name.
-#[derive(Serialize)]
-struct Named {
-    name: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    id: Option<String>,
-    handshakes: u64,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    post_quantum: Option<bool>,
 }
 
 #[derive(Serialize)]
@@ -162,27 +135,11 @@ struct CertificateReport {
     fields: CertificateFields,
 }
 
-impl From<Outcomes> for OutcomeFields {
-    fn from(outcomes: Outcomes) -> Self {
-        let Outcomes { answered, failed, answered_then_failed, unanswered } = outcomes;
-        Self { answered, failed, answered_then_failed, unanswered }
-    }
-}
-
 impl ToldFields {
     /// Of so many handshakes, or ends of them.
     fn new(told: Told, of: Outcomes) -> Self {
         let not_told = of.all().saturating_sub(told.all());
         Self { completed: told.ok, failed: told.failed, result_unknown: told.unknown, not_told }
-    }
-}
-
-impl QuantumFields {
-    /// Of so many handshakes, or ends of them.
-    fn new(quantum: Quantum, of: Outcomes) -> Self {
-        let no_key_exchange = of.all().saturating_sub(quantum.all());
-        let Quantum { post_quantum, classical, unknown } = quantum;
-        Self { post_quantum, classical, quantum_unknown: unknown, no_key_exchange }
     }
 }
 
@@ -207,10 +164,8 @@ impl Report {
         let texts = |versions: &std::collections::BTreeSet<crate::protocol::iana::Version>| -> Vec<String> {
             versions.iter().map(ToString::to_string).collect()
         };
-        let named = |name: String, id, handshakes| Named { name, id, handshakes, post_quantum: None };
         let versions = ranked(survey.versions.iter().map(|(version, count)| (*version, *count)));
         let suites = ranked(survey.suites.iter().map(|(suite, count)| (*suite, *count)));
-        let exchanges = ranked(survey.exchanges.iter().map(|(exchange, count)| (exchange.clone(), *count)));
         let mut programs: Vec<Program> = survey
             .programs
             .iter()
@@ -270,22 +225,17 @@ impl Report {
             quantum: QuantumFields::new(quantum, survey.outcomes),
             post_quantum_share: share(quantum),
             versions: adding_up(
-                versions.into_iter().map(|(version, count)| named(version.to_string(), None, count)),
+                versions.into_iter().map(|(version, count)| Named::new(version.to_string(), count)),
                 survey.outcomes,
             ),
             cipher_suites: adding_up(
-                suites
-                    .into_iter()
-                    .map(|(suite, count)| named(suite.to_string(), Some(format!("{:#06x}", suite.0)), count)),
+                suites.into_iter().map(|(suite, count)| Named {
+                    id: Some(format!("{:#06x}", suite.0)),
+                    ..Named::new(suite.to_string(), count)
+                }),
                 survey.outcomes,
             ),
-            key_exchanges: exchanges
-                .into_iter()
-                .map(|(exchange, count)| Named {
-                    post_quantum: if let Exchange::Known(_, quantum) = &exchange { *quantum } else { None },
-                    ..named(exchange.to_string(), None, count)
-                })
-                .collect(),
+            key_exchanges: key_exchanges(survey.exchanges.iter()),
             failures: ranked(survey.alerts.iter().map(|((alert, from), count)| ((*from, *alert), *count)))
                 .into_iter()
                 .map(|((from, alert), handshakes)| Failure { alert: alert.to_string(), from: from.name(), handshakes })
@@ -298,30 +248,6 @@ impl Report {
             missing: judged.gaps(None),
         }
     }
-}
-
-impl OutcomeFields {
-    fn all(&self) -> u64 {
-        self.answered + self.failed + self.unanswered
-    }
-}
-
-/// Rows of what servers chose, and one of what was not seen of it: together all handshakes that were answered.
-fn adding_up(rows: impl Iterator<Item = Named>, outcomes: Outcomes) -> Vec<Named> {
-    let mut rows: Vec<Named> = rows.collect();
-    let told: u64 = rows.iter().map(|row| row.handshakes).sum();
-    let handshakes = outcomes.answered_in_all().saturating_sub(told);
-    if handshakes > 0 {
-        rows.push(Named { name: Exchange::NotSeen.to_string(), id: None, handshakes, post_quantum: None });
-    }
-    rows
-}
-
-/// Of the key exchanges that were seen; to four digits.
-#[allow(clippy::cast_precision_loss, reason = "a share for people")]
-fn share(quantum: Quantum) -> Option<f64> {
-    let all = quantum.all();
-    (all > 0).then(|| (quantum.post_quantum as f64 / all as f64 * 10_000.0).round() / 10_000.0)
 }
 
 /// Those that end first come first.

@@ -1,8 +1,9 @@
 //! Calls of library functions, counted; and the algorithms that they use.
 
-use super::{HandshakeTotals, Place, name_program, row};
+use super::{HandshakeTotals, Place, name_program};
 use crate::capture::libraries::{FileId, uses_algorithm};
 use crate::count::calls::CallUse;
+use crate::count::room::row;
 use crypto_trace_format::record::ApiMeaning;
 use std::collections::BTreeSet;
 

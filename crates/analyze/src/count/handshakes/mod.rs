@@ -4,6 +4,7 @@
 //! program's. Every table has a limit; what is beyond is reported by [`HandshakeTotals::overflowed`].
 
 mod algorithms;
+mod ends;
 mod facts;
 mod findings;
 mod followed;
@@ -12,37 +13,28 @@ mod sums;
 mod words;
 
 pub use algorithms::{AlgorithmCall, CallRow};
+pub(crate) use ends::host_numbers;
+pub(in crate::count) use ends::{End, counts_for_both, each_end};
 pub use facts::{Exchange, Facts, Place};
 pub use findings::{Finding, findings};
 pub use followed::{EndKey, EndRow, Ends};
 pub use key::HandshakeKey;
 pub use sums::{Outcomes, Quantum, Told};
-pub use words::{in_short, peer_name, percent, post_quantum, ranked, told_by_libraries};
+pub use words::{in_short, outcomes_in_short, peer_name, percent, post_quantum, ranked, told_by_libraries};
 
-use crate::budget::{Budget, first_sorted, heap, sorted};
+pub use super::room::MAX_PROGRAMS;
+use super::room::{Key, MAX_ROWS, Room, row, tell};
+use crate::budget::{heap, sorted};
 use crate::capture::Capture;
 use crate::capture::connections::{Connection, Role};
 use crate::capture::libraries::{FileId, HandshakeCall};
 use crate::protocol::iana::{AlertDescription, CipherSuite, SignatureScheme, Version};
 use crate::protocol::tls::Certificate;
-use rayon::prelude::*;
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::net::IpAddr;
-
-/// Rows of a table.
-const MAX_ROWS: usize = 50_000;
-
-/// Bytes that the rows of all tables may take, with what they name.
-const MAX_BYTES: usize = 128 << 20;
 
 /// Processes that are told apart.
 const MAX_PROCESSES: usize = 1 << 20;
-
-/// Programs that are named in one row.
-pub const MAX_PROGRAMS: usize = 100;
-
-/// Connections that are parsed before they are counted.
-const CHUNK: usize = 1_024;
 
 /// A connection that passed the filters.
 #[derive(Debug, Clone)]
@@ -148,16 +140,6 @@ pub struct CertificateRow {
     pub hosts: BTreeSet<u32>,
 }
 
-/// Room for rows of all tables.
-#[derive(Debug)]
-struct Room(Budget);
-
-impl Default for Room {
-    fn default() -> Self {
-        Self(Budget::new(MAX_BYTES))
-    }
-}
-
 /// Everything that is counted.
 #[derive(Debug, Default)]
 pub struct HandshakeTotals {
@@ -230,39 +212,22 @@ impl ProgramRow {
 impl HandshakeTotals {
     /// Counts connections. Both ends of one must come in one call.
     pub fn add(&mut self, passed: &[Passed], captures: &[Capture]) {
-        let hosts = host_numbers(captures);
-        let known: HashSet<(u32, u32)> = passed.iter().map(|one| (one.capture, one.connection)).collect();
-        for chunk in passed.chunks(CHUNK) {
-            let facts: Vec<_> = chunk
-                .par_iter()
-                .map(|one| {
-                    let Capture { handshakes, calls, .. } = captures.get(one.capture as usize)?;
-                    let connection = handshakes.connections().get(one.connection as usize)?;
-                    let facts = Facts::new(connection)?;
-                    let peer = handshakes.peer(connection).filter(|peer| known.contains(&(one.capture, peer.index())));
-                    let counts = peer.is_none_or(|peer| counts_for_both(connection, facts.role, peer));
-                    let call = calls.of(connection.cookie());
-                    // Of a handshake that counts once, either end may tell.
-                    let of_either = call.or_else(|| calls.of(handshakes.peer(connection)?.cookie()));
-                    Some((connection, facts, counts, (call, of_either)))
-                })
-                .collect();
-            for (one, facts) in chunk.iter().zip(facts) {
-                let Some((connection, facts, counts, (call, of_either))) = facts else { continue };
-                let host = hosts.get(one.capture as usize).copied().unwrap_or(one.capture);
-                self.add_end(one, host, connection, &facts, call);
-                if let (Some(followed), Some(capture)) = (&mut self.followed, captures.get(one.capture as usize)) {
-                    self.overflowed |= !followed.add((host, capture), one, connection, &facts, &mut self.budget.0);
-                }
-                self.add_names(one.program.as_deref(), host, &facts, counts);
-                if counts {
-                    if let Some(call) = of_either {
-                        self.told.add(call);
-                    }
-                    self.add_handshake(host, connection, facts);
-                }
+        each_end(passed, captures, Facts::new, |one, end| {
+            let End { connection, capture, host, facts, peer, counts } = end;
+            let call = capture.calls.of(connection.cookie());
+            self.add_end(one, host, connection, &facts, call);
+            if let Some(followed) = &mut self.followed {
+                self.overflowed |= !followed.add((host, capture), one, connection, &facts, &mut self.budget.0);
             }
-        }
+            self.add_names(one.program.as_deref(), host, &facts, counts);
+            if counts {
+                // Of a handshake that counts once, either end may tell.
+                if let Some(call) = call.or_else(|| capture.calls.of(peer?.cookie())) {
+                    self.told.add(call);
+                }
+                self.add_handshake(host, connection, facts);
+            }
+        });
     }
 
     fn add_end(
@@ -397,54 +362,10 @@ impl HandshakeTotals {
     }
 }
 
-/// Of each capture the number of the first one of the same host.
-pub(crate) fn host_numbers(captures: &[Capture]) -> Vec<u32> {
-    let mut first: HashMap<&str, u32> = HashMap::new();
-    (0u32..).zip(captures).map(|(number, capture)| *first.entry(&capture.meta.host).or_insert(number)).collect()
-}
-
-/// Names a program, as long as there is room: those beyond the first few are not told.
+/// Names a program: those beyond the first few are not told.
 fn name_program(programs: &mut BTreeSet<Vec<u8>>, program: Option<&[u8]>, room: &mut Room) {
-    let Some(program) = program.filter(|program| programs.len() < MAX_PROGRAMS && !programs.contains(*program)) else {
-        return;
-    };
-    // It is shown, too.
-    let entry = if programs.is_empty() { first_sorted::<Vec<u8>>() } else { sorted::<Vec<u8>>() };
-    if room.0.take(entry + 2 * heap(program.len()) + size_of::<String>()) {
-        programs.insert(program.to_vec());
-    }
-}
-
-/// Whether this end stands for both: the client does, where both know what they are.
-pub(super) fn counts_for_both(own: &Connection, role: Option<Role>, peer: &Connection) -> bool {
-    match role {
-        Some(Role::Client) => true,
-        Some(Role::Server) => peer.view().role() != Some(Role::Client),
-        None => peer.view().role().is_none() && own.index() < peer.index(),
-    }
-}
-
-/// What is a key of a table.
-trait Key: Ord {
-    /// Bytes that it holds besides itself.
-    fn held_bytes(&self) -> usize;
-}
-
-impl Key for Option<Vec<u8>> {
-    fn held_bytes(&self) -> usize {
-        heap(self.as_ref().map_or(0, Vec::len))
-    }
-}
-
-impl Key for String {
-    fn held_bytes(&self) -> usize {
-        heap(self.len())
-    }
-}
-
-impl Key for Box<[u8]> {
-    fn held_bytes(&self) -> usize {
-        heap(self.len())
+    if let Some(program) = program {
+        tell(programs, program, room);
     }
 }
 
@@ -480,25 +401,6 @@ impl Key for AlgorithmCall {
         heap(self.function.len()) + heap(self.algorithm.as_ref().map_or(0, String::len))
     }
 }
-
-/// The row of a key, as long as there is room. Twice what it takes: it is shown, too.
-fn row<'a, K: Key, V: Default>(
-    rows: &'a mut BTreeMap<K, V>,
-    key: K,
-    (room, overflowed): (&mut Room, &mut bool),
-) -> Option<&'a mut V> {
-    if !rows.contains_key(&key) {
-        let bytes = 2 * (sorted::<(K, V)>() + key.held_bytes()) + ROW_SETS_BYTES;
-        if rows.len() >= MAX_ROWS || !room.0.take(bytes) {
-            *overflowed = true;
-            return None;
-        }
-    }
-    Some(rows.entry(key).or_default())
-}
-
-/// Sets of versions, hosts and places in a row: a node each.
-const ROW_SETS_BYTES: usize = 256;
 
 /// What a certificate says besides its names, in words.
 const CERTIFICATE_BYTES: usize = 512;

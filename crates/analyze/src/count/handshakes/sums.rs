@@ -3,6 +3,7 @@
 use super::facts::{Exchange, Facts};
 use crate::capture::connections::Outcome;
 use crate::capture::libraries::HandshakeCall;
+use std::ops::AddAssign;
 
 /// Handshakes by how they ended, as far as the wire tells.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -19,11 +20,16 @@ pub struct Outcomes {
 
 impl Outcomes {
     pub(super) fn add(&mut self, facts: &Facts) {
-        match facts.outcome {
+        self.count(facts.outcome, facts.was_answered());
+    }
+
+    /// One more that came so far; `answered`: the server chose something, whatever came of it.
+    pub(in crate::count) fn count(&mut self, outcome: Outcome, answered: bool) {
+        match outcome {
             Outcome::ServerHello => self.answered += 1,
             Outcome::Alert => {
                 self.failed += 1;
-                self.answered_then_failed += u64::from(facts.was_answered());
+                self.answered_then_failed += u64::from(answered);
             }
             Outcome::None => self.unanswered += 1,
         }
@@ -37,6 +43,15 @@ impl Outcomes {
     /// All of them.
     pub fn all(self) -> u64 {
         self.answered + self.failed + self.unanswered
+    }
+}
+
+impl AddAssign for Outcomes {
+    fn add_assign(&mut self, other: Self) {
+        self.answered += other.answered;
+        self.failed += other.failed;
+        self.answered_then_failed += other.answered_then_failed;
+        self.unanswered += other.unanswered;
     }
 }
 
@@ -64,6 +79,14 @@ impl Quantum {
             Exchange::Known(_, None) => self.unknown += 1,
             Exchange::Earlier | Exchange::NotSeen => {}
         }
+    }
+}
+
+impl AddAssign for Quantum {
+    fn add_assign(&mut self, other: Self) {
+        self.post_quantum += other.post_quantum;
+        self.classical += other.classical;
+        self.unknown += other.unknown;
     }
 }
 

@@ -1,6 +1,6 @@
 //! Counts as people read them, the same wherever they are told.
 
-use super::{HandshakeTotals, PeerKey, Quantum, Told};
+use super::{HandshakeTotals, Outcomes, PeerKey, Quantum, Told};
 use crate::capture::connections::Role;
 use crate::words::escape;
 use crate::words::text::{grouped, plural};
@@ -8,10 +8,15 @@ use std::fmt::Write;
 
 /// How many there were, and how they ended.
 pub fn in_short(survey: &HandshakeTotals) -> String {
-    let outcomes = survey.outcomes;
+    let text = outcomes_in_short(survey.outcomes, "failed with an alert");
+    if survey.resumed == 0 { text } else { format!("{text}; {} resumed", grouped(survey.resumed)) }
+}
+
+/// The same of any protocol; `failed`: what that is called.
+pub fn outcomes_in_short(outcomes: Outcomes, failed: &str) -> String {
     let mut text = format!("{}: {} answered", plural(outcomes.all(), "handshake"), grouped(outcomes.answered));
     if outcomes.failed > 0 {
-        let _ = write!(text, ", {} failed with an alert", grouped(outcomes.failed));
+        let _ = write!(text, ", {} {failed}", grouped(outcomes.failed));
         match outcomes.answered_then_failed {
             0 => {}
             after if after == outcomes.failed => text.push_str(" after an answer"),
@@ -22,9 +27,6 @@ pub fn in_short(survey: &HandshakeTotals) -> String {
     }
     if outcomes.unanswered > 0 {
         let _ = write!(text, ", {} without an answer", grouped(outcomes.unanswered));
-    }
-    if survey.resumed > 0 {
-        let _ = write!(text, "; {} resumed", grouped(survey.resumed));
     }
     text
 }

@@ -13,6 +13,7 @@ use crate::capture::timeline::ImageId;
 use crate::count::files::count_errno;
 use crate::count::handshakes::{AlgorithmCall, Ends, HandshakeTotals, Passed};
 use crate::count::rate::Histogram;
+use crate::count::wire::Wire;
 use crate::read::Tally;
 use crate::read::faults::FaultLog;
 use crate::words::redact;
@@ -106,6 +107,8 @@ pub struct Totals {
     pub tls_files: BTreeMap<(u32, FileId), (Vec<u8>, u64)>,
     /// TLS handshakes.
     pub handshakes: HandshakeTotals,
+    /// Handshakes of other protocols; of all where that is asked for.
+    pub wire: Wire,
     /// Room for rows, but those of handshakes.
     budget: Budget,
     /// A table was full: some rows are missing, some counts of distinct things are too low.
@@ -119,6 +122,13 @@ pub struct Totals {
 }
 
 impl Totals {
+    /// Nothing yet, and all protocols are counted alike.
+    pub fn of_every_protocol() -> Self {
+        let mut totals = Self::default();
+        totals.wire.with_tls = true;
+        totals
+    }
+
     /// Nothing yet, and what changes is known.
     pub fn following() -> Self {
         let mut totals = Self::default();
@@ -169,8 +179,10 @@ impl Totals {
 
     /// Counts the connections of what was added, whose captures still hold them.
     pub fn add_handshakes(&mut self, captures: &[Capture]) {
-        self.handshakes.add(&std::mem::take(&mut self.passed), captures);
-        self.overflowed |= self.handshakes.overflowed;
+        let passed = std::mem::take(&mut self.passed);
+        self.handshakes.add(&passed, captures);
+        self.wire.add(&passed, captures);
+        self.overflowed |= self.handshakes.overflowed || self.wire.overflowed;
     }
 
     fn add_image(&mut self, number: u32, capture: &Capture, (image, tgid): (ImageId, u32), used: &ImageUse) {

@@ -1,0 +1,94 @@
+//! What every protocol tells of a handshake, in the same words: what `wire` counts, whatever the protocol.
+//!
+//! A protocol has a row of [`PROTOCOLS`] and an arm of [`Common::new`].
+
+use crate::capture::connections::{Connection, Outcome, Role};
+use crate::capture::libraries::short;
+use crate::count::handshakes::{Exchange, Facts};
+use crate::protocol::{View, ssh};
+use crate::words::escape;
+use crypto_trace_format::record::Protocol;
+
+/// Bytes of a name that are counted by; RFC 4251 allows no longer ones than 64.
+const MAX_NAME: usize = 255;
+
+/// Protocols: their names in reports, and what they are recorded as.
+pub const PROTOCOLS: [(&str, Protocol); 2] = [("tls", Protocol::TLS), ("ssh", Protocol::SSH)];
+
+/// What one end of a connection shows.
+#[derive(Debug)]
+pub struct Common {
+    /// The protocol, as reports name it.
+    pub protocol: &'static str,
+    /// Which side it is.
+    pub role: Option<Role>,
+    /// How far it came.
+    pub outcome: Outcome,
+    /// Something was agreed on, whatever came of it.
+    pub answered: bool,
+    /// Version that was agreed on.
+    pub version: Option<String>,
+    /// How keys were agreed on.
+    pub exchange: Exchange,
+    /// The host that was asked for: bytes of the peer.
+    pub server_name: Option<Box<[u8]>>,
+    /// Why it failed.
+    pub failure: Option<String>,
+}
+
+impl Common {
+    /// What a connection shows.
+    pub fn new(connection: &Connection) -> Self {
+        match &*connection.view() {
+            View::Tls(view) => Self::of_tls(Facts::of_view(view)),
+            View::Ssh(view) => Self::of_ssh(view),
+        }
+    }
+
+    fn of_tls(facts: Facts) -> Self {
+        Self {
+            protocol: "tls",
+            role: facts.role,
+            outcome: facts.outcome,
+            answered: facts.was_answered(),
+            version: facts.version.map(|version| version.to_string()),
+            exchange: facts.exchange,
+            server_name: facts.server_name,
+            failure: facts.alert.map(|(alert, from)| format!("alert {alert} from the {}", from.name())),
+        }
+    }
+
+    fn of_ssh(view: &ssh::View) -> Self {
+        let agreed = view.agreed.as_deref().filter(|agreed| agreed.nothing_in_common.is_empty());
+        let exchange = agreed
+            .and_then(|agreed| agreed.kex.as_deref())
+            .map_or(Exchange::NotSeen, |kex| Exchange::Known(name(kex), ssh::post_quantum(kex)));
+        Self {
+            protocol: "ssh",
+            role: view.role,
+            outcome: view.outcome,
+            answered: agreed.is_some(),
+            // Version 1 has no SSH_MSG_KEXINIT.
+            version: agreed.map(|_| "SSH 2.0".to_owned()),
+            exchange,
+            server_name: None,
+            failure: failure(view),
+        }
+    }
+}
+
+/// A name, or a word that one side says of itself, as it is shown.
+pub(super) fn name(bytes: &[u8]) -> String {
+    escape::for_people(short(bytes, MAX_NAME))
+}
+
+/// `nothing in common: kex`, `the client disconnected: by_application`
+fn failure(view: &ssh::View) -> Option<String> {
+    let missing = view.agreed.as_deref().map(|agreed| agreed.nothing_in_common.as_slice()).unwrap_or_default();
+    if !missing.is_empty() {
+        return Some(format!("nothing in common: {}", missing.join(", ")));
+    }
+    let (code, from) = view.disconnect?;
+    let why = ssh::reason_name(code).map_or_else(|| code.to_string(), str::to_owned);
+    Some(format!("the {} disconnected: {why}", from.name()))
+}

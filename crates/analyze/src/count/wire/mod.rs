@@ -1,0 +1,157 @@
+//! Handshakes of all protocols counted alike: by protocol, version, key exchange, peer and program; and of SSH what only SSH has.
+//!
+//! A connection that was seen from both ends is one handshake in every count, but of programs, as in [`super::handshakes`].
+
+mod common;
+mod ssh;
+
+pub use common::{Common, PROTOCOLS};
+pub use ssh::{HostKeyRow, List, SshRows};
+
+use ssh::SshFacts;
+
+use super::handshakes::{End, Exchange, Outcomes, Passed, PeerKey, Quantum, each_end};
+use super::room::{Room, row, tell};
+use crate::capture::Capture;
+use crate::capture::connections::{Connection, Role};
+use crypto_trace_format::record::Protocol;
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+
+/// Processes that are told apart.
+const MAX_PROCESSES: usize = 1 << 20;
+
+/// Handshakes with one peer, or ends of one program.
+#[derive(Debug, Clone, Default)]
+pub struct EndsRow {
+    /// As client.
+    pub client: u64,
+    /// As server.
+    pub server: u64,
+    /// The sides are not known.
+    pub unknown_role: u64,
+    /// Processes; of programs alone.
+    pub processes: u64,
+    /// How they ended.
+    pub outcomes: Outcomes,
+    /// Key exchanges.
+    pub quantum: Quantum,
+    /// Their names, the first few.
+    pub exchanges: BTreeSet<String>,
+    /// Hosts that were recorded, by the numbers of their first captures.
+    pub hosts: BTreeSet<u32>,
+}
+
+/// Handshakes of one protocol.
+#[derive(Debug, Default)]
+pub struct ProtocolRows {
+    /// Ends of connections.
+    pub ends: u64,
+    /// How handshakes ended.
+    pub outcomes: Outcomes,
+    /// Key exchanges.
+    pub quantum: Quantum,
+    /// By version agreed on.
+    pub versions: BTreeMap<String, u64>,
+    /// By key exchange.
+    pub exchanges: BTreeMap<Exchange, u64>,
+    /// Those that failed, by why.
+    pub failures: BTreeMap<String, u64>,
+    /// By peer.
+    pub peers: BTreeMap<PeerKey, EndsRow>,
+    /// By program; None for ends whose process is not known.
+    pub programs: BTreeMap<Option<Vec<u8>>, EndsRow>,
+}
+
+/// Everything that is counted.
+#[derive(Debug, Default)]
+pub struct Wire {
+    /// Count TLS too, of which [`super::handshakes`] knows more.
+    pub with_tls: bool,
+    /// By protocol, as reports name it.
+    pub protocols: BTreeMap<&'static str, ProtocolRows>,
+    /// What only SSH has.
+    pub ssh: SshRows,
+    /// A table was full.
+    pub overflowed: bool,
+    room: Room,
+    seen_processes: HashSet<(&'static str, u32, u32, u64)>,
+}
+
+impl EndsRow {
+    fn add(&mut self, common: &Common, host: u32, room: &mut Room) {
+        match common.role {
+            Some(Role::Client) => self.client += 1,
+            Some(Role::Server) => self.server += 1,
+            None => self.unknown_role += 1,
+        }
+        self.outcomes.count(common.outcome, common.answered);
+        self.quantum.add(&common.exchange);
+        self.hosts.insert(host);
+        if let Exchange::Known(name, _) = &common.exchange {
+            tell(&mut self.exchanges, name.as_str(), room);
+        }
+    }
+}
+
+impl Wire {
+    /// Handshakes of a protocol, as reports name it. None: there are none.
+    pub fn of(&self, protocol: &str) -> Option<&ProtocolRows> {
+        self.protocols.get(protocol)
+    }
+
+    /// Counts connections. Both ends of one must come in one call.
+    pub fn add(&mut self, passed: &[Passed], captures: &[Capture]) {
+        let with_tls = self.with_tls;
+        let read = |connection: &Connection| {
+            let is_wanted = with_tls || connection.protocol() != Protocol::TLS;
+            is_wanted.then(|| (Common::new(connection), SshFacts::new(connection)))
+        };
+        each_end(passed, captures, read, |passed, end| self.add_end(passed, end));
+    }
+
+    fn add_end(&mut self, passed: &Passed, end: End<'_, (Common, Option<SshFacts>)>) {
+        let End { connection, host, facts: (common, ssh), counts, .. } = end;
+        let rows = self.protocols.entry(common.protocol).or_default();
+        let (room, overflowed) = (&mut self.room, &mut self.overflowed);
+        rows.ends += 1;
+        if let Some(row) = row(&mut rows.programs, passed.program.clone(), (room, overflowed)) {
+            let owner = &connection.owner;
+            let process = (common.protocol, passed.capture, owner.tgid, owner.start_ns);
+            if owner.is_known() && self.seen_processes.len() < MAX_PROCESSES {
+                row.processes += u64::from(self.seen_processes.insert(process));
+            }
+            row.add(&common, host, room);
+        }
+        if !counts {
+            return;
+        }
+        let remote = connection.remote();
+        let key = PeerKey {
+            host,
+            role: common.role,
+            address: remote.ip(),
+            port: (common.role != Some(Role::Server)).then_some(remote.port()),
+            server_name: common.server_name.clone(),
+        };
+        if let Some(row) = row(&mut rows.peers, key, (room, overflowed)) {
+            row.add(&common, host, room);
+        }
+        rows.outcomes.count(common.outcome, common.answered);
+        rows.quantum.add(&common.exchange);
+        let mut count = |rows: &mut BTreeMap<String, u64>, name: Option<String>| {
+            if let Some(count) = name.and_then(|name| row(rows, name, (room, overflowed))) {
+                *count += 1;
+            }
+        };
+        count(&mut rows.versions, common.version);
+        count(&mut rows.failures, common.failure);
+        if common.answered
+            && let Some(count) = row(&mut rows.exchanges, common.exchange, (room, overflowed))
+        {
+            *count += 1;
+        }
+        if let Some(facts) = ssh {
+            self.ssh.add(facts, host, (room, overflowed));
+        }
+    }
+}

@@ -1,0 +1,175 @@
+//! `wire` and `ssh`: what is counted of every protocol alike, and of SSH alone.
+#![allow(clippy::unwrap_used)]
+
+mod common;
+
+use common::everything::*;
+use common::*;
+use serde_json::Value;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+fn run(args: &[&str], path: &Path) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_crypto-trace-analyze")).args(args).arg(path).output().unwrap()
+}
+
+fn document(args: &[&str], path: &Path) -> Value {
+    let output = run(&[args, &["-f", "json"]].concat(), path);
+    serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{args:?} {}: {error}", path.display()))
+}
+
+fn text(args: &[&str], path: &Path) -> String {
+    String::from_utf8(run(args, path).stdout).unwrap()
+}
+
+fn real(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../testdata").join(name).join("capture.ctseg")
+}
+
+fn of<'d>(wire: &'d Value, protocol: &str) -> &'d Value {
+    wire["protocols"].as_array().unwrap().iter().find(|one| one["protocol"] == protocol).unwrap()
+}
+
+fn count(document: &Value, member: &str) -> u64 {
+    document[member].as_u64().unwrap_or_else(|| panic!("no {member}: {document}"))
+}
+
+/// Handshakes of a list by name.
+fn named(document: &Value, list: &str) -> Vec<(String, u64)> {
+    let rows = document[list].as_array().unwrap_or_else(|| panic!("no {list}"));
+    rows.iter().map(|row| (row["name"].as_str().unwrap().to_owned(), count(row, "handshakes"))).collect()
+}
+
+fn rows<const N: usize>(rows: [(&str, u64); N]) -> Vec<(String, u64)> {
+    rows.map(|(name, count)| (name.to_owned(), count)).to_vec()
+}
+
+const SUMS: [&str; 9] = [
+    "handshakes",
+    "ends",
+    "answered",
+    "failed",
+    "answered_then_failed",
+    "unanswered",
+    "post_quantum",
+    "classical",
+    "quantum_unknown",
+];
+
+/// Of one protocol `wire` says what the command of that protocol says, and of all together the sum.
+#[test]
+fn wire_says_what_the_commands_of_its_protocols_say() {
+    let dir = tempfile::tempdir().unwrap();
+    let mixed = dir.path().join("mixed.ctseg");
+    write_segment(&mixed, &meta("web1", 1, 0), &[tls_of_all_sorts(), ssh_of_all_sorts()].concat(), 7);
+    let paths = ["tls-wheels", "tls-loopback", "tls-go", "ssh-openssh"].map(real);
+    for path in paths.iter().chain([&mixed]) {
+        let wire = document(&["wire"], path);
+        let protocols = [("tls", document(&["tls"], path)), ("ssh", document(&["ssh"], path))];
+        for member in SUMS {
+            for (protocol, own) in &protocols {
+                assert_eq!(count(of(&wire, protocol), member), count(own, member), "{protocol} {member} {path:?}");
+            }
+            let sum: u64 = protocols.iter().map(|(_, own)| count(own, member)).sum();
+            assert_eq!(count(&wire, member), sum, "{member} {path:?}");
+        }
+        for (protocol, own) in &protocols {
+            let wire = of(&wire, protocol);
+            assert_eq!(wire["post_quantum_share"], own["post_quantum_share"], "{protocol} {path:?}");
+            assert_eq!(named(wire, "key_exchanges"), named(own, "key_exchanges"), "{protocol} {path:?}");
+            assert_eq!(wire["why_none"], own["why_none"], "{protocol} {path:?}");
+            for list in ["programs", "peers"] {
+                let lens = [wire, own].map(|document| document[list].as_array().unwrap().len());
+                assert_eq!(lens[0], lens[1], "{list} of {protocol} {path:?}");
+            }
+        }
+    }
+    let wire = document(&["wire"], &mixed);
+    assert!(count(of(&wire, "tls"), "handshakes") > 5 && count(of(&wire, "ssh"), "handshakes") == 5, "{wire:#}");
+}
+
+/// Every handshake is in one row of a list, and in one of the ways that it can end.
+#[test]
+fn rows_of_ssh_add_up() {
+    let dir = tempfile::tempdir().unwrap();
+    let mixed = dir.path().join("mixed.ctseg");
+    write_segment(&mixed, &meta("web1", 1, 0), &ssh_of_all_sorts(), 7);
+    for path in [real("ssh-openssh"), mixed] {
+        let ssh = document(&["ssh"], &path);
+        let sum = |members: &[&str]| members.iter().map(|member| count(&ssh, member)).sum::<u64>();
+        let of = |list: &str| named(&ssh, list).iter().map(|(_, count)| count).sum::<u64>();
+        assert_eq!(count(&ssh, "handshakes"), sum(&["answered", "failed", "unanswered"]));
+        assert_eq!(count(&ssh, "handshakes"), sum(&SUMS[6..]) + count(&ssh, "no_key_exchange"));
+        let agreed = sum(&["answered", "answered_then_failed"]);
+        assert_eq!([of("key_exchanges"), of("host_key_algorithms"), of("ciphers"), of("macs")], [agreed; 4], "{ssh:#}");
+        assert_eq!(sum(&["strict_kex", "without_strict_kex"]), agreed);
+        assert_eq!(of("failures"), count(&ssh, "failed"));
+        let peers = ssh["peers"].as_array().unwrap();
+        let peers: u64 = peers.iter().flat_map(|row| ["answered", "failed", "unanswered"].map(|m| count(row, m))).sum();
+        assert_eq!(peers, count(&ssh, "handshakes"));
+        let programs = ssh["programs"].as_array().unwrap();
+        let ends: u64 =
+            programs.iter().flat_map(|row| ["as_client", "as_server", "role_unknown"].map(|m| count(row, m))).sum();
+        assert_eq!(ends, count(&ssh, "ends"));
+    }
+}
+
+#[test]
+fn ssh_of_real_software_is_what_the_workload_did() {
+    let path = real("ssh-openssh");
+    let ssh = document(&["ssh"], &path);
+    assert_eq!((count(&ssh, "handshakes"), count(&ssh, "ends")), (5, 10));
+    assert_eq!(named(&ssh, "client_software"), rows([("OpenSSH_9.2p1", 4), ("dropbear_2022.83", 1)]));
+    assert_eq!(named(&ssh, "server_software"), rows([("OpenSSH_9.2p1", 4), ("dropbear_2022.83", 1)]));
+    assert_eq!(
+        named(&ssh, "key_exchanges"),
+        rows([("curve25519-sha256", 2), ("diffie-hellman-group-exchange-sha256", 1), ("sntrup761x25519-sha512", 1)])
+    );
+    assert_eq!((count(&ssh, "post_quantum"), ssh["post_quantum_share"].as_f64()), (1, Some(0.25)));
+    assert_eq!(named(&ssh, "macs"), rows([("none: the cipher authenticates", 3), ("hmac-sha1", 1)]));
+    assert_eq!(named(&ssh, "failures"), rows([("nothing in common: kex", 1)]));
+    assert_eq!(named(&ssh, "groups").len(), 1);
+    let keys = ssh["host_keys"].as_array().unwrap();
+    let kinds: Vec<_> = keys.iter().map(|key| (key["key_type"].as_str().unwrap(), count(key, "key_bits"))).collect();
+    assert!(
+        kinds.contains(&("ssh-rsa", 2048)) && kinds.contains(&("ssh-ed25519-cert-v01@openssh.com", 256)),
+        "{kinds:?}"
+    );
+    assert_eq!(keys.iter().filter(|key| key["certificate"]["key_id"] == "the host").count(), 1);
+    assert!(keys.iter().all(|key| key["fingerprint"].as_str().unwrap().starts_with("SHA256:")));
+
+    // One end alone tells the same of what both agreed on.
+    let servers = document(&["ssh", "-n", "sshd"], &path);
+    assert_eq!((count(&servers, "handshakes"), count(&servers, "ends")), (4, 4));
+    assert_eq!(named(&servers, "server_software"), rows([("OpenSSH_9.2p1", 4)]));
+
+    let shown = text(&["ssh"], &path);
+    assert!(shown.contains("1 of 4 (25 %)") && shown.contains("strict key exchange: 4 of 4"), "{shown}");
+    assert!(shown.contains("sntrup761x25519-sha512                post-quantum"), "{shown}");
+}
+
+/// The page on `wire` tells of every member that `ssh` has and `tls` has not.
+#[test]
+fn the_page_tells_of_what_ssh_counts() {
+    let page = include_str!("../../../docs/wire.md");
+    let (ssh, tls) = (document(&["ssh"], &real("ssh-openssh")), document(&["tls"], &real("ssh-openssh")));
+    let own: Vec<&String> = ssh.as_object().unwrap().keys().filter(|name| tls.get(name).is_none()).collect();
+    assert!(own.len() >= 9, "{own:?}");
+    for name in own {
+        assert!(page.contains(&format!("`{name}`")), "docs/wire.md does not tell of `{name}`");
+    }
+}
+
+#[test]
+fn why_there_is_no_ssh_is_said() {
+    let why = "no SSH handshakes: not watched: recorded before there was anything to see SSH with";
+    assert_eq!(document(&["ssh"], &real("tls-nginx"))["why_none"], why);
+    assert!(text(&["ssh"], &real("tls-nginx")).contains(why));
+    assert!(text(&["wire"], &real("tls-nginx")).contains(why));
+    let dir = tempfile::tempdir().unwrap();
+    let idle = dir.path().join("idle.ctseg");
+    write_segment(&idle, &meta("idle", 1, 0), &[], 7);
+    let wire = document(&["wire"], &idle);
+    let why = wire["why_none"].as_str().unwrap();
+    assert!(why.contains("no TLS handshakes") && why.contains("no SSH handshakes"), "{why}");
+}
