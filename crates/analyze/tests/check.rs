@@ -6,6 +6,7 @@ mod check {
     mod catalog;
     mod imported;
     mod own;
+    mod ssh;
 
     use crate::common::*;
     use crypto_trace_format::record::{ApiMeaning, Header, Kind};

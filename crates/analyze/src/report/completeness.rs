@@ -174,7 +174,7 @@ fn title(protocol: Protocol) -> String {
 }
 
 /// What was seen of a protocol on the wire, and since when; or why nothing could be.
-fn state_of(capture: &Capture, protocol: Protocol) -> String {
+pub fn state_of(capture: &Capture, protocol: Protocol) -> String {
     let seen = capture.handshakes.seen_of(protocol);
     let about = if capture.handshakes.skipped { " about that time" } else { "" };
     let sockets = format!("{} of connections with {} seen{about}", plural(seen, "socket"), title(protocol));

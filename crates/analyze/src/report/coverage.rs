@@ -7,7 +7,7 @@ use crate::select::Filter;
 use crate::words::escape;
 use crate::words::redact;
 use crate::words::text::counted;
-use crypto_trace_format::record::{ApiCall, FileOpen, Kind, LibLoad, Wanted};
+use crypto_trace_format::record::{ApiCall, FileOpen, Kind, LibLoad, Protocol, Wanted};
 
 /// Why uses may be missing, a sentence each.
 #[derive(Debug, Default)]
@@ -18,8 +18,10 @@ pub(crate) struct Coverage {
     pub selected: Vec<String>,
     /// Names of servers and addresses.
     pub names: Vec<String>,
-    /// Handshakes on the wire.
+    /// Handshakes of TLS on the wire.
     pub handshakes: Vec<String>,
+    /// Handshakes of SSH.
+    pub ssh: Vec<String>,
     /// Calls of library functions.
     pub calls: Vec<String>,
     /// The same, as some library files were not probed.
@@ -33,7 +35,7 @@ pub(crate) struct Coverage {
 /// What no recording shows, whatever was seen of it.
 pub(crate) const BLIND_TO: &[&str] = &[
     "what clients merely offer: rules are applied to what was agreed",
-    "QUIC and DTLS; certificates and signatures that TLS 1.3 encrypts",
+    "QUIC and DTLS; SSH, unless it was looked for (record --wire); certificates and signatures that TLS 1.3 encrypts",
     "calls into libraries that hide their functions, and cryptography linked into a program",
     "files whose names or directories are not in the catalog of the recording",
 ];
@@ -80,6 +82,7 @@ impl Coverage {
             selected: narrowed.into_iter().chain(of_each(selected_of)).collect(),
             names: of_each(names_of),
             handshakes: of_each(handshakes_of),
+            ssh: of_each(ssh_of),
             calls: [unwatched(ApiCall::KIND), of_each(calls_of)].concat(),
             unprobed: of_each(unprobed_of),
             files: [unwatched(FileOpen::KIND), of_each(files_of)].concat(),
@@ -121,6 +124,12 @@ fn handshakes_of(capture: &Capture) -> Vec<String> {
         format!("{handshakes} not seen on the wire")
     });
     [unwatched, off_wire].into_iter().flatten().collect()
+}
+
+fn ssh_of(capture: &Capture) -> Vec<String> {
+    let watched = capture.watches_wire() && capture.meta.selected.looks_for(Protocol::SSH);
+    let why = || format!("SSH handshakes: {}", completeness::state_of(capture, Protocol::SSH));
+    (!watched).then(why).into_iter().collect()
 }
 
 fn calls_of(capture: &Capture) -> Vec<String> {

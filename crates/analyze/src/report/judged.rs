@@ -4,8 +4,9 @@ use crate::capture::clock::WallNs;
 use crate::cli::console::Console;
 use crate::cli::exit::Outcome;
 use crate::cli::judged::Judge;
-use crate::count::handshakes::{in_short, post_quantum, told_by_libraries};
+use crate::count::handshakes::{in_short, outcomes_in_short, post_quantum, told_by_libraries};
 use crate::count::totals::Totals;
+use crate::count::wire::ProtocolRows;
 use crate::protocol::tls::Certificate;
 use crate::report::session::Session;
 use crate::report::{completeness, document, findings};
@@ -94,6 +95,8 @@ pub(crate) struct Head {
     pub quantum: String,
     /// What else there is to say of all.
     pub more: Option<String>,
+    /// Other protocols: their names, and the same of them.
+    pub others: Vec<(String, String, String)>,
     /// What judges them.
     pub rules: Vec<(&'static str, String)>,
     /// What is not seen.
@@ -175,17 +178,27 @@ impl Judged<'_> {
     /// What `tls` and `algorithms` begin with: how much there is, as of when, and what is not there.
     pub fn head(&self, out: &mut String) {
         let survey = &self.totals.handshakes;
-        let rules = findings::whose(self).map(|whose| ("Rules", format!("of {whose} only")));
+        let other = |(name, rows): (&&str, &ProtocolRows)| {
+            let sums = outcomes_in_short(rows.outcomes, "failed");
+            (name.to_uppercase(), sums, post_quantum(rows.quantum, rows.outcomes.all()))
+        };
         let head = Head {
             name: "TLS",
             why_none: self.why_no_handshakes(),
             sums: in_short(survey),
             quantum: post_quantum(survey.quantum, survey.outcomes.all()),
             more: told_by_libraries(survey.told, survey.outcomes.all()),
-            rules: [("As of", self.as_of.date.to_string())].into_iter().chain(rules).collect(),
+            others: self.totals.wire.protocols.iter().map(other).collect(),
+            rules: self.rules_in_short(),
             blind_to: "QUIC, DTLS, and what TLS 1.3 encrypts; see `crypto-trace-analyze coverage`",
         };
         self.head_of(&head, out);
+    }
+
+    /// What judges.
+    pub fn rules_in_short(&self) -> Vec<(&'static str, String)> {
+        let rules = findings::whose(self).map(|whose| ("Rules", format!("of {whose} only")));
+        [("As of", self.as_of.date.to_string())].into_iter().chain(rules).collect()
     }
 
     /// What a report of handshakes begins with.
@@ -198,6 +211,10 @@ impl Judged<'_> {
                 line("", &head.quantum);
                 head.more.iter().for_each(|more| line("", more));
             }
+        }
+        for (name, sums, quantum) in &head.others {
+            line(name, sums);
+            line("", quantum);
         }
         head.rules.iter().for_each(|(name, text)| line(name, text));
         let gaps = self.gaps(None);

@@ -8,11 +8,13 @@
 mod brought;
 mod packs;
 mod parts;
+mod ssh;
 mod table;
 
 pub use brought::{Brought, brought};
 pub use packs::Pack;
 pub use parts::{SuiteParts, certificate_signature, key, key_exchange, signature, suite};
+pub use ssh::{ssh_ciphers, ssh_group_bits, ssh_host_key, ssh_key_exchange, ssh_signature};
 pub use table::{Algorithm, Checked, Document, DocumentState, Primitive, Rule, Rules, Source, Status};
 
 use jiff::civil::Date;

@@ -175,9 +175,26 @@ pub fn key_exchange(exchange: impl Into<KeyExchange>) -> Option<&'static Algorit
     match exchange.into() {
         KeyExchange::Group(group) => algorithm(group.name()?),
         KeyExchange::FiniteField { prime_bits } => {
-            algorithm(by_size(prime_bits, &[(4096, "DH-4096"), (3072, "DH-3072"), (2048, "DH-2048"), (0, "DH-1024")])?)
+            algorithm(finite_field(u32::try_from(prime_bits).unwrap_or(u32::MAX)))
         }
     }
+}
+
+/// The row of a group of so many bits.
+pub(super) fn finite_field(bits: u32) -> &'static str {
+    by_size(bits, &[(4096, "DH-4096"), (3072, "DH-3072"), (2048, "DH-2048")]).unwrap_or("DH-1024")
+}
+
+/// The row of an RSA key of so many bits.
+pub(super) fn rsa(bits: u32) -> &'static str {
+    const ROWS: &[(u32, &str)] =
+        &[(15360, "RSA-15360"), (7680, "RSA-7680"), (4096, "RSA-4096"), (3072, "RSA-3072"), (2048, "RSA-2048")];
+    by_size(bits, ROWS).unwrap_or("RSA-1024")
+}
+
+/// The row of a DSA key of so many bits.
+pub(super) fn dsa(bits: u32) -> &'static str {
+    by_size(bits, &[(3072, "DSA-3072"), (2048, "DSA-2048")]).unwrap_or("DSA-1024")
 }
 
 impl From<Group> for KeyExchange {
@@ -267,18 +284,10 @@ pub fn certificate_signature(name: &str) -> Vec<&'static str> {
 
 /// The row of a certificate's key.
 pub fn key(certificate: &Certificate) -> Option<&'static Algorithm> {
-    const RSA: &[(usize, &str)] = &[
-        (15360, "RSA-15360"),
-        (7680, "RSA-7680"),
-        (4096, "RSA-4096"),
-        (3072, "RSA-3072"),
-        (2048, "RSA-2048"),
-        (0, "RSA-1024"),
-    ];
-    const DSA: &[(usize, &str)] = &[(3072, "DSA-3072"), (2048, "DSA-2048"), (0, "DSA-1024")];
+    let bits = || Some(u32::try_from(certificate.key_bits?).unwrap_or(u32::MAX));
     algorithm(match certificate.key_type.as_deref()? {
-        "RSA" | "RSASSA-PSS" | "RSAES-OAEP" => by_size(certificate.key_bits?, RSA)?,
-        "DSA" => by_size(certificate.key_bits?, DSA)?,
+        "RSA" | "RSASSA-PSS" | "RSAES-OAEP" => rsa(bits()?),
+        "DSA" => dsa(bits()?),
         "EC" if certificate.curve.as_deref() == Some("curveSM2") => "SM2 signature",
         "EC" => return algorithm(&format!("ECDSA {}", certificate.curve.as_deref()?)),
         "ML-KEM-512" => "MLKEM512",
@@ -289,7 +298,7 @@ pub fn key(certificate: &Certificate) -> Option<&'static Algorithm> {
     })
 }
 
-fn by_size(bits: usize, rows: &[(usize, &'static str)]) -> Option<&'static str> {
+fn by_size(bits: u32, rows: &[(u32, &'static str)]) -> Option<&'static str> {
     rows.iter().find(|(from, _)| bits >= *from).map(|(_, name)| *name)
 }
 

@@ -84,7 +84,7 @@ pub struct Algorithm {
 /// Whose rules judge.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, clap::ValueEnum)]
 pub enum Rules {
-    /// RFCs: for whoever uses TLS
+    /// RFCs: for whoever uses TLS or SSH
     Ietf,
     /// SP 800-131A, IR 8547: for US federal agencies, unclassified information
     Nist,
@@ -152,7 +152,9 @@ pub struct Document {
     pub date: Date,
     /// Where it is.
     pub url: String,
-    /// Whom or what it speaks to, where not to everyone who uses TLS: `US national security systems`.
+    /// The protocol that its rules speak of, as reports name it: `tls`. None: of whatever protocol, and of calls.
+    pub protocol: Option<String>,
+    /// Whom or what it speaks to, where not to everyone who uses its protocol: `US national security systems`.
     pub scope: Option<String>,
     /// Which text the table was compared with, and on which day.
     pub compared_with: String,

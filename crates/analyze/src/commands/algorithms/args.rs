@@ -1,7 +1,7 @@
 //! Arguments of `algorithms`.
 
 use crate::cli::judged::{Judge, JudgedArgs};
-use crypto_trace_format::record::{ApiCall, TlsHello};
+use crypto_trace_format::record::{ApiCall, SshHandshake, TlsHello};
 
 /// At the end of its help.
 const EXAMPLES: &str = "\
@@ -23,6 +23,6 @@ pub(crate) struct Args {
 
 impl Args {
     pub fn check(self) -> Result<Task, clap::Error> {
-        self.judged.check(vec![TlsHello::KIND, ApiCall::KIND])
+        self.judged.check(vec![TlsHello::KIND, SshHandshake::KIND, ApiCall::KIND])
     }
 }

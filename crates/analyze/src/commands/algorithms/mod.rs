@@ -56,6 +56,8 @@ struct Algorithm {
     defined_in: Option<&'static str>,
     handshakes: u64,
     calls: u64,
+    /// Of the handshakes.
+    protocols: Vec<&'static str>,
     seen_in: Vec<&'static str>,
     programs: Vec<String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -89,6 +91,7 @@ impl Report {
                     defined_in: known.and_then(|known| known.defined_in.as_deref()),
                     handshakes: row.handshakes,
                     calls: row.calls,
+                    protocols: row.protocols.iter().copied().collect(),
                     seen_in: row.places.iter().map(|place| place.name()).collect(),
                     programs: row.programs.iter().map(|program| judged.shown(program)).collect(),
                     hosts: judged.hosts(&row.hosts),
@@ -102,8 +105,8 @@ impl Report {
             schema_version: SCHEMA_VERSION,
             as_of: judged.as_of.date.to_string(),
             counted: COUNTED,
-            why_none: judged.why_no_handshakes(),
-            handshakes: survey.outcomes.all(),
+            why_none: judged.why_no_handshakes().filter(|_| judged.totals.wire.protocols.is_empty()),
+            handshakes: survey.outcomes.all() + judged.totals.wire.outcomes().all(),
             calls_without_algorithm: survey.calls_without_algorithm(),
             rules: findings::names(judged),
             algorithms,

@@ -1,7 +1,7 @@
 //! Rules held against uses: what each finds, and what leaves it open.
 
 use super::rule::{Algorithms, Asked, Condition, Files, Level, Libraries};
-use super::scope::{PROTOCOL, Scope};
+use super::scope::Scope;
 use super::versions::is_below;
 use crate::capture::clock::WallNs;
 use crate::count::handshakes::{Exchange, Place};
@@ -90,6 +90,26 @@ pub(super) struct Case<'u> {
     pub coverage: &'u Coverage,
 }
 
+/// Handshakes that a rule speaks of.
+#[derive(Debug, Clone, Copy, Default)]
+struct Of<'r> {
+    /// Of this protocol; of all when `None`.
+    protocol: Option<&'r str>,
+    /// Of these versions, where they are known; empty: of all.
+    versions: &'r [String],
+}
+
+impl Of<'_> {
+    fn takes_in_protocol(self, protocol: &str) -> bool {
+        self.protocol.is_none_or(|one| one == protocol)
+    }
+
+    fn speaks_of(self, handshake: &Handshake) -> bool {
+        let of_version = || handshake.version_name().is_none_or(|version| self.versions.contains(&version));
+        self.takes_in_protocol(handshake.protocol) && (self.versions.is_empty() || of_version())
+    }
+}
+
 /// What was found so far.
 #[derive(Default)]
 struct Finding<'u> {
@@ -143,25 +163,23 @@ impl<'u> Case<'u> {
         self.hosts.get(party.host as usize).map(String::as_str).unwrap_or_default()
     }
 
-    /// Handshakes of a scope; those of versions that a rule does not speak of left out.
-    fn handshakes<'s>(
-        &'s self,
-        scope: &'s Scope,
-        versions: &'s [String],
-    ) -> impl Iterator<Item = (&'u Handshake, Seen)> + 's {
-        let of_version = |handshake: &Handshake| {
-            versions.is_empty() || handshake.version_name().is_none_or(|version| versions.contains(&version))
-        };
+    /// Handshakes of a scope; those that a rule does not speak of left out.
+    fn handshakes<'s>(&'s self, scope: &'s Scope, of: Of<'s>) -> impl Iterator<Item = (&'u Handshake, Seen)> + 's {
         let taken_in = |handshake: &Handshake| scope.takes_in_handshake(handshake, self.host(&handshake.party));
         let all = self.uses.handshakes.iter().map(|(handshake, seen)| (handshake, *seen));
-        all.filter(move |(handshake, _)| taken_in(handshake) && of_version(handshake))
+        all.filter(move |(handshake, _)| taken_in(handshake) && of.speaks_of(handshake))
     }
 
     /// What of handshakes leaves a rule open that asks about `places`.
-    fn handshakes_open(&self, scope: &Scope, versions: &[String], places: Places, found: &mut Finding<'u>) {
-        found.open.extend(self.coverage.handshakes.iter().cloned());
+    fn handshakes_open(&self, scope: &Scope, of: Of<'_>, places: Places, found: &mut Finding<'u>) {
+        let asks = |protocol: &str| scope.takes_in_protocol(protocol) && of.takes_in_protocol(protocol);
+        if asks("tls") {
+            found.open.extend(self.coverage.handshakes.iter().cloned());
+        } else if asks("ssh") {
+            found.open.extend(self.coverage.ssh.iter().cloned());
+        }
         let (mut hidden, mut unanswered) = (0, 0);
-        for (handshake, seen) in self.handshakes(scope, versions) {
+        for (handshake, seen) in self.handshakes(scope, of) {
             if handshake.unanswered {
                 unanswered += seen.count;
             } else if handshake.hidden.meet(places) {
@@ -183,8 +201,10 @@ impl<'u> Case<'u> {
         let places = names.iter().fold(Places::default(), |places, name| places.and(places_of(name)));
         let mut unknown: BTreeMap<&str, u64> = BTreeMap::new();
         if rule.in_handshakes {
-            found.met |= self.handshakes(scope, &[]).next().is_some();
-            for (handshake, seen) in self.handshakes(scope, &rule.versions) {
+            let of_protocol = Of { protocol: rule.protocol.as_deref(), versions: &[] };
+            let of = Of { versions: &rule.versions, ..of_protocol };
+            found.met |= self.handshakes(scope, of_protocol).next().is_some();
+            for (handshake, seen) in self.handshakes(scope, of) {
                 found.looked_at += seen.count;
                 for (name, place) in &handshake.algorithms {
                     if rule.handshake_only && *place == Place::CertificateSignature {
@@ -200,7 +220,7 @@ impl<'u> Case<'u> {
                     }
                 }
             }
-            self.handshakes_open(scope, &rule.versions, places, found);
+            self.handshakes_open(scope, of, places, found);
             if rule.offers {
                 let offers = "the rule also covers what clients offer: only what was agreed is judged";
                 found.open.push(offers.to_owned());
@@ -248,8 +268,8 @@ impl<'u> Case<'u> {
     }
 
     fn minimum(&self, scope: &Scope, smallest: &BTreeMap<&'static str, u32>, found: &mut Finding<'u>) {
-        found.met = self.handshakes(scope, &[]).next().is_some();
-        for (handshake, seen) in self.handshakes(scope, &[]) {
+        found.met = self.handshakes(scope, Of::default()).next().is_some();
+        for (handshake, seen) in self.handshakes(scope, Of::default()) {
             found.looked_at += seen.count;
             for (kind, bits) in &handshake.sizes {
                 if smallest.get(kind).is_some_and(|least| bits < least) {
@@ -257,27 +277,30 @@ impl<'u> Case<'u> {
                 }
             }
         }
-        let of_keys = smallest.keys().any(|kind| *kind != "DH").then_some(Places::of(&[Place::CertificateKey]));
+        let of_keys =
+            smallest.keys().any(|kind| *kind != "DH").then_some(Places::of(&[Place::CertificateKey, Place::HostKey]));
         let of_groups = smallest.contains_key("DH").then_some(Places::of(&[Place::KeyExchange]));
         let places = of_keys.unwrap_or_default().and(of_groups.unwrap_or_default());
-        self.handshakes_open(scope, &[], places, found);
+        self.handshakes_open(scope, Of::default(), places, found);
     }
 
     fn suites(&self, scope: &Scope, allowed: &BTreeSet<CipherSuite>, found: &mut Finding<'u>) {
-        found.met = self.handshakes(scope, &[]).next().is_some();
-        for (handshake, seen) in self.handshakes(scope, &[]) {
+        // No other protocol has suites.
+        let of = Of { protocol: Some("tls"), versions: &[] };
+        found.met = self.handshakes(scope, of).next().is_some();
+        for (handshake, seen) in self.handshakes(scope, of) {
             found.looked_at += seen.count;
             if let Some(suite) = handshake.suite.filter(|suite| !allowed.contains(suite)) {
                 found.handshake(suite.to_string().into(), Place::CipherSuite.name().into(), handshake, seen);
             }
         }
-        self.handshakes_open(scope, &[], Places::of(&[Place::CipherSuite]), found);
+        self.handshakes_open(scope, of, Places::of(&[Place::CipherSuite]), found);
     }
 
     fn post_quantum(&self, scope: &Scope, found: &mut Finding<'u>) {
         let mut unknown = 0;
         let mut resumed = 0;
-        for (handshake, seen) in self.handshakes(scope, &[]) {
+        for (handshake, seen) in self.handshakes(scope, Of::default()) {
             found.met = true;
             found.looked_at += seen.count;
             match &handshake.exchange {
@@ -289,7 +312,7 @@ impl<'u> Case<'u> {
                 Exchange::Known(_, Some(true)) | Exchange::Earlier | Exchange::NotSeen => {}
             }
         }
-        self.handshakes_open(scope, &[], Places::of(&[Place::KeyExchange]), found);
+        self.handshakes_open(scope, Of::default(), Places::of(&[Place::KeyExchange]), found);
         if unknown > 0 {
             let ends = counted(unknown, "handshake uses", "handshakes use");
             found.open.push(format!("{ends} a group that is not known to be post-quantum or classical"));
@@ -388,7 +411,7 @@ impl Evidence<'_> {
 
     /// The protocol it was seen in.
     pub fn protocol(&self) -> Option<&'static str> {
-        self.handshake.map(|_| PROTOCOL)
+        self.handshake.map(|handshake| handshake.protocol)
     }
 
     /// When the first was.
@@ -406,7 +429,13 @@ impl Algorithms {
         if self.allow.is_empty() || self.allow.iter().any(|allowed| allowed == name) {
             return Some(false);
         }
+        // Whoever lists versions of TLS does not speak of SSH.
+        let is_alike = |one: &str| {
+            let family = |name: &str| name.split(' ').next().map(|word| word.replace("SSL", "TLS"));
+            family(one) == family(name)
+        };
         match algorithm(name) {
+            Some(row) if row.primitive == Primitive::Protocol => Some(self.allow.iter().any(|name| is_alike(name))),
             Some(row) => {
                 Some(self.allow.iter().filter_map(|name| algorithm(name)).any(|one| one.primitive == row.primitive))
             }
@@ -428,7 +457,7 @@ fn places_of(name: &str) -> Places {
             &[Place::KeyExchange]
         }
         Primitive::Signature => &[Place::Authentication, Place::CertificateSignature],
-        Primitive::PublicKey => &[Place::CertificateKey],
+        Primitive::PublicKey => &[Place::CertificateKey, Place::HostKey],
         Primitive::Cipher | Primitive::Aead | Primitive::Mac => &[Place::CipherSuite],
         Primitive::Hash if name.ends_with("signature hash") => &[Place::Authentication, Place::CertificateSignature],
         Primitive::Hash => &[Place::CipherSuite, Place::Authentication, Place::CertificateSignature],

@@ -40,6 +40,8 @@ pub(super) struct Algorithms {
     pub allow: Vec<String>,
     pub in_handshakes: bool,
     pub in_calls: bool,
+    /// Handshakes of this protocol only; of all when `None`.
+    pub protocol: Option<String>,
     /// Handshakes of these versions only; empty: of all.
     pub versions: Vec<String>,
     /// Not in signatures of certificates.
@@ -161,8 +163,9 @@ fn asked(pack: Pack, rule: &Rule, document: &Document, as_of: Date) -> Asked {
             deny: rule.algorithms.clone(),
             allow: Vec::new(),
             in_handshakes: true,
-            // The IETF's rules here are about TLS; calls may be for anything. No call is of a protocol's version.
-            in_calls: pack != Pack::Ietf && rule.algorithms.iter().any(|name| !is_protocol(name)),
+            // Calls may be for anything: for no protocol that is known, and of no version.
+            protocol: document.protocol.clone(),
+            in_calls: document.protocol.is_none() && rule.algorithms.iter().any(|name| !is_protocol(name)),
             versions: rule.versions.clone(),
             handshake_only: rule.handshake_only,
             offers: rule.offers,

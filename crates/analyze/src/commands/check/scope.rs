@@ -7,7 +7,7 @@ use crate::select::Globs;
 /// Where a rule holds. What is not said is not asked.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Scope {
-    /// The protocols of handshakes: `tls`.
+    /// The protocols of handshakes: `tls`, `ssh`.
     pub protocols: Option<Vec<String>>,
     /// Which side of a handshake.
     pub role: Option<Role>,
@@ -21,10 +21,17 @@ pub(super) struct Scope {
     pub containers: Option<Vec<String>>,
 }
 
-/// The only protocol that is recorded by now.
-pub(super) const PROTOCOL: &str = "tls";
-
 impl Scope {
+    /// Handshakes of one protocol.
+    pub fn of_protocol(protocol: &str) -> Self {
+        Self { protocols: Some(vec![protocol.to_owned()]), ..Self::default() }
+    }
+
+    /// Whether it takes in handshakes of a protocol, as reports name it.
+    pub fn takes_in_protocol(&self, protocol: &str) -> bool {
+        self.protocols.as_ref().is_none_or(|names| names.iter().any(|name| name == protocol))
+    }
+
     /// Whether it takes in everything.
     pub fn is_whole(&self) -> bool {
         !self.is_of_handshakes() && self.programs.is_none() && self.hosts.is_none() && self.containers.is_none()
@@ -59,7 +66,7 @@ impl Scope {
                 || name.is_some_and(matches)
         };
         self.takes_in(&handshake.party, host)
-            && self.protocols.as_ref().is_none_or(|names| names.iter().any(|name| name == PROTOCOL))
+            && self.takes_in_protocol(handshake.protocol)
             && self.role.is_none_or(|role| handshake.role == Some(role))
             && (self.peers.is_none() || peer())
     }

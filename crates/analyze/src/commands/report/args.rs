@@ -6,7 +6,7 @@ use crate::cli::who::who;
 use crate::cli::{Input, InputArgs, Request, WhoArgs};
 use crate::rules::Pack;
 use clap::{ArgAction, ValueEnum};
-use crypto_trace_format::record::{ApiCall, FileChange, FileOpen, LibLoad, TlsHello};
+use crypto_trace_format::record::{ApiCall, FileChange, FileOpen, LibLoad, SshHandshake, TlsHello};
 use jiff::civil::Date;
 use std::path::PathBuf;
 
@@ -78,7 +78,8 @@ pub(crate) struct Args {
 impl Args {
     pub fn check(self) -> Result<Task, clap::Error> {
         let mut filter = who(self.filters)?;
-        filter.kinds = vec![TlsHello::KIND, ApiCall::KIND, FileOpen::KIND, FileChange::KIND, LibLoad::KIND];
+        filter.kinds =
+            vec![TlsHello::KIND, SshHandshake::KIND, ApiCall::KIND, FileOpen::KIND, FileChange::KIND, LibLoad::KIND];
         let input = input(self.input, &filter)?;
         if input == Input::Stdin {
             let message = "a report lists the SHA-256 of its files: give segments or directories, not a stream";

@@ -1,7 +1,7 @@
 //! What is in use, in the form that PCI DSS 12.3.3 asks for: suites and protocols, with what for, where, and when first and last.
 
 use crate::capture::connections::Role;
-use crate::count::handshakes::Exchange;
+use crate::count::handshakes::{Exchange, Place};
 use crate::count::uses::{Handshake, Party, Seen, Uses};
 use crate::report::session::Session;
 use crate::words::escape;
@@ -62,8 +62,13 @@ pub(super) fn crypto(session: &Session<'_>, uses: &Uses) -> Vec<CryptoRow> {
         rows.entry(key).and_modify(|row| add(row, seen)).or_insert(seen);
     };
     for (handshake, seen) in uses.handshakes.iter().filter(|(handshake, _)| handshake.answered) {
-        let suite = handshake.suite.map_or_else(|| "not seen".to_owned(), |suite| suite.to_string());
-        let version = handshake.version_name().unwrap_or_else(|| "TLS, version not seen".to_owned());
+        let suite = match handshake.suite {
+            Some(suite) => suite.to_string(),
+            None if handshake.protocol == "tls" => "not seen".to_owned(),
+            None => ciphers(handshake),
+        };
+        let name = handshake.protocol.to_uppercase();
+        let version = handshake.version_name().unwrap_or_else(|| format!("{name}, version not seen"));
         let exchange = match &handshake.exchange {
             Exchange::Known(name, _) => Some(name.clone()),
             Exchange::Earlier => Some("resumed".to_owned()),
@@ -96,13 +101,20 @@ pub(super) fn crypto(session: &Session<'_>, uses: &Uses) -> Vec<CryptoRow> {
     rows.into_iter().map(row).collect()
 }
 
+/// `AES-128-CTR, HMAC-SHA-1`: of a protocol without suites.
+fn ciphers(handshake: &Handshake) -> String {
+    let used = handshake.algorithms.iter().filter(|(_, place)| *place == Place::CipherSuite);
+    used.map(|(name, _)| name.as_str()).collect::<Vec<_>>().join(", ")
+}
+
 fn purpose(handshake: &Handshake) -> String {
     let name = handshake.server_name.as_deref().map(|name| format!(", {}", escape::for_people(name)));
     let name = name.unwrap_or_default();
+    let protocol = handshake.protocol.to_uppercase();
     match (handshake.role, handshake.port) {
-        (Some(Role::Server), _) => format!("TLS server{name}"),
-        (Some(Role::Client), Some(port)) => format!("TLS client of port {port}{name}"),
-        _ => format!("TLS{name}"),
+        (Some(Role::Server), _) => format!("{protocol} server{name}"),
+        (Some(Role::Client), Some(port)) => format!("{protocol} client of port {port}{name}"),
+        _ => format!("{protocol}{name}"),
     }
 }
 

@@ -1,4 +1,5 @@
-//! `ssh`: which software, key exchange, host keys and ciphers were seen in SSH, by whom, with whom; and what failed.
+//! `ssh`: which software, key exchange, host keys and ciphers were seen in SSH, by whom, with whom; what failed, and which
+//! rules speak of it.
 
 mod args;
 mod text;
@@ -9,6 +10,7 @@ use crate::cli::console::Console;
 use crate::cli::exit::Outcome;
 use crate::count::wire::{HostKeyRow, List, ProtocolRows};
 use crate::event::HostKeyFields;
+use crate::report::findings::{self, Found};
 use crate::report::handshakes::{Named, Peer, Program, Sums, key_exchanges, names};
 use crate::report::judged::{self, Judged};
 use anyhow::Result;
@@ -21,6 +23,9 @@ const SCHEMA_VERSION: u32 = 1;
 #[derive(Serialize)]
 struct Report {
     schema_version: u32,
+    as_of: String,
+    /// Whose rules judge.
+    rules: Vec<&'static str>,
     #[serde(flatten)]
     sums: Sums,
     strict_kex: u64,
@@ -37,6 +42,7 @@ struct Report {
     failures: Vec<Named>,
     programs: Vec<Program>,
     peers: Vec<Peer>,
+    findings: Vec<Found>,
     missing: Vec<String>,
 }
 
@@ -66,6 +72,8 @@ impl Report {
         };
         Self {
             schema_version: SCHEMA_VERSION,
+            as_of: judged.as_of.date.to_string(),
+            rules: findings::names(judged),
             sums: Sums::new(rows.ends, rows.outcomes, rows.quantum, || judged.why_none_of(Protocol::SSH)),
             strict_kex: ssh.strict_kex,
             without_strict_kex: ssh.without_strict_kex,
@@ -81,6 +89,7 @@ impl Report {
             failures: names(rows.failures.iter()),
             programs: Program::all(judged, rows),
             peers: Peer::all(judged, rows),
+            findings: findings::found(judged),
             missing: judged.gaps(None),
         }
     }

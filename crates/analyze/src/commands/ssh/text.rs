@@ -3,6 +3,7 @@
 use super::{HostKeyReport, Report};
 use crate::count::handshakes::{outcomes_in_short, post_quantum};
 use crate::count::wire::ProtocolRows;
+use crate::report::findings;
 use crate::report::handshakes::{HANDSHAKES, TOP, Tables};
 use crate::report::judged::{Head, Judged};
 use crate::words::text::{Align, Table, few, grouped};
@@ -20,7 +21,8 @@ impl Report {
             sums: outcomes_in_short(rows.outcomes, "failed"),
             quantum: post_quantum(rows.quantum, rows.outcomes.all()),
             more: (known > 0).then_some(strict),
-            rules: Vec::new(),
+            others: Vec::new(),
+            rules: judged.rules_in_short(),
             blind_to: "who logged in, and later key exchanges of a connection: encrypted; see docs/ssh.md",
         };
         judged.head_of(&head, &mut out);
@@ -46,6 +48,9 @@ impl Report {
         }
         tables.programs(&self.programs.iter().map(|row| ("", row)).collect::<Vec<_>>());
         tables.peers(&self.peers.iter().map(|row| ("", row)).collect::<Vec<_>>());
+        if self.sums.why_none.is_none() {
+            findings::write(&self.findings, judged, &mut out);
+        }
         out
     }
 }

@@ -16,6 +16,7 @@ impl Report {
             sums: outcomes_in_short(outcomes, "failed"),
             quantum: post_quantum(quantum, outcomes.all()),
             more: None,
+            others: Vec::new(),
             rules: Vec::new(),
             blind_to: "QUIC, DTLS, IKE, and what is encrypted; see `crypto-trace-analyze coverage`",
         };

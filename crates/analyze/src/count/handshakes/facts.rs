@@ -21,12 +21,14 @@ pub enum Place {
     KeyExchange,
     /// The signature of the server, or what the suite says of it.
     Authentication,
-    /// Cipher, MAC and hash of the suite.
+    /// Cipher, MAC and hash of the suite; of SSH, ciphers and codes.
     CipherSuite,
     /// The key of a certificate.
     CertificateKey,
     /// The signature of a certificate.
     CertificateSignature,
+    /// The key that a server of SSH proves itself by.
+    HostKey,
     /// A call of a library function, for TLS or not.
     LibraryCall,
     /// A system call of the kernel's own crypto.
@@ -43,6 +45,7 @@ impl Place {
             Self::CipherSuite => "cipher_suite",
             Self::CertificateKey => "certificate_key",
             Self::CertificateSignature => "certificate_signature",
+            Self::HostKey => "host_key",
             Self::LibraryCall => "library_call",
             Self::KernelCall => "kernel_call",
         }

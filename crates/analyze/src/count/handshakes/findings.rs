@@ -82,13 +82,14 @@ impl Finding {
 pub fn findings(name: &str, row: &AlgorithmRow, as_of: Date, rules: &[Rules]) -> Vec<Finding> {
     let is_call = |place: &Place| matches!(place, Place::LibraryCall | Place::KernelCall);
     let in_handshake = row.places.iter().any(|place| !is_call(place) && *place != Place::CertificateSignature);
-    // The IETF's rules here are about TLS; calls may be for anything.
-    let in_tls = row.places.iter().any(|place| !is_call(place));
+    // Some documents are about one protocol; calls may be for anything.
+    let is_spoken_of =
+        |protocol: &Option<String>| protocol.as_deref().is_none_or(|protocol| row.protocols.contains(protocol));
     rules::assess(name, as_of)
         .into_iter()
         .filter(|finding| rules.is_empty() || rules.iter().any(|whose| whose.are_in(finding.document)))
         .filter(|finding| in_handshake || !finding.rule.handshake_only)
-        .filter(|finding| in_tls || finding.document.authority != "IETF")
+        .filter(|finding| is_spoken_of(&finding.document.protocol))
         .filter(|finding| {
             finding.rule.versions.is_empty() || row.versions.iter().any(|version| finding.rule.speaks_of(version))
         })
@@ -124,7 +125,7 @@ mod tests {
 
     #[test]
     fn a_source_can_be_found() {
-        let row = AlgorithmRow { places: [Place::Protocol].into(), ..Default::default() };
+        let row = AlgorithmRow { places: [Place::Protocol].into(), protocols: ["tls"].into(), ..Default::default() };
         let found = findings("TLS 1.0", &row, "2026-11-23".parse().expect("a date"), &[]);
         let sources: Vec<_> = found.iter().map(Finding::source).collect();
         let expected = [
@@ -132,7 +133,7 @@ mod tests {
             "IETF, RFC 9325 (BCP 195) of 2022-11-01, final; section 3.1.1",
         ];
         assert_eq!(sources, expected);
-        let row = AlgorithmRow { places: [Place::KeyExchange].into(), ..Default::default() };
+        let row = AlgorithmRow { places: [Place::KeyExchange].into(), protocols: ["tls"].into(), ..Default::default() };
         let found = findings("secp256r1", &row, "2026-11-23".parse().expect("a date"), &[]);
         let told: Vec<_> = found.iter().map(|finding| (finding.told(), finding.source())).collect();
         let expected = [
@@ -157,7 +158,7 @@ mod tests {
 
     #[test]
     fn rules_are_those_that_were_chosen() {
-        let row = AlgorithmRow { places: [Place::KeyExchange].into(), ..Default::default() };
+        let row = AlgorithmRow { places: [Place::KeyExchange].into(), protocols: ["tls"].into(), ..Default::default() };
         let authorities = |rules: &[Rules]| -> Vec<&str> {
             let found = findings("RSA key transport", &row, "2025-01-01".parse().expect("a date"), rules);
             let mut authorities: Vec<&str> = found.iter().map(|finding| finding.authority).collect();
@@ -174,7 +175,12 @@ mod tests {
     fn rules_of_one_version_are_not_held_against_others() {
         let documents = |version: &str| -> Vec<&str> {
             let versions = [version.to_owned()].into();
-            let row = AlgorithmRow { places: [Place::KeyExchange].into(), versions, ..Default::default() };
+            let row = AlgorithmRow {
+                places: [Place::KeyExchange].into(),
+                protocols: ["tls"].into(),
+                versions,
+                ..Default::default()
+            };
             let found = findings("DHE", &row, "2026-11-23".parse().expect("a date"), &[]);
             found.iter().filter(|finding| finding.in_force).map(|finding| finding.document).collect()
         };
@@ -186,6 +192,7 @@ mod tests {
     fn rules_for_signatures_of_the_handshake_are_not_held_against_certificates() {
         let row = |places: &[Place]| AlgorithmRow {
             places: places.iter().copied().collect(),
+            protocols: if places.contains(&Place::LibraryCall) { [].into() } else { ["tls"].into() },
             versions: ["TLS 1.2".to_owned()].into(),
             ..Default::default()
         };
@@ -197,5 +204,20 @@ mod tests {
         assert!(!documents(&row(&[Place::CertificateSignature])).contains(&"RFC 9155"));
         assert!(!documents(&row(&[Place::CertificateSignature])).is_empty());
         assert_eq!(documents(&row(&[Place::LibraryCall])), ["SP 800-131A", "CNSA 2.0 FAQ", "CNSA 2.0"]);
+    }
+
+    #[test]
+    fn rules_of_one_protocol_are_not_held_against_others() {
+        let documents = |name: &str, protocols: &[&'static str]| -> Vec<&str> {
+            let protocols = protocols.iter().copied().collect();
+            let row = AlgorithmRow { places: [Place::CipherSuite].into(), protocols, ..Default::default() };
+            let found = findings(name, &row, "2026-11-29".parse().expect("a date"), &[Rules::Ietf]);
+            found.iter().map(|finding| finding.document).collect()
+        };
+        assert_eq!(documents("RC4-128", &["ssh"]), ["RFC 8758"]);
+        assert_eq!(documents("RC4-128", &["tls"]), ["RFC 7465", "RFC 9325"]);
+        assert_eq!(documents("RC4-128", &["ssh", "tls"]), ["RFC 7465", "RFC 8758", "RFC 9325"]);
+        assert_eq!(documents("RC4-128", &[]), [""; 0]);
+        assert_eq!(documents("3DES-EDE", &["ssh"]), [""; 0]);
     }
 }

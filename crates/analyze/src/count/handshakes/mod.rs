@@ -117,6 +117,8 @@ pub struct AlgorithmRow {
     pub calls: u64,
     /// Where.
     pub places: BTreeSet<Place>,
+    /// Protocols of the handshakes, as reports name them.
+    pub protocols: BTreeSet<&'static str>,
     /// Protocol versions of the handshakes.
     pub versions: BTreeSet<String>,
     /// Programs, the first few.
@@ -219,7 +221,9 @@ impl HandshakeTotals {
             if let Some(followed) = &mut self.followed {
                 self.overflowed |= !followed.add((host, capture), one, connection, &facts, &mut self.budget.0);
             }
-            self.add_names(one.program.as_deref(), host, &facts, counts);
+            let program = one.program.as_deref();
+            self.add_algorithms("tls", (program, host, counts), &facts.algorithms);
+            self.add_certificates(program, host, &facts, counts);
             if counts {
                 // Of a handshake that counts once, either end may tell.
                 if let Some(call) = call.or_else(|| capture.calls.of(peer?.cookie())) {
@@ -269,23 +273,33 @@ impl HandshakeTotals {
         }
     }
 
-    /// Algorithms and certificates: of both ends who used them, of one how often.
-    fn add_names(&mut self, program: Option<&[u8]>, host: u32, facts: &Facts, counts: bool) {
+    /// Algorithms of a protocol: of both ends who used them, of one how often.
+    pub(in crate::count) fn add_algorithms(
+        &mut self,
+        protocol: &'static str,
+        (program, host, counts): (Option<&[u8]>, u32, bool),
+        algorithms: &[(String, Place)],
+    ) {
         let mut before: Option<&str> = None;
-        let mut algorithms: Vec<&(String, Place)> = facts.algorithms.iter().collect();
+        let version = algorithms.iter().find(|(_, place)| *place == Place::Protocol).map(|(name, _)| name);
+        let mut algorithms: Vec<&(String, Place)> = algorithms.iter().collect();
         algorithms.sort();
-        let version = facts.algorithms.iter().find(|(_, place)| *place == Place::Protocol).map(|(name, _)| name);
         for (name, place) in algorithms {
             let Some(row) = row(&mut self.algorithms, name.clone(), (&mut self.budget, &mut self.overflowed)) else {
                 continue;
             };
             row.handshakes += u64::from(counts && before != Some(name));
             row.places.insert(*place);
+            row.protocols.insert(protocol);
             row.versions.extend(version.cloned());
             row.hosts.insert(host);
             name_program(&mut row.programs, program, &mut self.budget);
             before = Some(name);
         }
+    }
+
+    /// Certificates: of both ends who showed or were shown them, of one how often.
+    fn add_certificates(&mut self, program: Option<&[u8]>, host: u32, facts: &Facts, counts: bool) {
         for (role, certificate) in &facts.certificates {
             // One of which not all is there is told in its event, and is no row: which one it was is not known.
             let Some(sha256) = &certificate.sha256 else { continue };

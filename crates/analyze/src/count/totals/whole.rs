@@ -181,7 +181,7 @@ impl Totals {
     pub fn add_handshakes(&mut self, captures: &[Capture]) {
         let passed = std::mem::take(&mut self.passed);
         self.handshakes.add(&passed, captures);
-        self.wire.add(&passed, captures);
+        self.wire.add(&passed, captures, &mut self.handshakes);
         self.overflowed |= self.handshakes.overflowed || self.wire.overflowed;
     }
 

@@ -4,12 +4,14 @@ use super::Party;
 use crate::budget::heap;
 use crate::capture::connections::{Connection, Outcome, Role};
 use crate::count::handshakes::{Exchange, Facts, Place};
+use crate::count::wire::{Common, Size, SshAlgorithms};
 use crate::protocol::iana::{CipherSuite, Version};
+use crate::protocol::{View, ssh};
 use std::net::IpAddr;
 
 /// A set of [`Place`]s.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Places(u8);
+pub struct Places(u16);
 
 impl Places {
     /// These.
@@ -34,14 +36,13 @@ impl Places {
     }
 }
 
-/// The size of something that has one: `RSA`, `DSA`, `EC` keys, `DH` groups; in bits.
-pub type Size = (&'static str, u32);
-
 /// Ends of handshakes that are alike.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Handshake {
     /// Whose.
     pub party: Party,
+    /// The protocol, as reports name it.
+    pub protocol: &'static str,
     /// Which side. None: neither hello was seen.
     pub role: Option<Role>,
     /// Address of the other end.
@@ -54,8 +55,8 @@ pub struct Handshake {
     pub answered: bool,
     /// No answer was seen, and no alert.
     pub unanswered: bool,
-    /// Version that was agreed on.
-    pub version: Option<Version>,
+    /// Version that was agreed on, as rules call it: `TLS 1.2`, `SSH 2.0`.
+    pub version: Option<Box<str>>,
     /// Cipher suite that was agreed on.
     pub suite: Option<CipherSuite>,
     /// How keys were agreed on.
@@ -69,30 +70,53 @@ pub struct Handshake {
 }
 
 impl Handshake {
-    /// What a connection shows; None when it is not one of TLS.
-    pub fn new(party: Party, connection: &Connection) -> Option<Self> {
-        let mut facts = Facts::new(connection)?;
-        facts.algorithms.sort();
-        let remote = connection.remote();
+    /// What a connection shows.
+    pub fn new(party: Party, connection: &Connection) -> Self {
+        match &*connection.view() {
+            View::Tls(view) => Self::of_tls(party, connection, Facts::of_view(view)),
+            View::Ssh(view) => Self::of_ssh(party, connection, view),
+        }
+    }
+
+    fn of_tls(party: Party, connection: &Connection, facts: Facts) -> Self {
         let answered = facts.was_answered();
-        let mut sizes = sizes(&facts);
-        sizes.sort_unstable();
-        sizes.dedup();
-        Some(Self {
+        Self {
             party,
+            protocol: "tls",
             role: facts.role,
-            address: remote.ip(),
-            port: (facts.role != Some(Role::Server)).then_some(remote.port()),
-            hidden: hidden(&facts, connection, answered),
-            server_name: facts.server_name,
+            address: connection.remote().ip(),
+            port: port(connection, facts.role),
             answered,
             unanswered: !answered && facts.outcome == Outcome::None,
-            version: facts.version,
+            sizes: ordered(sizes(&facts)),
+            hidden: hidden(&facts, connection, answered),
+            server_name: facts.server_name,
+            version: facts.version.map(|version| version.to_string().into()),
             suite: facts.suite,
             exchange: facts.exchange,
-            algorithms: facts.algorithms.into(),
-            sizes: sizes.into(),
-        })
+            algorithms: ordered(facts.algorithms),
+        }
+    }
+
+    fn of_ssh(party: Party, connection: &Connection, view: &ssh::View) -> Self {
+        let common = Common::of_ssh(view);
+        let used = SshAlgorithms::new(view);
+        Self {
+            party,
+            protocol: common.protocol,
+            role: common.role,
+            address: connection.remote().ip(),
+            port: port(connection, common.role),
+            server_name: None,
+            answered: common.answered,
+            unanswered: !common.answered && common.outcome == Outcome::None,
+            version: common.version.map(Into::into),
+            suite: None,
+            exchange: common.exchange,
+            hidden: hidden_of_ssh(view, &used, common.answered),
+            algorithms: ordered(used.algorithms),
+            sizes: ordered(used.sizes),
+        }
     }
 
     /// Bytes that it holds besides itself and its party.
@@ -103,13 +127,26 @@ impl Handshake {
             + heap(size_of_val(&*self.algorithms))
             + heap(size_of_val(&*self.sizes))
             + heap(exchange)
+            + heap(self.version.as_ref().map_or(0, |version| version.len()))
             + heap(self.server_name.as_ref().map_or(0, |name| name.len()))
     }
 
     /// Version that was agreed on, as rules call it.
     pub fn version_name(&self) -> Option<String> {
-        self.version.map(|version| version.to_string())
+        self.version.as_deref().map(str::to_owned)
     }
+}
+
+/// The port of the other end, where it is not new each time.
+fn port(connection: &Connection, role: Option<Role>) -> Option<u16> {
+    (role != Some(Role::Server)).then_some(connection.remote().port())
+}
+
+/// Each once, in their order.
+fn ordered<T: Ord>(mut all: Vec<T>) -> Box<[T]> {
+    all.sort_unstable();
+    all.dedup();
+    all.into()
 }
 
 fn sizes(facts: &Facts) -> Vec<Size> {
@@ -159,4 +196,19 @@ fn hidden(facts: &Facts, connection: &Connection, answered: bool) -> Places {
         .and(part(facts.suite.is_none(), &[Place::CipherSuite]))
         .and(part(facts.exchange == Exchange::NotSeen, &[Place::KeyExchange]))
         .and(part(proofs, PROOFS))
+}
+
+fn hidden_of_ssh(view: &ssh::View, used: &SshAlgorithms, answered: bool) -> Places {
+    let agreed = [Place::Protocol, Place::KeyExchange, Place::CipherSuite, Place::Authentication];
+    if !answered {
+        // Where the sides have nothing in common nothing was agreed on.
+        let unknown = view.outcome == Outcome::None;
+        return if unknown { Places::of(&agreed).and(Places::of(&[Place::HostKey])) } else { Places::default() };
+    }
+    let key = view.host_key.as_deref();
+    let part = |is_hidden: bool, place| if is_hidden { Places::of(&[place]) } else { Places::default() };
+    part(key.is_none_or(|key| key.is_cut), Place::HostKey)
+        .and(part(used.no_group, Place::KeyExchange))
+        // How a certificate is signed is not read.
+        .and(part(key.is_some_and(|key| key.certificate.is_some()), Place::CertificateSignature))
 }

@@ -6,7 +6,7 @@
 mod counter;
 mod handshake;
 
-pub use handshake::{Handshake, Places, Size};
+pub use handshake::{Handshake, Places};
 
 use counter::{Counted, Counter, Doer, Passed};
 
@@ -207,7 +207,7 @@ impl Uses {
             let Some(connection) = capture.handshakes.connections().get(one.connection as usize) else { continue };
             let host = hosts.get(number as usize).copied().unwrap_or(number);
             let party = Party::new(host, capture, &one.doer);
-            let Some(handshake) = Handshake::new(party, connection) else { continue };
+            let handshake = Handshake::new(party, connection);
             let seen = Seen {
                 count: 1,
                 first: one.time,

@@ -58,7 +58,8 @@ impl Common {
         }
     }
 
-    fn of_ssh(view: &ssh::View) -> Self {
+    /// What a connection of SSH shows.
+    pub fn of_ssh(view: &ssh::View) -> Self {
         let agreed = view.agreed.as_deref().filter(|agreed| agreed.nothing_in_common.is_empty());
         let exchange = agreed
             .and_then(|agreed| agreed.kex.as_deref())

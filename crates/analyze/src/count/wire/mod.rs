@@ -2,15 +2,17 @@
 //!
 //! A connection that was seen from both ends is one handshake in every count, but of programs, as in [`super::handshakes`].
 
+mod algorithms;
 mod common;
 mod ssh;
 
+pub use algorithms::{Size, SshAlgorithms};
 pub use common::{Common, PROTOCOLS};
 pub use ssh::{HostKeyRow, List, SshRows};
 
 use ssh::SshFacts;
 
-use super::handshakes::{End, Exchange, Outcomes, Passed, PeerKey, Quantum, each_end};
+use super::handshakes::{End, Exchange, HandshakeTotals, Outcomes, Passed, PeerKey, Quantum, each_end};
 use super::room::{Room, row, tell};
 use crate::capture::Capture;
 use crate::capture::connections::{Connection, Role};
@@ -99,14 +101,27 @@ impl Wire {
         self.protocols.get(protocol)
     }
 
-    /// Counts connections. Both ends of one must come in one call.
-    pub fn add(&mut self, passed: &[Passed], captures: &[Capture]) {
+    /// How handshakes of all that are counted here ended.
+    pub fn outcomes(&self) -> Outcomes {
+        let mut outcomes = Outcomes::default();
+        self.protocols.values().for_each(|rows| outcomes += rows.outcomes);
+        outcomes
+    }
+
+    /// Counts connections, and the algorithms of those that `handshakes` does not read. Both ends of one must come in one call.
+    pub fn add(&mut self, passed: &[Passed], captures: &[Capture], handshakes: &mut HandshakeTotals) {
         let with_tls = self.with_tls;
         let read = |connection: &Connection| {
             let is_wanted = with_tls || connection.protocol() != Protocol::TLS;
             is_wanted.then(|| (Common::new(connection), SshFacts::new(connection)))
         };
-        each_end(passed, captures, read, |passed, end| self.add_end(passed, end));
+        each_end(passed, captures, read, |passed, end| {
+            if let Some(ssh) = &end.facts.1 {
+                let whose = (passed.program.as_deref(), end.host, end.counts);
+                handshakes.add_algorithms("ssh", whose, &ssh.algorithms);
+            }
+            self.add_end(passed, end);
+        });
     }
 
     fn add_end(&mut self, passed: &Passed, end: End<'_, (Common, Option<SshFacts>)>) {

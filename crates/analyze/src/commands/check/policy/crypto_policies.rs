@@ -148,7 +148,7 @@ fn meant(words: &[String], kinds: &[Primitive]) -> (Vec<String>, Vec<String>) {
 }
 
 fn rules(document: &Document, lists: &Lists, mut rest: BTreeSet<String>) -> Checked<Vec<Asked>> {
-    let tls = || Scope { protocols: Some(vec![super::super::scope::PROTOCOL.to_owned()]), ..Scope::default() };
+    let tls = || Scope::of_protocol("tls");
     let has_own_groups = lists.get("arbitrary_dh_groups").is_none_or(|list| list.words != ["0"]);
     let mut rules = Vec::new();
     let mut put = |id: &str, keys: &[&str], kinds: &[Primitive]| {

@@ -7,8 +7,9 @@ mod imported;
 mod mozilla;
 
 use super::rule::{Algorithms, Asked, Condition, Files, Level, Libraries, Source};
-use super::scope::{PROTOCOL, Scope};
+use super::scope::Scope;
 use crate::capture::connections::Role;
+use crate::count::wire::PROTOCOLS;
 use crate::protocol::iana::CipherSuite;
 use crate::rules::{Pack, Primitive, algorithm, algorithms};
 use crate::select::Globs;
@@ -291,11 +292,10 @@ fn scope(text: &ScopeText) -> Checked<Scope> {
         list.as_ref().map(|list| list.iter().map(not_empty).collect::<Checked<Vec<String>>>()).transpose()
     };
     for protocol in text.protocol.iter().flatten() {
-        if protocol.get_ref() != PROTOCOL {
-            return wrong(
-                protocol,
-                format!("`{}` is not a recorded protocol: the only one is {PROTOCOL}", protocol.get_ref()),
-            );
+        if !PROTOCOLS.iter().any(|(name, _)| name == protocol.get_ref()) {
+            let known: Vec<&str> = PROTOCOLS.iter().map(|(name, _)| *name).collect();
+            let known = known.join(", ");
+            return wrong(protocol, format!("`{}` is not a recorded protocol: those are {known}", protocol.get_ref()));
         }
     }
     for list in [&text.protocol, &text.program, &text.peer, &text.host, &text.container].into_iter().flatten() {

@@ -87,7 +87,7 @@ fn unknown(text: &str, name: &str, what: &str) -> Wrong {
 
 impl Configuration {
     fn rules(&self, document: &Document, text: &str) -> Checked<Vec<Asked>> {
-        let servers = || Scope { role: Some(Role::Server), ..Scope::default() };
+        let servers = || Scope { role: Some(Role::Server), ..Scope::of_protocol("tls") };
         let list = |member: &str, names: &[String]| format!("{member}: {}", names.join(", "));
         let mut rules = Vec::new();
 
