@@ -173,3 +173,46 @@ fn why_there_is_no_ssh_is_said() {
     let why = wire["why_none"].as_str().unwrap();
     assert!(why.contains("no TLS handshakes") && why.contains("no SSH handshakes"), "{why}");
 }
+
+/// A service of SSH is a row of `readiness` like one of TLS, with a reason that both offers show.
+#[test]
+fn readiness_has_rows_of_ssh_and_says_which_side_is_in_the_way() {
+    let path = real("ssh-openssh");
+    let readiness = document(&["readiness"], &path);
+    let sums = ["post_quantum", "classical", "unknown", "no_agreement"].map(|member| count(&readiness, member));
+    assert_eq!(sums, [1, 3, 0, 1]);
+    let reasons = |of: &Value| -> Vec<(String, u64)> {
+        let reasons = of["why_not"].as_array().unwrap().iter();
+        reasons.map(|one| (one["reason"].as_str().unwrap().to_owned(), count(one, "handshakes"))).collect()
+    };
+    assert_eq!(reasons(&readiness), rows([("client_did_not_offer", 2), ("server_did_not_offer", 1)]));
+    let all = readiness["rows"].as_array().unwrap();
+    assert!(all.iter().all(|row| row["protocol"] == "ssh"), "{all:#?}");
+    let sshd = all.iter().find(|row| row["program"] == "/usr/sbin/sshd").unwrap();
+    assert_eq!((&sshd["role"], &sshd["port"], count(sshd, "handshakes")), (&"server".into(), &2222.into(), 4));
+    // OpenSSL is loaded, and is not what OpenSSH agrees on keys with.
+    assert!(!readiness.to_string().contains("library_too_old\":[{"), "{readiness:#}");
+    assert!(readiness["watched"][0]["ssh"].as_str().unwrap().starts_with("watched since"));
+
+    // The client's order decides.
+    let dir = tempfile::tempdir().unwrap();
+    let swapped = dir.path().join("swapped.ctseg");
+    let prefers = |bytes: Vec<u8>| {
+        let names = b"sntrup761x25519-sha512,sntrup761x25519-sha512@openssh.com,curve25519-sha256,curve25519-sha256@libssh.org,";
+        let other = b"curve25519-sha256,curve25519-sha256@libssh.org,sntrup761x25519-sha512,sntrup761x25519-sha512@openssh.com,";
+        let at = bytes.windows(names.len()).position(|window| window == names).expect("OpenSSH's order");
+        [&bytes[..at], other, &bytes[at + names.len()..]].concat()
+    };
+    let fixed = |sent| crypto_trace_format::record::TlsHelloFixed {
+        owner: SENDER,
+        protocol: 1,
+        ..socket(1, "10.0.0.1:4000", "10.0.0.2:22", sent)
+    };
+    let ssh = |at| header(710, "ssh", at);
+    let records = vec![
+        hello(ssh(2_000), fixed(true), &prefers(recorded_ssh("openssh", "client"))),
+        hello(ssh(2_100), fixed(false), &recorded_ssh("openssh", "server")),
+    ];
+    write_segment(&swapped, &meta("web1", 1, 0), &records, 7);
+    assert_eq!(reasons(&document(&["readiness"], &swapped)), rows([("client_prefers_classical", 1)]));
+}

@@ -163,6 +163,11 @@ pub fn recorded(meta: &SegmentMeta, shown: impl Fn(&[u8]) -> String, rest: &str)
     }
 }
 
+/// Whether a protocol was looked for on the wire.
+pub fn watches(capture: &Capture, protocol: Protocol) -> bool {
+    capture.watches_wire() && capture.meta.selected.looks_for(protocol)
+}
+
 /// What was seen of TLS on the wire, and since when; or why nothing could be.
 pub fn wire_state(capture: &Capture) -> String {
     state_of(capture, Protocol::TLS)

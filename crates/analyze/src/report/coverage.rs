@@ -127,9 +127,8 @@ fn handshakes_of(capture: &Capture) -> Vec<String> {
 }
 
 fn ssh_of(capture: &Capture) -> Vec<String> {
-    let watched = capture.watches_wire() && capture.meta.selected.looks_for(Protocol::SSH);
     let why = || format!("SSH handshakes: {}", completeness::state_of(capture, Protocol::SSH));
-    (!watched).then(why).into_iter().collect()
+    (!completeness::watches(capture, Protocol::SSH)).then(why).into_iter().collect()
 }
 
 fn calls_of(capture: &Capture) -> Vec<String> {

@@ -2,7 +2,7 @@
 
 use crate::cli::judged::{CountedArgs, LiveJudge};
 use crate::cli::{FollowArgs, LiveFormat};
-use crypto_trace_format::record::{ApiCall, LibLoad, TlsHello};
+use crypto_trace_format::record::{ApiCall, LibLoad, SshHandshake, TlsHello};
 
 /// At the end of its help.
 const EXAMPLES: &str = "\
@@ -28,6 +28,8 @@ pub(crate) struct Args {
 impl Args {
     pub fn check(self) -> Result<Task, clap::Error> {
         let format = self.counted.format;
-        self.counted.check(vec![TlsHello::KIND, ApiCall::KIND, LibLoad::KIND])?.following(&self.follow, format)
+        self.counted
+            .check(vec![TlsHello::KIND, SshHandshake::KIND, ApiCall::KIND, LibLoad::KIND])?
+            .following(&self.follow, format)
     }
 }

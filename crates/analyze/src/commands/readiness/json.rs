@@ -12,6 +12,7 @@ use crate::rules::Brought;
 use crate::words::escape;
 use crate::words::redact;
 use crate::words::timestamp::timestamp;
+use crypto_trace_format::record::Protocol;
 use serde::Serialize;
 use std::collections::BTreeMap;
 
@@ -74,6 +75,9 @@ pub(super) struct Watched {
     pub duration_ns: u64,
     /// What was seen of TLS, and since when.
     pub tls: String,
+    /// The same of SSH, where it was looked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ssh: Option<String>,
     /// What of it was asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub recorded: Option<String>,
@@ -232,7 +236,13 @@ impl Head {
         });
         let mut why_not: Vec<Reason> = reasons.collect();
         why_not.sort_by_key(|reason| std::cmp::Reverse(reason.handshakes));
-        let why_none = || redact::sentence(completeness::why_no_handshakes(captures), session.request.redact);
+        let why_none = || {
+            let tls = completeness::why_no_handshakes(captures);
+            let with_ssh = captures.iter().any(|capture| completeness::watches(capture, Protocol::SSH));
+            let ssh = with_ssh.then(|| completeness::why_none_of(captures, Protocol::SSH));
+            let why = [Some(tls), ssh].into_iter().flatten().collect::<Vec<_>>().join("; ");
+            redact::sentence(why, session.request.redact)
+        };
         Self {
             schema_version: SCHEMA_VERSION,
             from: known.then(|| timestamp(from)),
@@ -322,6 +332,8 @@ impl Watched {
             seconds: (duration_ns / 1_000_000) as f64 / 1_000.0,
             duration_ns,
             tls: shown(completeness::wire_state(capture)),
+            ssh: completeness::watches(capture, Protocol::SSH)
+                .then(|| shown(completeness::state_of(capture, Protocol::SSH))),
             recorded: completeness::recorded(&capture.meta, |text| session.shown(text), ""),
         }
     }
@@ -407,7 +419,7 @@ fn reasons(seen: Seen<'_>, counted: &Readiness, key: &RowKey, row: &Row) -> Vec<
             continue;
         }
         let mut old = Vec::new();
-        if key.role.is_some_and(|role| why.cause.is_for_want_of_groups(role)) {
+        if key.role.is_some_and(|role| why.cause.is_for_want_of_groups(key.protocol, role)) {
             let behind = program.behind(seen.captures, why.library);
             let is_old = behind.iter().all(|(aged, _)| aged.is_older == Some(true));
             let known_by = if why.library.is_some() { "call" } else { "loaded" };

@@ -133,6 +133,9 @@ impl Head {
             let (from, to) = (second(&one.from), second(&one.to));
             line(if index == 0 { "Watched" } else { "" }, &format!("{}: {from} to {to} UTC, {length}", one.host));
             line("", &format!("TLS {}", one.tls));
+            if let Some(ssh) = &one.ssh {
+                line("", &format!("SSH {ssh}"));
+            }
             if let Some(recorded) = &one.recorded {
                 line("", &format!("recorded {recorded}"));
             }
@@ -154,7 +157,8 @@ impl Head {
         for (index, gap) in self.missing.iter().enumerate() {
             line(if index == 0 { "Missing" } else { "" }, &paint.bad(gap));
         }
-        line("Blind to", "QUIC, DTLS, SSH, IPsec; see `crypto-trace-analyze coverage`");
+        let ssh = if self.watched.iter().any(|one| one.ssh.is_some()) { "" } else { "SSH, " };
+        line("Blind to", &format!("QUIC, DTLS, {ssh}IPsec; see `crypto-trace-analyze coverage`"));
     }
 
     fn reasons(&self, paint: Paint, out: &mut String) {

@@ -2,8 +2,10 @@
 
 use crate::capture::connections::{Connection, Role};
 use crate::count::handshakes::{Exchange, Facts};
+use crate::count::wire::Common;
 use crate::protocol::iana::{Group, Version};
 use crate::protocol::tls::{ClientHello, KeyExchange, View};
+use crate::protocol::{self, ssh};
 
 /// Post-quantum groups of one offer that are kept; IANA's registry has eleven.
 const MAX_OFFERED: usize = 16;
@@ -13,6 +15,8 @@ const MAX_OFFERED: usize = 16;
 pub enum Protocol {
     /// TLS over TCP.
     Tls,
+    /// SSH over TCP.
+    Ssh,
 }
 
 impl Protocol {
@@ -20,6 +24,7 @@ impl Protocol {
     pub fn name(self) -> &'static str {
         match self {
             Self::Tls => "tls",
+            Self::Ssh => "ssh",
         }
     }
 }
@@ -42,6 +47,10 @@ pub enum Cause {
     /// The client offered a group with a key share, and the server chose another one. It was not seen to choose such a group
     /// from another client.
     ServerChoseAnother,
+    /// Of SSH, whose servers tell what they offer: they offer none of those that the client offers.
+    ServerDidNotOffer,
+    /// Of SSH, where the client's order decides: both offer one, and the client prefers a classical method.
+    ClientPrefersClassical,
     /// The client offered a group without a key share, and the server chose one that came with a share: the first would have
     /// cost a round trip (HelloRetryRequest).
     RetryNeeded,
@@ -78,13 +87,15 @@ pub enum Kind {
 
 impl Cause {
     /// All of them that are a reason, in the order in which they are explained.
-    pub const REASONS: [Self; 12] = [
+    pub const REASONS: [Self; 14] = [
         Self::ClientDidNotOffer,
         Self::ClientOffersOldVersion,
         Self::ServerChoseOldVersion,
         Self::OldVersion,
         Self::ServerDeclined,
         Self::ServerChoseAnother,
+        Self::ServerDidNotOffer,
+        Self::ClientPrefersClassical,
         Self::RetryNeeded,
         Self::OfferNotSeen,
         Self::OfferNotKnown,
@@ -103,6 +114,8 @@ impl Cause {
             Self::OldVersion => "old_version",
             Self::ServerDeclined => "server_declined",
             Self::ServerChoseAnother => "server_chose_another",
+            Self::ServerDidNotOffer => "server_did_not_offer",
+            Self::ClientPrefersClassical => "client_prefers_classical",
             Self::RetryNeeded => "retry_needed",
             Self::OfferNotSeen => "offer_not_seen",
             Self::OfferNotKnown => "offer_not_known",
@@ -123,6 +136,8 @@ impl Cause {
             Self::OldVersion => "TLS 1.2 or older",
             Self::ServerDeclined => "server accepts it from others",
             Self::ServerChoseAnother => "server chose another group",
+            Self::ServerDidNotOffer => "server did not offer",
+            Self::ClientPrefersClassical => "client prefers a classical one",
             Self::RetryNeeded => "would have cost a retry",
             Self::OfferNotSeen => "offer not seen",
             Self::OfferNotKnown => "offer not known",
@@ -137,7 +152,7 @@ impl Cause {
     pub fn meaning(self) -> &'static str {
         match self {
             Self::PostQuantum => "a post-quantum group was agreed on",
-            Self::ClientDidNotOffer => "the client offered no post-quantum group",
+            Self::ClientDidNotOffer => "the client offered no post-quantum key exchange",
             Self::ClientOffersOldVersion => {
                 "the client offers nothing newer than TLS 1.2, which has no post-quantum groups"
             }
@@ -150,6 +165,12 @@ impl Cause {
             Self::ServerChoseAnother => {
                 "the client offered a post-quantum group with a key share, and the server chose another group; the \
                  recording does not show that it accepted the first from another client"
+            }
+            Self::ServerDidNotOffer => {
+                "the server of SSH offered none of the post-quantum methods that the client offered"
+            }
+            Self::ClientPrefersClassical => {
+                "both sides of SSH offered a post-quantum method, and the client prefers a classical one that the server has"
             }
             Self::RetryNeeded => {
                 "the client offered a post-quantum group without a key share, and the server chose a group that had one: \
@@ -176,6 +197,8 @@ impl Cause {
             | Self::OldVersion
             | Self::ServerDeclined
             | Self::ServerChoseAnother
+            | Self::ServerDidNotOffer
+            | Self::ClientPrefersClassical
             | Self::RetryNeeded
             | Self::OfferNotSeen
             | Self::OfferNotKnown => Kind::Classical,
@@ -188,8 +211,10 @@ impl Cause {
 
     /// Whether it would be explained by this side having no post-quantum groups: its library is too old for them, or it was told
     /// to do without.
-    pub fn is_for_want_of_groups(self, role: Role) -> bool {
+    /// SSH's methods are its programs' own.
+    pub fn is_for_want_of_groups(self, protocol: Protocol, role: Role) -> bool {
         match role {
+            _ if protocol != Protocol::Tls => false,
             Role::Client => self == Self::ClientDidNotOffer,
             Role::Server => self == Self::ServerChoseAnother,
         }
@@ -218,9 +243,30 @@ pub struct Observed {
 }
 
 impl Observed {
-    /// What a connection shows; None of a protocol that is not judged.
-    pub fn new(connection: &Connection) -> Option<Self> {
-        connection.view().tls().map(Self::of_tls)
+    /// What a connection shows.
+    pub fn new(connection: &Connection) -> Self {
+        match &*connection.view() {
+            protocol::View::Tls(view) => Self::of_tls(view),
+            protocol::View::Ssh(view) => Self::of_ssh(view),
+        }
+    }
+
+    fn of_ssh(view: &ssh::View) -> Self {
+        let common = Common::of_ssh(view);
+        let cause = match &common.exchange {
+            _ if !common.answered => Cause::NoAgreement,
+            exchange => by_exchange(exchange, || classical_of_ssh(view)),
+        };
+        Self {
+            protocol: Protocol::Ssh,
+            role: common.role,
+            server_name: None,
+            version: common.version.map(Into::into),
+            exchange: common.exchange,
+            cause,
+            offered: Vec::new(),
+            taken: None,
+        }
     }
 
     fn of_tls(view: &View) -> Self {
@@ -252,13 +298,31 @@ fn cause(facts: &Facts, view: &View) -> Cause {
     if !facts.was_answered() {
         return Cause::NoAgreement;
     }
-    match &facts.exchange {
+    by_exchange(&facts.exchange, || classical(facts, view))
+}
+
+/// What a handshake is that was answered; `classical`: why it is that.
+fn by_exchange(exchange: &Exchange, classical: impl FnOnce() -> Cause) -> Cause {
+    match exchange {
         Exchange::Known(_, Some(true)) => Cause::PostQuantum,
         Exchange::Known(_, None) => Cause::GroupNotKnown,
         Exchange::Earlier => Cause::Resumed,
         Exchange::NotSeen => Cause::NotSeen,
-        Exchange::Known(_, Some(false)) => classical(facts, view),
+        Exchange::Known(_, Some(false)) => classical(),
     }
+}
+
+/// Both sides of SSH say what they offer, and the client's order decides.
+fn classical_of_ssh(view: &ssh::View) -> Cause {
+    let offer = |stream: &Option<Box<ssh::Stream>>| stream.as_ref().and_then(|stream| stream.kexinit.clone());
+    let (Some(client), Some(server)) = (offer(&view.client), offer(&view.server)) else { return Cause::OfferNotSeen };
+    let is_quantum = |name: &&Box<[u8]>| ssh::post_quantum(name) == Some(true);
+    let mut offered = client.kex.iter().filter(is_quantum).peekable();
+    if offered.peek().is_none() {
+        let is_unknown = client.kex.iter().any(|name| ssh::post_quantum(name).is_none());
+        return if is_unknown { Cause::OfferNotKnown } else { Cause::ClientDidNotOffer };
+    }
+    if offered.any(|name| server.kex.contains(name)) { Cause::ClientPrefersClassical } else { Cause::ServerDidNotOffer }
 }
 
 fn classical(facts: &Facts, view: &View) -> Cause {

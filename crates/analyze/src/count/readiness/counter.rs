@@ -7,7 +7,7 @@ use crate::read::faults::Problem;
 use crate::read::{BlockSource, Count, Match, Origin, Tally};
 use crate::select::{ResolvedFilter, Selection};
 use crate::words::timestamp::WallNs;
-use crypto_trace_format::record::{ApiCall, Comm, LibLoad, RecordError, TlsHello};
+use crypto_trace_format::record::{ApiCall, Comm, LibLoad, RecordError, SshHandshake, TlsHello};
 use std::collections::{HashMap, HashSet};
 
 /// A connection that passed the filters.
@@ -70,7 +70,7 @@ impl Counter {
         let record = found.record;
         let comm = record.header.comm;
         match record.kind() {
-            TlsHello::KIND => {
+            TlsHello::KIND | SshHandshake::KIND => {
                 let Some(connection) = found.connection else { return Ok(()) };
                 let comm = connection.owner.is_known().then_some(comm);
                 let (connection, image) = (connection.index(), found.image);

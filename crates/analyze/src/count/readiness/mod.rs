@@ -338,7 +338,7 @@ impl Readiness {
             let Some(connection) = capture.handshakes.connections().get(one.connection as usize) else { continue };
             let host = hosts.get(number as usize).copied().unwrap_or(number);
             let privacy = Privacy::of(capture);
-            let Some(mut observed) = Observed::new(connection) else { continue };
+            let mut observed = Observed::new(connection);
             if privacy == Privacy::Drop {
                 // Zeros stand for it.
                 observed.server_name = None;
@@ -355,7 +355,8 @@ impl Readiness {
             let name = observed.server_name.as_deref();
             let matters = observed.taken.is_some() || observed.cause == Cause::ServerChoseAnother;
             let parties = matters.then(|| service::Parties::of(origin, connection, peer, (observed.role, name)));
-            let is_own = observed.role.is_some_and(|role| observed.cause.is_for_want_of_groups(role));
+            let is_own =
+                observed.role.is_some_and(|role| observed.cause.is_for_want_of_groups(observed.protocol, role));
             let lists = capture
                 .timeline
                 .process_of(one.image)
