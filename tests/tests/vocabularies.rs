@@ -55,11 +55,13 @@ fn ocsf_events_hold_against_the_schema_of_old_and_new_versions() {
     let (held, stderr) = said(&output);
     assert!(output.status.success(), "{stderr}");
     let held: BTreeMap<String, u64> = serde_json::from_value(held).unwrap();
-    let classes = ["File System Activity", "Module Activity", "Network Activity", "Process Activity"];
+    let classes = ["File System Activity", "Module Activity", "Network Activity", "Process Activity", "SSH Activity"];
     assert_eq!(held.keys().collect::<Vec<_>>(), classes);
     assert_eq!(held.values().sum::<u64>(), 2 * lines.lines().count() as u64);
     assert_eq!(check(&["1.8.0", "--break"]).status.code(), Some(1), "what is wrong has to be found");
 
+    let ssh = lines.lines().filter(|line| line.contains("\"class_uid\":4007")).count();
+    assert!(ssh >= 10 && lines.contains("\"client_hassh\""), "{ssh}");
     // Nothing is lost on the way: what has no attribute is in `unmapped`.
     let certificates = lines.lines().filter(|line| line.contains("\"serial_number\"")).count();
     assert!(certificates > 0 && lines.contains("\"post_quantum\":true"), "{certificates}");
@@ -93,7 +95,7 @@ fn rows_for_a_security_lake_are_the_same_events() {
     let output = judged(python.arg(software::directory().join("ocsf/check.py")).arg("1.1.0"), &read.text());
     let (held, stderr) = said(&output);
     assert!(output.status.success(), "{stderr}");
-    assert_eq!(held.as_object().unwrap().len(), 4, "{held}");
+    assert_eq!(held.as_object().unwrap().len(), 5, "{held}");
 }
 
 /// Verdicts of `check` are held to the same schemas, those that pass and those that fail.

@@ -54,7 +54,7 @@ fn sort(kind: &str, change: Option<&str>) -> (&'static [&'static str], &'static 
         ("file_change", Some("link" | "symlink")) => (&["file"], &["creation"]),
         ("file_change", _) => (&["file"], &["change"]),
         ("lib_load", _) => (&["library"], &["start"]),
-        ("tls_handshake", _) => (&["network"], &["connection", "protocol"]),
+        ("tls_handshake" | "ssh_handshake", _) => (&["network"], &["connection", "protocol"]),
         // Of libraries the schema knows only that they are loaded.
         ("certificate_file" | "library_info", _) => (&["file"], &["info"]),
         ("api_call", _) => (&["process"], &["info"]),
@@ -122,6 +122,11 @@ fn outcome(kind: &str, told: &Told) -> Option<&'static str> {
                 _ => Some("unknown"),
             }
         }
+        "ssh_handshake" => match told.peek("outcome").and_then(Value::as_str) {
+            Some("failed") => Some("failure"),
+            Some("agreed") => Some("success"),
+            _ => Some("unknown"),
+        },
         "api_call" => match told.peek("succeeded").and_then(Value::as_bool) {
             Some(true) => Some("success"),
             Some(false) => Some("failure"),
@@ -184,9 +189,9 @@ fn library(kind: &str, told: &mut Told) -> Option<Value> {
 }
 
 fn network(kind: &str, told: &mut Told) -> Vec<(&'static str, Value)> {
-    if kind != "tls_handshake" {
+    let Some(protocol) = ["tls", "ssh"].into_iter().find(|name| kind.strip_suffix("_handshake") == Some(*name)) else {
         return Vec::new();
-    }
+    };
     let local = object([("ip", told.take("local_address")), ("port", told.take("local_port"))]);
     let remote = object([("ip", told.take("remote_address")), ("port", told.take("remote_port"))]);
     let v6 = local.get("ip").and_then(Value::as_str).is_some_and(|ip| ip.contains(':'));
@@ -199,7 +204,7 @@ fn network(kind: &str, told: &mut Told) -> Vec<(&'static str, Value)> {
     let network = object([
         ("transport", Some(json!("tcp"))),
         ("type", Some(json!(if v6 { "ipv6" } else { "ipv4" }))),
-        ("protocol", Some(json!("tls"))),
+        ("protocol", Some(json!(protocol))),
         ("direction", direction.map(|direction| json!(direction))),
     ]);
     let (client, server) = if role == Some("server") { (remote, local) } else { (local, remote) };

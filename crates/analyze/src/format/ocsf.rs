@@ -7,7 +7,7 @@ use super::EventFormat;
 use super::told::{Told, file_name, object, own_certificate, unless_empty};
 use crate::event::{Event, EventWriter};
 use crypto_trace_format::record::{
-    FileChange, FileOpen, Kind, LibLoad, ProcessExec, ProcessExit, RecordError, TlsHello,
+    FileChange, FileOpen, Kind, LibLoad, ProcessExec, ProcessExit, RecordError, SshHandshake, TlsHello,
 };
 use serde_json::{Value, json};
 
@@ -15,8 +15,15 @@ use serde_json::{Value, json};
 pub const VERSION: &str = "1.1.0";
 
 /// Kinds that a class stands for.
-pub const KINDS: [Kind; 6] =
-    [ProcessExec::KIND, ProcessExit::KIND, FileOpen::KIND, FileChange::KIND, LibLoad::KIND, TlsHello::KIND];
+pub const KINDS: [Kind; 7] = [
+    ProcessExec::KIND,
+    ProcessExit::KIND,
+    FileOpen::KIND,
+    FileChange::KIND,
+    LibLoad::KIND,
+    TlsHello::KIND,
+    SshHandshake::KIND,
+];
 
 /// `export --to ocsf`: one JSON object per line.
 #[derive(Debug, Clone, Copy, Default)]
@@ -33,7 +40,9 @@ const SYSTEM: (u32, &str) = (1, "System Activity");
 const FILE: Class = Class { uid: 1001, name: "File System Activity", category: SYSTEM };
 const MODULE: Class = Class { uid: 1005, name: "Module Activity", category: SYSTEM };
 const PROCESS: Class = Class { uid: 1007, name: "Process Activity", category: SYSTEM };
-const NETWORK: Class = Class { uid: 4001, name: "Network Activity", category: (4, "Network Activity") };
+const ON_NETWORK: (u32, &str) = (4, "Network Activity");
+const NETWORK: Class = Class { uid: 4001, name: "Network Activity", category: ON_NETWORK };
+const SSH: Class = Class { uid: 4007, name: "SSH Activity", category: ON_NETWORK };
 
 /// What happened, in a class.
 type Activity = (u32, &'static str);
@@ -86,6 +95,7 @@ impl Ocsf {
             "process_exec" => process_exec(&mut told),
             "process_exit" => process_exit(&mut told),
             "tls_handshake" => handshake(&mut told),
+            "ssh_handshake" => ssh(&mut told),
             _ => return Ok(None),
         };
         let (status_id, status) = match status {
@@ -280,13 +290,11 @@ fn certificate(told: &mut Told) -> Option<Value> {
     ]))
 }
 
-fn handshake(told: &mut Told) -> Mapped {
-    let (activity, status) = match (told.peek("outcome").and_then(Value::as_str), told.peek("api_result")) {
-        (Some("alert"), _) => ((4, "Fail"), Status::Failure),
-        (_, Some(result)) if result == "failed" => ((4, "Fail"), Status::Failure),
-        (Some("server_hello"), _) => ((1, "Open"), Status::Success),
-        _ => ((1, "Open"), Status::Unknown),
-    };
+/// What the attributes of an end of a connection are.
+type Attributes = Vec<(&'static str, Value)>;
+
+/// Whose end of a connection it is, and the connection; apart, the ends.
+fn ends(told: &mut Told) -> (Attributes, Attributes) {
     let mut own = Vec::new();
     if told.peek("pid").is_some() {
         own.push(actor(told));
@@ -294,8 +302,8 @@ fn handshake(told: &mut Told) -> Mapped {
     let local = object([("ip", told.take("local_address")), ("port", told.take("local_port"))]);
     let remote = object([("ip", told.take("remote_address")), ("port", told.take("remote_port"))]);
     let version = if remote.get("ip").and_then(Value::as_str).is_some_and(|ip| ip.contains(':')) { 6 } else { 4 };
-    let role = told.text("role");
-    let direction = match role.as_deref() {
+    let role = told.peek("role").and_then(Value::as_str);
+    let direction = match role {
         Some("client") => (2, "Outbound"),
         Some("server") => (1, "Inbound"),
         _ => (0, "Unknown"),
@@ -305,6 +313,37 @@ fn handshake(told: &mut Told) -> Mapped {
         json!({ "direction_id": direction.0, "direction": direction.1, "protocol_name": "tcp", "protocol_num": 6,
                 "protocol_ver_id": version }),
     ));
+    let (source, destination) = if role == Some("server") { (remote, local) } else { (local, remote) };
+    (own, vec![("src_endpoint", source), ("dst_endpoint", destination)])
+}
+
+/// One end of a connection of SSH. That somebody logged in is encrypted: what opened is the connection.
+fn ssh(told: &mut Told) -> Mapped {
+    let (activity, status) = match told.peek("outcome").and_then(Value::as_str) {
+        Some("failed") => ((4, "Fail"), Status::Failure),
+        Some("agreed") => ((1, "Open"), Status::Success),
+        _ => ((1, "Open"), Status::Unknown),
+    };
+    let (mut own, ends) = ends(told);
+    // Both sides speak 2.0 where what each offers was seen.
+    let is_2 = told.peek("kex").is_some();
+    own.extend(is_2.then(|| ("protocol_ver", json!("2.0"))));
+    for (attribute, member) in [("client_hassh", "hassh"), ("server_hassh", "hassh_server")] {
+        let hash = told.take(member);
+        own.extend(hash.map(|hash| (attribute, json!({ "fingerprint": fingerprint((1, "MD5"), hash) }))));
+    }
+    own.extend(ends);
+    Mapped { class: SSH, activity, status, own }
+}
+
+fn handshake(told: &mut Told) -> Mapped {
+    let (activity, status) = match (told.peek("outcome").and_then(Value::as_str), told.peek("api_result")) {
+        (Some("alert"), _) => ((4, "Fail"), Status::Failure),
+        (_, Some(result)) if result == "failed" => ((4, "Fail"), Status::Failure),
+        (Some("server_hello"), _) => ((1, "Open"), Status::Success),
+        _ => ((1, "Open"), Status::Unknown),
+    };
+    let (mut own, ends) = ends(told);
     let mut offered = told.object("offered");
     let certificate_told = own_certificate(told);
     let (certificate, sans, left) = match certificate_told {
@@ -338,16 +377,7 @@ fn handshake(told: &mut Told) -> Mapped {
     if let Some(offered) = offered {
         told.put("offered", offered);
     }
-    if role.as_deref() == Some("server") {
-        own.push(("dst_endpoint", local));
-        own.push(("src_endpoint", remote));
-    } else {
-        own.push(("src_endpoint", local));
-        own.push(("dst_endpoint", remote));
-    }
-    if let Some(role) = role {
-        told.put_text("role", role);
-    }
+    own.extend(ends);
     Mapped { class: NETWORK, activity, status, own }
 }
 

@@ -116,6 +116,7 @@ fn class<const N: usize>(uid: u32, own: [(&'static str, ColumnType); N]) -> Ocsf
 /// All classes that there are events of.
 pub fn classes() -> Vec<OcsfClass> {
     let module = of([("file", file()), ("base_address", Utf8), ("load_type_id", Int32), ("load_type", Utf8)]);
+    let hassh = of([("fingerprint", fingerprint())]);
     let endpoint = of([("ip", Utf8), ("port", Int32)]);
     let connection = of([
         ("direction_id", Int32),
@@ -131,8 +132,19 @@ pub fn classes() -> Vec<OcsfClass> {
         class(
             4001,
             [
-                ("connection_info", connection),
+                ("connection_info", connection.clone()),
                 ("tls", tls()),
+                ("src_endpoint", endpoint.clone()),
+                ("dst_endpoint", endpoint.clone()),
+            ],
+        ),
+        class(
+            4007,
+            [
+                ("connection_info", connection),
+                ("protocol_ver", Utf8),
+                ("client_hassh", hassh.clone()),
+                ("server_hassh", hassh),
                 ("src_endpoint", endpoint.clone()),
                 ("dst_endpoint", endpoint),
             ],
