@@ -1,7 +1,7 @@
 //! Arguments of `coverage`.
 
 use crate::cli::judged::{CountedArgs, Judge};
-use crypto_trace_format::record::{ApiCall, LibLoad, TlsHello};
+use crypto_trace_format::record::{ApiCall, LibLoad, SshHandshake, TlsHello};
 
 /// At the end of its help.
 const EXAMPLES: &str = "\
@@ -11,7 +11,7 @@ Examples:
 
 pub(crate) type Task = Judge;
 
-/// Show what the capture could see of TLS, and what it could not
+/// Show what the capture could see of TLS and SSH, and what it could not
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
@@ -21,6 +21,6 @@ pub(crate) struct Args {
 
 impl Args {
     pub fn check(self) -> Result<Task, clap::Error> {
-        self.judged.check(vec![TlsHello::KIND, ApiCall::KIND, LibLoad::KIND])
+        self.judged.check(vec![TlsHello::KIND, SshHandshake::KIND, ApiCall::KIND, LibLoad::KIND])
     }
 }

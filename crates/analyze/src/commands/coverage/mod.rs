@@ -18,7 +18,7 @@ use crate::words::kernel::errno_name;
 use crate::words::redact;
 use crate::words::timestamp::timestamp;
 use anyhow::Result;
-use crypto_trace_format::record::{ProbeState, Tier};
+use crypto_trace_format::record::{ProbeState, Protocol, Tier};
 use serde::Serialize;
 use std::collections::BTreeMap;
 
@@ -38,6 +38,8 @@ struct Report {
     /// Those of which a library told as well.
     handshakes_told_by_libraries: u64,
     ends: u64,
+    ssh_handshakes: u64,
+    ssh_ends: u64,
     process_unknown: u64,
     connected_before_capture: u64,
     packets_missing: u64,
@@ -57,6 +59,9 @@ struct CaptureReport {
     host: String,
     filters: Vec<String>,
     wire: String,
+    /// The same of SSH, where it was looked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ssh: Option<String>,
     library_calls: String,
     kernel_crypto: String,
     connections_given_up: Option<u64>,
@@ -181,6 +186,7 @@ impl CaptureReport {
             host: escape::for_people(capture.meta.host.as_bytes()),
             filters: capture.meta.filters.iter().map(|filter| judged.shown(filter.as_bytes())).collect(),
             wire: told(completeness::wire_state(capture)),
+            ssh: watches_ssh(capture).then(|| told(completeness::state_of(capture, Protocol::SSH))),
             library_calls: told(completeness::library_state(capture)),
             kernel_crypto: told(completeness::kernel_state(capture)),
             connections_given_up: capture.tls_given_up.filter(|_| capture.watches_tls()),
@@ -196,6 +202,10 @@ impl CaptureReport {
     }
 }
 
+fn watches_ssh(capture: &Capture) -> bool {
+    completeness::watches(capture, Protocol::SSH)
+}
+
 /// What this capture cannot hold, whatever happened.
 fn never_seen(judged: &Judged<'_>) -> Vec<&'static str> {
     let probed = judged.captures.iter().any(|capture| capture.libraries.any_probed());
@@ -205,6 +215,11 @@ fn never_seen(judged: &Judged<'_>) -> Vec<&'static str> {
         "what TLS encrypts: certificates and ALPN of TLS 1.3, alerts after the hellos"
     } else {
         "what TLS encrypts: certificates and ALPN of TLS 1.3, alerts after the hellos, whether a handshake was completed"
+    });
+    texts.push(if judged.captures.iter().any(watches_ssh) {
+        "what SSH encrypts: who logs in, and key exchanges after the first of a connection"
+    } else {
+        "SSH on the wire: it was not looked for; record with --wire tls,ssh"
     });
     texts.push("TLS inside TLS or another tunnel, and handshakes after the first of a connection");
     texts.push("connections whose hellos passed before the capture began");
@@ -236,6 +251,8 @@ impl Report {
             handshakes: survey.outcomes.all(),
             handshakes_told_by_libraries: survey.told.all(),
             ends: survey.ends,
+            ssh_handshakes: judged.totals.wire.of("ssh").map_or(0, |rows| rows.outcomes.all()),
+            ssh_ends: judged.totals.wire.of("ssh").map_or(0, |rows| rows.ends),
             process_unknown: survey.programs.get(&None).map_or(0, ProgramRow::ends),
             connected_before_capture: survey.late,
             packets_missing: survey.gaps,

@@ -1,7 +1,7 @@
 //! `coverage` as text.
 
 use super::{Library, Probe, Report, reason};
-use crate::count::handshakes::in_short;
+use crate::count::handshakes::{in_short, outcomes_in_short};
 use crate::report::completeness;
 use crate::report::judged::Judged;
 use crate::words::text::{Align, Table, and_more, grouped, plural, tabulate};
@@ -25,6 +25,9 @@ impl Report {
                 line(&mut out, "Recorded", &recorded);
             }
             line(&mut out, "On the wire", &capture.wire);
+            if let Some(ssh) = &capture.ssh {
+                line(&mut out, "SSH", ssh);
+            }
             line(&mut out, "In libraries", &capture.library_calls);
             line(&mut out, "In the kernel", &capture.kernel_crypto);
             if capture.missing.is_empty() {
@@ -43,6 +46,9 @@ impl Report {
             line(&mut out, "Damaged", &paint.bad(&damaged));
         }
         self.handshakes(judged, &mut out);
+        if let Some(rows) = judged.totals.wire.of("ssh") {
+            line(&mut out, "Of SSH", &outcomes_in_short(rows.outcomes, "failed"));
+        }
         self.programs(judged, &mut out);
         let _ = writeln!(out, "\n{}", paint.heading("Never seen"));
         self.never_seen.iter().for_each(|text| {

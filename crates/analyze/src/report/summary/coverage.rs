@@ -5,6 +5,7 @@ use crate::report::completeness;
 use crate::words::escape;
 use crate::words::redact;
 use crate::words::text::section;
+use crypto_trace_format::record::Protocol;
 use std::fmt::Write;
 
 /// Appends the section.
@@ -19,6 +20,10 @@ pub(super) fn print(context: &SummaryContext<'_>, out: &mut String) {
         }
         let _ =
             writeln!(out, "  on the wire    {}", redact::sentence(completeness::wire_state(capture), context.redact));
+        if completeness::watches(capture, Protocol::SSH) {
+            let state = completeness::state_of(capture, Protocol::SSH);
+            let _ = writeln!(out, "  SSH            {}", redact::sentence(state, context.redact));
+        }
         let _ = writeln!(
             out,
             "  in libraries   {}",

@@ -4,6 +4,7 @@ mod calls;
 mod coverage;
 mod page;
 mod print;
+mod ssh;
 mod tls;
 
 pub use page::SummaryContext;

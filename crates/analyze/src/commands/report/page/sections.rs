@@ -517,6 +517,7 @@ fn coverage(document: &Value) -> Markup {
             dl {
                 dt { "Host" } dd { (string(capture, "host")) }
                 dt { "On the wire" } dd { (string(capture, "wire")) }
+                @if capture.get("ssh").is_some() { dt { "SSH" } dd { (string(capture, "ssh")) } }
                 dt { "In libraries" } dd { (string(capture, "library_calls")) }
                 dt { "In the kernel" } dd { (string(capture, "kernel_crypto")) }
                 dt { "Lost" } dd { (grouped(count(capture, "lost"))) " lost, " (grouped(count(capture, "dropped"))) " dropped" }
