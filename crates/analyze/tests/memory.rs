@@ -166,3 +166,31 @@ fn invented_algorithms_take_no_more_memory_than_is_said() {
         .map(|number| probe(100, format!("probe-{number}").as_bytes(), 2, 1, "no ".repeat(5_000).as_bytes()));
     check(directory.path(), "algorithms", execs.chain(probes).chain(calls).chain(files));
 }
+
+/// Software and algorithms of SSH of invented names, shown by hosts without an end.
+#[test]
+fn invented_names_of_ssh_take_no_more_memory_than_is_said() {
+    let directory = tempfile::tempdir().unwrap();
+    let string = |bytes: &[u8]| [&(bytes.len() as u32).to_be_bytes()[..], bytes].concat();
+    let packet =
+        |kind: u8, body: &[u8]| [&(body.len() as u32 + 6).to_be_bytes()[..], &[4, kind], body, &[0; 4]].concat();
+    let said = |number: u64, side: &str| {
+        let name = format!("{number}{}", "name".repeat(60));
+        let lists: Vec<u8> = (0..8).flat_map(|_| string(name.as_bytes())).chain([0; 8]).collect();
+        let line = format!("SSH-2.0-{side}{name}\r\n");
+        let key = [string(name.as_bytes()), string(number.to_string().as_bytes())].concat();
+        let offer = [&[7; 16][..], &lists, &[0; 5]].concat();
+        [line.as_bytes(), &packet(20, &offer), &packet(31, &string(&key)), &packet(21, &[])].concat()
+    };
+    let records = (0..4_000 * tenths() as u64).flat_map(move |number| {
+        let header = header(100 + number as u32, "sshd", 1_000 + 10 * number);
+        let remote = format!("10.{}.{}.{}:4000", number >> 16 & 255, number >> 8 & 255, number & 255);
+        let fixed = |sent| crypto_trace_format::record::TlsHelloFixed {
+            owner: SENDER,
+            protocol: 1,
+            ..socket(1 + number, "10.0.0.1:22", &remote, sent)
+        };
+        [hello(header, fixed(true), &said(number, "s")), hello(header, fixed(false), &said(number, "c"))]
+    });
+    check(directory.path(), "ssh", records);
+}

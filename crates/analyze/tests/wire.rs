@@ -216,3 +216,20 @@ fn readiness_has_rows_of_ssh_and_says_which_side_is_in_the_way() {
     write_segment(&swapped, &meta("web1", 1, 0), &records, 7);
     assert_eq!(reasons(&document(&["readiness"], &swapped)), rows([("client_prefers_classical", 1)]));
 }
+
+#[test]
+fn a_profile_has_the_ssh_handshakes_of_its_process() {
+    let profiles = document(&["profile", "-n", "sshd"], &real("ssh-openssh"));
+    let profiles = profiles.as_array().unwrap();
+    let all: Vec<&Value> = profiles.iter().flat_map(|one| one["ssh_handshakes"].as_array().unwrap()).collect();
+    let total: u64 = all.iter().map(|row| count(row, "count")).sum();
+    assert_eq!(total, 4, "{all:#?}");
+    assert!(all.iter().all(|row| row["role"] == "server" && row["remote_port"].is_null()), "{all:#?}");
+    let dropbear = all.iter().find(|row| row["remote_software"] == "dropbear_2022.83").unwrap();
+    let kex = (&dropbear["key_exchange"], &dropbear["post_quantum"], &dropbear["host_key_algorithm"]);
+    assert_eq!(kex, (&"curve25519-sha256".into(), &false.into(), &"ssh-ed25519".into()));
+    let failed = all.iter().find(|row| row["outcome"] == "failed").unwrap();
+    assert_eq!((&failed["failure"], &failed["key_exchange"]), (&"nothing in common: kex".into(), &"not seen".into()));
+    let sum: u64 = profiles.iter().map(|one| count(&one["statistics"], "ssh_handshakes")).sum();
+    assert_eq!(sum, total);
+}

@@ -7,7 +7,8 @@ use crate::select::Filter;
 use clap::Args;
 use clap::error::ErrorKind;
 use crypto_trace_format::record::{
-    ApiCall, FileChange, FileOpen, Kind, LibLoad, ProcessExec, ProcessExit, ProcessFork, ProcessInfo, TlsHello,
+    ApiCall, FileChange, FileOpen, Kind, LibLoad, ProcessExec, ProcessExit, ProcessFork, ProcessInfo, SshHandshake,
+    TlsHello,
 };
 use std::path::PathBuf;
 
@@ -43,7 +44,7 @@ pub(crate) struct UseArgs {
 }
 
 /// Kinds that tell of processes, and what they did.
-pub(crate) const OF_PROCESSES: [Kind; 9] = [
+pub(crate) const OF_PROCESSES: [Kind; 10] = [
     ProcessExec::KIND,
     ProcessFork::KIND,
     ProcessExit::KIND,
@@ -51,6 +52,7 @@ pub(crate) const OF_PROCESSES: [Kind; 9] = [
     FileChange::KIND,
     LibLoad::KIND,
     TlsHello::KIND,
+    SshHandshake::KIND,
     ApiCall::KIND,
     ProcessInfo::KIND,
 ];

@@ -57,7 +57,7 @@ pub use repeated::{Dictionary, Repeated, Run};
 pub use rows::{RowWriter, Rows};
 pub use schema::schema;
 pub use shape::{Event, RenderOptions};
-pub(crate) use ssh_handshake::HostKeyFields;
+pub(crate) use ssh_handshake::{HostKeyFields, ssh_outcome};
 #[cfg(test)]
 pub(crate) use tls_handshake::handshake_json;
 pub use types::{EVENT_TYPES, EventType, Who};

@@ -277,6 +277,15 @@ impl Line {
     }
 }
 
+/// How far a key exchange came, in the words of events.
+pub fn ssh_outcome(outcome: connections::Outcome) -> &'static str {
+    match outcome {
+        connections::Outcome::ServerHello => "agreed",
+        connections::Outcome::Alert => "failed",
+        connections::Outcome::None => "none",
+    }
+}
+
 impl SshHandshake {
     /// What this connection's `view` says of it.
     pub fn new(capture: &Capture, connection: &Connection, view: &View, redact: bool) -> Self {
@@ -293,11 +302,7 @@ impl SshHandshake {
         let missing = agreed.map(|agreed| agreed.nothing_in_common.as_slice()).unwrap_or_default();
         Self {
             role: view.role.map(side),
-            outcome: Outcome::new(match view.outcome {
-                connections::Outcome::ServerHello => "agreed",
-                connections::Outcome::Alert => "failed",
-                connections::Outcome::None => "none",
-            }),
+            outcome: Outcome::new(ssh_outcome(view.outcome)),
             client_software: client_line.software,
             client_comments: client_line.comments,
             server_software: server_line.software,

@@ -13,7 +13,7 @@ Examples:
 
 pub(crate) type Task = UseTask;
 
-/// Show everything recorded about a process: libraries, files, calls, TLS handshakes
+/// Show everything recorded about a process: libraries, files, calls, TLS and SSH handshakes
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {

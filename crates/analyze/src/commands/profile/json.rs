@@ -1,6 +1,6 @@
 //! The parts of a profile, as they are in JSON.
 
-use super::{Call, File, Handshake, ProcessPart, Program, Relative};
+use super::{Call, File, Handshake, ProcessPart, Program, Relative, SshHandshake};
 use crate::capture::Capture;
 use crate::capture::clock::WallNs;
 use crate::capture::connections::Role;
@@ -9,7 +9,9 @@ use crate::capture::timeline::{ImageId, ProcessId};
 use crate::count::Span;
 use crate::count::calls::{CallKey, CallUse};
 use crate::count::files::FileUse;
-use crate::count::handshakes::HandshakeKey;
+use crate::count::handshakes::{Exchange, HandshakeKey};
+use crate::count::wire::SshKey;
+use crate::event;
 use crate::report::document::{Escaped, Reveal};
 use crate::report::parts::failures;
 use crate::report::processes::{Key, Process, user};
@@ -163,6 +165,25 @@ impl Handshake {
             key_exchange: key.exchange.to_string(),
             resumed: key.resumed,
             api_result: told,
+            count,
+            first: timestamp(span.first),
+            last: timestamp(span.last),
+        }
+    }
+}
+
+impl SshHandshake {
+    pub(super) fn new(key: &SshKey, (count, span): (u64, Span)) -> Self {
+        Self {
+            role: key.role.map(Role::name),
+            remote_address: key.address.to_string(),
+            remote_port: key.port,
+            remote_software: key.software.clone(),
+            outcome: event::ssh_outcome(key.outcome),
+            failure: key.failure.clone(),
+            key_exchange: key.exchange.to_string(),
+            post_quantum: if let Exchange::Known(_, post_quantum) = key.exchange { post_quantum } else { None },
+            host_key_algorithm: key.host_key_algorithm.clone(),
             count,
             first: timestamp(span.first),
             last: timestamp(span.last),

@@ -15,6 +15,7 @@ use crate::capture::timeline::ProcessId;
 use crate::cli::Style;
 use crate::cli::console::Console;
 use crate::cli::exit::Outcome;
+use crate::count::Span;
 use crate::count::processes::{Gathered, Mapped};
 use crate::report::document::{Each, Escaped, OUT_BYTES, Reveal, write_documents};
 use crate::report::parts::{Failures, LibraryPart};
@@ -46,6 +47,7 @@ struct Profile<'a> {
     files_accessed: Files<'a>,
     api_calls: Vec<Call>,
     tls_handshakes: Vec<Handshake>,
+    ssh_handshakes: Vec<SshHandshake>,
     statistics: Statistics,
     missing: Vec<String>,
     /// Comes last: rows add to it as they are written.
@@ -225,6 +227,23 @@ struct Handshake {
 }
 
 #[derive(Serialize)]
+struct SshHandshake {
+    role: Option<&'static str>,
+    remote_address: String,
+    remote_port: Option<u16>,
+    /// What the other end says it is.
+    remote_software: Option<String>,
+    outcome: &'static str,
+    failure: Option<String>,
+    key_exchange: String,
+    post_quantum: Option<bool>,
+    host_key_algorithm: Option<String>,
+    count: u64,
+    first: String,
+    last: String,
+}
+
+#[derive(Serialize)]
 struct Statistics {
     total_events: u64,
     libraries_loaded: u64,
@@ -233,6 +252,7 @@ struct Statistics {
     file_opens: u64,
     file_opens_failed: u64,
     tls_handshakes: u64,
+    ssh_handshakes: u64,
     /// Events by type.
     events: BTreeMap<&'static str, u64>,
 }
@@ -289,11 +309,8 @@ impl<'a> Profile<'a> {
             for (key, calls) in doings.calls.sorted() {
                 used.calls.entry(key.clone()).or_default().add(*calls);
             }
-            for (key, (count, span)) in &doings.handshakes {
-                let row = used.handshakes.entry(key.clone()).or_insert((0, *span));
-                row.0 += count;
-                row.1.add(*span);
-            }
+            merge(&mut used.handshakes, &doings.handshakes);
+            merge(&mut used.ssh, &doings.ssh);
             for (kind, count) in &doings.events {
                 *used.events.entry(kind.event_type()).or_default() += count;
             }
@@ -304,6 +321,8 @@ impl<'a> Profile<'a> {
         let handshakes = used.handshakes.iter();
         let tls_handshakes: Vec<Handshake> =
             handshakes.map(|(key, row)| Handshake::new(key, *row, reveal, &mut escaped)).collect();
+        let ssh_handshakes: Vec<SshHandshake> =
+            used.ssh.iter().map(|(key, row)| SshHandshake::new(key, *row)).collect();
         let statistics = Statistics {
             total_events: used.events.values().sum(),
             libraries_loaded: libraries.len() as u64,
@@ -312,6 +331,7 @@ impl<'a> Profile<'a> {
             file_opens: used.files.values().map(|file| file.get().opens).sum(),
             file_opens_failed: used.files.values().map(|file| file.get().failed()).sum(),
             tls_handshakes: tls_handshakes.iter().map(|row| row.count).sum(),
+            ssh_handshakes: ssh_handshakes.iter().map(|row| row.count).sum(),
             events: used.events,
         };
         #[allow(clippy::cast_precision_loss, reason = "a duration for people")]
@@ -332,6 +352,7 @@ impl<'a> Profile<'a> {
             files_accessed,
             api_calls,
             tls_handshakes,
+            ssh_handshakes,
             statistics,
             missing: read.gaps(Some(process.number)),
             escaped,
@@ -344,6 +365,16 @@ impl<'a> Profile<'a> {
         !self.libraries.of.is_empty()
             || !self.files_accessed.of.is_empty()
             || !self.tls_handshakes.is_empty()
+            || !self.ssh_handshakes.is_empty()
             || self.api_calls.iter().any(|call| !is_random(call))
+    }
+}
+
+/// Adds handshakes of one image to those of others.
+fn merge<K: Clone + Ord>(all: &mut BTreeMap<K, (u64, Span)>, more: &BTreeMap<K, (u64, Span)>) {
+    for (key, (count, span)) in more {
+        let row = all.entry(key.clone()).or_insert((0, *span));
+        row.0 += count;
+        row.1.add(*span);
     }
 }

@@ -1,6 +1,6 @@
 //! A profile, for people.
 
-use super::{Call, File, Handshake, Library, Profile, Relative};
+use super::{Call, File, Handshake, Library, Profile, Relative, SshHandshake};
 use crate::report::parts::{failures_in_short, second};
 use crate::report::session::Session;
 use crate::words::redact;
@@ -85,6 +85,7 @@ impl Profile<'_> {
                 grouped(statistics.file_opens_failed)
             ),
             plural(statistics.tls_handshakes, "TLS handshake"),
+            plural(statistics.ssh_handshakes, "SSH handshake"),
             plural(statistics.api_calls_made, "call"),
         ];
         line("Counts", &counts.join(", "));
@@ -167,6 +168,28 @@ impl Profile<'_> {
             ("outcome", Left),
         ];
         write("TLS handshakes", &columns, &mut self.tls_handshakes.iter().map(handshake), self.tls_handshakes.len());
+        let ssh = |row: &SshHandshake| {
+            let port = row.remote_port.map_or(String::new(), |port| format!(":{port}"));
+            vec![
+                grouped(row.count),
+                row.role.unwrap_or("?").to_owned(),
+                format!("{}{port}", row.remote_address),
+                row.remote_software.clone().unwrap_or("-".to_owned()),
+                row.key_exchange.clone(),
+                row.host_key_algorithm.clone().unwrap_or("-".to_owned()),
+                row.failure.as_deref().unwrap_or(row.outcome).to_owned(),
+            ]
+        };
+        let columns = [
+            ("count", Right),
+            ("as", Left),
+            ("with", Left),
+            ("software", Left),
+            ("key exchange", Left),
+            ("host key algorithm", Left),
+            ("outcome", Left),
+        ];
+        write("SSH handshakes", &columns, &mut self.ssh_handshakes.iter().map(ssh), self.ssh_handshakes.len());
         let call = |row: &Call| {
             vec![
                 grouped(row.count),

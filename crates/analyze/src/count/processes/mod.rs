@@ -9,6 +9,7 @@ pub use lineage::{Gathered, Mapped, mapped_at};
 
 use crate::budget::{Budget, first_sorted, heap, sorted};
 use crate::capture::Capture;
+use crate::capture::clock::WallNs;
 use crate::capture::libraries::{self, FileId, better};
 use crate::capture::timeline::ImageId;
 use crate::count::Span;
@@ -18,6 +19,7 @@ use crate::count::handshakes::Facts;
 use crate::count::handshakes::HandshakeKey;
 use crate::count::libraries::LibraryUse;
 use crate::count::rows::Rows;
+use crate::count::wire::SshKey;
 use crate::read::faults::{FaultLog, Problem};
 use crate::read::{BlockSource, Count, Match, Origin, Tally};
 use crate::select::{ResolvedFilter, Selection};
@@ -25,7 +27,7 @@ use crate::words::kernel::is_interrupted;
 use crypto_trace_format::catalog::Judged;
 use crypto_trace_format::record::{
     ApiCall, Comm, FileChange, FileOpen, Header, Kind, LibLoad, ProcessExit, ProcessFork, ProcessInfo, RecordError,
-    TlsHello,
+    SshHandshake, TlsHello,
 };
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -99,7 +101,7 @@ pub struct Doings {
     /// Events by type; looks at /proc and forks are none.
     pub events: BTreeMap<Kind, u64>,
     /// When, and wait status.
-    pub exit: Option<(crate::capture::clock::WallNs, u32)>,
+    pub exit: Option<(WallNs, u32)>,
     /// By path.
     pub files: Rows<Vec<u8>, FileUse>,
     /// By file and path.
@@ -110,6 +112,8 @@ pub struct Doings {
     pub calls: Rows<CallKey, CallUse>,
     /// Ends of TLS connections.
     pub handshakes: BTreeMap<HandshakeKey, (u64, Span)>,
+    /// Ends of SSH connections.
+    pub ssh: BTreeMap<SshKey, (u64, Span)>,
 }
 
 /// Counts some blocks.
@@ -217,10 +221,10 @@ impl ProcessCounter {
         {
             let told = capture.calls.of(connection.cookie()).map(|call| call.succeeded);
             let key = HandshakeKey::new(facts, connection.remote(), told);
-            let once = Span::at(found.time);
-            let row = doings.handshakes.entry(key).or_insert((0, once));
-            row.0 += 1;
-            row.1.add(once);
+            count_one(&mut doings.handshakes, key, found.time);
+        }
+        if let Some(key) = found.connection.filter(|_| record.kind() == SshHandshake::KIND).and_then(SshKey::new) {
+            count_one(&mut doings.ssh, key, found.time);
         }
         Ok(())
     }
@@ -277,19 +281,35 @@ impl Doings {
             2 * (heap(key.function.len()) + heap(key.text.len())) + 2 * sorted::<(CallKey, CallUse)>()
         };
         merge(&mut self.calls, other.calls, budget, call_bytes, |row, more| row.add(more));
-        for (key, (count, span)) in other.handshakes {
-            match self.handshakes.get_mut(&key) {
-                Some(row) => {
-                    row.0 += count;
-                    row.1.add(span);
-                }
-                None => {
-                    // Twice: handshakes are shown by copies.
-                    let entry = 2 * (sorted::<(HandshakeKey, (u64, Span))>() + key.held_bytes()) + SHOWN_ROW_BYTES;
-                    let first = first_sorted::<(HandshakeKey, (u64, Span))>();
-                    if budget.take(entry + if self.handshakes.is_empty() { first } else { 0 }) {
-                        self.handshakes.insert(key, (count, span));
-                    }
+        merge_counted(&mut self.handshakes, other.handshakes, budget, HandshakeKey::held_bytes);
+        merge_counted(&mut self.ssh, other.ssh, budget, SshKey::held_bytes);
+    }
+}
+
+/// How many, and when the first and the last was.
+type Counts<K> = BTreeMap<K, (u64, Span)>;
+
+fn count_one<K: Ord>(rows: &mut Counts<K>, key: K, time: WallNs) {
+    let once = Span::at(time);
+    let row = rows.entry(key).or_insert((0, once));
+    row.0 += 1;
+    row.1.add(once);
+}
+
+/// Adds handshakes to handshakes, as far as there is room for new rows.
+fn merge_counted<K: Ord>(own: &mut Counts<K>, other: Counts<K>, budget: &mut Budget, held: impl Fn(&K) -> usize) {
+    for (key, (count, span)) in other {
+        match own.get_mut(&key) {
+            Some(row) => {
+                row.0 += count;
+                row.1.add(span);
+            }
+            None => {
+                // Twice: handshakes are shown by copies.
+                let entry = 2 * (sorted::<(K, (u64, Span))>() + held(&key)) + SHOWN_ROW_BYTES;
+                let first = first_sorted::<(K, (u64, Span))>();
+                if budget.take(entry + if own.is_empty() { first } else { 0 }) {
+                    own.insert(key, (count, span));
                 }
             }
         }

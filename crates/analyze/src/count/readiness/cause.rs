@@ -316,8 +316,8 @@ fn by_exchange(exchange: &Exchange, classical: impl FnOnce() -> Cause) -> Cause 
 fn classical_of_ssh(view: &ssh::View) -> Cause {
     let offer = |stream: &Option<Box<ssh::Stream>>| stream.as_ref().and_then(|stream| stream.kexinit.clone());
     let (Some(client), Some(server)) = (offer(&view.client), offer(&view.server)) else { return Cause::OfferNotSeen };
-    let is_quantum = |name: &&Box<[u8]>| ssh::post_quantum(name) == Some(true);
-    let mut offered = client.kex.iter().filter(is_quantum).peekable();
+    let offered = client.kex.iter().filter(|name| ssh::post_quantum(name) == Some(true));
+    let mut offered = offered.peekable();
     if offered.peek().is_none() {
         let is_unknown = client.kex.iter().any(|name| ssh::post_quantum(name).is_none());
         return if is_unknown { Cause::OfferNotKnown } else { Cause::ClientDidNotOffer };

@@ -4,10 +4,12 @@
 
 mod algorithms;
 mod common;
+mod key;
 mod ssh;
 
 pub use algorithms::{Size, SshAlgorithms};
 pub use common::{Common, PROTOCOLS};
+pub use key::SshKey;
 pub use ssh::{HostKeyRow, List, SshRows};
 
 use ssh::SshFacts;
