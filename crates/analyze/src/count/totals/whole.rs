@@ -180,7 +180,10 @@ impl Totals {
     /// Counts the connections of what was added, whose captures still hold them.
     pub fn add_handshakes(&mut self, captures: &[Capture]) {
         let passed = std::mem::take(&mut self.passed);
-        self.handshakes.add(&passed, captures);
+        // What `wire` counts itself is not counted twice.
+        if !self.wire.with_tls {
+            self.handshakes.add(&passed, captures);
+        }
         self.wire.add(&passed, captures, &mut self.handshakes);
         self.overflowed |= self.handshakes.overflowed || self.wire.overflowed;
     }

@@ -16,10 +16,14 @@ use ssh::SshFacts;
 
 use super::handshakes::{End, Exchange, HandshakeTotals, Outcomes, Passed, PeerKey, Quantum, each_end};
 use super::room::{Room, row, tell};
+use crate::budget::Budget;
 use crate::capture::Capture;
 use crate::capture::connections::{Connection, Role};
 use crypto_trace_format::record::Protocol;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
+
+/// Bytes that the rows of all tables may take.
+const MAX_BYTES: usize = 64 << 20;
 
 /// Processes that are told apart.
 const MAX_PROCESSES: usize = 1 << 20;
@@ -67,7 +71,7 @@ pub struct ProtocolRows {
 }
 
 /// Everything that is counted.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Wire {
     /// Count TLS too, of which [`super::handshakes`] knows more.
     pub with_tls: bool,
@@ -79,6 +83,19 @@ pub struct Wire {
     pub overflowed: bool,
     room: Room,
     seen_processes: HashSet<(&'static str, u32, u32, u64)>,
+}
+
+impl Default for Wire {
+    fn default() -> Self {
+        Self {
+            with_tls: false,
+            protocols: BTreeMap::new(),
+            ssh: SshRows::default(),
+            overflowed: false,
+            room: Room(Budget::new(MAX_BYTES)),
+            seen_processes: HashSet::new(),
+        }
+    }
 }
 
 impl EndsRow {
@@ -112,12 +129,15 @@ impl Wire {
 
     /// Counts connections, and the algorithms of those that `handshakes` does not read. Both ends of one must come in one call.
     pub fn add(&mut self, passed: &[Passed], captures: &[Capture], handshakes: &mut HandshakeTotals) {
-        let with_tls = self.with_tls;
-        let read = |connection: &Connection| {
-            let is_wanted = with_tls || connection.protocol() != Protocol::TLS;
-            is_wanted.then(|| (Common::new(connection), SshFacts::new(connection)))
+        let is_wanted = |one: &&Passed| {
+            let capture = captures.get(one.capture as usize);
+            let connection = capture.and_then(|it| it.handshakes.connections().get(one.connection as usize));
+            self.with_tls || connection.is_some_and(|connection| connection.protocol() != Protocol::TLS)
         };
-        each_end(passed, captures, read, |passed, end| {
+        // Most recordings have none.
+        let passed: Vec<Passed> = passed.iter().filter(is_wanted).cloned().collect();
+        let read = |connection: &Connection| Some((Common::new(connection), SshFacts::new(connection)));
+        each_end(&passed, captures, read, |passed, end| {
             if let Some(ssh) = &end.facts.1 {
                 let whose = (passed.program.as_deref(), end.host, end.counts);
                 handshakes.add_algorithms("ssh", whose, &ssh.algorithms);
