@@ -29,6 +29,11 @@ impl ProbeReport {
         Self { probe, tier: Tier::CGROUP_SKB, target, state: ProbeState::FAILED, errno: 0, message }
     }
 
+    /// SSH that cannot be seen, where TLS can, and why.
+    pub fn failed_ssh(message: String) -> Self {
+        Self { probe: "ssh_hello", ..Self::failed_tls(message) }
+    }
+
     /// Library calls that cannot be seen, and why.
     pub fn failed_calls(message: String) -> Self {
         let (probe, target) = ("api_call", "uprobe");

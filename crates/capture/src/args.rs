@@ -401,9 +401,10 @@ mod tests {
         check("-l ssl", |of| of.io_uring == Wanted::DEFAULT_OFF && of.libraries == ["ssl"], &["--library ssl"]);
         check("-l ssl --api", |of| of.library_calls == Wanted::DEFAULT_ON, &["--library ssl", "--api --api-budget 1%"]);
         check("--wire off --privacy drop", |of| of.privacy == Privacy::DROP, &["--wire off", "--privacy drop"]);
-        check("--tls on", |of| of.looks_for(Protocol::TLS) && !of.looks_for(Protocol::SSH), &["--wire on"]);
+        check("--tls on", |of| of.looks_for(Protocol::TLS) && of.looks_for(Protocol::SSH), &["--wire on"]);
         let both = |of: &Selected| of.looks_for(Protocol::TLS) && of.looks_for(Protocol::SSH);
-        check("--wire tls,ssh", both, &["--wire tls,ssh"]);
+        check("--wire tls,ssh", both, &["--wire on"]);
+        check("--wire tls", |of| of.looks_for(Protocol::TLS) && !of.looks_for(Protocol::SSH), &["--wire tls"]);
         check("--wire ssh", |of| of.looks_for(Protocol::SSH) && !of.looks_for(Protocol::TLS), &["--wire ssh"]);
         check("--argv exe -- a b", |of| of.argv == ArgvMode::EXE, &["--argv exe", "-- a"]);
         check("--argv none -- a b", |of| of.command.as_deref() == Some(""), &["--argv none", "-- "]);

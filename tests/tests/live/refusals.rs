@@ -148,6 +148,35 @@ fn a_probe_that_not_every_host_has_may_fail_and_the_rest_runs() {
     refused(&["--library-calls", "on"], || refuse(&["library_enter"]), 5, &["library_enter"]);
 }
 
+/// The verifier of Linux 6.1 refused the programs on packets with SSH in them, and nothing else.
+#[test]
+fn a_kernel_that_refuses_ssh_costs_ssh_and_not_tls() {
+    let Some(_permit) = live() else { return };
+    // With one tier there is one attempt for each set of programs, which shows in what is loaded before those on packets.
+    let mut attempts = 0;
+    let no_ssh = refusing(move |bpf| {
+        let program = bpf.program()?;
+        attempts += i32::from(program == "sys_exit");
+        (attempts == 1 && program == "tls_egress").then_some(EACCES)
+    });
+    let (done, made) = capture(&["--tier", "tracepoint"], no_ssh);
+    assert!(done.code() == 0 && made, "{}", done.stderr);
+    let trace = done.trace();
+    let probes = trace.probes();
+    let failed: Vec<_> = probes.iter().filter(|(_, p)| p.fixed.state == ProbeState::FAILED.0).collect();
+    let [(_, failed)] = failed[..] else { panic!("one failed: {failed:?}") };
+    assert_eq!((failed.probe.as_str(), failed.target.as_str()), ("ssh_hello", "cgroup_skb"));
+    let attached: Vec<_> = probes.iter().filter(|(_, p)| p.fixed.state == ProbeState::ATTACHED.0).collect();
+    for probe in ["tls_hello", "file_open"] {
+        assert!(attached.iter().any(|(_, p)| p.probe == probe), "{probe}");
+    }
+    assert!(done.stderr.contains("WARNING: no ssh_hello on cgroup_skb: "), "{}", done.stderr);
+    for (command, part) in [("info", "ssh_hello"), ("coverage", "cannot load the BPF programs")] {
+        let told = analyze(words![command, done.output]);
+        assert!(told.text().contains(part), "{command}: {}", told.text());
+    }
+}
+
 /// Where cgroup v2 is not mounted, a mount of the capture's own does; where that is refused, TLS is missing and the rest runs.
 #[test]
 fn without_a_mount_of_cgroup_v2_tls_is_recorded_or_told_to_be_missing() {

@@ -129,6 +129,9 @@ pub fn gaps(capture: &Capture, name_host: bool) -> Vec<String> {
 /// Name of the probes for the kernel's own crypto.
 const KERNEL_PROBE: &str = "kernel_crypto";
 
+/// That SSH is looked for on the wire: told only where it is not, and TLS is.
+const SSH_PROBE: &str = "ssh_hello";
+
 /// Captures that say what was watched: a look at /proc adds to what another one recorded of its host, and takes nothing from it.
 pub fn recordings(captures: &[Capture]) -> impl Iterator<Item = &Capture> {
     let is_recorded = |host: &str| captures.iter().any(|one| one.meta.host == host && one.snapshot().is_none());
@@ -191,6 +194,9 @@ pub fn state_of(capture: &Capture, protocol: Protocol) -> String {
             0 => format!("not watched: recorded before there was anything to see {} with", title(protocol)),
             _ => format!("not watched: recorded with --wire for other protocols than {}", protocol.name()),
         };
+    }
+    if let (Protocol::SSH, Some(why)) = (protocol, why_unattached(capture, SSH_PROBE)) {
+        return format!("not watched: {why}");
     }
     if capture.watches_wire() {
         let probes = || probes_of(capture, name);

@@ -120,4 +120,17 @@ static __always_inline void read_comm(__u64 comm[2], struct task_struct *task)
 	bpf_probe_read_kernel(comm, 16, task->comm);
 }
 
+/*
+ * A number that is 1 to `most`, a power of two, so that the verifier knows it by its arithmetic, wherever it is kept. in_range()
+ * is not enough where the compiler keeps a copy on the stack between its two comparisons: Linux 6.1 carries nothing over to that.
+ */
+static __always_inline __u32 at_least_one(__u32 n, __u32 most)
+{
+	n--;
+	asm volatile("" : "+r"(n));
+	n &= most - 1;
+	asm volatile("" : "+r"(n));
+	return n + 1;
+}
+
 #endif

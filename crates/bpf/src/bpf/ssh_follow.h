@@ -55,8 +55,7 @@ static __always_inline int ssh_begins_later(struct ct_stream *w, __u8 first)
 		return 0;
 	if (n > CT_SSH_SCAN)
 		n = CT_SSH_SCAN;
-	asm volatile("" : "+r"(n));
-	if (in_range(n, 1, CT_SSH_SCAN) && !bpf_skb_load_bytes(w->skb, d->p, scan.s->record, n)) {
+	if (n && !bpf_skb_load_bytes(w->skb, d->p, scan.s->record, at_least_one(n, CT_SSH_SCAN))) {
 		scan.end = n;
 		bpf_loop(CT_SSH_SCAN, step_ssh_scan, &scan, 0);
 	}
@@ -85,8 +84,7 @@ static __always_inline int ssh_begins(struct ct_stream *w)
 		return 0;
 	if (n > 4 - have)
 		n = 4 - have;
-	asm volatile("" : "+r"(n));
-	if (!in_range(n, 1, 4) || bpf_skb_load_bytes(w->skb, d->p, head, n))
+	if (!n || bpf_skb_load_bytes(w->skb, d->p, head, at_least_one(n, 4)))
 		return 0;
 	if (have) {
 		__u32 word = *(__u32 *)head << 8 * have;
@@ -121,8 +119,7 @@ static __always_inline void ssh_line(struct ct_stream *w)
 
 	if (n > 15)
 		n = 15;
-	asm volatile("" : "+r"(n));
-	if (!in_range(n, 1, 15) || bpf_skb_load_bytes(w->skb, d->p, d->head, n)) {
+	if (!n || bpf_skb_load_bytes(w->skb, d->p, d->head, at_least_one(n, sizeof(d->head)))) {
 		d->at = CT_AT_DONE;
 		return;
 	}
@@ -183,10 +180,9 @@ static __always_inline void ssh_head(struct ct_stream *w)
 		have = CT_SSH_HEAD;
 	if (n > CT_SSH_HEAD - have)
 		n = CT_SSH_HEAD - have;
-	asm volatile("" : "+r"(have), "+r"(n));
+	asm volatile("" : "+r"(have));
 	have &= 15;
-	n &= 15;
-	if (have + n > CT_SSH_HEAD || !in_range(n, 1, CT_SSH_HEAD) || bpf_skb_load_bytes(w->skb, d->p, &d->head[have], n)) {
+	if (!n || bpf_skb_load_bytes(w->skb, d->p, &d->head[have], at_least_one(n, sizeof(d->head)))) {
 		d->at = CT_AT_DONE;
 		return;
 	}

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use clap::builder::PossibleValuesParser;
 use clap::{Args, ValueEnum};
-use crypto_trace_format::record::{Kind, Protocol, SshHandshake};
+use crypto_trace_format::record::Kind;
 
 use super::{CaptureArgs, UsageError, When};
 
@@ -100,10 +100,6 @@ impl ShowArgs {
     pub fn narrow(&mut self, kinds: &[&str]) {
         let shows = |wanted: &[&str]| kinds.is_empty() || kinds.iter().any(|kind| wanted.contains(kind));
         let capture = &mut self.capture;
-        // Looked for when it is asked for.
-        if kinds.contains(&SshHandshake::KIND.event_type()) && capture.wire.when == When::Auto {
-            capture.wire.protocols |= Protocol::SSH.bit();
-        }
         // How probes fared is told of those that are wanted.
         for (part, kinds) in [
             (&mut capture.wire.when, &["tls_handshake", "ssh_handshake", "probe_status"][..]),
@@ -177,6 +173,8 @@ fn words(command: &str, format: Format, no_redact: bool, capture: &CaptureArgs) 
 mod tests {
     use clap::Parser as _;
 
+    use crypto_trace_format::record::Protocol;
+
     use super::*;
     use crate::args::{Cli, Command};
 
@@ -203,8 +201,7 @@ mod tests {
             show.narrow(kinds);
             let CaptureArgs { wire, kernel_crypto, library_calls, .. } = show.capture;
             assert_eq!([wire.when, kernel_crypto, library_calls], expected, "{line} {kinds:?}");
-            let asks_for_ssh = kinds.contains(&"ssh_handshake");
-            assert_eq!(wire.protocols & Protocol::SSH.bit() != 0, asks_for_ssh, "{line} {kinds:?}");
+            assert_eq!(wire.protocols, Protocol::DEFAULT, "{line} {kinds:?}");
         }
     }
 }

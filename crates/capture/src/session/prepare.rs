@@ -9,7 +9,7 @@ use crypto_trace_bpf::{
     Budgets, CommFilter, FileSelection, LibrarySelection, ListenerOwner, LoadError, ProbeReport, Programs, Selection,
 };
 use crypto_trace_format::privacy::Privacy;
-use crypto_trace_format::record::{Header, ProbeState, Tier, trim_comm};
+use crypto_trace_format::record::{Header, ProbeState, Protocol, Tier, trim_comm};
 
 use crate::args::{CaptureArgs, PrivacyMode, UsageError, When};
 use crate::exit::Failure;
@@ -166,8 +166,8 @@ pub(crate) fn libraries(args: &CaptureArgs) -> Result<Option<Libraries>, Failure
     Ok(Some(Libraries::start(everywhere, only_pid, budget, wants_loads(args), args.verbose)?))
 }
 
-/// Loads the programs; those for TLS and for library calls are done without where the kernel refuses them, unless they were
-/// asked for. Which of the two it is that is refused is found out by trying.
+/// Loads the programs; those for SSH, for TLS and for library calls are done without where the kernel refuses them, unless they
+/// were asked for. Which of them it is that is refused is found out by trying; SSH never costs TLS.
 pub(crate) fn load(
     args: &CaptureArgs,
     selection: &mut Selection,
@@ -186,46 +186,73 @@ pub(crate) fn load(
         None => None,
     };
     let algorithms = selection.algorithms;
+    let wire = selection.wire;
     let mut cgroups = std::mem::take(&mut selection.tls_cgroups);
     let may_lack_calls = key.is_some() && args.may_lack("api_call");
     let may_lack_tls = !cgroups.is_empty() && args.may_lack("tls_hello");
-    // Why it cannot be had: with the other one only until that was done without.
-    let (mut why_no_calls, mut why_no_tls) = (String::new(), String::new());
+    let may_lack_ssh = may_lack_tls && wire & WITHOUT_SSH != 0 && wire & !WITHOUT_SSH != 0;
+    // Why it cannot be had: with another one only until that was done without.
+    let (mut why_no_calls, mut why_no_tls, mut why_no_ssh) = (String::new(), String::new(), String::new());
     let mut last = None;
-    for (without_calls, without_tls) in [(false, false), (true, false), (false, true), (true, true)] {
-        if (without_calls && !may_lack_calls) || (without_tls && !may_lack_tls) {
+    for without in WITHOUT {
+        if (without.calls && !may_lack_calls) || (without.tls && !may_lack_tls) || (without.ssh && !may_lack_ssh) {
             continue;
         }
-        selection.library_calls = key.filter(|_| !without_calls);
-        selection.algorithms = algorithms && !without_calls;
-        if !without_tls {
+        selection.library_calls = key.filter(|_| !without.calls);
+        selection.algorithms = algorithms && !without.calls;
+        selection.wire = if without.ssh { wire & WITHOUT_SSH } else { wire };
+        if !without.tls {
             selection.tls_cgroups = std::mem::take(&mut cgroups);
         }
         let error = match Programs::load(selection, sizes) {
             Ok(programs) => {
-                if without_calls {
+                if without.calls {
                     *libraries = None;
                     failures.push(ProbeReport::failed_calls(why_no_calls));
                 }
-                if without_tls {
+                if without.tls {
                     failures.push(ProbeReport::failed_tls(why_no_tls));
+                } else if without.ssh {
+                    failures.push(ProbeReport::failed_ssh(why_no_ssh));
                 }
                 return Ok(programs);
             }
             Err(error @ LoadError::Failed { .. }) => error,
             Err(error) => return Err(error.into()),
         };
-        if !without_calls {
+        if !without.calls {
             why_no_calls = error.to_string();
         }
-        if !without_tls {
+        if !without.tls {
             why_no_tls = error.to_string();
             cgroups = std::mem::take(&mut selection.tls_cgroups);
+        }
+        if !without.tls && !without.ssh {
+            why_no_ssh = error.to_string();
         }
         last = Some(error);
     }
     Err(last.map_or_else(|| Failure::bpf("nothing was loaded".to_owned()), Failure::from))
 }
+
+/// The protocols of the wire that do not cost the others.
+const WITHOUT_SSH: u16 = Protocol::ALL & !Protocol::SSH.bit();
+
+/// What is done without, in the order in which that is tried: as little as possible.
+struct Without {
+    calls: bool,
+    ssh: bool,
+    tls: bool,
+}
+
+const WITHOUT: [Without; 6] = [
+    Without { calls: false, ssh: false, tls: false },
+    Without { calls: false, ssh: true, tls: false },
+    Without { calls: true, ssh: false, tls: false },
+    Without { calls: true, ssh: true, tls: false },
+    Without { calls: false, ssh: false, tls: true },
+    Without { calls: true, ssh: false, tls: true },
+];
 
 /// A probe that failed would leave silence that looks like absence: then nothing is recorded at all, unless it is one that
 /// not every host can have and nobody asked for; that is reported, and recorded.

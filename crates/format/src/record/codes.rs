@@ -333,8 +333,8 @@ impl Protocol {
     /// All that this version knows, as bits.
     pub const ALL: u16 = Self::TLS.bit() | Self::SSH.bit();
 
-    /// Those that are looked for when none is named, as bits. Linux 6.1 refuses the programs that follow SSH: who wants it says so.
-    pub const DEFAULT: u16 = Self::TLS.bit();
+    /// Those that are looked for when none is named, as bits.
+    pub const DEFAULT: u16 = Self::TLS.bit() | Self::SSH.bit();
 
     /// Its bit, where several are told as one number.
     pub const fn bit(self) -> u16 {
