@@ -75,6 +75,8 @@ impl Programs {
         for program in [&mut progs.socket_state, &mut progs.tls_egress, &mut progs.tls_ingress] {
             program.set_autoload(!selection.tls_cgroups.is_empty());
         }
+        let owns_datagrams = selection.owns_datagrams();
+        progs.datagram_socket.set_autoload(owns_datagrams);
         for program in [&mut progs.library_enter, &mut progs.library_return, &mut progs.what_is_mapped] {
             program.set_autoload(selection.library_calls.is_some());
         }
@@ -97,6 +99,7 @@ impl Programs {
             counters: Vec::new(),
             skel,
             tls: !selection.tls_cgroups.is_empty(),
+            owns_datagrams,
         };
         programs.fill_maps(selection, tables).map_err(|e| LoadError::new("fill the BPF filter maps", e))?;
         Ok(programs)

@@ -41,6 +41,8 @@ pub struct Programs {
     pub(crate) skel: CryptoTraceSkel<'static>,
     /// Whether the programs for TLS are loaded.
     pub(crate) tls: bool,
+    /// Whether the program is loaded that notes who makes a socket for datagrams.
+    pub(crate) owns_datagrams: bool,
 }
 
 impl Programs {

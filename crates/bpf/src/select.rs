@@ -146,6 +146,12 @@ pub struct Selection {
 impl Selection {
     /// Most cgroups at once.
     pub const MAX_CGROUPS: usize = MAX_CGROUP_FILTERS;
+
+    /// Whether it matters who makes a socket for datagrams: what such a one receives first tells nothing of whose it is.
+    pub(crate) fn owns_datagrams(&self) -> bool {
+        let selects = self.only_targets || !self.uids.is_empty() || !self.comms.is_empty();
+        selects && !self.tls_cgroups.is_empty() && self.wire & Protocol::DATAGRAMS != 0
+    }
 }
 
 /// The filter tables of a selection, as the maps hold them.

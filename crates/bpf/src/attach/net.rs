@@ -21,6 +21,10 @@ impl Programs {
             report(Tier::RAW_TRACEPOINT, "tp_btf:inet_sock_set_state", progs.socket_state.attach());
         }
         for cgroup in tls_cgroups {
+            if self.owns_datagrams {
+                let attached = progs.datagram_socket.attach_cgroup(cgroup.as_raw_fd());
+                report(Tier::CGROUP_SKB, "cgroup_sock:sock_create", attached);
+            }
             let packets = [(&progs.tls_egress, "cgroup_skb:egress"), (&progs.tls_ingress, "cgroup_skb:ingress")];
             for (program, target) in packets {
                 report(Tier::CGROUP_SKB, target, program.attach_cgroup(cgroup.as_raw_fd()));

@@ -27,6 +27,7 @@
  *   ssh.h           SSH on the wire: numbers, and what is kept of it
  *   ssh_follow.h    where SSH begins, and what of it is copied
  *   protocols.h     the protocols whose hellos are recorded
+ *   datagram.h      datagrams that open a handshake: QUIC, DTLS, IKE
  *   stream.h        following a stream; the programs on packets
  *   calls.h         system calls that end, in three attach tiers
  */
@@ -59,6 +60,7 @@
 #include "net.h"
 #include "hello.h"
 #include "protocols.h"
+#include "datagram.h"
 #include "stream.h"
 
 char LICENSE[] SEC("license") = "Dual MIT/GPL";

@@ -104,6 +104,42 @@ static __always_inline void give_up(struct ct_socket *st, struct ct_dir *d)
 	count(CT_COUNTER_NO_HELLO);
 }
 
+/* Begins a record in scratch: whose socket it is, and between which ends the packet went. */
+static __always_inline struct ct_tls_hello *hello_init(struct ct_scratch *s, const struct ct_socket *st, const struct ct_packet *packet)
+{
+	struct ct_header *h = (struct ct_header *)s->record;
+	struct ct_tls_hello *hello = (struct ct_tls_hello *)(s->record + sizeof(*h));
+
+	__builtin_memset(h, 0, sizeof(*h));
+	__builtin_memset(hello, 0, sizeof(*hello));
+	h->kind = CT_TLS_HELLO;
+	h->fixed_len = sizeof(*hello);
+	h->flags = st->start_is_tick ? CT_F_START_IS_TICK : 0;
+	h->time_ns = bpf_ktime_get_boot_ns();
+	h->cpu = (__u16)bpf_get_smp_processor_id();
+	h->tid = st->tid;
+	h->tgid = st->tgid;
+	h->uid = st->uid;
+	h->gid = st->gid;
+	h->start_ns = st->start_ns;
+	__builtin_memcpy(h->comm, st->comm, sizeof(h->comm));
+	hello->family = packet->family;
+	hello->direction = packet->direction;
+	if (packet->direction == CT_SENT) {
+		__builtin_memcpy(hello->local_addr, packet->source, 16);
+		__builtin_memcpy(hello->remote_addr, packet->dest, 16);
+		hello->local_port = packet->source_port;
+		hello->remote_port = packet->dest_port;
+	} else {
+		__builtin_memcpy(hello->local_addr, packet->dest, 16);
+		__builtin_memcpy(hello->remote_addr, packet->source, 16);
+		hello->local_port = packet->dest_port;
+		hello->remote_port = packet->source_port;
+	}
+	hello->owner = st->owner;
+	return hello;
+}
+
 /* Emits the beginning of what goes out, as much of it as a record takes; the rest of it remains. */
 static __always_inline void emit_hello(struct ct_stream *w)
 {
@@ -116,8 +152,7 @@ static __always_inline void emit_hello(struct ct_stream *w)
 	struct ct_tls_hello *hello;
 	struct tcp_sock *tcp;
 	struct ct_scratch *s;
-	struct ct_header *h;
-	__u32 pos = sizeof(*h) + sizeof(*hello);
+	__u32 pos = sizeof(struct ct_header) + sizeof(*hello);
 	__u32 net_ns = 0;
 	__u32 slot = 0;
 
@@ -163,21 +198,7 @@ static __always_inline void emit_hello(struct ct_stream *w)
 		count_lost(CT_TLS_HELLO);
 		return;
 	}
-	h = (struct ct_header *)s->record;
-	hello = (struct ct_tls_hello *)(s->record + sizeof(*h));
-	__builtin_memset(h, 0, sizeof(*h));
-	__builtin_memset(hello, 0, sizeof(*hello));
-	h->kind = CT_TLS_HELLO;
-	h->fixed_len = sizeof(*hello);
-	h->flags = st->start_is_tick ? CT_F_START_IS_TICK : 0;
-	h->time_ns = bpf_ktime_get_boot_ns();
-	h->cpu = (__u16)bpf_get_smp_processor_id();
-	h->tid = st->tid;
-	h->tgid = st->tgid;
-	h->uid = st->uid;
-	h->gid = st->gid;
-	h->start_ns = st->start_ns;
-	__builtin_memcpy(h->comm, st->comm, sizeof(h->comm));
+	hello = hello_init(s, st, packet);
 	if (!w->parked)
 		hello->cookie = bpf_get_socket_cookie(w->skb);
 	if (cfg.library_calls && st->owner == CT_OWNER_SENDER && d->protocol == CT_PROTOCOL_TLS)
@@ -185,20 +206,6 @@ static __always_inline void emit_hello(struct ct_stream *w)
 	hello->offset = from + d->shift - kept;
 	hello->net_ns = net_ns;
 	hello->protocol = d->protocol;
-	hello->family = packet->family;
-	hello->direction = packet->direction;
-	if (packet->direction == CT_SENT) {
-		__builtin_memcpy(hello->local_addr, packet->source, 16);
-		__builtin_memcpy(hello->remote_addr, packet->dest, 16);
-		hello->local_port = packet->source_port;
-		hello->remote_port = packet->dest_port;
-	} else {
-		__builtin_memcpy(hello->local_addr, packet->dest, 16);
-		__builtin_memcpy(hello->remote_addr, packet->source, 16);
-		hello->local_port = packet->dest_port;
-		hello->remote_port = packet->source_port;
-	}
-	hello->owner = st->owner;
 	st->seems_accepted = st->owner == CT_OWNER_LISTENER;
 	/* An earlier packet showed it; this one may have been sent by the kernel on the process's behalf. */
 	if (st->owner == CT_OWNER_SENDER)

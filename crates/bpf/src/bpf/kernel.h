@@ -82,8 +82,10 @@ enum {
 /* include/linux/sched/signal.h */
 #define SIGNAL_GROUP_EXIT 0x00000004
 
-/* include/uapi/linux/in.h, include/linux/socket.h, include/net/tcp_states.h, include/uapi/linux/tcp.h */
+/* include/uapi/linux/in.h, include/linux/socket.h, include/linux/net.h, include/net/tcp_states.h, include/uapi/linux/tcp.h */
 #define IPPROTO_TCP 6
+#define IPPROTO_UDP 17
+#define SOCK_DGRAM 2
 #define AF_INET 2
 #define AF_INET6 10
 #define TCP_ESTABLISHED 1
@@ -140,12 +142,18 @@ struct bpf_tcp_sock {
 
 struct __sk_buff {
 	__u32 len;
-	__u32 before_tstamp[37];
+	__u32 before_data[18];
+	__u32 data;
+	__u32 data_end;
+	__u32 before_tstamp[17];
 	__u64 tstamp;
 	__u32 wire_len;
 	__u32 gso_segs;
 	struct bpf_sock *sk;
+	__u32 gso_size;
 };
+_Static_assert(__builtin_offsetof(struct __sk_buff, data) == 76, "struct __sk_buff");
+_Static_assert(__builtin_offsetof(struct __sk_buff, tstamp) == 152, "struct __sk_buff");
 _Static_assert(__builtin_offsetof(struct __sk_buff, sk) == 168, "struct __sk_buff");
 
 #pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)

@@ -128,31 +128,36 @@ static __always_inline void own(struct ct_socket *st, __u8 owner)
 	st->start_is_tick = 0;
 }
 
-/* Fills `packet`; 0: not TCP. `packet->len` is 0 where it has no data. */
-static __always_inline int parse_packet(struct __sk_buff *skb, struct ct_packet *packet)
+/* Takes family and addresses from a header of IP; returns where what it holds begins, or 0: it is not of this protocol. */
+static __always_inline __u32 parse_addresses(const __u8 *ip, __u8 protocol, struct ct_packet *packet)
+{
+	if (ip[0] >> 4 == 4) {
+		if (ip[9] != protocol)
+			return 0;
+		packet->family = AF_INET;
+		__builtin_memcpy(packet->source, &ip[12], 4);
+		__builtin_memcpy(packet->dest, &ip[16], 4);
+		return (ip[0] & 0xf) * 4;
+	}
+	/* Extension headers are not followed: they are not in use. */
+	if (ip[6] != protocol)
+		return 0;
+	packet->family = AF_INET6;
+	__builtin_memcpy(packet->source, &ip[8], 16);
+	__builtin_memcpy(packet->dest, &ip[24], 16);
+	return 40;
+}
+
+/* Fills `packet`; 0: not TCP. `packet->len` is 0 where it has no data. Not inlined: its room on the stack is free again after it. */
+static __noinline int parse_packet(struct __sk_buff *skb, struct ct_packet *packet)
 {
 	__u8 ip[40], tcp[16];
 	__u32 at;
 
 	if (bpf_skb_load_bytes(skb, 0, ip, sizeof(ip)))
 		return 0;
-	if (ip[0] >> 4 == 4) {
-		if (ip[9] != IPPROTO_TCP)
-			return 0;
-		at = (ip[0] & 0xf) * 4;
-		packet->family = AF_INET;
-		__builtin_memcpy(packet->source, &ip[12], 4);
-		__builtin_memcpy(packet->dest, &ip[16], 4);
-	} else {
-		/* Extension headers before TCP are not followed: they are not in use. */
-		if (ip[6] != IPPROTO_TCP)
-			return 0;
-		at = 40;
-		packet->family = AF_INET6;
-		__builtin_memcpy(packet->source, &ip[8], 16);
-		__builtin_memcpy(packet->dest, &ip[24], 16);
-	}
-	if (bpf_skb_load_bytes(skb, at, tcp, sizeof(tcp)))
+	at = parse_addresses(ip, IPPROTO_TCP, packet);
+	if (!at || bpf_skb_load_bytes(skb, at, tcp, sizeof(tcp)))
 		return 0;
 	packet->syn = !!(tcp[13] & TCP_FLAG_SYN);
 	packet->source_port = (__u16)(tcp[0] << 8 | tcp[1]);

@@ -3,13 +3,11 @@
  * Following a connection's byte stream through its packets, from the first hello on, and the programs that see them.
  *
  * A cgroup_skb program per direction looks at the packets of a socket's beginning; a hello need not be the first thing in them
- * (STARTTLS). A connection whose beginning is over costs one look at it per packet. Packets are only looked at: every program
- * returns "pass".
+ * (STARTTLS). A connection whose beginning is over costs one look at it per packet. What is a datagram goes to datagram.h. Packets
+ * are only looked at: every program returns "pass".
  */
 #ifndef CRYPTO_TRACE_STREAM_H
 #define CRYPTO_TRACE_STREAM_H
-
-#define CT_PASS 1
 
 #define CT_STEPS 2048	     /* elements followed in one packet: a hello of 500 bytes in TLS records of one byte takes 1,000 */
 #define CT_FLUSH_STEPS 8     /* of these, kept for what is to go out */
@@ -155,7 +153,8 @@ static __always_inline void look_at_listener(struct __sk_buff *skb, struct bpf_s
 	follow(skb, sk, &waiting->st, d, packet, waiting, 0);
 }
 
-static __always_inline int look_at(struct __sk_buff *skb, __u16 direction)
+/* A packet of a stream. A global function: what datagrams need of the stack does not come on top of what this does. */
+__noinline int look_at_stream(struct __sk_buff *skb, __u32 direction)
 {
 	struct ct_packet packet = {};
 	struct ct_parked *waiting;
@@ -168,6 +167,8 @@ static __always_inline int look_at(struct __sk_buff *skb, __u16 direction)
 
 	if (!sk)
 		return CT_PASS;
+	/* As good as it is known here; the verifier knows nothing of it. */
+	direction = direction == CT_SENT ? CT_SENT : CT_RECEIVED;
 	/* All that most packets cost. */
 	st = bpf_sk_storage_get(&sockets, sk, NULL, 0);
 	if (st && st->dir[direction - 1].at == CT_AT_DONE)
@@ -243,6 +244,18 @@ static __always_inline int look_at(struct __sk_buff *skb, __u16 direction)
 		return CT_PASS; /* a retransmission */
 	follow(skb, sk, st, d, &packet, NULL, d->next - offset);
 	return CT_PASS;
+}
+
+static __always_inline int look_at(struct __sk_buff *skb, __u32 direction)
+{
+	switch (classify(skb)) {
+	case CT_IS_STREAM:
+		return look_at_stream(skb, direction);
+	case CT_IS_OPENING:
+		return take_datagrams(skb, direction);
+	default:
+		return CT_PASS;
+	}
 }
 
 SEC("cgroup_skb/egress")

@@ -32,6 +32,9 @@ const MAX_LISTENING: usize = 1 << 18;
 /// `TCP_LISTEN`, include/net/tcp_states.h, as /proc/net/tcp has it.
 const LISTEN: &str = "0A";
 
+/// `TCP_CLOSE`, which a socket for datagrams is in that is connected to nobody.
+const UNCONNECTED: &str = "07";
+
 /// What is known of listening sockets so far.
 pub struct Listeners {
     /// Inode numbers of those of each network namespace, by its own.
@@ -85,9 +88,10 @@ impl Listeners {
         let namespace = entry.ino("ns/net")?;
         if !self.of_namespace.contains_key(&namespace) {
             let mut found = HashSet::new();
-            for name in ["net/tcp", "net/tcp6"] {
+            // One for datagrams has no state: it listens from when it is made.
+            for (name, state) in [("net/tcp", LISTEN), ("net/tcp6", LISTEN), ("net/udp", UNCONNECTED), ("net/udp6", UNCONNECTED)] {
                 let room = MAX_LISTENING.saturating_sub(self.listening + found.len());
-                let extent = entry.file(name).and_then(|file| read(file, room, &mut found));
+                let extent = entry.file(name).and_then(|file| read(file, state, room, &mut found));
                 self.cut |= matches!(extent, Ok(Extent::Cut));
             }
             self.listening += found.len();
@@ -115,14 +119,14 @@ impl Listeners {
     }
 }
 
-/// Adds the inode numbers of listening sockets in a text like /proc/net/tcp, proc_net_tcp(5), at most so many.
-fn read(from: impl Read, room: usize, found: &mut HashSet<u64>) -> std::io::Result<Extent> {
+/// Adds the inode numbers of sockets in a state in a text like /proc/net/tcp, proc_net_tcp(5), at most so many.
+fn read(from: impl Read, state: &str, room: usize, found: &mut HashSet<u64>) -> std::io::Result<Extent> {
     let most = found.len() + room;
     let mut full = false;
     let extent = each_line(from, LIMITS, |line| {
         let Ok(line) = std::str::from_utf8(line) else { return ControlFlow::Continue(()) };
         let mut fields = line.split_ascii_whitespace().skip(3);
-        if fields.next() == Some(LISTEN)
+        if fields.next() == Some(state)
             && let Some(inode) = fields.nth(5).and_then(|inode| inode.parse().ok())
         {
             full = found.len() >= most;
@@ -155,7 +159,7 @@ mod tests {
     fn listening_sockets_of_a_namespace() {
         let check = |text: &[u8], room, expected: &[u64], extent| {
             let mut found = HashSet::new();
-            assert_eq!(read(text, room, &mut found).expect("memory can be read"), extent);
+            assert_eq!(read(text, LISTEN, room, &mut found).expect("memory can be read"), extent);
             assert_eq!(found, expected.iter().copied().collect());
         };
         check(TCP, 9, &[4711, 4712], Extent::Whole);

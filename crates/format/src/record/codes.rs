@@ -326,15 +326,29 @@ codes! {
         TLS = 0 "tls",
         /// SSH over TCP.
         SSH = 1 "ssh",
+        /// QUIC: datagrams with Initial packets, whole; `offset` numbers them, times 65,536.
+        QUIC = 2 "quic",
+        /// DTLS: datagrams of the first epoch, likewise.
+        DTLS = 3 "dtls",
+        /// IKEv2: datagrams of the first exchange, likewise.
+        IKE = 4 "ike",
     }
 }
 
 impl Protocol {
     /// All that this version knows, as bits.
-    pub const ALL: u16 = Self::TLS.bit() | Self::SSH.bit();
+    pub const ALL: u16 = Self::TLS.bit() | Self::SSH.bit() | Self::DATAGRAMS;
+
+    /// Those that go in datagrams, as bits.
+    pub const DATAGRAMS: u16 = Self::QUIC.bit() | Self::DTLS.bit() | Self::IKE.bit();
 
     /// Those that are looked for when none is named, as bits.
     pub const DEFAULT: u16 = Self::TLS.bit() | Self::SSH.bit();
+
+    /// Whether it goes in datagrams.
+    pub const fn is_in_datagrams(self) -> bool {
+        self.0 < 16 && Self::DATAGRAMS & self.bit() != 0
+    }
 
     /// Its bit, where several are told as one number.
     pub const fn bit(self) -> u16 {

@@ -1,0 +1,381 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR MIT */
+/*
+ * Datagrams that open a handshake: QUIC's Initial and Retry packets, DTLS before it is encrypted, the first exchange of IKEv2.
+ *
+ * Each datagram tells by itself what it is, so that no state is kept of those that are none of these, nor of what follows a
+ * handshake. They are copied whole, up to a bound of each flow; the packets of a flow are numbered, because nothing in them is a
+ * place in a stream. One packet here may hold many datagrams of one size (GSO, GRO).
+ *
+ * QUIC: RFC 9000 section 17.2, RFC 9369 section 3.2; DTLS: RFC 6347 section 4.1, RFC 9147 section 4; IKEv2: RFC 7296 section 3.1,
+ * RFC 3948 section 2.2 (port 4500).
+ */
+#ifndef CRYPTO_TRACE_DATAGRAM_H
+#define CRYPTO_TRACE_DATAGRAM_H
+
+#define CT_PASS 1
+
+#define CT_UDP_HEAD 8
+#define CT_DATAGRAM_HEAD 32  /* bytes that tell what it is */
+#define CT_FLOW_DATAGRAMS 24 /* copied of one flow in one direction, */
+#define CT_FLOW_BYTES 24576  /* and their bytes, */
+#define CT_FLOW_NS 10000000000ULL /* in this time; then it may have as many again */
+#define CT_SEGMENTS 64	     /* datagrams of one packet */
+#define CT_NEW_FLOWS 512     /* of one socket, in a second: more is a flood */
+#define CT_SOCK_COMMON 64    /* bytes of struct sock_common in which its network namespace is */
+
+#define CT_QUIC_VERSION_1 0x00000001 /* RFC 9000 section 15 */
+#define CT_QUIC_VERSION_2 0x6b3343cf /* RFC 9369 section 3.1 */
+#define CT_QUIC_LONG 0x80	     /* header form */
+#define CT_QUIC_TYPE 0x30	     /* of a packet with a long header */
+
+#define CT_DTLS_HEAD 13 /* type, version (2), epoch (2), sequence number (6), length (2) */
+
+#define CT_IKE_PORT 500
+#define CT_IKE_NAT_PORT 4500
+#define CT_IKE_HEAD 28
+#define CT_IKE_SA_INIT 34
+#define CT_IKE_INTERMEDIATE 43 /* RFC 9242: encrypted, its head is copied alone */
+
+/* Datagrams between a socket and one other end. */
+struct ct_flow_key {
+	__u64 cookie;
+	__u8 remote_addr[16];
+	__u16 remote_port;
+	__u16 protocol;
+	__u32 reserved;
+};
+
+/* What was copied of them; by direction. */
+struct ct_flow {
+	__u64 since_ns;
+	__u32 next[2];	/* number of the next datagram */
+	__u32 bytes[2]; /* since then */
+	__u32 count[2];
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 4096);
+	__type(key, struct ct_flow_key);
+	__type(value, struct ct_flow);
+} flows SEC(".maps");
+
+/* The packet that is looked at. */
+struct ct_datagrams {
+	struct __sk_buff *skb;
+	struct ct_socket *st;
+	struct ct_packet packet;
+	__u64 cookie;
+	__u32 net_ns;
+	__u32 at;      /* of the next datagram */
+	__u32 end;     /* of the last */
+	__u32 segment; /* length of each, but for the last */
+};
+
+static __always_inline __u32 number_at(const __u8 *at)
+{
+	return (__u32)at[0] << 24 | (__u32)at[1] << 16 | (__u32)at[2] << 8 | at[3];
+}
+
+static __always_inline int is_ike_port(__u16 port)
+{
+	return port == CT_IKE_PORT || port == CT_IKE_NAT_PORT;
+}
+
+/* Whether this is a version of QUIC that is known; 0 is in the packet that negotiates one. */
+static __always_inline int is_quic_version(__u32 version)
+{
+	return version == CT_QUIC_VERSION_1 || version == CT_QUIC_VERSION_2 || !version;
+}
+
+/* Whether a datagram may open a handshake; most are told apart by their first five bytes, which are at `b`. */
+static __always_inline int may_open(const __u8 *b, __u16 source_port, __u16 dest_port)
+{
+	if (b[0] & CT_QUIC_LONG)
+		return cfg.wire & 1 << CT_PROTOCOL_QUIC && is_quic_version(number_at(&b[1]));
+	if (b[0] >= CT_TLS_CCS && b[0] <= CT_TLS_HANDSHAKE && b[1] == 0xfe)
+		return cfg.wire & 1 << CT_PROTOCOL_DTLS;
+	/* On the second port ESP is much of what there is: only IKE has four zeros first. */
+	return cfg.wire & 1 << CT_PROTOCOL_IKE &&
+	       (source_port == CT_IKE_PORT || dest_port == CT_IKE_PORT ||
+		((source_port == CT_IKE_NAT_PORT || dest_port == CT_IKE_NAT_PORT) && !number_at(b)));
+}
+
+/* What a datagram of `len` bytes that begins with `b` opens; -1: nothing. `take` says how much of it is copied. */
+static __always_inline int opens(const __u8 *b, __u32 len, const struct ct_packet *packet, __u32 *take)
+{
+	__u32 version, type, at = 0;
+
+	*take = len;
+	if ((packet->source_port == CT_IKE_NAT_PORT || packet->dest_port == CT_IKE_NAT_PORT) && !number_at(b))
+		at = 4;
+	if (cfg.wire & 1 << CT_PROTOCOL_IKE && (is_ike_port(packet->source_port) || is_ike_port(packet->dest_port)) &&
+	    len >= at + CT_IKE_HEAD) {
+		const __u8 *ike = at ? b + 4 : b;
+
+		if (ike[17] >> 4 == 2 && (number_at(&ike[24]) == len - at || at == 0)) {
+			if (ike[18] == CT_IKE_SA_INIT)
+				return CT_PROTOCOL_IKE;
+			if (ike[18] == CT_IKE_INTERMEDIATE) {
+				*take = at + CT_IKE_HEAD;
+				return CT_PROTOCOL_IKE;
+			}
+		}
+	}
+	if (b[0] & CT_QUIC_LONG) {
+		if (!(cfg.wire & 1 << CT_PROTOCOL_QUIC))
+			return -1;
+		version = number_at(&b[1]);
+		type = b[0] & CT_QUIC_TYPE;
+		/* Initial, and Retry. */
+		if (version == CT_QUIC_VERSION_1)
+			return type == 0x00 || type == 0x30 ? CT_PROTOCOL_QUIC : -1;
+		if (version == CT_QUIC_VERSION_2)
+			return type == 0x10 || type == 0x00 ? CT_PROTOCOL_QUIC : -1;
+		/* Version negotiation; others have zeros there as well, so it counts only where a flow has begun. */
+		return version ? -1 : CT_PROTOCOL_QUIC;
+	}
+	/* Records of the first epoch. */
+	if (b[0] >= CT_TLS_CCS && b[0] <= CT_TLS_HANDSHAKE && b[1] == 0xfe && (b[2] == 0xff || b[2] == 0xfd) && !b[3] && !b[4])
+		return cfg.wire & 1 << CT_PROTOCOL_DTLS ? CT_PROTOCOL_DTLS : -1;
+	return -1;
+}
+
+/* Whether this socket may begin one more flow; a flood of first packets from many addresses is not recorded whole. */
+static __always_inline int flow_allowed(struct ct_socket *st, __u64 now)
+{
+	struct ct_dir *d = &st->dir[0];
+	__u32 second = (__u32)(now >> 30);
+
+	/* Of a socket for datagrams there is no stream: what is kept of one is free. */
+	if (d->base != second) {
+		d->base = second;
+		d->next = 0;
+	}
+	return d->next++ < CT_NEW_FLOWS;
+}
+
+/* The flow of a datagram; NULL: nothing of it is copied. Like others here not inlined: its room on the stack is free again after it. */
+static __noinline struct ct_flow *flow_of(struct ct_datagrams *w, __u16 protocol, int begins, __u32 len)
+{
+	struct ct_flow_key key = {};
+	struct ct_flow *flow;
+	__u64 now = bpf_ktime_get_boot_ns();
+
+	key.cookie = w->cookie;
+	key.protocol = protocol;
+	key.remote_port = w->packet.direction == CT_SENT ? w->packet.dest_port : w->packet.source_port;
+	__builtin_memcpy(key.remote_addr, w->packet.direction == CT_SENT ? w->packet.dest : w->packet.source, 16);
+	flow = bpf_map_lookup_elem(&flows, &key);
+	if (!flow) {
+		struct ct_flow none = { .since_ns = now };
+
+		if (!begins)
+			return NULL;
+		if (!flow_allowed(w->st, now)) {
+			count_suppressed((__u64)len << 32 | CT_TLS_HELLO, w->st->tgid, w->st->uid, w->st->start_ns, CT_PROCESS_SHARE);
+			return NULL;
+		}
+		bpf_map_update_elem(&flows, &key, &none, BPF_NOEXIST);
+		flow = bpf_map_lookup_elem(&flows, &key);
+		if (!flow) {
+			count_lost(CT_TLS_HELLO);
+			return NULL;
+		}
+	}
+	if (now - flow->since_ns > CT_FLOW_NS) {
+		flow->since_ns = now;
+		flow->bytes[0] = flow->bytes[1] = 0;
+		flow->count[0] = flow->count[1] = 0;
+	}
+	return flow;
+}
+
+/* Records one datagram, of which `len` bytes are copied. */
+static __always_inline void emit_datagram(struct ct_datagrams *w, __u16 protocol, __u32 len, int begins)
+{
+	struct ct_socket *st = w->st;
+	struct ct_tls_hello *hello;
+	struct ct_scratch *s;
+	struct ct_flow *flow;
+	__u32 side = w->packet.direction == CT_SENT;
+	__u32 pos = sizeof(struct ct_header) + sizeof(*hello);
+	__u32 slot = 0;
+
+	if (!st->wanted && (st->owner || !any_process()))
+		return;
+	flow = flow_of(w, protocol, begins, len);
+	if (!flow)
+		return;
+	if (flow->count[side] >= CT_FLOW_DATAGRAMS || flow->bytes[side] + len > CT_FLOW_BYTES) {
+		count_suppressed((__u64)len << 32 | CT_TLS_HELLO, st->tgid, st->uid, st->start_ns, CT_PROCESS_SHARE);
+		return;
+	}
+	flow->count[side]++;
+	flow->bytes[side] += len;
+	s = scratch_take(&slot);
+	if (!s) {
+		count_lost(CT_TLS_HELLO);
+		return;
+	}
+	hello = hello_init(s, st, &w->packet);
+	hello->cookie = w->cookie;
+	hello->offset = flow->next[side]++ << 16;
+	hello->net_ns = w->net_ns;
+	hello->protocol = protocol;
+	if (len > CT_HELLO_DATA_MAX) {
+		hello->state |= CT_HELLO_CUT;
+		len = CT_HELLO_DATA_MAX;
+	}
+	asm volatile("" : "+r"(len));
+	if (!in_range(len, 1, CT_HELLO_DATA_MAX) || bpf_skb_load_bytes(w->skb, w->at, &s->record[pos], len)) {
+		hello->state |= CT_HELLO_CUT;
+		len = 0;
+	}
+	hello->data_len = (__u16)len;
+	if (len < 8)
+		*(__u64 *)&s->record[pos + (len & 7)] = 0;
+	emit_event(s, pos + len);
+	scratch_give(s);
+}
+
+/* One datagram of a packet. */
+static long step_datagram(__u32 i, void *ctx)
+{
+	struct ct_datagrams *w = ctx;
+	__u8 head[CT_DATAGRAM_HEAD] = {};
+	__u32 len = w->end - w->at;
+	__u32 n, take;
+	int protocol;
+
+	if (w->at >= w->end)
+		return 1;
+	if (len > w->segment)
+		len = w->segment;
+	n = len > CT_DATAGRAM_HEAD ? CT_DATAGRAM_HEAD : len;
+	asm volatile("" : "+r"(n));
+	if (!in_range(n, 1, CT_DATAGRAM_HEAD) || bpf_skb_load_bytes(w->skb, w->at, head, n))
+		return 1;
+	protocol = opens(head, len, &w->packet, &take);
+	if (protocol >= 0)
+		emit_datagram(w, protocol, take, protocol != CT_PROTOCOL_QUIC || number_at(&head[1]));
+	w->at += len;
+	return 0;
+}
+
+/* The inode number of the network namespace of a socket. */
+static __noinline __u32 socket_net_ns(struct bpf_sock *sk)
+{
+	__u8 common[CT_SOCK_COMMON] = {};
+	__u32 at = bpf_core_field_offset(struct sock_common, skc_net);
+	struct net *net;
+
+	/* The verifier knows no fields of a socket but its own, so that all of them are read. */
+	if (at > sizeof(common) - sizeof(net) || bpf_probe_read_kernel(common, sizeof(common), sk))
+		return 0;
+	__builtin_memcpy(&net, &common[at], sizeof(net));
+	return READ(net, ns.inum);
+}
+
+/* Fills `packet`; 0: not UDP. */
+static __noinline int parse_datagram(struct __sk_buff *skb, struct ct_packet *packet)
+{
+	__u8 ip[40], udp[CT_UDP_HEAD];
+	__u32 at;
+
+	if (bpf_skb_load_bytes(skb, 0, ip, sizeof(ip)))
+		return 0;
+	at = parse_addresses(ip, IPPROTO_UDP, packet);
+	if (!at || bpf_skb_load_bytes(skb, at, udp, sizeof(udp)))
+		return 0;
+	packet->source_port = (__u16)(udp[0] << 8 | udp[1]);
+	packet->dest_port = (__u16)(udp[2] << 8 | udp[3]);
+	packet->data = at + CT_UDP_HEAD;
+	return 1;
+}
+
+/* Who makes a socket for datagrams is who it is of, until somebody sends: known from then on which processes' are selected. */
+SEC("cgroup/sock_create")
+int datagram_socket(struct bpf_sock *sk)
+{
+	struct ct_socket *st;
+
+	if (sk->type != SOCK_DGRAM)
+		return CT_PASS;
+	st = bpf_sk_storage_get(&sockets, sk, NULL, BPF_SK_STORAGE_GET_F_CREATE);
+	if (st)
+		own(st, CT_OWNER_LISTENER);
+	return CT_PASS;
+}
+
+/* A packet whose first datagram may open a handshake. A global function: verified once. */
+__noinline int take_datagrams(struct __sk_buff *skb, __u32 direction)
+{
+	struct ct_datagrams w = { .skb = skb };
+	struct bpf_sock *sk = skb->sk;
+
+	if (!sk)
+		return CT_PASS;
+	sk = bpf_sk_fullsock(sk);
+	if (!sk || sk->protocol != IPPROTO_UDP)
+		return CT_PASS;
+	w.packet.direction = direction;
+	if (!parse_datagram(skb, &w.packet))
+		return CT_PASS;
+	w.at = w.packet.data;
+	w.end = skb->len;
+	w.segment = skb->gso_size;
+	if (!w.segment)
+		w.segment = w.end;
+	w.st = bpf_sk_storage_get(&sockets, sk, NULL, BPF_SK_STORAGE_GET_F_CREATE);
+	if (!w.st) {
+		count_lost(CT_TLS_HELLO);
+		return CT_PASS;
+	}
+	w.cookie = bpf_get_socket_cookie(skb);
+	w.net_ns = socket_net_ns(sk);
+	/* A datagram leaves in the context of who sends it. */
+	if (direction == CT_SENT)
+		own(w.st, CT_OWNER_SENDER);
+	bpf_loop(CT_SEGMENTS, step_datagram, &w, 0);
+	/* What it receives next is for the same process, as far as is known. */
+	if (w.st->owner == CT_OWNER_SENDER)
+		w.st->owner = CT_OWNER_EARLIER;
+	return CT_PASS;
+}
+
+/* What a packet is, by its first bytes. */
+enum ct_packet_is {
+	CT_IS_NOTHING = 0, /* too short for any */
+	CT_IS_STREAM,	   /* or cannot be told yet */
+	CT_IS_DATAGRAM,	   /* which opens nothing */
+	CT_IS_OPENING,	   /* or may be */
+};
+
+static __always_inline enum ct_packet_is classify(struct __sk_buff *skb)
+{
+	const __u8 *ip = (const __u8 *)(long)skb->data;
+	const __u8 *end = (const __u8 *)(long)skb->data_end;
+	const __u8 *udp;
+	__u32 at;
+
+	if (ip + 40 > end)
+		return skb->len < 40 ? CT_IS_NOTHING : CT_IS_STREAM;
+	if (ip[0] >> 4 == 4) {
+		if (ip[9] != IPPROTO_UDP)
+			return CT_IS_STREAM;
+		at = (ip[0] & 0xf) * 4;
+	} else {
+		if (ip[6] != IPPROTO_UDP)
+			return CT_IS_STREAM;
+		at = 40;
+	}
+	udp = ip + at;
+	/* Its data may lie elsewhere. */
+	if (udp + CT_UDP_HEAD + 5 > end)
+		return skb->len < at + CT_UDP_HEAD + 5 ? CT_IS_NOTHING : CT_IS_OPENING;
+	return may_open(&udp[CT_UDP_HEAD], (__u16)(udp[0] << 8 | udp[1]), (__u16)(udp[2] << 8 | udp[3])) ? CT_IS_OPENING :
+													   CT_IS_DATAGRAM;
+}
+
+#endif
