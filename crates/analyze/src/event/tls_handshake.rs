@@ -7,9 +7,11 @@ use super::values::{AtLeast, Code, CodePoint, HexBytes, Listed, Named, Path, Tex
 use crate::capture::Capture;
 use crate::capture::connections::{Connection, Role};
 use crate::protocol::iana::{CipherSuite, ExtensionType, Group, Version};
+use crate::protocol::quic::{Parameter, Quic};
 use crate::protocol::tls::{ClientHello, KeyExchange, Resumption, ServerHello, Stream, View};
 use crate::words::escape;
 use crate::words::redact;
+use crypto_trace_format::wire::quic::QuicVersion;
 
 members! {
     /// Members of a tls_handshake.
@@ -20,6 +22,10 @@ members! {
         /// how far it got in the clear: `server_hello` (the server chose version and suite), `alert` (a fatal alert ended it),
         /// `none` (no answer was seen)
         outcome: Outcome,
+        /// what carried it: `quic`; left out when it was TCP
+        transport: When<TransportName>,
+        /// what QUIC says besides; left out when it was not QUIC
+        quic: When<QuicFields>,
         /// version agreed on: `TLS 1.3`
         version: Option<Code<Version>>,
         /// suite agreed on: its IANA name, or its code point when it has none
@@ -203,6 +209,46 @@ members! {
     }
 }
 
+members! {
+    /// What QUIC says besides TLS.
+    pub struct QuicFields from "hellos" {
+        /// version of the client's first packet: `1`, `2`, or `0x` and hexadecimal digits; `null` when none was seen
+        version: Option<String>,
+        /// only when the connection went on in another: that version
+        version_later: When<String>,
+        /// only when the server does not speak the client's version: those that it lists
+        server_versions: Listed<String>,
+        /// whether the server asked for proof of the client's address (Retry)
+        retry: bool,
+        /// whether the client's first packet has a token, of this or of an earlier connection
+        token: bool,
+        /// what the client says of itself (transport parameters), in its order and without GREASE
+        parameters: Vec<QuicParameter>,
+        /// only when a side closed the connection in a packet that can be read, and not because TLS failed: the code
+        close_code: When<u64>,
+        /// only when packets could not be opened, because one before them was not seen: `true`
+        unread: When<bool>,
+    }
+}
+
+members! {
+    /// A transport parameter.
+    pub struct QuicParameter from "client's hello" {
+        /// its name, or `0x` and hexadecimal digits
+        name: String,
+        /// its value, when that is a number
+        value: When<u64>,
+        /// bytes of its value, when that is no number
+        #[unit = "bytes"]
+        length: When<u64>,
+    }
+}
+
+words! {
+    /// What carries TLS.
+    pub TransportName: "quic"
+}
+
 words! {
     /// An end of a connection.
     pub Side: "client" "server"
@@ -238,6 +284,40 @@ words! {
     pub HelloNote: "retried" "packets_missing" "hello_cut" "connected_before_capture" "second_hello_without_retry"
         "client_hello_not_seen" "server_hello_not_seen" "client_hello_incomplete" "server_hello_incomplete"
         "certificate_incomplete" "key_exchange_incomplete" "message_incomplete"
+}
+
+fn quic_version(version: QuicVersion) -> String {
+    match version {
+        QuicVersion::V1 => "1".to_owned(),
+        QuicVersion::V2 => "2".to_owned(),
+        QuicVersion(other) => format!("{other:#010x}"),
+    }
+}
+
+impl QuicFields {
+    fn new(quic: &Quic) -> Self {
+        let versions: Vec<String> = quic.versions.iter().copied().map(quic_version).collect();
+        Self {
+            version: versions.first().cloned(),
+            version_later: When(versions.get(1..).and_then(<[String]>::last).cloned()),
+            server_versions: Listed(quic.server_versions.iter().copied().map(quic_version).collect()),
+            retry: quic.retry,
+            token: quic.token,
+            parameters: quic.client_parameters.iter().map(QuicParameter::new).collect(),
+            close_code: When(quic.closed),
+            unread: When(Some(true).filter(|_| quic.unread)),
+        }
+    }
+}
+
+impl QuicParameter {
+    fn new(parameter: &Parameter) -> Self {
+        Self {
+            name: parameter.name().map_or_else(|| format!("{:#x}", parameter.id), str::to_owned),
+            value: When(parameter.value),
+            length: When(Some(parameter.len).filter(|_| parameter.value.is_none())),
+        }
+    }
 }
 
 impl Offered {
@@ -339,6 +419,8 @@ impl<'a> TlsHandshake<'a> {
         Self {
             role: view.role.map(side),
             outcome: Outcome::new(view.outcome.name()),
+            transport: When(view.transport.name().map(TransportName::new)),
+            quic: When(view.quic().map(QuicFields::new)),
             version: negotiated.and_then(|agreed| agreed.version).map(Code),
             cipher_suite: suite.map(Code),
             cipher_suite_id: suite.map(|suite| CodePoint(suite.0)),
@@ -362,7 +444,7 @@ impl<'a> TlsHandshake<'a> {
             offered: When(hello.map(Offered::new)),
             retry: When(retry.map(|request| Retry::new(request, hello, view.second_hello()))),
             ja3: hello.and_then(ClientHello::ja3),
-            ja4: hello.and_then(ClientHello::ja4),
+            ja4: hello.and_then(|hello| hello.ja4(view.transport.ja4_letter())),
             ja3s: server_hello.and_then(|hello| hello.ja3s()),
             certificates: chain(view.server.as_ref()),
             client_certificates: chain(view.client.as_ref()),

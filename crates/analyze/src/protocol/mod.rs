@@ -4,6 +4,7 @@
 //! all protocols answer asks its [`View`]; who wants more takes the protocol's own view out of it.
 
 pub mod iana;
+pub mod quic;
 pub mod ssh;
 pub mod tls;
 
@@ -25,12 +26,12 @@ pub trait Protocol {
 }
 
 macro_rules! protocols {
-    ($($get:ident: $name:ident($view:ty) = $code:ident;)*) => {
+    ($($get:ident: $name:ident($view:ty) = $($code:ident by $read:expr),+;)*) => {
         /// What its protocol makes of a connection.
         #[derive(Debug, Clone)]
         pub enum View {
             $(
-                #[doc = concat!("Of [`Code::", stringify!($code), "`].")]
+                #[doc = concat!("Of ", $("[`Code::", stringify!($code), "`] ",)+ "alone.")]
                 $name($view),
             )*
         }
@@ -39,7 +40,7 @@ macro_rules! protocols {
             /// What reads connections of a protocol, by its code in the record. None for one of a later version.
             pub fn reader(code: Code) -> Option<fn(&Ends<'_>) -> Self> {
                 match code {
-                    $( Code::$code => Some(|ends| Self::$name(<$view>::read(ends))), )*
+                    $($( Code::$code => Some(|ends| Self::$name($read(ends))), )+)*
                     _ => None,
                 }
             }
@@ -60,7 +61,7 @@ macro_rules! protocols {
             }
 
             $(
-                #[doc = concat!("If it is of [`Code::", stringify!($code), "`].")]
+                #[doc = concat!("If it is of ", $("[`Code::", stringify!($code), "`] ",)+ "alone.")]
                 pub fn $get(&self) -> Option<&$view> {
                     if let Self::$name(view) = self { Some(view) } else { None }
                 }
@@ -70,8 +71,8 @@ macro_rules! protocols {
 }
 
 protocols! {
-    tls: Tls(tls::View) = TLS;
-    ssh: Ssh(ssh::View) = SSH;
+    tls: Tls(tls::View) = TLS by <tls::View as Protocol>::read, QUIC by quic::read;
+    ssh: Ssh(ssh::View) = SSH by <ssh::View as Protocol>::read;
 }
 
 /// Both directions of a connection, as one of its ends saw them.

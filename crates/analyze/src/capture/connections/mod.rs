@@ -5,6 +5,7 @@
 //! parsed when it is shown, see [`Connection::view`]. A connection is shown in place of its earliest record.
 
 mod owner;
+mod parts;
 mod side;
 
 pub use crate::protocol::{Outcome, Role, View};
@@ -14,6 +15,7 @@ pub use side::Side;
 use crate::protocol::Ends;
 use crypto_trace_format::record::{Direction, Header, Kind, Protocol, SshHandshake, TlsHello, hello_state};
 use foldhash::fast::RandomState;
+use parts::Parts;
 use side::Piece;
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
@@ -51,6 +53,8 @@ struct Key {
     cookie: u64,
     net_ns: u32,
     ends: (SocketAddr, SocketAddr),
+    /// Which of the connections between these ends, where each datagram says which it is of.
+    part: u32,
 }
 
 /// A protocol, and what reads it.
@@ -158,8 +162,7 @@ impl Connection {
     pub fn is_settled(&self) -> bool {
         let view = || self.view();
         self.is_sent_by_owner()
-            && self.sent.has_beginning()
-            && self.received.has_beginning()
+            && (self.reads.0.is_in_datagrams() || self.sent.has_beginning() && self.received.has_beginning())
             && view().outcome() != Outcome::None
             && !view().may_go_on()
     }
@@ -193,6 +196,7 @@ pub struct Handshakes {
     by_ends: BTreeSet<Found>,
     by_record: HashMap<(u32, u64), u32, RandomState>,
     shown: HashSet<Key, RandomState>,
+    parts: Parts,
     bytes: usize,
     max_bytes: usize,
     seen: u64,
@@ -220,6 +224,7 @@ impl Handshakes {
             by_ends: BTreeSet::new(),
             by_record: HashMap::default(),
             shown: HashSet::default(),
+            parts: Parts::default(),
             bytes: 0,
             max_bytes,
             seen: 0,
@@ -238,7 +243,8 @@ impl Handshakes {
             self.of_unknown_protocols += 1;
             return;
         };
-        let key = key(hello);
+        let mut key = key(hello);
+        key.part = self.parts.enter((key.cookie, key.ends), hello);
         let index = match self.by_key.get(&key) {
             Some(index) => *index,
             None if self.shown.contains(&key) => return,
@@ -367,7 +373,9 @@ impl Handshakes {
 
     /// The connection that a record is a piece of.
     pub fn of_piece(&self, hello: &TlsHello<'_>) -> Option<&Connection> {
-        self.list.get(*self.by_key.get(&key(hello))? as usize)
+        let mut key = key(hello);
+        key.part = self.parts.of((key.cookie, key.ends), hello);
+        self.list.get(*self.by_key.get(&key)? as usize)
     }
 
     /// The other end of a connection, when it was seen too: on loopback, or between containers.
@@ -490,7 +498,7 @@ fn key(hello: &TlsHello<'_>) -> Key {
     };
     let local = SocketAddr::new(address(fixed.local_addr), fixed.local_port);
     let remote = SocketAddr::new(address(fixed.remote_addr), fixed.remote_port);
-    Key { cookie: fixed.cookie, net_ns: fixed.net_ns, ends: (local, remote) }
+    Key { cookie: fixed.cookie, net_ns: fixed.net_ns, ends: (local, remote), part: 0 }
 }
 
 #[cfg(test)]

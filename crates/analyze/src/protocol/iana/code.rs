@@ -93,6 +93,7 @@ impl ExtensionType {
     pub(crate) const SESSION_TICKET: Self = Self(35);
     pub(crate) const PRE_SHARED_KEY: Self = Self(41);
     pub(crate) const EARLY_DATA: Self = Self(42);
+    pub(crate) const QUIC_TRANSPORT_PARAMETERS: Self = Self(57);
     pub(crate) const SUPPORTED_VERSIONS: Self = Self(43);
     pub(crate) const PSK_KEY_EXCHANGE_MODES: Self = Self(45);
     pub(crate) const SIGNATURE_ALGORITHMS_CERT: Self = Self(50);

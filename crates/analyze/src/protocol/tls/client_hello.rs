@@ -65,6 +65,8 @@ pub struct ClientHello {
     pub secure_renegotiation: bool,
     /// encrypt_then_mac (RFC 7366).
     pub encrypt_then_mac: bool,
+    /// What a QUIC client says of itself (RFC 9001, section 8.2), as it stands there.
+    pub quic_parameters: Option<Box<[u8]>>,
     /// The bytes ended before the hello did: lists may lack their ends.
     pub truncated: bool,
     /// Lengths in it contradict each other.
@@ -129,6 +131,7 @@ impl ClientHello {
             ExtensionType::EARLY_DATA => self.early_data = true,
             ExtensionType::ENCRYPTED_CLIENT_HELLO => self.ech = true,
             ExtensionType::EXTENDED_MASTER_SECRET => self.extended_master_secret = true,
+            ExtensionType::QUIC_TRANSPORT_PARAMETERS => self.quic_parameters = Some(data.rest().into()),
             ExtensionType::ENCRYPT_THEN_MAC => self.encrypt_then_mac = true,
             ExtensionType::RENEGOTIATION_INFO => self.secure_renegotiation = true,
             _ => {}

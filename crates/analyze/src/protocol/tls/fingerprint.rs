@@ -35,8 +35,9 @@ impl ClientHello {
         self.ja3_text().map(|text| md5_hex(&text))
     }
 
-    /// JA4: `t13d1516h2_8daaf6152771_e5627efa2ab1`. None for a hello that was cut, which has no fingerprint.
-    pub fn ja4(&self) -> Option<String> {
+    /// JA4: `t13d1516h2_8daaf6152771_e5627efa2ab1`, with `transport` for its first letter. None for a hello that was cut, which has
+    /// no fingerprint.
+    pub fn ja4(&self, transport: char) -> Option<String> {
         if self.truncated || self.format != HelloFormat::Tls {
             return None;
         }
@@ -51,7 +52,7 @@ impl ClientHello {
             described = format!("{described}_{}", hex_list(&schemes));
         }
         Some(format!(
-            "t{version}{sni}{suites:02}{extensions:02}{alpn}_{suite_hash}_{extension_hash}",
+            "{transport}{version}{sni}{suites:02}{extensions:02}{alpn}_{suite_hash}_{extension_hash}",
             version = ja4_version(self.versions().iter().max().copied().unwrap_or_default()),
             sni = if self.extensions.contains(&ExtensionType::SERVER_NAME) { 'd' } else { 'i' },
             suites = suites.len().min(99),

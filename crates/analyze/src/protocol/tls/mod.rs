@@ -30,4 +30,4 @@ pub use handshake::{KeyExchange, Negotiated, Resumption};
 pub use key_exchange::ServerKeyExchange;
 pub use server_hello::ServerHello;
 pub use stream::{Message, Stream, StreamEnd, find_hello};
-pub use view::View;
+pub use view::{Transport, View};

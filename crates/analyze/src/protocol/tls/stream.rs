@@ -78,6 +78,14 @@ impl Stream {
         Self::parse_chunks(&[Chunk { offset: 0, bytes }], false)
     }
 
+    /// Reads handshake messages that stand one after the other without records around them, as in QUIC.
+    pub fn of_messages(bytes: &[u8]) -> Self {
+        let mut assembler = Assembler::default();
+        let end = assembler.handshake(bytes).unwrap_or(StreamEnd::Exhausted);
+        let end = assembler.at_end(end);
+        Self { messages: assembler.messages, end, incomplete: assembler.incomplete }
+    }
+
     /// Reads what one side sent, of which parts were left out on purpose: whole TLS records, and the bodies of messages that
     /// are not looked at. `chunks` are in order and do not overlap. `retried` says that the other side asked for a second
     /// hello, so that one after ChangeCipherSpec is in the clear.

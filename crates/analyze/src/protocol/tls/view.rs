@@ -2,6 +2,7 @@
 
 use super::{Alert, AlertLevel, ClientHello, Negotiated, Stream};
 use crate::protocol::iana::Version;
+use crate::protocol::quic::Quic;
 use crate::protocol::{Ends, Outcome, Protocol, Role, Said};
 
 /// A connection's hellos, parsed.
@@ -23,11 +24,46 @@ pub struct View {
     pub exchange_ns: Option<u64>,
     /// Packets are missing.
     pub gap: bool,
+    /// What carried it.
+    pub transport: Transport,
     /// Where in the client's stream the hello is: not 0 when something came before it (STARTTLS).
     pub client_offset: u32,
 }
 
+/// What carries TLS.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum Transport {
+    /// TLS records, over TCP.
+    #[default]
+    Tcp,
+    /// QUIC, which has packets of its own, and what they say.
+    Quic(Box<Quic>),
+}
+
+impl Transport {
+    /// As events show it; None for TCP, which goes without saying.
+    pub fn name(&self) -> Option<&'static str> {
+        match self {
+            Self::Tcp => None,
+            Self::Quic(_) => Some("quic"),
+        }
+    }
+
+    /// The letter that JA4 begins with.
+    pub fn ja4_letter(&self) -> char {
+        match self {
+            Self::Tcp => 't',
+            Self::Quic(_) => 'q',
+        }
+    }
+}
+
 impl View {
+    /// What QUIC says besides, where that carried it.
+    pub fn quic(&self) -> Option<&Quic> {
+        if let Transport::Quic(quic) = &self.transport { Some(quic) } else { None }
+    }
+
     /// The client's hello: the first, where it sent two.
     pub fn hello(&self) -> Option<&ClientHello> {
         self.client.as_ref().and_then(Stream::client_hello)
@@ -103,7 +139,13 @@ impl Protocol for View {
     fn read(ends: &Ends<'_>) -> Self {
         let streams = Stream::parse_both(&ends.sent.chunks, &ends.received.chunks);
         let of = |stream, said: &Said<'_>| Some(stream).filter(|_| !said.chunks.is_empty());
-        let (sent, received) = (of(streams.0, &ends.sent), of(streams.1, &ends.received));
+        Self::of(of(streams.0, &ends.sent), of(streams.1, &ends.received), ends)
+    }
+}
+
+impl View {
+    /// What two streams say, of which either may be the client's.
+    pub(in crate::protocol) fn of(sent: Option<Stream>, received: Option<Stream>, ends: &Ends<'_>) -> Self {
         let is_client = |stream: &Option<Stream>| {
             stream.as_ref().is_some_and(|s| s.client_hello().is_some() || s.incomplete == Some(1))
         };
@@ -152,6 +194,7 @@ impl Protocol for View {
             alert,
             exchange_ns,
             gap: ends.sent.gap || ends.received.gap,
+            transport: Transport::Tcp,
             client_offset,
         }
     }

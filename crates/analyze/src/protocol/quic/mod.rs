@@ -1,0 +1,132 @@
+//! What a QUIC connection says of itself before it is encrypted with keys that only its ends know: Initial packets, and the TLS
+//! hellos in them; Retry; version negotiation.
+//!
+//! Works on datagrams, each a [`Chunk`]. Nothing secret is needed: see [`crypto_trace_format::wire::quic`]. Certificates, and what
+//! the server answers to ALPN, are encrypted.
+
+#![warn(clippy::indexing_slicing)]
+
+mod frames;
+mod parameters;
+
+pub use parameters::Parameter;
+
+use crate::protocol::tls::{Transport, View};
+use crate::protocol::{Chunk, Ends, Said};
+use crypto_trace_format::wire::quic::{InitialKeys, Packet, PacketType, QuicVersion, Sender, packets};
+use frames::Crypto;
+
+/// Connection ids that are tried: a client takes another one after a Retry.
+const MAX_CIDS: usize = 8;
+
+/// What QUIC says besides TLS.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Quic {
+    /// The version of the client's first Initial packet, and the last one's where that is another (RFC 9368). Empty when none could
+    /// be read.
+    pub versions: Vec<QuicVersion>,
+    /// Versions that the server lists because it does not speak the client's.
+    pub server_versions: Vec<QuicVersion>,
+    /// Whether the server wanted a token.
+    pub retry: bool,
+    /// Whether the client sent one with its first packet: of an earlier connection, or of a Retry that was not seen.
+    pub token: bool,
+    /// What the client says of itself, in its order.
+    pub client_parameters: Vec<Parameter>,
+    /// Why a side closed the connection in an Initial packet, where it was not TLS that failed.
+    pub closed: Option<u64>,
+    /// Some of what was seen could not be read: a first packet is missing.
+    pub unread: bool,
+}
+
+/// Which connection id the keys of a connection come from.
+type KeySource<'a> = (QuicVersion, &'a [u8]);
+
+/// The packets of one direction.
+fn all<'a>(said: &Said<'a>) -> Vec<Packet<'a>> {
+    said.chunks.iter().flat_map(|Chunk { bytes, .. }| packets(bytes)).collect()
+}
+
+fn initials<'a, 'b>(packets: &'b [Packet<'a>]) -> impl Iterator<Item = &'b Packet<'a>> {
+    packets.iter().filter(|packet| packet.kind == PacketType::Initial)
+}
+
+/// Where the keys come from, if these packets are a client's: its own say so.
+fn key_sources<'a>(packets: &[Packet<'a>]) -> Vec<KeySource<'a>> {
+    let mut found: Vec<KeySource<'a>> = Vec::new();
+    let mut tried: Vec<KeySource<'a>> = Vec::new();
+    for packet in initials(packets) {
+        let source = (packet.version, packet.dcid);
+        if tried.contains(&source) || tried.len() == MAX_CIDS {
+            continue;
+        }
+        tried.push(source);
+        let keys = InitialKeys::new(source.0, source.1, Sender::Client);
+        if keys.is_some_and(|keys| packet.open(&keys).is_some()) {
+            found.push(source);
+        }
+    }
+    found
+}
+
+/// What one side said in its Initial packets.
+fn crypto(packets: &[Packet<'_>], sources: &[KeySource<'_>], sender: Sender) -> Crypto {
+    let keys: Vec<(QuicVersion, InitialKeys)> = sources
+        .iter()
+        .filter_map(|(version, cid)| Some((*version, InitialKeys::new(*version, cid, sender)?)))
+        .collect();
+    let mut crypto = Crypto::default();
+    for packet in initials(packets) {
+        let of_version = keys.iter().filter(|(version, _)| *version == packet.version);
+        match of_version.rev().find_map(|(_, keys)| packet.open(keys)) {
+            Some(frames) => crypto.add(&frames),
+            None => crypto.unread = true,
+        }
+    }
+    crypto
+}
+
+/// Reads what was seen of a connection at one of its ends.
+pub fn read(ends: &Ends<'_>) -> View {
+    let (sent, received) = (all(&ends.sent), all(&ends.received));
+    let (by_sent, by_received) = (key_sources(&sent), key_sources(&received));
+    let is_client = !by_sent.is_empty() || by_received.is_empty();
+    let (client, server, sources) =
+        if is_client { (&sent, &received, by_sent) } else { (&received, &sent, by_received) };
+    let mut quic = Quic::default();
+    for packet in initials(client) {
+        if !quic.versions.contains(&packet.version) && quic.versions.len() < MAX_CIDS {
+            quic.versions.push(packet.version);
+        }
+    }
+    quic.token = initials(client).next().is_some_and(|packet| !packet.token.is_empty());
+    quic.retry = server.iter().any(|packet| packet.kind == PacketType::Retry);
+    let lists = server.iter().find(|packet| packet.kind == PacketType::VersionNegotiation);
+    let listed = lists.map(|packet| packet.token.as_chunks::<4>().0).unwrap_or_default();
+    quic.server_versions = listed.iter().map(|version| QuicVersion(u32::from_be_bytes(*version))).collect();
+    let said = crypto(client, &sources, Sender::Client);
+    let answered = answers(server, &sources);
+    quic.unread = said.unread || answered.unread;
+    quic.closed = said.closed.or(answered.closed).filter(|code| frames::alert(*code).is_none());
+    let stream = |crypto: &Crypto, was_seen: bool| Some(crypto.stream()).filter(|_| was_seen);
+    let streams = (stream(&said, !client.is_empty()), stream(&answered, !server.is_empty()));
+    let (sent, received) = if is_client { streams } else { (streams.1, streams.0) };
+    let mut view = View::of(sent, received, ends);
+    quic.client_parameters = view.hello().map(|hello| parameters::read(hello)).unwrap_or_default();
+    view.transport = Transport::Quic(Box::new(quic));
+    view
+}
+
+/// What a server said. It may answer in another version than it was asked in (RFC 9368), by the same connection id.
+fn answers(packets: &[Packet<'_>], sources: &[KeySource<'_>]) -> Crypto {
+    let mut sources = sources.to_vec();
+    for packet in initials(packets) {
+        let others: Vec<_> = sources.iter().map(|(_, cid)| (packet.version, *cid)).collect();
+        for other in others {
+            if !sources.contains(&other) && sources.len() < MAX_CIDS {
+                sources.push(other);
+            }
+        }
+    }
+    crypto(packets, &sources, Sender::Server)
+}
