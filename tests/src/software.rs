@@ -122,6 +122,14 @@ pub fn wheels() -> Option<Tool> {
     })
 }
 
+/// aioquic, and the program that is both of its ends: `$QUIC`.
+pub fn aioquic() -> Option<Tool> {
+    let path = target().join("wheels");
+    let peer = directory().join("quic/peer.py").display().to_string();
+    let found = path.join("aioquic").is_dir().then_some(path).filter(|_| find("python3").is_some());
+    tool("aioquic", found, |path| format!("export PYTHONPATH='{path}'; QUIC='python3 {peer}'"))
+}
+
 /// DuckDB, which asks exported tables.
 pub fn duckdb() -> Option<Tool> {
     let path = target().join("duckdb");

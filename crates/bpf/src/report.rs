@@ -1,6 +1,6 @@
 //! What became of the probes.
 
-use crypto_trace_format::record::{ProbeState, Tier};
+use crypto_trace_format::record::{Protocol, ProbeState, Tier};
 use libbpf_rs::Link;
 
 use crate::error::errno_of;
@@ -29,9 +29,11 @@ impl ProbeReport {
         Self { probe, tier: Tier::CGROUP_SKB, target, state: ProbeState::FAILED, errno: 0, message }
     }
 
-    /// SSH that cannot be seen, where TLS can, and why.
-    pub fn failed_ssh(message: String) -> Self {
-        Self { probe: "ssh_hello", ..Self::failed_tls(message) }
+    /// Protocols beside TLS that cannot be seen, by their bits, where TLS can, and why.
+    pub fn failed_beside_tls(wire: u16, message: &str) -> Vec<Self> {
+        let named = [("ssh_hello", Protocol::SSH.bit()), ("datagram_hello", Protocol::DATAGRAMS)];
+        let failed = named.into_iter().filter(|(_, bits)| wire & bits != 0);
+        failed.map(|(probe, _)| Self { probe, ..Self::failed_tls(message.to_owned()) }).collect()
     }
 
     /// Library calls that cannot be seen, and why.

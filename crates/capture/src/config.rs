@@ -260,7 +260,7 @@ mod tests {
             ("output = [\"a\", \"b\"]", "FILE:1: output: must be text or a number, not array"),
             ("file = [1.5]", "FILE:1: file: must be text or a number, not float"),
             ("tls = \"perhaps\"", "FILE:1: tls: invalid value 'perhaps' for '--wire <WHAT>'"),
-            ("wire = \"dtls\"", "FILE:1: wire: invalid value 'dtls' for '--wire <WHAT>'"),
+            ("wire = \"kerberos\"", "FILE:1: wire: invalid value 'kerberos' for '--wire <WHAT>'"),
             ("config = \"other\"", "FILE:1: config: is not an option of record"),
             ("output = ", "FILE: "),
             ("[record]\noutput = \"x\"", "FILE:1: record: is not an option of record"),

@@ -2,7 +2,8 @@
 //! of the recorder, and of whoever writes recorded records again.
 //!
 //! Works on the records as they come, in order: server names in ClientHellos and addresses are overwritten by a pseudonym or
-//! by zeros; a server's certificates, and its host key of SSH, are left out. What cannot be read for sure is left out as well.
+//! by zeros; a server's certificates, and its host key of SSH, are left out. Of QUIC everything is but connection ids and what a
+//! server says in Initial packets, which names nobody. What cannot be read for sure is left out as well.
 
 use std::collections::HashMap;
 use std::ops::Range;
@@ -10,6 +11,7 @@ use std::ops::Range;
 use crate::record::limits::ARGV_EXE_MAX;
 use crate::record::{ApiCall, ApiMeaning, ArgvMode, ProcessExec, ProcessInfo, Protocol, Record, TlsHello, hello_state};
 use crate::wire::cursor::Shape;
+use crate::wire::quic::{InitialKeys, PacketType, QuicVersion, Sender, packets};
 use crate::wire::ssh::Follower;
 use crate::wire::tls::{
     ALERT, CHANGE_CIPHER_SPEC, CLIENT_HELLO, ClientHelloParts, HANDSHAKE, HANDSHAKE_HEADER_LEN, RECORD_HEADER_LEN,
@@ -37,7 +39,12 @@ pub struct Anonymizer {
     known: HashMap<(u64, u16), Place>,
     /// The same of SSH.
     known_ssh: HashMap<(u64, u16), Follower>,
+    /// By socket and other end, what the keys of QUIC connections come from: the ids that their clients sent first to.
+    known_quic: HashMap<(u64, [u8; 16], u16), Vec<(QuicVersion, Vec<u8>)>>,
 }
+
+/// Connections of one flow whose keys are kept, at most.
+const MAX_KEYS: usize = 16;
 
 /// Where in its TLS records and messages a stream is, of which nothing was left out for want of certainty.
 #[derive(Debug, Clone, Default)]
@@ -55,7 +62,7 @@ struct Place {
 impl Anonymizer {
     /// One for a whole capture.
     pub fn new(privacy: Privacy) -> Self {
-        Self { privacy, known: HashMap::new(), known_ssh: HashMap::new() }
+        Self { privacy, known: HashMap::new(), known_ssh: HashMap::new(), known_quic: HashMap::new() }
     }
 
     /// The record without names and addresses; `None` when it has none.
@@ -66,6 +73,7 @@ impl Anonymizer {
             _ => return None,
         }
         let Ok(mut hello) = TlsHello::decode(record) else { return Some(Vec::new()) };
+        let flow = (hello.fixed.cookie, hello.fixed.remote_addr, hello.fixed.remote_port);
         for address in [&mut hello.fixed.local_addr, &mut hello.fixed.remote_addr] {
             let len = if hello.fixed.family == 2 { 4 } else { 16 };
             self.hide_address(address.get_mut(..len).unwrap_or_default());
@@ -75,6 +83,7 @@ impl Anonymizer {
         let keep = match Protocol(hello.fixed.protocol) {
             Protocol::TLS => self.hide_names(&mut data, side, hello.fixed.offset),
             Protocol::SSH => self.before_host_key(&data, side, hello.fixed.offset),
+            Protocol::QUIC => self.before_names(&data, flow),
             _ => 0,
         };
         if keep < data.len() {
@@ -148,6 +157,33 @@ impl Anonymizer {
             self.known_ssh.insert(side, Follower::new(offset));
         }
         self.known_ssh.get_mut(&side).map_or(0, |follower| follower.before_host_key(data, offset))
+    }
+
+    /// How many bytes of a QUIC datagram may be kept: all of one that a server filled with Initial packets, of any other its
+    /// connection ids alone.
+    fn before_names(&mut self, datagram: &[u8], flow: (u64, [u8; 16], u16)) -> usize {
+        let Some(first) = packets(datagram).next() else { return 0 };
+        if self.known_quic.len() >= MAX_KNOWN && !self.known_quic.contains_key(&flow) {
+            self.known_quic.clear();
+        }
+        let known = self.known_quic.entry(flow).or_default();
+        let is_from = |version, cid: &[u8], sender| {
+            InitialKeys::new(version, cid, sender).is_some_and(|keys| first.open(&keys).is_some())
+        };
+        if first.kind == PacketType::Initial && is_from(first.version, first.dcid, Sender::Client) {
+            let source = (first.version, first.dcid.to_vec());
+            if !known.contains(&source) && known.len() < MAX_KEYS {
+                known.push(source);
+            }
+            return first.ids_end;
+        }
+        if first.kind == PacketType::Initial
+            && known.iter().any(|(_, cid)| is_from(first.version, cid, Sender::Server))
+        {
+            // What follows it in the datagram is protected by keys that nobody else has.
+            return datagram.len();
+        }
+        first.ids_end
     }
 
     /// Follows records and messages; returns how many bytes may be kept.

@@ -129,8 +129,14 @@ pub fn gaps(capture: &Capture, name_host: bool) -> Vec<String> {
 /// Name of the probes for the kernel's own crypto.
 const KERNEL_PROBE: &str = "kernel_crypto";
 
-/// That SSH is looked for on the wire: told only where it is not, and TLS is.
-const SSH_PROBE: &str = "ssh_hello";
+/// The probe that a protocol beside TLS is looked for: told only where it is not, and TLS is.
+fn probe_of(protocol: Protocol) -> Option<&'static str> {
+    match protocol {
+        Protocol::SSH => Some("ssh_hello"),
+        _ if protocol.is_in_datagrams() => Some("datagram_hello"),
+        _ => None,
+    }
+}
 
 /// Captures that say what was watched: a look at /proc adds to what another one recorded of its host, and takes nothing from it.
 pub fn recordings(captures: &[Capture]) -> impl Iterator<Item = &Capture> {
@@ -168,7 +174,8 @@ pub fn recorded(meta: &SegmentMeta, shown: impl Fn(&[u8]) -> String, rest: &str)
 
 /// Whether a protocol was looked for on the wire.
 pub fn watches(capture: &Capture, protocol: Protocol) -> bool {
-    capture.watches_wire() && capture.meta.selected.looks_for(protocol)
+    let refused = probe_of(protocol).is_some_and(|probe| why_unattached(capture, probe).is_some());
+    capture.watches_wire() && capture.meta.selected.looks_for(protocol) && !refused
 }
 
 /// What was seen of TLS on the wire, and since when; or why nothing could be.
@@ -195,7 +202,7 @@ pub fn state_of(capture: &Capture, protocol: Protocol) -> String {
             _ => format!("not watched: recorded with --wire for other protocols than {}", protocol.name()),
         };
     }
-    if let (Protocol::SSH, Some(why)) = (protocol, why_unattached(capture, SSH_PROBE)) {
+    if let Some(why) = probe_of(protocol).and_then(|probe| why_unattached(capture, probe)) {
         return format!("not watched: {why}");
     }
     if capture.watches_wire() {

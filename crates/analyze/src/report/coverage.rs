@@ -35,7 +35,7 @@ pub(crate) struct Coverage {
 /// What no recording shows, whatever was seen of it.
 pub(crate) const BLIND_TO: &[&str] = &[
     "what clients merely offer: rules are applied to what was agreed",
-    "QUIC and DTLS; SSH, unless it was looked for (record --wire); certificates and signatures that TLS 1.3 encrypts",
+    "protocols that were not looked for (record --wire); certificates and signatures that TLS 1.3 encrypts",
     "calls into libraries that hide their functions, and cryptography linked into a program",
     "files whose names or directories are not in the catalog of the recording",
 ];

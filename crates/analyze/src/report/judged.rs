@@ -190,7 +190,7 @@ impl Judged<'_> {
             more: told_by_libraries(survey.told, survey.outcomes.all()),
             others: self.totals.wire.protocols.iter().map(other).collect(),
             rules: self.rules_in_short(),
-            blind_to: "QUIC, DTLS, and what TLS 1.3 encrypts; see `crypto-trace-analyze coverage`",
+            blind_to: "protocols that were not looked for, and what TLS 1.3 encrypts; see `crypto-trace-analyze coverage`",
         };
         self.head_of(&head, out);
     }

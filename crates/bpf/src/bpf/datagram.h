@@ -101,27 +101,26 @@ static __always_inline int may_open(const __u8 *b, __u16 source_port, __u16 dest
 		((source_port == CT_IKE_NAT_PORT || dest_port == CT_IKE_NAT_PORT) && !number_at(b)));
 }
 
-/* What a datagram of `len` bytes that begins with `b` opens; -1: nothing. `take` says how much of it is copied. */
-static __always_inline int opens(const __u8 *b, __u32 len, const struct ct_packet *packet, __u32 *take)
+/*
+ * What a datagram of `len` bytes that begins with `b`, but for `marker` bytes before it, opens; -1: nothing. `take` says how much of it
+ * is copied.
+ */
+static __always_inline int opens(const __u8 *b, __u32 len, __u32 marker, const struct ct_packet *packet, __u32 *take)
 {
-	__u32 version, type, at = 0;
+	__u32 version, type;
 
 	*take = len;
-	if ((packet->source_port == CT_IKE_NAT_PORT || packet->dest_port == CT_IKE_NAT_PORT) && !number_at(b))
-		at = 4;
 	if (cfg.wire & 1 << CT_PROTOCOL_IKE && (is_ike_port(packet->source_port) || is_ike_port(packet->dest_port)) &&
-	    len >= at + CT_IKE_HEAD) {
-		const __u8 *ike = at ? b + 4 : b;
-
-		if (ike[17] >> 4 == 2 && (number_at(&ike[24]) == len - at || at == 0)) {
-			if (ike[18] == CT_IKE_SA_INIT)
-				return CT_PROTOCOL_IKE;
-			if (ike[18] == CT_IKE_INTERMEDIATE) {
-				*take = at + CT_IKE_HEAD;
-				return CT_PROTOCOL_IKE;
-			}
+	    len >= marker + CT_IKE_HEAD && b[17] >> 4 == 2 && number_at(&b[24]) == len - marker) {
+		if (b[18] == CT_IKE_SA_INIT)
+			return CT_PROTOCOL_IKE;
+		if (b[18] == CT_IKE_INTERMEDIATE) {
+			*take = marker + CT_IKE_HEAD;
+			return CT_PROTOCOL_IKE;
 		}
 	}
+	if (marker)
+		return -1;
 	if (b[0] & CT_QUIC_LONG) {
 		if (!(cfg.wire & 1 << CT_PROTOCOL_QUIC))
 			return -1;
@@ -227,8 +226,8 @@ static __always_inline void emit_datagram(struct ct_datagrams *w, __u16 protocol
 		hello->state |= CT_HELLO_CUT;
 		len = CT_HELLO_DATA_MAX;
 	}
-	asm volatile("" : "+r"(len));
-	if (!in_range(len, 1, CT_HELLO_DATA_MAX) || bpf_skb_load_bytes(w->skb, w->at, &s->record[pos], len)) {
+	len = at_least_one(len, CT_HELLO_DATA_MAX);
+	if (bpf_skb_load_bytes(w->skb, w->at, &s->record[pos], len)) {
 		hello->state |= CT_HELLO_CUT;
 		len = 0;
 	}
@@ -245,18 +244,24 @@ static long step_datagram(__u32 i, void *ctx)
 	struct ct_datagrams *w = ctx;
 	__u8 head[CT_DATAGRAM_HEAD] = {};
 	__u32 len = w->end - w->at;
-	__u32 n, take;
+	__u32 n, take, marker = 0;
 	int protocol;
 
 	if (w->at >= w->end)
 		return 1;
 	if (len > w->segment)
 		len = w->segment;
-	n = len > CT_DATAGRAM_HEAD ? CT_DATAGRAM_HEAD : len;
-	asm volatile("" : "+r"(n));
-	if (!in_range(n, 1, CT_DATAGRAM_HEAD) || bpf_skb_load_bytes(w->skb, w->at, head, n))
+	n = at_least_one(len > CT_DATAGRAM_HEAD ? CT_DATAGRAM_HEAD : len, CT_DATAGRAM_HEAD);
+	if (bpf_skb_load_bytes(w->skb, w->at, head, n))
 		return 1;
-	protocol = opens(head, len, &w->packet, &take);
+	/* Four zeros where ESP may come as well (RFC 3948 section 2.2). */
+	if ((w->packet.source_port == CT_IKE_NAT_PORT || w->packet.dest_port == CT_IKE_NAT_PORT) && !number_at(head) &&
+	    len >= 4 + CT_IKE_HEAD) {
+		marker = 4;
+		if (bpf_skb_load_bytes(w->skb, w->at + 4, head, CT_IKE_HEAD))
+			return 1;
+	}
+	protocol = opens(head, len, marker, &w->packet, &take);
 	if (protocol >= 0)
 		emit_datagram(w, protocol, take, protocol != CT_PROTOCOL_QUIC || number_at(&head[1]));
 	w->at += len;
@@ -308,13 +313,14 @@ int datagram_socket(struct bpf_sock *sk)
 	return CT_PASS;
 }
 
-/* A packet whose first datagram may open a handshake. A global function: verified once. */
-__noinline int take_datagrams(struct __sk_buff *skb, __u32 direction)
+/* A packet whose first datagram may open a handshake. */
+static __noinline int take_datagrams(struct __sk_buff *skb, __u32 direction)
 {
 	struct ct_datagrams w = { .skb = skb };
 	struct bpf_sock *sk = skb->sk;
 
-	if (!sk)
+	/* Where none of it is looked for, none of it has to be verified. */
+	if (!(cfg.wire & (1 << CT_PROTOCOL_QUIC | 1 << CT_PROTOCOL_DTLS | 1 << CT_PROTOCOL_IKE)) || !sk)
 		return CT_PASS;
 	sk = bpf_sk_fullsock(sk);
 	if (!sk || sk->protocol != IPPROTO_UDP)

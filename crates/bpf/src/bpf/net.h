@@ -148,8 +148,8 @@ static __always_inline __u32 parse_addresses(const __u8 *ip, __u8 protocol, stru
 	return 40;
 }
 
-/* Fills `packet`; 0: not TCP. `packet->len` is 0 where it has no data. Not inlined: its room on the stack is free again after it. */
-static __noinline int parse_packet(struct __sk_buff *skb, struct ct_packet *packet)
+/* Fills `packet`; 0: not TCP. `packet->len` is 0 where it has no data. */
+static __always_inline int parse_packet(struct __sk_buff *skb, struct ct_packet *packet)
 {
 	__u8 ip[40], tcp[16];
 	__u32 at;

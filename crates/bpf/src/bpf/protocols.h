@@ -19,8 +19,8 @@ static __always_inline int may_begin(const struct ct_stream *w, __u8 protocol)
 	return cfg.wire & 1 << protocol && (!other->role || other->protocol == protocol);
 }
 
-/* Whether a hello begins in this packet: of one protocol after the other. Not inlined: its room on the stack is free again after it. */
-static __noinline int begins(struct ct_stream *w)
+/* Whether a hello begins in this packet: of one protocol after the other. Those that look are not inlined: their room on the stack is free again after them. */
+static __always_inline int begins(struct ct_stream *w)
 {
 	if (may_begin(w, CT_PROTOCOL_SSH)) {
 		int begun = ssh_begins(w);

@@ -71,7 +71,7 @@ static __always_inline int ssh_begins_later(struct ct_stream *w, __u8 first)
  * in d->head. A line that is not the first one is believed only where the other side has said nothing, or has spoken SSH: what
  * answers a request in another protocol may hold anything.
  */
-static __always_inline int ssh_begins(struct ct_stream *w)
+static __noinline int ssh_begins(struct ct_stream *w)
 {
 	struct ct_dir *d = w->d;
 	const struct ct_dir *other = &w->st->dir[w->packet->direction == CT_SENT ? CT_RECEIVED - 1 : CT_SENT - 1];

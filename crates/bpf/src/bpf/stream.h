@@ -153,8 +153,8 @@ static __always_inline void look_at_listener(struct __sk_buff *skb, struct bpf_s
 	follow(skb, sk, &waiting->st, d, packet, waiting, 0);
 }
 
-/* A packet of a stream. A global function: what datagrams need of the stack does not come on top of what this does. */
-__noinline int look_at_stream(struct __sk_buff *skb, __u32 direction)
+/* A packet of a stream. Not inlined: what datagrams need of the stack does not come on top of what this does. */
+static __noinline int look_at_stream(struct __sk_buff *skb, __u32 direction)
 {
 	struct ct_packet packet = {};
 	struct ct_parked *waiting;
@@ -167,8 +167,6 @@ __noinline int look_at_stream(struct __sk_buff *skb, __u32 direction)
 
 	if (!sk)
 		return CT_PASS;
-	/* As good as it is known here; the verifier knows nothing of it. */
-	direction = direction == CT_SENT ? CT_SENT : CT_RECEIVED;
 	/* All that most packets cost. */
 	st = bpf_sk_storage_get(&sockets, sk, NULL, 0);
 	if (st && st->dir[direction - 1].at == CT_AT_DONE)

@@ -176,7 +176,7 @@ static __always_inline int is_tds(const __u8 *b, __u32 found)
  * Looks for a hello in a packet; 1: one begins, at d->p. Where the packet ends in what may be the first bytes of one, they are
  * kept in d->head, and d->have says how many.
  */
-static __always_inline int tls_begins(struct ct_stream *w)
+static __noinline int tls_begins(struct ct_stream *w)
 {
 	struct ct_socket *st = w->st;
 	struct ct_dir *d = w->d;

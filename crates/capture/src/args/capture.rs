@@ -52,8 +52,8 @@ pub struct CaptureArgs {
     #[arg(long, value_name = "PATH")]
     pub cgroup: Vec<PathBuf>,
 
-    /// Record the beginnings of connections from the network: of these protocols (tls, ssh), or of both with on; auto is both
-    /// without -F and -l, where the host allows it. The old word for it is --tls
+    /// Record the beginnings of connections from the network: of these protocols (tls, ssh, quic, dtls, ike), or of all
+    /// with on; auto is all without -F and -l, where the host allows it. The old word for it is --tls
     #[arg(long, alias = "tls", value_name = "WHAT", default_value = "auto", value_parser = Wire::parse)]
     pub wire: Wire,
 
@@ -209,7 +209,7 @@ impl CaptureArgs {
     /// Whether a probe may be missing: it is one that not every host can have, and nobody asked for it.
     pub fn may_lack(&self, probe: &str) -> bool {
         match probe {
-            "tls_hello" | "ssh_hello" => self.wire.when != When::On,
+            "tls_hello" | "ssh_hello" | "datagram_hello" => self.wire.when != When::On,
             "api_call" => self.library_calls != When::On && !self.api,
             _ => false,
         }

@@ -46,9 +46,10 @@ mod tests {
     fn protocols_are_named_or_the_usual_ones() {
         let (tls, ssh) = (Protocol::TLS.bit(), Protocol::SSH.bit());
         for (text, when, protocols) in [
-            ("auto", When::Auto, tls | ssh),
-            ("on", When::On, tls | ssh),
-            ("off", When::Off, tls | ssh),
+            ("auto", When::Auto, Protocol::DEFAULT),
+            ("on", When::On, Protocol::DEFAULT),
+            ("off", When::Off, Protocol::DEFAULT),
+            ("quic,dtls,ike", When::On, Protocol::DATAGRAMS),
             ("ssh", When::On, ssh),
             ("tls,ssh", When::On, tls | ssh),
             ("ssh, tls", When::On, tls | ssh),

@@ -166,8 +166,8 @@ pub(crate) fn libraries(args: &CaptureArgs) -> Result<Option<Libraries>, Failure
     Ok(Some(Libraries::start(everywhere, only_pid, budget, wants_loads(args), args.verbose)?))
 }
 
-/// Loads the programs; those for SSH, for TLS and for library calls are done without where the kernel refuses them, unless they
-/// were asked for. Which of them it is that is refused is found out by trying; SSH never costs TLS.
+/// Loads the programs; those for protocols beside TLS, for TLS and for library calls are done without where the kernel refuses them, unless they
+/// were asked for. Which of them it is that is refused is found out by trying; no other protocol costs TLS.
 pub(crate) fn load(
     args: &CaptureArgs,
     selection: &mut Selection,
@@ -190,17 +190,17 @@ pub(crate) fn load(
     let mut cgroups = std::mem::take(&mut selection.tls_cgroups);
     let may_lack_calls = key.is_some() && args.may_lack("api_call");
     let may_lack_tls = !cgroups.is_empty() && args.may_lack("tls_hello");
-    let may_lack_ssh = may_lack_tls && wire & WITHOUT_SSH != 0 && wire & !WITHOUT_SSH != 0;
+    let may_lack_others = may_lack_tls && wire & TLS_ALONE != 0 && wire & !TLS_ALONE != 0;
     // Why it cannot be had: with another one only until that was done without.
-    let (mut why_no_calls, mut why_no_tls, mut why_no_ssh) = (String::new(), String::new(), String::new());
+    let (mut why_no_calls, mut why_no_tls, mut why_no_others) = (String::new(), String::new(), String::new());
     let mut last = None;
     for without in WITHOUT {
-        if (without.calls && !may_lack_calls) || (without.tls && !may_lack_tls) || (without.ssh && !may_lack_ssh) {
+        if (without.calls && !may_lack_calls) || (without.tls && !may_lack_tls) || (without.others && !may_lack_others) {
             continue;
         }
         selection.library_calls = key.filter(|_| !without.calls);
         selection.algorithms = algorithms && !without.calls;
-        selection.wire = if without.ssh { wire & WITHOUT_SSH } else { wire };
+        selection.wire = if without.others { wire & TLS_ALONE } else { wire };
         if !without.tls {
             selection.tls_cgroups = std::mem::take(&mut cgroups);
         }
@@ -212,8 +212,8 @@ pub(crate) fn load(
                 }
                 if without.tls {
                     failures.push(ProbeReport::failed_tls(why_no_tls));
-                } else if without.ssh {
-                    failures.push(ProbeReport::failed_ssh(why_no_ssh));
+                } else if without.others {
+                    failures.extend(ProbeReport::failed_beside_tls(wire, &why_no_others));
                 }
                 return Ok(programs);
             }
@@ -227,31 +227,31 @@ pub(crate) fn load(
             why_no_tls = error.to_string();
             cgroups = std::mem::take(&mut selection.tls_cgroups);
         }
-        if !without.tls && !without.ssh {
-            why_no_ssh = error.to_string();
+        if !without.tls && !without.others {
+            why_no_others = error.to_string();
         }
         last = Some(error);
     }
     Err(last.map_or_else(|| Failure::bpf("nothing was loaded".to_owned()), Failure::from))
 }
 
-/// The protocols of the wire that do not cost the others.
-const WITHOUT_SSH: u16 = Protocol::ALL & !Protocol::SSH.bit();
+/// What no other protocol may cost.
+const TLS_ALONE: u16 = Protocol::TLS.bit();
 
 /// What is done without, in the order in which that is tried: as little as possible.
 struct Without {
     calls: bool,
-    ssh: bool,
+    others: bool,
     tls: bool,
 }
 
 const WITHOUT: [Without; 6] = [
-    Without { calls: false, ssh: false, tls: false },
-    Without { calls: false, ssh: true, tls: false },
-    Without { calls: true, ssh: false, tls: false },
-    Without { calls: true, ssh: true, tls: false },
-    Without { calls: false, ssh: false, tls: true },
-    Without { calls: true, ssh: false, tls: true },
+    Without { calls: false, others: false, tls: false },
+    Without { calls: false, others: true, tls: false },
+    Without { calls: true, others: false, tls: false },
+    Without { calls: true, others: true, tls: false },
+    Without { calls: false, others: false, tls: true },
+    Without { calls: true, others: false, tls: true },
 ];
 
 /// A probe that failed would leave silence that looks like absence: then nothing is recorded at all, unless it is one that

@@ -343,7 +343,7 @@ impl Protocol {
     pub const DATAGRAMS: u16 = Self::QUIC.bit() | Self::DTLS.bit() | Self::IKE.bit();
 
     /// Those that are looked for when none is named, as bits.
-    pub const DEFAULT: u16 = Self::TLS.bit() | Self::SSH.bit();
+    pub const DEFAULT: u16 = Self::ALL;
 
     /// Whether it goes in datagrams.
     pub const fn is_in_datagrams(self) -> bool {

@@ -14,6 +14,9 @@ use sha2::Sha256;
 /// Longest connection id (RFC 9000 section 17.2).
 pub const MAX_CID_LEN: usize = 20;
 
+/// The bit of the first byte that a long header has (RFC 9000 section 17.2).
+const LONG: u8 = 0x80;
+
 /// Length of the tag after each protected packet.
 const TAG_LEN: usize = 16;
 
@@ -98,6 +101,22 @@ pub struct Packet<'a> {
     pub ids_end: usize,
 }
 
+/// What names a connection at the beginning of a datagram: version, and connection ids of who it is for and of who sent it. What comes
+/// after them need not be there.
+pub fn ids(datagram: &[u8]) -> Option<(QuicVersion, &[u8], &[u8])> {
+    let mut rest = datagram;
+    take(&mut rest, 1)?.first().filter(|flags| **flags & LONG != 0)?;
+    let version = QuicVersion(u32::from_be_bytes(*take(&mut rest, 4)?.first_chunk()?));
+    let (dcid, scid) = (take_cid(&mut rest)?, take_cid(&mut rest)?);
+    Some((version, dcid, scid))
+}
+
+/// Takes a connection id and its length off the front.
+fn take_cid<'a>(rest: &mut &'a [u8]) -> Option<&'a [u8]> {
+    let len = *take(rest, 1)?.first()?;
+    take(rest, usize::from(len))
+}
+
 /// The packets with long headers in a datagram: to its end, or to the first that is none (with a short header; zeros or anything
 /// else that fills it up), or that is cut.
 pub fn packets(datagram: &[u8]) -> impl Iterator<Item = Packet<'_>> {
@@ -132,19 +151,12 @@ fn take_counted<'a>(rest: &mut &'a [u8], count: u64) -> Option<&'a [u8]> {
 impl<'a> Packet<'a> {
     /// The packet at the beginning of these bytes.
     fn parse(bytes: &'a [u8]) -> Option<Self> {
-        const LONG: u8 = 0x80;
-        let mut rest = bytes;
-        let flags = *take(&mut rest, 1)?.first()?;
-        let version = QuicVersion(u32::from_be_bytes(*take(&mut rest, 4)?.first_chunk()?));
-        let cid = |rest: &mut &'a [u8]| {
-            let len = usize::from(*take(rest, 1)?.first()?);
-            take(rest, len)
-        };
-        if flags & LONG == 0 {
-            return None;
-        }
-        let (dcid, scid) = (cid(&mut rest)?, cid(&mut rest)?);
-        let ids_end = bytes.len() - rest.len();
+        let flags = *bytes.first()?;
+        let (version, dcid, scid) = ids(bytes)?;
+        /// Flags, version, and a length before each id.
+        const BESIDE_IDS: usize = 7;
+        let ids_end = BESIDE_IDS + dcid.len() + scid.len();
+        let mut rest = bytes.get(ids_end..)?;
         let mut packet = Self {
             kind: PacketType::VersionNegotiation,
             version,

@@ -30,8 +30,8 @@ fn ids(hello: &TlsHello<'_>) -> Option<(Id, Id)> {
     match Protocol(hello.fixed.protocol) {
         // The client's, which is in the packets of both: it sends from there, and is sent to there.
         Protocol::QUIC => {
-            let packet = quic::packets(hello.data).next()?;
-            Some((packet.scid.into(), packet.dcid.into()))
+            let (_, to, from) = quic::ids(hello.data)?;
+            Some((from.into(), to.into()))
         }
         // The initiator's SPI, after four zeros where ESP may come as well (RFC 7296 section 3.1, RFC 3948 section 2.2).
         Protocol::IKE => {

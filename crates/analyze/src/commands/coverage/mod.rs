@@ -186,7 +186,7 @@ impl CaptureReport {
             host: escape::for_people(capture.meta.host.as_bytes()),
             filters: capture.meta.filters.iter().map(|filter| judged.shown(filter.as_bytes())).collect(),
             wire: told(completeness::wire_state(capture)),
-            ssh: watches_ssh(capture).then(|| told(completeness::state_of(capture, Protocol::SSH))),
+            ssh: completeness::watches(capture, Protocol::SSH).then(|| told(completeness::state_of(capture, Protocol::SSH))),
             library_calls: told(completeness::library_state(capture)),
             kernel_crypto: told(completeness::kernel_state(capture)),
             connections_given_up: capture.tls_given_up.filter(|_| capture.watches_tls()),
@@ -202,25 +202,28 @@ impl CaptureReport {
     }
 }
 
-fn watches_ssh(capture: &Capture) -> bool {
-    completeness::watches(capture, Protocol::SSH)
-}
+/// What is not seen where these are not looked for.
+const BESIDE_TLS: [(&str, Protocol); 4] = [
+    ("SSH on the wire: it was not looked for (record --wire)", Protocol::SSH),
+    ("QUIC on the wire: it was not looked for (record --wire)", Protocol::QUIC),
+    ("DTLS on the wire: it was not looked for (record --wire)", Protocol::DTLS),
+    ("IKE on the wire: it was not looked for (record --wire)", Protocol::IKE),
+];
 
 /// What this capture cannot hold, whatever happened.
 fn never_seen(judged: &Judged<'_>) -> Vec<&'static str> {
     let probed = judged.captures.iter().any(|capture| capture.libraries.any_probed());
     let algorithms = judged.captures.iter().all(|capture| capture.meta.selected.algorithms.is_wanted());
-    let mut texts = vec!["QUIC and DTLS on the wire: only TLS over TCP is examined"];
-    texts.push(if probed {
+    let mut texts = vec![if probed {
         "what TLS encrypts: certificates and ALPN of TLS 1.3, alerts after the hellos"
     } else {
         "what TLS encrypts: certificates and ALPN of TLS 1.3, alerts after the hellos, whether a handshake was completed"
-    });
-    texts.push(if judged.captures.iter().any(watches_ssh) {
-        "what SSH encrypts: who logs in, and key exchanges after the first of a connection"
-    } else {
-        "SSH on the wire: it was not looked for; record with --wire tls,ssh"
-    });
+    }];
+    if judged.captures.iter().any(|capture| completeness::watches(capture, Protocol::SSH)) {
+        texts.push("what SSH encrypts: who logs in, and key exchanges after the first of a connection");
+    }
+    let watched = |code| judged.captures.iter().any(|capture| completeness::watches(capture, code));
+    texts.extend(BESIDE_TLS.into_iter().filter(|(_, code)| !watched(*code)).map(|(text, _)| text));
     texts.push("TLS inside TLS or another tunnel, and handshakes after the first of a connection");
     texts.push("connections whose hellos passed before the capture began");
     texts.push("TLS that begins after 1,024 packets or 64 KiB of either direction, or after 2 KiB of a packet");

@@ -157,8 +157,7 @@ impl Head {
         for (index, gap) in self.missing.iter().enumerate() {
             line(if index == 0 { "Missing" } else { "" }, &paint.bad(gap));
         }
-        let ssh = if self.watched.iter().any(|one| one.ssh.is_some()) { "" } else { "SSH, " };
-        line("Blind to", &format!("QUIC, DTLS, {ssh}IPsec; see `crypto-trace-analyze coverage`"));
+        line("Blind to", "protocols that were not looked for, and IPsec; see `crypto-trace-analyze coverage`");
     }
 
     fn reasons(&self, paint: Paint, out: &mut String) {

@@ -18,7 +18,7 @@ impl Report {
             more: None,
             others: Vec::new(),
             rules: Vec::new(),
-            blind_to: "QUIC, DTLS, IKE, and what is encrypted; see `crypto-trace-analyze coverage`",
+            blind_to: "protocols that were not looked for, and what is encrypted; see `crypto-trace-analyze coverage`",
         };
         judged.head_of(&head, &mut out);
         let seen: Vec<&Protocol> = self.protocols.iter().filter(|protocol| protocol.sums.ends > 0).collect();

@@ -13,7 +13,13 @@ use crypto_trace_format::record::Protocol;
 const MAX_NAME: usize = 255;
 
 /// Protocols: their names in reports, and what they are recorded as.
-pub const PROTOCOLS: [(&str, Protocol); 2] = [("tls", Protocol::TLS), ("ssh", Protocol::SSH)];
+pub const PROTOCOLS: [(&str, Protocol); 4] =
+    [("tls", Protocol::TLS), ("quic", Protocol::QUIC), ("dtls", Protocol::DTLS), ("ssh", Protocol::SSH)];
+
+/// How reports name a protocol.
+fn protocol_name(protocol: Protocol) -> &'static str {
+    PROTOCOLS.iter().find(|(_, code)| *code == protocol).map_or("tls", |(name, _)| name)
+}
 
 /// What one end of a connection shows.
 #[derive(Debug)]
@@ -40,14 +46,14 @@ impl Common {
     /// What a connection shows.
     pub fn new(connection: &Connection) -> Self {
         match &*connection.view() {
-            View::Tls(view) => Self::of_tls(Facts::of_view(view)),
+            View::Tls(view) => Self::of_tls(protocol_name(connection.protocol()), Facts::of_view(view)),
             View::Ssh(view) => Self::of_ssh(view),
         }
     }
 
-    fn of_tls(facts: Facts) -> Self {
+    fn of_tls(protocol: &'static str, facts: Facts) -> Self {
         Self {
-            protocol: "tls",
+            protocol,
             role: facts.role,
             outcome: facts.outcome,
             answered: facts.was_answered(),

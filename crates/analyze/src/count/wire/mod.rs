@@ -19,7 +19,7 @@ use super::room::{Room, row, tell};
 use crate::budget::Budget;
 use crate::capture::Capture;
 use crate::capture::connections::{Connection, Role};
-use crypto_trace_format::record::Protocol;
+use crypto_trace_format::record::TlsHello;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 /// Bytes that the rows of all tables may take.
@@ -73,7 +73,7 @@ pub struct ProtocolRows {
 /// Everything that is counted.
 #[derive(Debug)]
 pub struct Wire {
-    /// Count TLS too, of which [`super::handshakes`] knows more.
+    /// Count TLS too, whatever carries it, of which [`super::handshakes`] knows more.
     pub with_tls: bool,
     /// By protocol, as reports name it.
     pub protocols: BTreeMap<&'static str, ProtocolRows>,
@@ -132,7 +132,7 @@ impl Wire {
         let is_wanted = |one: &&Passed| {
             let capture = captures.get(one.capture as usize);
             let connection = capture.and_then(|it| it.handshakes.connections().get(one.connection as usize));
-            self.with_tls || connection.is_some_and(|connection| connection.protocol() != Protocol::TLS)
+            self.with_tls || connection.is_some_and(|connection| connection.kind() != TlsHello::KIND)
         };
         // Most recordings have none.
         let passed: Vec<Passed> = passed.iter().filter(is_wanted).cloned().collect();

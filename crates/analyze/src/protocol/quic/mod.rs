@@ -13,7 +13,7 @@ pub use parameters::Parameter;
 
 use crate::protocol::tls::{Transport, View};
 use crate::protocol::{Chunk, Ends, Said};
-use crypto_trace_format::wire::quic::{InitialKeys, Packet, PacketType, QuicVersion, Sender, packets};
+use crypto_trace_format::wire::quic::{self, InitialKeys, Packet, PacketType, QuicVersion, Sender, packets};
 use frames::Crypto;
 
 /// Connection ids that are tried: a client takes another one after a Retry.
@@ -69,6 +69,19 @@ fn key_sources<'a>(packets: &[Packet<'a>]) -> Vec<KeySource<'a>> {
     found
 }
 
+/// Where the keys come from, if what this side sent was left out but for its connection ids (`--privacy`): what the other side
+/// answered says so.
+fn hidden_sources<'a>(said: &Said<'a>, answers: &[Packet<'_>]) -> Vec<KeySource<'a>> {
+    let mut found: Vec<KeySource<'a>> = Vec::new();
+    for (version, dcid, _) in said.chunks.iter().take(MAX_CIDS).filter_map(|chunk| quic::ids(chunk.bytes)) {
+        let Some(keys) = InitialKeys::new(version, dcid, Sender::Server) else { continue };
+        if !found.contains(&(version, dcid)) && initials(answers).any(|packet| packet.open(&keys).is_some()) {
+            found.push((version, dcid));
+        }
+    }
+    found
+}
+
 /// What one side said in its Initial packets.
 fn crypto(packets: &[Packet<'_>], sources: &[KeySource<'_>], sender: Sender) -> Crypto {
     let keys: Vec<(QuicVersion, InitialKeys)> = sources
@@ -89,31 +102,35 @@ fn crypto(packets: &[Packet<'_>], sources: &[KeySource<'_>], sender: Sender) -> 
 /// Reads what was seen of a connection at one of its ends.
 pub fn read(ends: &Ends<'_>) -> View {
     let (sent, received) = (all(&ends.sent), all(&ends.received));
-    let (by_sent, by_received) = (key_sources(&sent), key_sources(&received));
+    let (mut by_sent, mut by_received) = (key_sources(&sent), key_sources(&received));
+    if by_sent.is_empty() && by_received.is_empty() {
+        (by_sent, by_received) = (hidden_sources(&ends.sent, &received), hidden_sources(&ends.received, &sent));
+    }
     let is_client = !by_sent.is_empty() || by_received.is_empty();
     let (client, server, sources) =
         if is_client { (&sent, &received, by_sent) } else { (&received, &sent, by_received) };
-    let mut quic = Quic::default();
-    for packet in initials(client) {
-        if !quic.versions.contains(&packet.version) && quic.versions.len() < MAX_CIDS {
-            quic.versions.push(packet.version);
+    let mut seen = Quic::default();
+    let client_said = if is_client { &ends.sent } else { &ends.received };
+    for (version, ..) in client_said.chunks.iter().filter_map(|chunk| quic::ids(chunk.bytes)) {
+        if !seen.versions.contains(&version) && seen.versions.len() < MAX_CIDS {
+            seen.versions.push(version);
         }
     }
-    quic.token = initials(client).next().is_some_and(|packet| !packet.token.is_empty());
-    quic.retry = server.iter().any(|packet| packet.kind == PacketType::Retry);
+    seen.token = initials(client).next().is_some_and(|packet| !packet.token.is_empty());
+    seen.retry = server.iter().any(|packet| packet.kind == PacketType::Retry);
     let lists = server.iter().find(|packet| packet.kind == PacketType::VersionNegotiation);
     let listed = lists.map(|packet| packet.token.as_chunks::<4>().0).unwrap_or_default();
-    quic.server_versions = listed.iter().map(|version| QuicVersion(u32::from_be_bytes(*version))).collect();
+    seen.server_versions = listed.iter().map(|version| QuicVersion(u32::from_be_bytes(*version))).collect();
     let said = crypto(client, &sources, Sender::Client);
     let answered = answers(server, &sources);
-    quic.unread = said.unread || answered.unread;
-    quic.closed = said.closed.or(answered.closed).filter(|code| frames::alert(*code).is_none());
+    seen.unread = said.unread || answered.unread;
+    seen.closed = said.closed.or(answered.closed).filter(|code| frames::alert(*code).is_none());
     let stream = |crypto: &Crypto, was_seen: bool| Some(crypto.stream()).filter(|_| was_seen);
     let streams = (stream(&said, !client.is_empty()), stream(&answered, !server.is_empty()));
     let (sent, received) = if is_client { streams } else { (streams.1, streams.0) };
     let mut view = View::of(sent, received, ends);
-    quic.client_parameters = view.hello().map(|hello| parameters::read(hello)).unwrap_or_default();
-    view.transport = Transport::Quic(Box::new(quic));
+    seen.client_parameters = view.hello().map(|hello| parameters::read(hello)).unwrap_or_default();
+    view.transport = Transport::Quic(Box::new(seen));
     view
 }
 

@@ -1,0 +1,40 @@
+# SPDX-License-Identifier: MIT OR Apache-2.0
+"""Both ends of QUIC connections on loopback, by aioquic: peer.py CERTIFICATE KEY [retry] [v2] [long] [twice] [unknown]
+
+Says what its client's TLS and QUIC agreed on, one line for each connection.
+"""
+import asyncio, ssl, sys
+
+from aioquic.asyncio import connect, serve
+from aioquic.quic.configuration import QuicConfiguration
+from aioquic.quic.packet import QuicProtocolVersion
+
+VERSIONS = {1: QuicProtocolVersion.VERSION_1, 2: QuicProtocolVersion.VERSION_2}
+
+
+async def ask(port, options):
+    configuration = QuicConfiguration(is_client=True, alpn_protocols=["demo"], server_name="secret.example", verify_mode=ssl.CERT_NONE)
+    if "long" in options:
+        configuration.alpn_protocols = [f"demo-{number:03}" for number in range(120)] + ["demo"]
+    if "v2" in options:
+        configuration.original_version = VERSIONS[2]
+        configuration.supported_versions = [VERSIONS[2], VERSIONS[1]]
+    async with connect("127.0.0.1", port, configuration=configuration) as client:
+        await client.ping()
+        quic, tls = client._quic, client._quic.tls
+        print("agreed", tls.key_schedule.cipher_suite.name, tls.alpn_negotiated, hex(quic._version), flush=True)
+
+
+async def main(certificate, key, *options):
+    configuration = QuicConfiguration(is_client=False, alpn_protocols=["demo"])
+    configuration.load_cert_chain(certificate, key)
+    if "v2" in options:
+        configuration.supported_versions = [VERSIONS[2], VERSIONS[1]]
+    server = await serve("127.0.0.1", 0, configuration=configuration, retry="retry" in options)
+    port = server._transport.get_extra_info("sockname")[1]
+    for _ in range(2 if "twice" in options else 1):
+        await asyncio.wait_for(ask(port, options), 20)
+    server.close()
+
+
+asyncio.run(main(*sys.argv[1:]))

@@ -1,0 +1,86 @@
+//! QUIC by aioquic on loopback: what is shown is what the software itself agreed on.
+
+use crypto_trace_format::record::{Direction, TlsHelloFixed};
+use crypto_trace_tests::{Capture, live, shown, software};
+use serde_json::{Value, json};
+
+/// What aioquic was asked to do, what it said, and what was seen of it.
+struct Run {
+    said: String,
+    events: Vec<Value>,
+    hellos: Vec<TlsHelloFixed>,
+}
+
+fn trace(tool: &software::Tool, record: &[&str], options: &str) -> Run {
+    let dir = tempfile::Builder::new().prefix("crypto-trace-test-").tempdir().unwrap();
+    let script = format!(
+        "set -eu\nexec </dev/null\n{}\nopenssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 \
+         -subj /CN=quic.test -keyout key.pem -out crt.pem 2>/dev/null\n$QUIC crt.pem key.pem {options}\n",
+        tool.line()
+    );
+    std::fs::write(dir.path().join("script"), script).unwrap();
+    let capture = Capture::new().options(record).current_dir(dir.path());
+    let done = capture.command(["timeout", "-k", "1", "50", "sh", "script"]).run();
+    assert_eq!(done.code(), 0, "{}\n{}", done.text(), done.stderr);
+    let events = shown("tls_handshake", &done.output);
+    let hellos = done.trace().hellos().into_iter().map(|(_, fixed)| *fixed).collect();
+    Run { said: done.text(), events, hellos }
+}
+
+impl Run {
+    fn of(&self, role: &str) -> Vec<&Value> {
+        self.events.iter().filter(|event| event["role"] == role).collect()
+    }
+}
+
+#[test]
+fn both_ends_of_quic_are_seen_as_the_software_tells_it() {
+    let Some(_permit) = live() else { return };
+    let Some(tool) = software::aioquic() else { return };
+    for (options, version, retry, connections) in
+        [("", "1", false, 1), ("retry", "1", true, 1), ("v2", "2", false, 1), ("long", "1", false, 1), ("twice", "1", false, 2)]
+    {
+        let run = trace(&tool, &["--wire", "quic"], options);
+        let agreed: Vec<&str> = run.said.lines().filter_map(|line| line.strip_prefix("agreed ")).collect();
+        assert_eq!(agreed.len(), connections, "{options}: {}", run.said);
+        for role in ["client", "server"] {
+            let events = run.of(role);
+            assert_eq!(events.len(), connections, "{options}: {:#?}", run.events);
+            for event in events {
+                assert_eq!(event["outcome"], "server_hello", "{options}: {event:#}");
+                assert_eq!((&event["transport"], &event["quic"]["version"]), (&json!("quic"), &json!(version)));
+                assert_eq!((&event["quic"]["retry"], &event["server_name"]), (&json!(retry), &json!("secret.example")));
+                let suite = event["cipher_suite"].as_str().unwrap().trim_start_matches("TLS_");
+                assert!(agreed[0].starts_with(suite), "{options}: {suite}: {agreed:?}");
+                let offered = event["offered"]["alpn"].as_array().unwrap();
+                assert_eq!(offered.len(), if options == "long" { 121 } else { 1 });
+                assert!(event["ja4"].as_str().unwrap().starts_with("q13d"), "{event:#}");
+                assert_eq!((&event["hello_notes"], &event["process_known_by"]), (&Value::Null, &json!("sent")));
+                assert_eq!(event["peer"]["pid"], event["pid"]);
+                let parameters = event["quic"]["parameters"].as_array().unwrap();
+                assert!(parameters.contains(&json!({ "name": "max_idle_timeout", "value": 60000 })), "{parameters:?}");
+            }
+        }
+    }
+}
+
+/// Names inside of protected packets can be read by whoever sees them, so they are names.
+#[test]
+fn privacy_leaves_nothing_of_a_hello_in_quic_that_could_be_opened() {
+    let Some(_permit) = live() else { return };
+    let Some(tool) = software::aioquic() else { return };
+    for options in ["", "retry", "long"] {
+        let run = trace(&tool, &["--wire", "quic", "--privacy", "drop"], options);
+        let clients = run.of("client");
+        let [client] = clients[..] else { panic!("{:#?}", run.events) };
+        assert_eq!((&client["outcome"], &client["server_name"]), (&json!("server_hello"), &Value::Null));
+        assert_eq!((&client["version"], &client["offered"]), (&json!("TLS 1.3"), &Value::Null));
+        assert_eq!(client["quic"]["parameters"], json!([]));
+        // Of what a client sends connection ids are left, which are no longer than this.
+        let cookie = client["socket_cookie"].as_u64().unwrap();
+        let of_client = |fixed: &&TlsHelloFixed| (fixed.cookie == cookie) == (fixed.direction == Direction::SENT.0);
+        let sent: Vec<u16> = run.hellos.iter().filter(of_client).map(|fixed| fixed.data_len).collect();
+        assert!(!sent.is_empty() && sent.iter().all(|len| *len <= 47), "{options}: {sent:?}");
+        assert!(run.hellos.iter().any(|fixed| fixed.data_len > 100), "what the server answers stays");
+    }
+}
