@@ -15,7 +15,7 @@ FROM tls_offered_group o
 LEFT JOIN seed_group s ON s.name = o.name
 GROUP BY o.capture, o.event_id;
 
--- An end, with what it agreed on. `key_exchange` is the group, or else the method of the suite.
+-- An end, with what it agreed on. One socket may have many connections in datagrams: ports tell them apart. `key_exchange` is the group, or else the method of the suite.
 CREATE OR REPLACE VIEW tls_agreed AS
 SELECT t.capture, t.event_id, t.host, t."timestamp" AS seen_at, t."date" AS day, coalesce(t.exe, t.process) AS program, t.container,
        t.role, t.server_name, t.outcome, t.version, t.cipher_suite, t.dh_bits, t."group" AS agreed_group, t.resumption,
@@ -39,6 +39,7 @@ SELECT t.capture, t.event_id, t.host, t."timestamp" AS seen_at, t."date" AS day,
        t.post_quantum
 FROM tls_handshake t
 LEFT JOIN tls_handshake p ON p.capture = t.capture AND p.socket_cookie = t.peer.socket_cookie
+      AND p.remote_port = t.local_port AND p.local_port = t.remote_port
 LEFT JOIN seed_suite s ON s.cipher_suite = t.cipher_suite AND s.key_exchange IS NOT NULL;
 
 -- The same, with what it counts as: `quantum`, and why it is not post-quantum.

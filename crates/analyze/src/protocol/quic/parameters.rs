@@ -76,7 +76,8 @@ mod tests {
     #[test]
     fn parameters_are_read_in_their_order_as_far_as_they_are_whole() {
         let bytes = [0x04, 4, 0x80, 0x10, 0, 0, 27, 1, 9, 0x0f, 2, 1, 2, 0x7f, 0xff, 0, 0x0c, 0, 0x01, 8, 1];
-        let hello = ClientHello { quic_parameters: Some(bytes.into()), ..ClientHello::default() };
+        let mut hello = ClientHello::default();
+        hello.quic_parameters = Some(bytes.into());
         let read = read(&hello);
         let shown: Vec<_> = read.iter().map(|one| (one.name(), one.len, one.value)).collect();
         assert_eq!(
