@@ -444,7 +444,7 @@ impl<'a> TlsHandshake<'a> {
             offered: When(hello.map(Offered::new)),
             retry: When(retry.map(|request| Retry::new(request, hello, view.second_hello()))),
             ja3: hello.and_then(ClientHello::ja3),
-            ja4: hello.and_then(|hello| hello.ja4(view.transport.ja4_letter())),
+            ja4: hello.and_then(|hello| hello.ja4_over(view.transport.ja4_letter())),
             ja3s: server_hello.and_then(|hello| hello.ja3s()),
             certificates: chain(view.server.as_ref()),
             client_certificates: chain(view.client.as_ref()),

@@ -35,9 +35,13 @@ impl ClientHello {
         self.ja3_text().map(|text| md5_hex(&text))
     }
 
-    /// JA4: `t13d1516h2_8daaf6152771_e5627efa2ab1`, with `transport` for its first letter. None for a hello that was cut, which has
-    /// no fingerprint.
-    pub fn ja4(&self, transport: char) -> Option<String> {
+    /// JA4 over TCP: `t13d1516h2_8daaf6152771_e5627efa2ab1`. None for a hello that was cut, which has no fingerprint.
+    pub fn ja4(&self) -> Option<String> {
+        self.ja4_over('t')
+    }
+
+    /// The same over another transport, by the letter that it begins with.
+    pub fn ja4_over(&self, transport: char) -> Option<String> {
         if self.truncated || self.format != HelloFormat::Tls {
             return None;
         }
