@@ -1,3 +1,5 @@
+//! Handshakes written by hand, whole, cut and wrong.
+
 use super::*;
 use crate::protocol::tls::Transport;
 use crate::protocol::{Chunk, Outcome, Role, Said};
