@@ -1,4 +1,5 @@
 //! DTLS by OpenSSL and GnuTLS on loopback: what is shown is what the software itself agreed on.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
 
 use crypto_trace_tests::{Capture, live, said, shown, software};
 use serde_json::{Value, json};

@@ -1,5 +1,7 @@
 //! Handshakes written by hand, whole, cut and wrong.
 
+#![allow(clippy::indexing_slicing, reason = "tests")]
+
 use super::*;
 use crate::protocol::tls::Transport;
 use crate::protocol::{Chunk, Outcome, Role, Said};
