@@ -22,7 +22,7 @@ libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
         let ends = Ends { sent: said(sent), received: said(received), opened_by: None };
         let view = dtls::read(&ends);
         let _ = (view.notes(false, false), view.may_go_on());
-        let _ = view.hello().map(|hello| (hello.ja3(), hello.ja4(view.transport.ja4_letter())));
+        let _ = view.hello().map(|hello| (hello.ja3(), hello.ja4_over(view.transport.ja4_letter())));
         let _ = ends.sent.chunks.iter().find_map(|chunk| dtls::client_random(chunk.bytes));
     }
 });
