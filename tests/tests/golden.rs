@@ -176,6 +176,13 @@ fn each_capture_shows_what_it_was_made_for() {
     assert_eq!((count(&calls, "api_result", "ok"), count(&calls, "api_result", "failed")), (7, 1));
     assert_eq!(count(&calls, "meaning", "private_key_file"), 1);
     assert!(count(&calls, "library_version", "3.7.9") >= 4, "GnuTLS tells its version");
+    let dtls = events("dtls-openssl");
+    assert_eq!(
+        (count(&dtls, "transport", "udp"), count(&dtls, "version", "DTLS 1.2")),
+        (10, 6),
+        "five, from both ends"
+    );
+    assert_eq!((count(&dtls, "version", "DTLS 1.0"), count(&dtls, "alert", "handshake_failure")), (2, 2));
     let go = events("tls-go");
     assert_eq!((count(&go, "event_type", "tls_handshake"), count(&go, "group", "X25519MLKEM768")), (16, 4));
     let rustls = events("tls-rustls");

@@ -22,7 +22,7 @@ members! {
         /// how far it got in the clear: `server_hello` (the server chose version and suite), `alert` (a fatal alert ended it),
         /// `none` (no answer was seen)
         outcome: Outcome,
-        /// what carried it: `quic`; left out when it was TCP
+        /// what carried it: `quic`, or `udp` where it was DTLS; left out when it was TCP
         transport: When<TransportName>,
         /// what QUIC says besides; left out when it was not QUIC
         quic: When<QuicFields>,
@@ -246,7 +246,7 @@ members! {
 
 words! {
     /// What carries TLS.
-    pub TransportName: "quic"
+    pub TransportName: "quic" "udp"
 }
 
 words! {

@@ -3,6 +3,7 @@
 //! A protocol is a folder with a type that implements [`Protocol`], and a row of `protocols!`. Who asks of a connection only what
 //! all protocols answer asks its [`View`]; who wants more takes the protocol's own view out of it.
 
+pub mod dtls;
 pub mod iana;
 pub mod quic;
 pub mod ssh;
@@ -71,7 +72,7 @@ macro_rules! protocols {
 }
 
 protocols! {
-    tls: Tls(tls::View) = TLS by <tls::View as Protocol>::read, QUIC by quic::read;
+    tls: Tls(tls::View) = TLS by <tls::View as Protocol>::read, QUIC by quic::read, DTLS by dtls::read;
     ssh: Ssh(ssh::View) = SSH by <ssh::View as Protocol>::read;
 }
 

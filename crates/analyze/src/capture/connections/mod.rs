@@ -244,7 +244,7 @@ impl Handshakes {
             return;
         };
         let mut key = key(hello);
-        key.part = self.parts.enter((key.cookie, key.ends), hello);
+        key.part = self.parts.enter((key.cookie, key.ends), hello, header.time_ns);
         let index = match self.by_key.get(&key) {
             Some(index) => *index,
             None if self.shown.contains(&key) => return,
@@ -372,9 +372,9 @@ impl Handshakes {
     }
 
     /// The connection that a record is a piece of.
-    pub fn of_piece(&self, hello: &TlsHello<'_>) -> Option<&Connection> {
+    pub fn of_piece(&self, header: &Header, hello: &TlsHello<'_>) -> Option<&Connection> {
         let mut key = key(hello);
-        key.part = self.parts.of((key.cookie, key.ends), hello);
+        key.part = self.parts.of((key.cookie, key.ends), hello, header.time_ns);
         self.list.get(*self.by_key.get(&key)? as usize)
     }
 

@@ -1,6 +1,7 @@
 //! Which of the connections between the same two ends a datagram is of. A stream has a socket of its own; datagrams of many
 //! connections go through one socket, and two ends may have several after or beside each other.
 
+use crate::protocol::dtls;
 use crypto_trace_format::record::{Protocol, TlsHello};
 use crypto_trace_format::wire::quic;
 use foldhash::fast::RandomState;
@@ -19,55 +20,78 @@ const MAX_FLOWS: usize = 1 << 18;
 /// By which id a connection is known in a flow.
 type Id = Box<[u8]>;
 
+/// A connection that is known.
+#[derive(Debug)]
+struct Part {
+    id: Id,
+    /// When its first datagram was seen, boot time.
+    since_ns: u64,
+}
+
 /// The connections of each flow, by number.
 #[derive(Debug, Default)]
 pub(super) struct Parts {
-    of: HashMap<Flow, Vec<Id>, RandomState>,
+    of: HashMap<Flow, Vec<Part>, RandomState>,
 }
 
-/// The ids in a datagram, of which each connection has one of its own: the first is what a new connection is known by.
-fn ids(hello: &TlsHello<'_>) -> Option<(Id, Id)> {
+/// What a datagram says of its connection.
+enum Ids {
+    /// Ids in it, of which each connection has one of its own: the first is what a new connection is known by.
+    Each(Id, Id),
+    /// It begins the connection of this id, or is of it.
+    Opens(Id),
+    /// Nothing: it is of the one that began last before it.
+    None,
+}
+
+fn ids(hello: &TlsHello<'_>) -> Option<Ids> {
     match Protocol(hello.fixed.protocol) {
         // The client's, which is in the packets of both: it sends from there, and is sent to there.
         Protocol::QUIC => {
             let (_, to, from) = quic::ids(hello.data)?;
-            Some((from.into(), to.into()))
+            Some(Ids::Each(from.into(), to.into()))
         }
         // The initiator's SPI, after four zeros where ESP may come as well (RFC 7296 section 3.1, RFC 3948 section 2.2).
         Protocol::IKE => {
             let data = hello.data.strip_prefix(&[0; 4]).unwrap_or(hello.data);
             let spi: Id = data.get(..8)?.into();
-            Some((spi.clone(), spi))
+            Some(Ids::Each(spi.clone(), spi))
         }
+        // The client's random, which is the same in all its hellos.
+        Protocol::DTLS => Some(dtls::client_random(hello.data).map_or(Ids::None, |random| Ids::Opens(random.into()))),
         _ => None,
     }
 }
 
 impl Parts {
     /// The number of a datagram's connection; 0 where there is only one.
-    pub(super) fn of(&self, flow: Flow, hello: &TlsHello<'_>) -> u32 {
-        let known = || find(self.of.get(&flow)?, &ids(hello)?);
+    pub(super) fn of(&self, flow: Flow, hello: &TlsHello<'_>, time_ns: u64) -> u32 {
+        let known = || find(self.of.get(&flow)?, &ids(hello)?, time_ns);
         known().unwrap_or(0)
     }
 
     /// The same of one that may be new.
-    pub(super) fn enter(&mut self, flow: Flow, hello: &TlsHello<'_>) -> u32 {
+    pub(super) fn enter(&mut self, flow: Flow, hello: &TlsHello<'_>, time_ns: u64) -> u32 {
         let Some(ids) = ids(hello) else { return 0 };
         if self.of.len() >= MAX_FLOWS && !self.of.contains_key(&flow) {
             self.of.clear();
         }
         let known = self.of.entry(flow).or_default();
-        if let Some(part) = find(known, &ids) {
+        if let Some(part) = find(known, &ids, time_ns) {
             return part;
         }
-        if known.len() < MAX_PARTS {
-            known.push(ids.0);
+        if let (Ids::Each(id, _) | Ids::Opens(id), true) = (ids, known.len() < MAX_PARTS) {
+            known.push(Part { id, since_ns: time_ns });
         }
-        u32::try_from(known.len() - 1).unwrap_or(u32::MAX)
+        u32::try_from(known.len().saturating_sub(1)).unwrap_or(u32::MAX)
     }
 }
 
-fn find(known: &[Id], ids: &(Id, Id)) -> Option<u32> {
-    let at = known.iter().position(|id| *id == ids.0 || *id == ids.1)?;
-    u32::try_from(at).ok()
+fn find(known: &[Part], ids: &Ids, time_ns: u64) -> Option<u32> {
+    let at = match ids {
+        Ids::Each(one, other) => known.iter().position(|part| part.id == *one || part.id == *other),
+        Ids::Opens(id) => known.iter().position(|part| part.id == *id),
+        Ids::None => known.iter().rposition(|part| part.since_ns <= time_ns).or(Some(0)),
+    };
+    u32::try_from(at?).ok()
 }

@@ -367,7 +367,7 @@ impl Needed {
             }
             TlsHello::KIND => {
                 let hello = TlsHello::decode(record).ok()?;
-                let index = capture.handshakes.of_piece(&hello)?.index();
+                let index = capture.handshakes.of_piece(&record.header, &hello)?.index();
                 let is_own = self.connections.contains(&index);
                 if !is_own && self.peers.contains(&index) {
                     return Some((true, Need::Event));

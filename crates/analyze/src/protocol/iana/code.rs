@@ -153,9 +153,14 @@ impl Version {
         self.0 & 0xff00 == 0x7f00
     }
 
-    /// Whether it is TLS 1.3, or a draft of it.
+    /// Whether it is TLS 1.3, or a draft of it, or DTLS 1.3.
     pub fn is_tls13(self) -> bool {
-        self >= Self::TLS_1_3 && self.0 & 0xff00 != 0xfe00
+        if self.is_dtls() { self <= Self::DTLS_1_3 } else { self >= Self::TLS_1_3 }
+    }
+
+    /// Whether it is one of DTLS, which counts downwards.
+    pub fn is_dtls(self) -> bool {
+        self.0 & 0xff00 == 0xfe00
     }
 }
 

@@ -35,6 +35,13 @@ impl ClientHello {
         self.ja3_text().map(|text| md5_hex(&text))
     }
 
+    /// The newest that it offers: of DTLS, the least number.
+    fn newest_version(&self) -> Version {
+        let versions = self.versions();
+        let of_dtls = versions.iter().filter(|version| version.is_dtls()).min();
+        of_dtls.or(versions.iter().max()).copied().unwrap_or_default()
+    }
+
     /// JA4 over TCP: `t13d1516h2_8daaf6152771_e5627efa2ab1`. None for a hello that was cut, which has no fingerprint.
     pub fn ja4(&self) -> Option<String> {
         self.ja4_over('t')
@@ -57,7 +64,7 @@ impl ClientHello {
         }
         Some(format!(
             "{transport}{version}{sni}{suites:02}{extensions:02}{alpn}_{suite_hash}_{extension_hash}",
-            version = ja4_version(self.versions().iter().max().copied().unwrap_or_default()),
+            version = ja4_version(self.newest_version()),
             sni = if self.extensions.contains(&ExtensionType::SERVER_NAME) { 'd' } else { 'i' },
             suites = suites.len().min(99),
             extensions = self.extensions.len().min(99),
@@ -93,6 +100,9 @@ fn ja4_version(version: Version) -> &'static str {
         Version::TLS_1_0 => "10",
         Version::SSL_3_0 => "s3",
         Version::SSL_2_0 => "s2",
+        Version::DTLS_1_0 => "d1",
+        Version::DTLS_1_2 => "d2",
+        Version::DTLS_1_3 => "d3",
         _ => "00",
     }
 }

@@ -67,7 +67,7 @@ impl ServerKeyExchange {
             let _public = body.vec16()?;
         }
         // Suites without a signature end here.
-        if version == Version::TLS_1_2 && !body.is_empty() {
+        if matches!(version, Version::TLS_1_2 | Version::DTLS_1_2) && !body.is_empty() {
             self.signature_scheme = Some(SignatureScheme(body.u16()?));
         }
         Some(())

@@ -29,5 +29,5 @@ pub use crypto_trace_format::wire::cursor::ParseError;
 pub use handshake::{KeyExchange, Negotiated, Resumption};
 pub use key_exchange::ServerKeyExchange;
 pub use server_hello::ServerHello;
-pub use stream::{Message, Stream, StreamEnd, find_hello};
+pub use stream::{Message, Part, Stream, StreamEnd, find_hello};
 pub use view::{Transport, View};

@@ -61,6 +61,17 @@ pub enum StreamEnd {
     Malformed,
 }
 
+/// What a side said, where something other than TLS records tells where it begins and ends, as in DTLS.
+#[derive(Debug)]
+pub enum Part<'a> {
+    /// A handshake message with its head of four bytes; one that is not whole ends early.
+    Message(Vec<u8>),
+    /// From here on it encrypts.
+    ChangeCipherSpec,
+    /// The payload of an alert.
+    Alert(&'a [u8]),
+}
+
 /// What one side of a connection said in the clear.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Stream {
@@ -68,7 +79,7 @@ pub struct Stream {
     pub messages: Vec<Message>,
     /// Why there are no more.
     pub end: StreamEnd,
-    /// Type of the handshake message that is there in part only: the last one. None: all are whole.
+    /// Type of the handshake message that is there in part only: the last one, in DTLS the first. None: all are whole.
     pub incomplete: Option<u8>,
 }
 
@@ -83,6 +94,27 @@ impl Stream {
         let mut assembler = Assembler::default();
         let end = assembler.handshake(bytes).unwrap_or(StreamEnd::Exhausted);
         let end = assembler.at_end(end);
+        Self { messages: assembler.messages, end, incomplete: assembler.incomplete }
+    }
+
+    /// Reads what one side said, in its order. A message that is not whole keeps nothing from those after it.
+    pub fn of_parts<'a>(parts: impl Iterator<Item = Part<'a>>) -> Self {
+        let mut assembler = Assembler::default();
+        let mut end = StreamEnd::Exhausted;
+        for part in parts.take(MAX_MESSAGES) {
+            match part {
+                Part::Message(bytes) => {
+                    let whole = message_len(&bytes).is_some_and(|len| bytes.len() >= HANDSHAKE_HEADER_LEN + len);
+                    assembler.message(&bytes);
+                    if !whole {
+                        assembler.incomplete = assembler.incomplete.or(bytes.first().copied());
+                        end = StreamEnd::Cut;
+                    }
+                }
+                Part::ChangeCipherSpec => assembler.messages.push(Message::ChangeCipherSpec),
+                Part::Alert(payload) => assembler.messages.extend(Alert::parse(payload).map(Message::Alert)),
+            }
+        }
         Self { messages: assembler.messages, end, incomplete: assembler.incomplete }
     }
 

@@ -38,6 +38,8 @@ pub enum Transport {
     Tcp,
     /// QUIC, which has packets of its own, and what they say.
     Quic(Box<Quic>),
+    /// DTLS records, over UDP.
+    Dtls,
 }
 
 impl Transport {
@@ -46,6 +48,7 @@ impl Transport {
         match self {
             Self::Tcp => None,
             Self::Quic(_) => Some("quic"),
+            Self::Dtls => Some("udp"),
         }
     }
 
@@ -54,6 +57,7 @@ impl Transport {
         match self {
             Self::Tcp => 't',
             Self::Quic(_) => 'q',
+            Self::Dtls => 'd',
         }
     }
 }

@@ -1,0 +1,134 @@
+//! DTLS by OpenSSL and GnuTLS on loopback: what is shown is what the software itself agreed on.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
+
+use crypto_trace_tests::{Capture, live, said, shown, software};
+use serde_json::{Value, json};
+
+/// What a script printed, and what was seen of it.
+struct Run {
+    text: String,
+    events: Vec<Value>,
+}
+
+/// A key and a certificate, whose chain does not fit into a small datagram; and how a server is waited for.
+const PRELUDE: &str = r#"
+ip link set lo up
+openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=dtls.test -keyout key.pem -out crt.pem 2>/dev/null
+serve() {
+	"$@" >server.log 2>&1 &
+	server=$!
+	until grep -q ':1151 ' /proc/net/udp; do kill -0 $server; sleep 0.05; done
+}
+openssl_serves() { serve openssl s_server -accept 127.0.0.1:4433 -cert crt.pem -key key.pem -quiet "$@"; }
+openssl_asks() { openssl s_client -connect 127.0.0.1:4433 -servername dtls.test "$@" </dev/null 2>&1; }
+"#;
+
+/// Runs a script in a network namespace of its own.
+fn trace(record: &[&str], script: &str) -> Run {
+    let dir = tempfile::Builder::new().prefix("crypto-trace-test-").tempdir().unwrap();
+    let script = format!("set -eu\nexec </dev/null\n{PRELUDE}\n{script}\nkill $server\nwait || true\n");
+    std::fs::write(dir.path().join("script"), script).unwrap();
+    let capture = Capture::new().options(record).current_dir(dir.path());
+    let done = capture.command(["timeout", "-k", "1", "50", "unshare", "-n", "sh", "script"]).run();
+    assert_eq!(done.code(), 0, "{}\n{}", done.text(), done.stderr);
+    Run { text: done.text(), events: shown("tls_handshake", &done.output) }
+}
+
+impl Run {
+    /// The events of both ends of the only handshake.
+    fn both(&self) -> [&Value; 2] {
+        assert_eq!(self.events.len(), 2, "{:#?}", self.events);
+        ["client", "server"].map(|role| self.events.iter().find(|event| event["role"] == role).unwrap())
+    }
+}
+
+#[test]
+fn both_ends_of_openssl_are_seen_as_the_client_tells_it() {
+    let Some(_permit) = live() else { return };
+    let weak = "-dtls1 -cipher DEFAULT@SECLEVEL=0";
+    for (server, client, version) in [
+        ("-dtls1_2", "-dtls1_2", "DTLS 1.2"),
+        // A hello that is sent again with a cookie, and messages in fragments.
+        ("-dtls1_2 -listen -mtu 300", "-dtls1_2 -mtu 300", "DTLS 1.2"),
+        (weak, weak, "DTLS 1.0"),
+    ] {
+        let run = trace(&["--wire", "dtls"], &format!("openssl_serves {server}\nopenssl_asks {client}"));
+        for event in run.both() {
+            assert_eq!((&event["outcome"], &event["transport"]), (&json!("server_hello"), &json!("udp")), "{server}");
+            assert_eq!((&event["version"], &event["server_name"]), (&json!(version), &json!("dtls.test")), "{server}");
+            let suite =
+                event["cipher_suite"].as_str().unwrap().trim_start_matches("TLS_").replace("_WITH_AES_256", "_AES256");
+            assert_eq!(
+                said(&run.text, "    Cipher    : ").replace('-', "_"),
+                suite.replace("_CBC_SHA", "_SHA"),
+                "{server}"
+            );
+            assert_eq!((&event["group"], said(&run.text, "Server Temp Key: ")), (&json!("x25519"), "X25519, 253 bits"));
+            let certificate = &event["certificates"][0];
+            assert_eq!((&certificate["subject"], &certificate["key_bits"]), (&json!("CN=dtls.test"), &json!(2048)));
+            assert!(event["ja4"].as_str().unwrap().starts_with("dd"), "{event:#}");
+            assert_eq!((&event["hello_notes"], &event["process_known_by"]), (&Value::Null, &json!("sent")), "{server}");
+            assert_eq!(event["offered"]["versions"], json!([version]));
+        }
+        let [client, server] = run.both();
+        assert_eq!((&client["peer"]["pid"], &server["peer"]["pid"]), (&server["pid"], &client["pid"]));
+    }
+}
+
+#[test]
+fn two_handshakes_from_the_same_port_are_two() {
+    let Some(_permit) = live() else { return };
+    let script = "openssl_serves -dtls1_2\nfor cipher in AES128 AES256; do\n\
+                  openssl_asks -dtls1_2 -bind 127.0.0.1:4444 -cipher $cipher\nsleep 0.2\ndone";
+    let run = trace(&["--wire", "dtls"], script);
+    let names = |role: &str| -> Vec<String> {
+        let of_role = run.events.iter().filter(|event| event["role"] == role);
+        of_role.map(|event| event["cipher_suite"].as_str().unwrap_or_default().to_owned()).collect()
+    };
+    for role in ["client", "server"] {
+        let [first, second] = &names(role)[..] else { panic!("{:#?}", run.events) };
+        assert!(first.contains("AES_128") && second.contains("AES_256"), "{role}: {first}, {second}");
+    }
+}
+
+#[test]
+fn what_a_server_refuses_is_told() {
+    let Some(_permit) = live() else { return };
+    let script = "openssl_serves -dtls1_2 -cipher AES128-SHA\nopenssl_asks -dtls1_2 -cipher AES256-SHA || true";
+    let run = trace(&["--wire", "dtls"], script);
+    for event in run.both() {
+        assert_eq!((&event["outcome"], &event["alert"]), (&json!("alert"), &json!("handshake_failure")), "{event:#}");
+        assert_eq!(event["alert_from"], "server");
+    }
+}
+
+#[test]
+fn both_ends_of_gnutls_are_seen_as_the_client_tells_it() {
+    let Some(_permit) = live() else { return };
+    let Some(_tool) = software::gnutls() else { return };
+    let script = "serve gnutls-serv --udp -p 4433 --echo --x509keyfile key.pem --x509certfile crt.pem\n\
+                  gnutls-cli --udp -p 4433 --insecure --sni-hostname dtls.test 127.0.0.1 2>&1 || true";
+    let run = trace(&["--wire", "dtls"], script);
+    let agreed = said(&run.text, "- Description: ");
+    assert!(agreed.contains("(DTLS1.2-X.509)-(ECDHE-SECP256R1)-(RSA-SHA256)-(AES-256-GCM)"), "{}", run.text);
+    for event in run.both() {
+        assert_eq!((&event["outcome"], &event["version"]), (&json!("server_hello"), &json!("DTLS 1.2")));
+        assert_eq!(event["cipher_suite"], "TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384");
+        assert_eq!((&event["group"], &event["server_name"]), (&json!("secp256r1"), &json!("dtls.test")));
+        assert_eq!(
+            (&event["certificates"][0]["subject"], &event["hello_notes"]),
+            (&json!("CN=dtls.test"), &Value::Null)
+        );
+    }
+}
+
+/// What is sent in datagrams is left out as a whole.
+#[test]
+fn privacy_leaves_no_name_of_a_hello_in_dtls() {
+    let Some(_permit) = live() else { return };
+    let run = trace(&["--wire", "dtls", "--privacy", "drop"], "openssl_serves -dtls1_2\nopenssl_asks -dtls1_2");
+    for event in &run.events {
+        assert_eq!((&event["server_name"], event["certificates"].get(0)), (&Value::Null, None), "{event:#}");
+    }
+    assert!(run.text.contains("DTLSv1.2"), "{}", run.text);
+}
