@@ -1,4 +1,5 @@
 //! QUIC by aioquic on loopback: what is shown is what the software itself agreed on.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
 
 use crypto_trace_format::record::{Direction, TlsHelloFixed};
 use crypto_trace_tests::{Capture, live, shown, software};

@@ -40,8 +40,11 @@ pub struct Anonymizer {
     /// The same of SSH.
     known_ssh: HashMap<(u64, u16), Follower>,
     /// By socket and other end, what the keys of QUIC connections come from: the ids that their clients sent first to.
-    known_quic: HashMap<(u64, [u8; 16], u16), Vec<(QuicVersion, Vec<u8>)>>,
+    known_quic: HashMap<Flow, Vec<(QuicVersion, Vec<u8>)>>,
 }
+
+/// A socket of datagrams, and the other end: address and port.
+type Flow = (u64, [u8; 16], u16);
 
 /// Connections of one flow whose keys are kept, at most.
 const MAX_KEYS: usize = 16;
@@ -161,7 +164,7 @@ impl Anonymizer {
 
     /// How many bytes of a QUIC datagram may be kept: all of one that a server filled with Initial packets, of any other its
     /// connection ids alone.
-    fn before_names(&mut self, datagram: &[u8], flow: (u64, [u8; 16], u16)) -> usize {
+    fn before_names(&mut self, datagram: &[u8], flow: Flow) -> usize {
         let Some(first) = packets(datagram).next() else { return 0 };
         if self.known_quic.len() >= MAX_KNOWN && !self.known_quic.contains_key(&flow) {
             self.known_quic.clear();

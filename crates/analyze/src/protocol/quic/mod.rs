@@ -129,7 +129,7 @@ pub fn read(ends: &Ends<'_>) -> View {
     let streams = (stream(&said, !client.is_empty()), stream(&answered, !server.is_empty()));
     let (sent, received) = if is_client { streams } else { (streams.1, streams.0) };
     let mut view = View::of(sent, received, ends);
-    seen.client_parameters = view.hello().map(|hello| parameters::read(hello)).unwrap_or_default();
+    seen.client_parameters = view.hello().map(parameters::read).unwrap_or_default();
     view.transport = Transport::Quic(Box::new(seen));
     view
 }
