@@ -4,6 +4,7 @@
 //! all protocols answer asks its [`View`]; who wants more takes the protocol's own view out of it.
 
 pub mod iana;
+pub mod ike;
 pub mod quic;
 pub mod ssh;
 pub mod tls;
