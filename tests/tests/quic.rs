@@ -37,9 +37,13 @@ impl Run {
 fn both_ends_of_quic_are_seen_as_the_software_tells_it() {
     let Some(_permit) = live() else { return };
     let Some(tool) = software::aioquic() else { return };
-    for (options, version, retry, connections) in
-        [("", "1", false, 1), ("retry", "1", true, 1), ("v2", "2", false, 1), ("long", "1", false, 1), ("twice", "1", false, 2)]
-    {
+    for (options, version, retry, connections) in [
+        ("", "1", false, 1),
+        ("retry", "1", true, 1),
+        ("v2", "2", false, 1),
+        ("long", "1", false, 1),
+        ("twice", "1", false, 2),
+    ] {
         let run = trace(&tool, &["--wire", "quic"], options);
         let agreed: Vec<&str> = run.said.lines().filter_map(|line| line.strip_prefix("agreed ")).collect();
         assert_eq!(agreed.len(), connections, "{options}: {}", run.said);

@@ -1,6 +1,6 @@
 //! What became of the probes.
 
-use crypto_trace_format::record::{Protocol, ProbeState, Tier};
+use crypto_trace_format::record::{ProbeState, Protocol, Tier};
 use libbpf_rs::Link;
 
 use crate::error::errno_of;

@@ -177,8 +177,7 @@ impl Anonymizer {
             }
             return first.ids_end;
         }
-        if first.kind == PacketType::Initial
-            && known.iter().any(|(_, cid)| is_from(first.version, cid, Sender::Server))
+        if first.kind == PacketType::Initial && known.iter().any(|(_, cid)| is_from(first.version, cid, Sender::Server))
         {
             // What follows it in the datagram is protected by keys that nobody else has.
             return datagram.len();

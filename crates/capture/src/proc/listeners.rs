@@ -89,7 +89,9 @@ impl Listeners {
         if !self.of_namespace.contains_key(&namespace) {
             let mut found = HashSet::new();
             // One for datagrams has no state: it listens from when it is made.
-            for (name, state) in [("net/tcp", LISTEN), ("net/tcp6", LISTEN), ("net/udp", UNCONNECTED), ("net/udp6", UNCONNECTED)] {
+            for (name, state) in
+                [("net/tcp", LISTEN), ("net/tcp6", LISTEN), ("net/udp", UNCONNECTED), ("net/udp6", UNCONNECTED)]
+            {
                 let room = MAX_LISTENING.saturating_sub(self.listening + found.len());
                 let extent = entry.file(name).and_then(|file| read(file, state, room, &mut found));
                 self.cut |= matches!(extent, Ok(Extent::Cut));

@@ -195,7 +195,8 @@ pub(crate) fn load(
     let (mut why_no_calls, mut why_no_tls, mut why_no_others) = (String::new(), String::new(), String::new());
     let mut last = None;
     for without in WITHOUT {
-        if (without.calls && !may_lack_calls) || (without.tls && !may_lack_tls) || (without.others && !may_lack_others) {
+        if (without.calls && !may_lack_calls) || (without.tls && !may_lack_tls) || (without.others && !may_lack_others)
+        {
             continue;
         }
         selection.library_calls = key.filter(|_| !without.calls);

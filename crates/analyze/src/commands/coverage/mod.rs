@@ -186,7 +186,8 @@ impl CaptureReport {
             host: escape::for_people(capture.meta.host.as_bytes()),
             filters: capture.meta.filters.iter().map(|filter| judged.shown(filter.as_bytes())).collect(),
             wire: told(completeness::wire_state(capture)),
-            ssh: completeness::watches(capture, Protocol::SSH).then(|| told(completeness::state_of(capture, Protocol::SSH))),
+            ssh: completeness::watches(capture, Protocol::SSH)
+                .then(|| told(completeness::state_of(capture, Protocol::SSH))),
             library_calls: told(completeness::library_state(capture)),
             kernel_crypto: told(completeness::kernel_state(capture)),
             connections_given_up: capture.tls_given_up.filter(|_| capture.watches_tls()),

@@ -1,7 +1,7 @@
 //! What both sides of an exchange say.
 
 use super::message::{Exchange, Message, Proposal, TransformType, notify};
-use super::names::is_post_quantum;
+use super::names::{is_post_quantum, transform_name};
 use crate::protocol::{Ends, Outcome, Protocol, Role, Said};
 
 /// An exchange, parsed.
@@ -52,7 +52,22 @@ impl View {
         let chosen = self.chosen.as_ref()?;
         let known = chosen.transforms.iter().filter(|one| one.ty.is_key_exchange()).map(|one| is_post_quantum(one.id));
         let known: Vec<Option<bool>> = known.collect();
-        if known.contains(&Some(true)) { Some(true) } else { (!known.is_empty() && !known.contains(&None)).then_some(false) }
+        if known.contains(&Some(true)) {
+            Some(true)
+        } else {
+            (!known.is_empty() && !known.contains(&None)).then_some(false)
+        }
+    }
+
+    /// The key exchanges that were chosen, by name or number: `Curve25519 + ML-KEM-768`. None: none was chosen.
+    pub fn exchange_name(&self) -> Option<String> {
+        let methods = self.chosen.as_ref()?.transforms.iter().filter(|one| one.ty.is_key_exchange());
+        // An additional one may be chosen not to be.
+        let methods = methods.filter(|one| one.id != 0 || one.ty == TransformType::KEY_EXCHANGE);
+        let name =
+            |one: &super::Transform| transform_name(one.ty, one.id).map_or_else(|| one.id.to_string(), str::to_owned);
+        let names: Vec<String> = methods.map(name).collect();
+        Some(names.join(" + ")).filter(|name| !name.is_empty())
     }
 
     /// Whether both sides say this notification.
@@ -114,8 +129,7 @@ impl Protocol for View {
         let wanted_key_exchange = answered.iter().find_map(|one| one.wanted_key_exchange);
         let differs = |one: &Message| {
             asked.first().is_some_and(|first| {
-                first.key_exchange != one.key_exchange
-                    || first.notifies(notify::COOKIE) != one.notifies(notify::COOKIE)
+                first.key_exchange != one.key_exchange || first.notifies(notify::COOKIE) != one.notifies(notify::COOKIE)
             })
         };
         let retried = asked.iter().any(differs);

@@ -15,7 +15,8 @@ fn message(responder: u64, exchange: u8, flags: u8, payloads: &[(u8, Vec<u8>)]) 
     let next = payloads.iter().skip(1).map(|one| one.0).chain([0]);
     let body: Vec<u8> = payloads.iter().zip(next).flat_map(|((_, body), next)| payload(next, body)).collect();
     let len = u32::try_from(28 + body.len()).unwrap().to_be_bytes();
-    [&SPI.to_be_bytes()[..], &responder.to_be_bytes(), &[first, 0x20, exchange, flags, 0, 0, 0, 0], &len, &body].concat()
+    [&SPI.to_be_bytes()[..], &responder.to_be_bytes(), &[first, 0x20, exchange, flags, 0, 0, 0, 0], &len, &body]
+        .concat()
 }
 
 fn transform(is_last: bool, ty: u8, id: u16, bits: Option<u16>) -> Vec<u8> {
