@@ -1,5 +1,7 @@
 //! Exchanges made by hand.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests")]
+
 use super::*;
 use crate::protocol::Chunk;
 
