@@ -20,6 +20,7 @@ mod file_open;
 #[path = "../../../format/src/generated_docs.rs"]
 mod generated_docs;
 mod head;
+mod ike_handshake;
 mod inventory;
 mod json_rows;
 mod lib_load;

@@ -1,5 +1,6 @@
 //! The parts of an event in their order, whatever they are made into: what opens it, whose it is, its own members, notes.
 
+use super::ike_handshake::IkeHandshake;
 use super::members::Members;
 use super::ssh_handshake::SshHandshake;
 use super::tls_handshake::TlsHandshake;
@@ -132,7 +133,7 @@ pub(super) fn show(event: &Event<'_>, to: &mut impl Shape) -> Result<(), RecordE
             to.process(event);
             to.rest(event, &process_exit::ProcessExit::new(&exit));
         }
-        TlsHello::KIND | record::SshHandshake::KIND => {
+        TlsHello::KIND | record::SshHandshake::KIND | record::IkeHandshake::KIND => {
             let Some(connection) = event.connection else { return Err(unknown(record)) };
             match &*connection.view() {
                 View::Tls(view) => {
@@ -140,6 +141,11 @@ pub(super) fn show(event: &Event<'_>, to: &mut impl Shape) -> Result<(), RecordE
                     process_if(connection.owner.is_known(), event, to);
                     let handshake = TlsHandshake::new(capture, connection, view, to.redacts());
                     to.rest(event, &handshake);
+                }
+                View::Ike(view) => {
+                    to.head(&types::IKE_HANDSHAKE, event);
+                    process_if(connection.owner.is_known(), event, to);
+                    to.rest(event, &IkeHandshake::new(capture, connection, view, to.redacts()));
                 }
                 View::Ssh(view) => {
                     to.head(&types::SSH_HANDSHAKE, event);

@@ -5,7 +5,8 @@
 use super::head::{HEAD, Ids, Program, TAIL};
 use super::members::{Field, Members};
 use super::{
-    api_call, certificate_file, clock, file_change, file_open, inventory, lib_load, library_info, loss, probe_status,
+    api_call, certificate_file, clock, file_change, file_open, ike_handshake, inventory, lib_load, library_info, loss,
+    probe_status,
 };
 use super::{
     process_exec, process_exit, process_fork, process_info, self_stats, ssh_handshake, suppressed, tls_handshake,
@@ -90,6 +91,7 @@ event_types! {
     SELF_STATS "self_stats" of SelfStats, Capture [self_stats::SelfStats];
     TLS_HANDSHAKE "tls_handshake" of TlsHello, ProcessIfKnown [tls_handshake::TlsHandshake];
     SSH_HANDSHAKE "ssh_handshake" of SshHandshake, ProcessIfKnown [ssh_handshake::SshHandshake];
+    IKE_HANDSHAKE "ike_handshake" of IkeHandshake, ProcessIfKnown [ike_handshake::IkeHandshake];
     API_CALL "api_call" of ApiCall, Process [api_call::ApiCall];
     LIBRARY_INFO "library_info" of LibraryInfo, ProcessIfKnown [library_info::LibraryInfo];
     INVENTORY "inventory" of Inventory, Capture [inventory::Inventory];

@@ -54,7 +54,7 @@ fn sort(kind: &str, change: Option<&str>) -> (&'static [&'static str], &'static 
         ("file_change", Some("link" | "symlink")) => (&["file"], &["creation"]),
         ("file_change", _) => (&["file"], &["change"]),
         ("lib_load", _) => (&["library"], &["start"]),
-        ("tls_handshake" | "ssh_handshake", _) => (&["network"], &["connection", "protocol"]),
+        ("tls_handshake" | "ssh_handshake" | "ike_handshake", _) => (&["network"], &["connection", "protocol"]),
         // Of libraries the schema knows only that they are loaded.
         ("certificate_file" | "library_info", _) => (&["file"], &["info"]),
         ("api_call", _) => (&["process"], &["info"]),
@@ -122,7 +122,7 @@ fn outcome(kind: &str, told: &Told) -> Option<&'static str> {
                 _ => Some("unknown"),
             }
         }
-        "ssh_handshake" => match told.peek("outcome").and_then(Value::as_str) {
+        "ssh_handshake" | "ike_handshake" => match told.peek("outcome").and_then(Value::as_str) {
             Some("failed") => Some("failure"),
             Some("agreed") => Some("success"),
             _ => Some("unknown"),

@@ -5,6 +5,7 @@
 
 pub mod dtls;
 pub mod iana;
+pub mod ike;
 pub mod quic;
 pub mod ssh;
 pub mod tls;
@@ -74,6 +75,7 @@ macro_rules! protocols {
 protocols! {
     tls: Tls(tls::View) = TLS by <tls::View as Protocol>::read, QUIC by quic::read, DTLS by dtls::read;
     ssh: Ssh(ssh::View) = SSH by <ssh::View as Protocol>::read;
+    ike: Ike(ike::View) = IKE by <ike::View as Protocol>::read;
 }
 
 /// Both directions of a connection, as one of its ends saw them.
@@ -137,7 +139,8 @@ pub enum Outcome {
     None,
     /// The server answered: of TLS, it chose version and suite; of SSH, both sides offered something in common.
     ServerHello,
-    /// One side refused, in the clear: of TLS, by a fatal alert; of SSH, they have nothing in common, or one disconnected.
+    /// One side refused, in the clear: of TLS, by a fatal alert; of SSH, they have nothing in common, or one disconnected; of
+    /// IKE, the responder answered with an error.
     Alert,
 }
 

@@ -20,8 +20,8 @@ use crate::words::escape;
 use crate::words::kernel::is_interrupted;
 use crypto_trace_format::catalog::{self, file_name};
 use crypto_trace_format::record::{
-    ApiCall, ApiMeaning, FileChange, FileOpen, Kind, LibLoad, Loss, MAX_BITMAP_KIND, ProcessExec, ProcessExit, Record,
-    RecordError, SshHandshake, Suppressed, TlsHello, flags,
+    ApiCall, ApiMeaning, FileChange, FileOpen, IkeHandshake, Kind, LibLoad, Loss, MAX_BITMAP_KIND, ProcessExec,
+    ProcessExit, Record, RecordError, SshHandshake, Suppressed, TlsHello, flags,
 };
 use crypto_trace_format::segment::BlockHeader;
 use memchr::memmem::find;
@@ -36,6 +36,7 @@ pub const DEFAULT_KINDS: &[Kind] = &[
     LibLoad::KIND,
     TlsHello::KIND,
     SshHandshake::KIND,
+    IkeHandshake::KIND,
     ApiCall::KIND,
     Loss::KIND,
     Suppressed::KIND,
@@ -293,7 +294,7 @@ impl<'a> ResolvedFilter<'a> {
                     && filter.files.as_ref().is_none_or(|globs| names_file(&call) && globs.matches(call.text))
             }
             // Its outcome is asked about where its connection is known.
-            TlsHello::KIND | SshHandshake::KIND => no_files && no_libraries,
+            TlsHello::KIND | SshHandshake::KIND | IkeHandshake::KIND => no_files && no_libraries,
             _ => no_files && no_libraries && filter.outcome != Some(Outcome::Failed),
         })
     }

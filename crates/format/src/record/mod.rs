@@ -52,6 +52,7 @@ impl Kind {
         match self {
             TlsHello::KIND => "tls_handshake",
             SshHandshake::KIND => "ssh_handshake",
+            IkeHandshake::KIND => "ike_handshake",
             _ => self.name().unwrap_or("unknown"),
         }
     }
@@ -60,13 +61,13 @@ impl Kind {
     pub fn shown() -> impl Iterator<Item = Self> {
         let mut kinds: Vec<Self> = KINDS.iter().map(|layout| Self(layout.kind)).collect();
         let after = kinds.iter().position(|kind| *kind == TlsHello::KIND).map_or(kinds.len(), |at| at + 1);
-        kinds.insert(after, SshHandshake::KIND);
+        kinds.splice(after..after, [SshHandshake::KIND, IkeHandshake::KIND]);
         kinds.into_iter()
     }
 
     /// The kind of the records behind such events.
     pub fn recorded(self) -> Self {
-        if self == SshHandshake::KIND { TlsHello::KIND } else { self }
+        if matches!(self, SshHandshake::KIND | IkeHandshake::KIND) { TlsHello::KIND } else { self }
     }
 
     /// Whether BPF programs write records of this kind, into a C struct: what is seen happening.
@@ -99,6 +100,15 @@ pub struct SshHandshake;
 impl SshHandshake {
     /// The highest number that has a bit of its own.
     pub const KIND: Kind = Kind(MAX_BITMAP_KIND - 1);
+}
+
+/// What hellos of IKE are shown as, in the same way.
+#[derive(Debug)]
+pub struct IkeHandshake;
+
+impl IkeHandshake {
+    /// The number below that of SSH.
+    pub const KIND: Kind = Kind(SshHandshake::KIND.0 - 1);
 }
 
 /// Layouts of all kinds this version knows.

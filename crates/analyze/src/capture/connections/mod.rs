@@ -13,7 +13,9 @@ pub use owner::{Owner, OwnerSource};
 pub use side::Side;
 
 use crate::protocol::Ends;
-use crypto_trace_format::record::{Direction, Header, Kind, Protocol, SshHandshake, TlsHello, hello_state};
+use crypto_trace_format::record::{
+    Direction, Header, IkeHandshake, Kind, Protocol, SshHandshake, TlsHello, hello_state,
+};
 use foldhash::fast::RandomState;
 use parts::Parts;
 use side::Piece;
@@ -118,6 +120,7 @@ impl Connection {
     pub fn kind(&self) -> Kind {
         match self.reads.0 {
             Protocol::SSH => SshHandshake::KIND,
+            Protocol::IKE => IkeHandshake::KIND,
             _ => TlsHello::KIND,
         }
     }

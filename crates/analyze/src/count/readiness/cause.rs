@@ -5,7 +5,7 @@ use crate::count::handshakes::{Exchange, Facts};
 use crate::count::wire::Common;
 use crate::protocol::iana::{Group, Version};
 use crate::protocol::tls::{ClientHello, KeyExchange, View};
-use crate::protocol::{self, ssh};
+use crate::protocol::{self, ike, ssh};
 
 /// Post-quantum groups of one offer that are kept; IANA's registry has eleven.
 const MAX_OFFERED: usize = 16;
@@ -17,6 +17,8 @@ pub enum Protocol {
     Tls,
     /// SSH over TCP.
     Ssh,
+    /// IKEv2.
+    Ike,
 }
 
 impl Protocol {
@@ -25,6 +27,7 @@ impl Protocol {
         match self {
             Self::Tls => "tls",
             Self::Ssh => "ssh",
+            Self::Ike => "ike",
         }
     }
 }
@@ -248,6 +251,25 @@ impl Observed {
         match &*connection.view() {
             protocol::View::Tls(view) => Self::of_tls(view),
             protocol::View::Ssh(view) => Self::of_ssh(view),
+            protocol::View::Ike(view) => Self::of_ike(view),
+        }
+    }
+
+    fn of_ike(view: &ike::View) -> Self {
+        let common = Common::of_ike(view);
+        let cause = match &common.exchange {
+            _ if !common.answered => Cause::NoAgreement,
+            exchange => by_exchange(exchange, || Cause::OfferNotKnown),
+        };
+        Self {
+            protocol: Protocol::Ike,
+            role: common.role,
+            server_name: None,
+            version: common.version.map(Into::into),
+            exchange: common.exchange,
+            cause,
+            offered: Vec::new(),
+            taken: None,
         }
     }
 

@@ -6,7 +6,7 @@ use crate::capture::connections::{Connection, Outcome, Role};
 use crate::count::handshakes::{Exchange, Facts, Place};
 use crate::count::wire::{Common, Size, SshAlgorithms};
 use crate::protocol::iana::{CipherSuite, Version};
-use crate::protocol::{View, ssh};
+use crate::protocol::{View, ike, ssh};
 use std::net::IpAddr;
 
 /// A set of [`Place`]s.
@@ -75,6 +75,7 @@ impl Handshake {
         match &*connection.view() {
             View::Tls(view) => Self::of_tls(party, connection, Facts::of_view(view)),
             View::Ssh(view) => Self::of_ssh(party, connection, view),
+            View::Ike(view) => Self::of_ike(party, connection, view),
         }
     }
 
@@ -95,6 +96,27 @@ impl Handshake {
             suite: facts.suite,
             exchange: facts.exchange,
             algorithms: ordered(facts.algorithms),
+        }
+    }
+
+    /// Algorithms of IKE are not among those that rules judge.
+    fn of_ike(party: Party, connection: &Connection, view: &ike::View) -> Self {
+        let common = Common::of_ike(view);
+        Self {
+            party,
+            protocol: common.protocol,
+            role: common.role,
+            address: connection.remote().ip(),
+            port: port(connection, common.role),
+            server_name: None,
+            answered: common.answered,
+            unanswered: !common.answered && common.outcome == Outcome::None,
+            version: common.version.map(Into::into),
+            suite: None,
+            exchange: common.exchange,
+            hidden: Places::default(),
+            algorithms: Box::default(),
+            sizes: Box::default(),
         }
     }
 

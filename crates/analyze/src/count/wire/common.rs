@@ -5,7 +5,7 @@
 use crate::capture::connections::{Connection, Outcome, Role};
 use crate::capture::libraries::short;
 use crate::count::handshakes::{Exchange, Facts};
-use crate::protocol::{View, ssh};
+use crate::protocol::{View, ike, ssh};
 use crate::words::escape;
 use crypto_trace_format::record::Protocol;
 
@@ -13,8 +13,13 @@ use crypto_trace_format::record::Protocol;
 const MAX_NAME: usize = 255;
 
 /// Protocols: their names in reports, and what they are recorded as.
-pub const PROTOCOLS: [(&str, Protocol); 4] =
-    [("tls", Protocol::TLS), ("quic", Protocol::QUIC), ("dtls", Protocol::DTLS), ("ssh", Protocol::SSH)];
+pub const PROTOCOLS: [(&str, Protocol); 5] = [
+    ("tls", Protocol::TLS),
+    ("quic", Protocol::QUIC),
+    ("dtls", Protocol::DTLS),
+    ("ssh", Protocol::SSH),
+    ("ike", Protocol::IKE),
+];
 
 /// How reports name a protocol.
 fn protocol_name(protocol: Protocol) -> &'static str {
@@ -48,6 +53,7 @@ impl Common {
         match &*connection.view() {
             View::Tls(view) => Self::of_tls(protocol_name(connection.protocol()), Facts::of_view(view)),
             View::Ssh(view) => Self::of_ssh(view),
+            View::Ike(view) => Self::of_ike(view),
         }
     }
 
@@ -61,6 +67,25 @@ impl Common {
             exchange: facts.exchange,
             server_name: facts.server_name,
             failure: facts.alert.map(|(alert, from)| format!("alert {alert} from the {}", from.name())),
+        }
+    }
+
+    /// What an exchange of IKE shows.
+    pub fn of_ike(view: &ike::View) -> Self {
+        let version = view.responder.as_ref().filter(|_| view.chosen.is_some()).map(|one| one.version);
+        let failure = view.error.filter(|_| view.outcome == Outcome::Alert);
+        Self {
+            protocol: "ike",
+            role: view.role,
+            outcome: view.outcome,
+            answered: view.chosen.is_some(),
+            version: version.map(|(major, minor)| format!("IKE {major}.{minor}")),
+            exchange: match view.exchange_name() {
+                Some(name) => Exchange::Known(name, view.post_quantum()),
+                None => Exchange::NotSeen,
+            },
+            server_name: None,
+            failure: failure.map(|number| ike::error_name(number).map_or_else(|| number.to_string(), str::to_owned)),
         }
     }
 

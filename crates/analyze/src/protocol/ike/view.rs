@@ -1,0 +1,182 @@
+//! What both sides of an exchange say.
+
+use super::message::{Exchange, Message, Proposal, TransformType, notify};
+use super::names::{is_post_quantum, transform_name};
+use crate::protocol::{Ends, Outcome, Protocol, Role, Said};
+
+/// An exchange, parsed.
+#[derive(Debug, Clone)]
+pub struct View {
+    /// Which side this end is: the initiator is the client. None when nothing was read.
+    pub role: Option<Role>,
+    /// What the initiator proposed at last.
+    pub initiator: Option<Box<Message>>,
+    /// What the responder answered at last.
+    pub responder: Option<Box<Message>>,
+    /// What the responder chose.
+    pub chosen: Option<Box<Proposal>>,
+    /// How far it came.
+    pub outcome: Outcome,
+    /// The error that the responder answered with at last, by number.
+    pub error: Option<u16>,
+    /// The responder wanted its cookie back first.
+    pub cookie: bool,
+    /// The responder wanted another method of key exchange first: this one.
+    pub wanted_key_exchange: Option<u16>,
+    /// The initiator began anew, with a cookie or with another method.
+    pub retried: bool,
+    /// IKE_INTERMEDIATE was seen.
+    pub intermediate: bool,
+    /// Both sides say what addresses they see, so that NAT between them is found.
+    pub nat_detection: bool,
+    /// Messages came after four zeros, as on port 4500.
+    pub has_marker: bool,
+    /// From the first datagram of one side to the first of the other, as this end saw them, ns.
+    pub exchange_ns: Option<u64>,
+    /// Datagrams are missing.
+    pub gap: bool,
+    /// One could not be read.
+    pub unread: bool,
+}
+
+fn messages(said: &Said<'_>) -> (Vec<Message>, bool) {
+    let found: Vec<Message> = said.chunks.iter().filter_map(|chunk| Message::parse(chunk.bytes)).collect();
+    let unread = found.len() < said.chunks.len();
+    (found, unread)
+}
+
+impl View {
+    /// Whether a key exchange that was chosen, the main one or an additional one, is one against quantum computers. None: nothing
+    /// was chosen, or none is known to be one and one is not known.
+    pub fn post_quantum(&self) -> Option<bool> {
+        let chosen = self.chosen.as_ref()?;
+        let known = chosen.transforms.iter().filter(|one| one.ty.is_key_exchange()).map(|one| is_post_quantum(one.id));
+        let known: Vec<Option<bool>> = known.collect();
+        if known.contains(&Some(true)) {
+            Some(true)
+        } else {
+            (!known.is_empty() && !known.contains(&None)).then_some(false)
+        }
+    }
+
+    /// The key exchanges that were chosen, by name or number: `Curve25519 + ML-KEM-768`. None: none was chosen.
+    pub fn exchange_name(&self) -> Option<String> {
+        let methods = self.chosen.as_ref()?.transforms.iter().filter(|one| one.ty.is_key_exchange());
+        // An additional one may be chosen not to be.
+        let methods = methods.filter(|one| one.id != 0 || one.ty == TransformType::KEY_EXCHANGE);
+        let name =
+            |one: &super::Transform| transform_name(one.ty, one.id).map_or_else(|| one.id.to_string(), str::to_owned);
+        let names: Vec<String> = methods.map(name).collect();
+        Some(names.join(" + ")).filter(|name| !name.is_empty())
+    }
+
+    /// Whether both sides say this notification.
+    pub fn both_notify(&self, number: u16) -> bool {
+        let says = |message: &Option<Box<Message>>| message.as_ref().is_some_and(|one| one.notifies(number));
+        says(&self.initiator) && says(&self.responder)
+    }
+
+    /// What is to be said of it: what was not seen, and why. `cut`: more was there than was kept; `late`: the connection was there
+    /// before the capture.
+    pub fn notes(&self, cut: bool, late: bool) -> Vec<&'static str> {
+        let is = |message: &Option<Box<Message>>, what: fn(&Message) -> bool| message.as_deref().is_some_and(what);
+        let either = |what| is(&self.initiator, what) || is(&self.responder, what);
+        let notes = [
+            (self.initiator.is_none(), "request_not_seen"),
+            (self.responder.is_none(), "answer_not_seen"),
+            (either(|one| one.is_cut), "message_incomplete"),
+            (self.unread || either(|one| one.is_malformed), "malformed"),
+            (self.gap, "packets_missing"),
+            (cut, "hello_cut"),
+            (late, "connected_before_capture"),
+        ];
+        notes.into_iter().filter(|(is, _)| *is).map(|(_, note)| note).collect()
+    }
+}
+
+impl Protocol for View {
+    fn role(&self) -> Option<Role> {
+        self.role
+    }
+
+    fn outcome(&self) -> Outcome {
+        self.outcome
+    }
+
+    fn may_go_on(&self) -> bool {
+        // Additional key exchanges come in IKE_INTERMEDIATE, a cookie and another method are asked for and given.
+        let additional = |chosen: &Proposal| chosen.transforms.iter().any(|one| one.ty.additional().is_some());
+        match self.outcome {
+            Outcome::ServerHello => !self.intermediate && self.chosen.as_deref().is_some_and(additional),
+            Outcome::Alert => false,
+            Outcome::None => true,
+        }
+    }
+
+    fn read(ends: &Ends<'_>) -> Self {
+        let ((sent, sent_unread), (received, received_unread)) = (messages(&ends.sent), messages(&ends.received));
+        let sender = |one: &Message| if one.is_initiators { Role::Client } else { Role::Server };
+        let other = |role| if role == Role::Client { Role::Server } else { Role::Client };
+        let role = sent.first().map(sender).or(received.first().map(|one| other(sender(one))));
+        let intermediate = sent.iter().chain(&received).any(|one| one.exchange == Exchange::INTERMEDIATE);
+        let has_marker = sent.iter().chain(&received).any(|one| one.has_marker);
+        let (asked, answered) = if role == Some(Role::Server) { (received, sent) } else { (sent, received) };
+        let init = |all: Vec<Message>, is_response: bool| -> Vec<Message> {
+            all.into_iter().filter(|one| one.exchange == Exchange::SA_INIT && one.is_response == is_response).collect()
+        };
+        let (mut asked, mut answered) = (init(asked, false), init(answered, true));
+        let cookie = answered.iter().any(|one| one.notifies(notify::COOKIE));
+        let wanted_key_exchange = answered.iter().find_map(|one| one.wanted_key_exchange);
+        let differs = |one: &Message| {
+            asked.first().is_some_and(|first| {
+                first.key_exchange != one.key_exchange || first.notifies(notify::COOKIE) != one.notifies(notify::COOKIE)
+            })
+        };
+        let retried = asked.iter().any(differs);
+        // What was chosen counts, whatever else was answered before or, to a message sent again, after it.
+        let at = answered.iter().rposition(|one| !one.proposals.is_empty());
+        let responder = at.map(|at| answered.swap_remove(at)).or_else(|| answered.pop()).map(Box::new);
+        let initiator = asked.pop().map(Box::new);
+        let chosen = responder.as_ref().and_then(|one| one.proposals.first().cloned()).map(Box::new);
+        let error = responder.as_ref().filter(|_| chosen.is_none()).and_then(|one| one.error());
+        let outcome = match (&chosen, error) {
+            (Some(_), _) => Outcome::ServerHello,
+            // It goes on, if the initiator does.
+            (None, Some(notify::INVALID_KE_PAYLOAD) | None) => Outcome::None,
+            (None, Some(_)) => Outcome::Alert,
+        };
+        let exchange_ns = match (ends.sent.first_ns, ends.received.first_ns) {
+            (Some(one), Some(other)) => Some(one.abs_diff(other)),
+            _ => None,
+        };
+        let mut view = Self {
+            role,
+            initiator,
+            responder,
+            chosen,
+            outcome,
+            error,
+            cookie,
+            wanted_key_exchange,
+            retried,
+            intermediate,
+            nat_detection: false,
+            has_marker,
+            exchange_ns,
+            gap: ends.sent.gap || ends.received.gap,
+            unread: sent_unread || received_unread,
+        };
+        view.nat_detection = view.both_notify(notify::NAT_DETECTION_SOURCE_IP);
+        view
+    }
+}
+
+impl View {
+    /// The transform of a type that was chosen.
+    pub fn used(&self, ty: TransformType) -> Option<super::Transform> {
+        self.chosen.as_ref()?.of(ty).next().copied()
+    }
+}
+
+#[cfg(test)]
+mod tests;
