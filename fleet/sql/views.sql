@@ -15,7 +15,13 @@ FROM tls_offered_group o
 LEFT JOIN seed_group s ON s.name = o.name
 GROUP BY o.capture, o.event_id;
 
--- An end, with what it agreed on. One socket may have many connections in datagrams: ports tell them apart. `key_exchange` is the group, or else the method of the suite.
+-- The ends of connections, one row for all between the same two: in datagrams one socket may have many, after one another too.
+CREATE OR REPLACE VIEW tls_peer AS
+SELECT capture, socket_cookie, local_port, remote_port, max(role) AS role, min(event_id) AS event_id
+FROM tls_handshake
+GROUP BY capture, socket_cookie, local_port, remote_port;
+
+-- An end, with what it agreed on. `key_exchange` is the group, or else the method of the suite.
 CREATE OR REPLACE VIEW tls_agreed AS
 SELECT t.capture, t.event_id, t.host, t."timestamp" AS seen_at, t."date" AS day, coalesce(t.exe, t.process) AS program, t.container,
        t.role, t.server_name, t.outcome, t.version, t.cipher_suite, t.dh_bits, t."group" AS agreed_group, t.resumption,
@@ -38,7 +44,7 @@ SELECT t.capture, t.event_id, t.host, t."timestamp" AS seen_at, t."date" AS day,
             ELSE s.key_exchange END AS key_exchange,
        t.post_quantum
 FROM tls_handshake t
-LEFT JOIN tls_handshake p ON p.capture = t.capture AND p.socket_cookie = t.peer.socket_cookie
+LEFT JOIN tls_peer p ON p.capture = t.capture AND p.socket_cookie = t.peer.socket_cookie
       AND p.remote_port = t.local_port AND p.local_port = t.remote_port
 LEFT JOIN seed_suite s ON s.cipher_suite = t.cipher_suite AND s.key_exchange IS NOT NULL;
 
