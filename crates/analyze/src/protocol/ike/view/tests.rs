@@ -1,6 +1,6 @@
 //! Exchanges made by hand.
 
-#![allow(clippy::unwrap_used, reason = "helpers of tests")]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "helpers of tests")]
 
 use super::*;
 use crate::protocol::Chunk;
@@ -104,7 +104,7 @@ fn a_key_exchange_is_post_quantum_by_what_was_chosen() {
 #[test]
 fn a_cookie_and_another_method_are_one_handshake() {
     let cookie = notification(notify::COOKIE, &[5; 20]);
-    let asks_cookie = message(0, 34, 0x20, &[cookie.clone()]);
+    let asks_cookie = message(0, 34, 0x20, std::slice::from_ref(&cookie));
     let wants = message(0, 34, 0x20, &[notification(notify::INVALID_KE_PAYLOAD, &[0, 31])]);
     let with_cookie = message(0, 34, 0x08, &[cookie.clone(), sa(&HYBRID), ke(14)]);
     let asked = [request(14, &[]), with_cookie, request(31, &[cookie])];
@@ -136,7 +136,7 @@ fn four_zeros_come_first_on_the_second_port() {
 #[test]
 fn messages_cut_at_every_byte_say_only_what_is_there() {
     let vendor = (43, b"strongSwan".to_vec());
-    let (asked, answered) = (request(31, &[vendor.clone()]), answer(&HYBRID, &[vendor]));
+    let (asked, answered) = (request(31, std::slice::from_ref(&vendor)), answer(&HYBRID, &[vendor]));
     for len in 0..answered.len() {
         let (cut, asked) = ([answered[..len].to_vec()], [asked.clone()]);
         let seen = View::read(&Ends { sent: said(&asked), received: said(&cut), opened_by: None });
