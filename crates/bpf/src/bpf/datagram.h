@@ -318,6 +318,7 @@ static __noinline int take_datagrams(struct __sk_buff *skb, __u32 direction)
 {
 	struct ct_datagrams w = { .skb = skb };
 	struct bpf_sock *sk = skb->sk;
+	__u8 first[8];
 
 	/* Where none of it is looked for, none of it has to be verified. */
 	if (!(cfg.wire & (1 << CT_PROTOCOL_QUIC | 1 << CT_PROTOCOL_DTLS | 1 << CT_PROTOCOL_IKE)) || !sk)
@@ -326,7 +327,8 @@ static __noinline int take_datagrams(struct __sk_buff *skb, __u32 direction)
 	if (!sk || sk->protocol != IPPROTO_UDP)
 		return CT_PASS;
 	w.packet.direction = direction;
-	if (!parse_datagram(skb, &w.packet))
+	if (!parse_datagram(skb, &w.packet) || bpf_skb_load_bytes(skb, w.packet.data, first, 5) ||
+	    !may_open(first, w.packet.source_port, w.packet.dest_port))
 		return CT_PASS;
 	w.at = w.packet.data;
 	w.end = skb->len;
@@ -365,8 +367,11 @@ static __always_inline enum ct_packet_is classify(struct __sk_buff *skb)
 	const __u8 *udp;
 	__u32 at;
 
-	if (ip + 40 > end)
-		return skb->len < 40 ? CT_IS_NOTHING : CT_IS_STREAM;
+	if (skb->len < 40)
+		return CT_IS_NOTHING;
+	/* What follows the headers may lie elsewhere: of several datagrams in one packet it does. */
+	if (ip + 20 > end)
+		return CT_IS_STREAM;
 	if (ip[0] >> 4 == 4) {
 		if (ip[9] != IPPROTO_UDP)
 			return CT_IS_STREAM;
@@ -377,7 +382,6 @@ static __always_inline enum ct_packet_is classify(struct __sk_buff *skb)
 		at = 40;
 	}
 	udp = ip + at;
-	/* Its data may lie elsewhere. */
 	if (udp + CT_UDP_HEAD + 5 > end)
 		return skb->len < at + CT_UDP_HEAD + 5 ? CT_IS_NOTHING : CT_IS_OPENING;
 	return may_open(&udp[CT_UDP_HEAD], (__u16)(udp[0] << 8 | udp[1]), (__u16)(udp[2] << 8 | udp[3])) ? CT_IS_OPENING :
