@@ -69,6 +69,27 @@ fn both_ends_of_quic_are_seen_as_the_software_tells_it() {
     }
 }
 
+/// The first hello of qh3 takes two datagrams, which the kernel is given as one packet: their data is not where headers are.
+#[test]
+fn datagrams_that_are_one_packet_for_the_kernel_are_seen_each() {
+    let Some(_permit) = live() else { return };
+    let Some(tool) = software::aioquic() else { return };
+    let run = trace(&tool, &["--wire", "quic"], "qh3");
+    assert!(run.said.contains("agreed"), "{}", run.said);
+    for role in ["client", "server"] {
+        let events = run.of(role);
+        let [event] = events[..] else { panic!("{:#?}", run.events) };
+        assert_eq!((&event["outcome"], &event["server_name"]), (&json!("server_hello"), &json!("secret.example")));
+        assert_eq!((&event["hello_notes"], &event["quic"]["unread"]), (&Value::Null, &Value::Null));
+        let shares = event["offered"]["key_shares"].as_array().unwrap();
+        assert!(shares.contains(&json!("X25519MLKEM768")), "{shares:?}");
+    }
+    // Both of the first packet have the same time, and numbers of their own.
+    let sent = |fixed: &&TlsHelloFixed| fixed.direction == Direction::SENT.0 && fixed.data_len >= 1200;
+    let numbers: Vec<u32> = run.hellos.iter().filter(sent).map(|fixed| fixed.offset >> 16).collect();
+    assert!(numbers.contains(&0) && numbers.contains(&1), "{numbers:?}");
+}
+
 /// Names inside of protected packets can be read by whoever sees them, so they are names.
 #[test]
 fn privacy_leaves_nothing_of_a_hello_in_quic_that_could_be_opened() {

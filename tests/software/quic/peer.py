@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT OR Apache-2.0
-"""Both ends of QUIC connections on loopback, by aioquic: peer.py CERTIFICATE KEY [retry] [v2] [long] [twice] [unknown]
+"""Both ends of QUIC connections on loopback, by aioquic, or with a client of qh3: peer.py CERTIFICATE KEY [retry] [v2] [long] [twice] [qh3]
 
 Says what its client's TLS and QUIC agreed on, one line for each connection.
 """
@@ -25,6 +25,15 @@ async def ask(port, options):
         print("agreed", tls.key_schedule.cipher_suite.name, tls.alpn_negotiated, hex(quic._version), flush=True)
 
 
+async def ask_by_qh3(port):
+    from qh3.asyncio.client import connect
+    from qh3.quic.configuration import QuicConfiguration
+    configuration = QuicConfiguration(is_client=True, alpn_protocols=["demo"], server_name="secret.example", verify_mode=ssl.CERT_NONE)
+    async with connect("127.0.0.1", port, configuration=configuration) as client:
+        await client.ping()
+        print("agreed", flush=True)
+
+
 async def main(certificate, key, *options):
     configuration = QuicConfiguration(is_client=False, alpn_protocols=["demo"])
     configuration.load_cert_chain(certificate, key)
@@ -33,7 +42,7 @@ async def main(certificate, key, *options):
     server = await serve("127.0.0.1", 0, configuration=configuration, retry="retry" in options)
     port = server._transport.get_extra_info("sockname")[1]
     for _ in range(2 if "twice" in options else 1):
-        await asyncio.wait_for(ask(port, options), 20)
+        await asyncio.wait_for(ask_by_qh3(port) if "qh3" in options else ask(port, options), 20)
     server.close()
 
 
