@@ -90,6 +90,28 @@ fn datagrams_that_are_one_packet_for_the_kernel_are_seen_each() {
     assert!(numbers.contains(&0) && numbers.contains(&1), "{numbers:?}");
 }
 
+/// First packets from many ports, which nobody answers: a part of them is recorded, and all are counted.
+#[test]
+fn a_flood_of_first_packets_is_bounded_and_counted() {
+    const FLOOD: u64 = 3000;
+    let Some(_permit) = live() else { return };
+    let script = format!(
+        "import os, socket\nserver = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)\nserver.bind(('127.0.0.1', 0))\n\
+         for _ in range({FLOOD}):\n  client = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)\n  \
+         client.sendto(b'\\xc0\\0\\0\\0\\1\\x08' + os.urandom(8) + b'\\0\\0\\x44\\x96' + bytes(1178), server.getsockname())\n"
+    );
+    let capture = Capture::new().options(["--wire", "quic", "--process-rate", "0", "--user-rate", "0"]);
+    let done = capture.command(["python3", "-c", &script]).run();
+    assert_eq!(done.code(), 0, "{}", done.stderr);
+    let trace = done.trace();
+    let received =
+        trace.hellos().into_iter().filter(|(_, fixed)| fixed.direction == Direction::RECEIVED.0).count() as u64;
+    let withheld: u64 = trace.suppressed().into_iter().map(|(_, fixed)| fixed.count).sum();
+    // More than one second may have passed.
+    assert!((512..=FLOOD - 400).contains(&received), "{received}");
+    assert_eq!(received + withheld, FLOOD);
+}
+
 /// Names inside of protected packets can be read by whoever sees them, so they are names.
 #[test]
 fn privacy_leaves_nothing_of_a_hello_in_quic_that_could_be_opened() {
