@@ -140,6 +140,37 @@ pub fn ssh_of_all_sorts() -> Vec<Vec<u8>> {
     records
 }
 
+/// An IKE message of the first exchange: one proposal with AES-GCM-256, HMAC-SHA-512, X25519 and ML-KEM-768 besides, and a key.
+fn ike_message(responder: u8, flags: u8) -> Vec<u8> {
+    let transforms: [&[u8]; 4] = [
+        &[3, 0, 0, 12, 1, 0, 0, 20, 0x80, 14, 1, 0],
+        &[3, 0, 0, 8, 2, 0, 0, 7],
+        &[3, 0, 0, 8, 4, 0, 0, 31],
+        &[0, 0, 0, 8, 6, 0, 0, 36],
+    ];
+    let proposal = [&[0, 0, 0, 44, 1, 1, 0, 4][..], &transforms.concat()].concat();
+    let payloads = [&[34, 0, 0, 48][..], &proposal, &[0, 0, 0, 40, 0, 31, 0, 0], &[7; 32]].concat();
+    let len = u8::try_from(28 + payloads.len()).unwrap();
+    let spi = [[1; 8], [responder; 8]].concat();
+    [&spi[..], &[33, 0x20, 34, flags, 0, 0, 0, 0, 0, 0, 0, len], &payloads].concat()
+}
+
+/// IKE: an exchange that was answered, and one that was not.
+pub fn ike_of_all_sorts() -> Vec<Vec<u8>> {
+    let charon = |at| header(800, "charon", at);
+    let fixed = |port, sent| crypto_trace_format::record::TlsHelloFixed {
+        owner: SENDER,
+        protocol: 4,
+        ..socket(40, "10.0.0.1:500", port, sent)
+    };
+    vec![
+        exec(charon(1_600), b"/usr/lib/ipsec/charon", b"charon\0", 1),
+        hello(charon(90_000), fixed("10.0.0.2:500", true), &ike_message(0, 8)),
+        hello(charon(90_100), fixed("10.0.0.2:500", false), &ike_message(9, 0x20)),
+        hello(charon(91_000), fixed("10.0.0.3:500", true), &ike_message(0, 8)),
+    ]
+}
+
 /// Libraries and calls of all sorts, two of them of handshakes in [`tls_of_all_sorts`].
 pub fn calls_of_all_sorts() -> Vec<Vec<u8>> {
     let nginx = |at| header(500, "nginx", at);
@@ -183,7 +214,9 @@ pub fn calls_of_all_sorts() -> Vec<Vec<u8>> {
 /// A segment with events of every type.
 pub fn every_type_in(dir: &Path) -> PathBuf {
     let path = dir.join("all.ctseg");
-    let records = [one_of_everything(), tls_of_all_sorts(), ssh_of_all_sorts(), calls_of_all_sorts()].concat();
+    let records =
+        [one_of_everything(), tls_of_all_sorts(), ssh_of_all_sorts(), ike_of_all_sorts(), calls_of_all_sorts()]
+            .concat();
     write_segment(&path, &meta("web1", 1, 0), &records, 7);
     path
 }
