@@ -135,24 +135,7 @@ pub(super) fn show(event: &Event<'_>, to: &mut impl Shape) -> Result<(), RecordE
         }
         TlsHello::KIND | record::SshHandshake::KIND | record::IkeHandshake::KIND => {
             let Some(connection) = event.connection else { return Err(unknown(record)) };
-            match &*connection.view() {
-                View::Tls(view) => {
-                    to.head(&types::TLS_HANDSHAKE, event);
-                    process_if(connection.owner.is_known(), event, to);
-                    let handshake = TlsHandshake::new(capture, connection, view, to.redacts());
-                    to.rest(event, &handshake);
-                }
-                View::Ike(view) => {
-                    to.head(&types::IKE_HANDSHAKE, event);
-                    process_if(connection.owner.is_known(), event, to);
-                    to.rest(event, &IkeHandshake::new(capture, connection, view, to.redacts()));
-                }
-                View::Ssh(view) => {
-                    to.head(&types::SSH_HANDSHAKE, event);
-                    process_if(connection.owner.is_known(), event, to);
-                    to.rest(event, &SshHandshake::new(capture, connection, view, to.redacts()));
-                }
-            }
+            handshake(event, connection, to);
         }
         ApiCall::KIND => {
             let call = ApiCall::decode(record)?;
@@ -209,6 +192,30 @@ pub(super) fn show(event: &Event<'_>, to: &mut impl Shape) -> Result<(), RecordE
         _ => return Err(unknown(record)),
     }
     Ok(())
+}
+
+/// One end of a connection, in the words of its protocol. Not inlined: what it needs of the stack other events do not pay for.
+#[inline(never)]
+fn handshake(event: &Event<'_>, connection: &Connection, to: &mut impl Shape) {
+    let capture = event.capture;
+    let is_known = connection.owner.is_known();
+    match &*connection.view() {
+        View::Tls(view) => {
+            to.head(&types::TLS_HANDSHAKE, event);
+            process_if(is_known, event, to);
+            to.rest(event, &TlsHandshake::new(capture, connection, view, to.redacts()));
+        }
+        View::Ike(view) => {
+            to.head(&types::IKE_HANDSHAKE, event);
+            process_if(is_known, event, to);
+            to.rest(event, &IkeHandshake::new(capture, connection, view, to.redacts()));
+        }
+        View::Ssh(view) => {
+            to.head(&types::SSH_HANDSHAKE, event);
+            process_if(is_known, event, to);
+            to.rest(event, &SshHandshake::new(capture, connection, view, to.redacts()));
+        }
+    }
 }
 
 /// The process where it is known, and `null` for each of its members where it is not.
