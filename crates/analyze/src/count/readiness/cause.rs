@@ -5,7 +5,7 @@ use crate::count::handshakes::{Exchange, Facts};
 use crate::count::wire::Common;
 use crate::protocol::iana::{Group, Version};
 use crate::protocol::tls::{ClientHello, KeyExchange, View};
-use crate::protocol::{self, ike, ssh};
+use crate::protocol::{self, ssh};
 
 /// Post-quantum groups of one offer that are kept; IANA's registry has eleven.
 const MAX_OFFERED: usize = 16;
@@ -250,37 +250,23 @@ impl Observed {
     pub fn new(connection: &Connection) -> Self {
         match &*connection.view() {
             protocol::View::Tls(view) => Self::of_tls(view),
-            protocol::View::Ssh(view) => Self::of_ssh(view),
-            protocol::View::Ike(view) => Self::of_ike(view),
+            protocol::View::Ssh(view) => {
+                Self::of_common(Protocol::Ssh, Common::of_ssh(view), || classical_of_ssh(view))
+            }
+            protocol::View::Ike(view) => {
+                Self::of_common(Protocol::Ike, Common::of_ike(view), || Cause::OfferNotKnown)
+            }
         }
     }
 
-    fn of_ike(view: &ike::View) -> Self {
-        let common = Common::of_ike(view);
+    /// What every protocol tells; `classical` says why, where a classical key exchange was agreed on.
+    fn of_common(protocol: Protocol, common: Common, classical: impl FnOnce() -> Cause) -> Self {
         let cause = match &common.exchange {
             _ if !common.answered => Cause::NoAgreement,
-            exchange => by_exchange(exchange, || Cause::OfferNotKnown),
+            exchange => by_exchange(exchange, classical),
         };
         Self {
-            protocol: Protocol::Ike,
-            role: common.role,
-            server_name: None,
-            version: common.version.map(Into::into),
-            exchange: common.exchange,
-            cause,
-            offered: Vec::new(),
-            taken: None,
-        }
-    }
-
-    fn of_ssh(view: &ssh::View) -> Self {
-        let common = Common::of_ssh(view);
-        let cause = match &common.exchange {
-            _ if !common.answered => Cause::NoAgreement,
-            exchange => by_exchange(exchange, || classical_of_ssh(view)),
-        };
-        Self {
-            protocol: Protocol::Ssh,
+            protocol,
             role: common.role,
             server_name: None,
             version: common.version.map(Into::into),

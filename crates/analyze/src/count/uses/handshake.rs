@@ -6,7 +6,7 @@ use crate::capture::connections::{Connection, Outcome, Role};
 use crate::count::handshakes::{Exchange, Facts, Place};
 use crate::count::wire::{Common, Size, SshAlgorithms};
 use crate::protocol::iana::{CipherSuite, Version};
-use crate::protocol::{View, ike, ssh};
+use crate::protocol::{View, ssh};
 use std::net::IpAddr;
 
 /// A set of [`Place`]s.
@@ -75,7 +75,7 @@ impl Handshake {
         match &*connection.view() {
             View::Tls(view) => Self::of_tls(party, connection, Facts::of_view(view)),
             View::Ssh(view) => Self::of_ssh(party, connection, view),
-            View::Ike(view) => Self::of_ike(party, connection, view),
+            View::Ike(view) => Self::of_common(party, connection, Common::of_ike(view)),
         }
     }
 
@@ -99,9 +99,19 @@ impl Handshake {
         }
     }
 
-    /// Algorithms of IKE are not among those that rules judge.
-    fn of_ike(party: Party, connection: &Connection, view: &ike::View) -> Self {
-        let common = Common::of_ike(view);
+    fn of_ssh(party: Party, connection: &Connection, view: &ssh::View) -> Self {
+        let common = Common::of_ssh(view);
+        let used = SshAlgorithms::new(view);
+        Self {
+            hidden: hidden_of_ssh(view, &used, common.answered),
+            algorithms: ordered(used.algorithms),
+            sizes: ordered(used.sizes),
+            ..Self::of_common(party, connection, common)
+        }
+    }
+
+    /// What every protocol tells: no algorithms, as of IKE, whose are not among those that rules judge.
+    fn of_common(party: Party, connection: &Connection, common: Common) -> Self {
         Self {
             party,
             protocol: common.protocol,
@@ -117,27 +127,6 @@ impl Handshake {
             hidden: Places::default(),
             algorithms: Box::default(),
             sizes: Box::default(),
-        }
-    }
-
-    fn of_ssh(party: Party, connection: &Connection, view: &ssh::View) -> Self {
-        let common = Common::of_ssh(view);
-        let used = SshAlgorithms::new(view);
-        Self {
-            party,
-            protocol: common.protocol,
-            role: common.role,
-            address: connection.remote().ip(),
-            port: port(connection, common.role),
-            server_name: None,
-            answered: common.answered,
-            unanswered: !common.answered && common.outcome == Outcome::None,
-            version: common.version.map(Into::into),
-            suite: None,
-            exchange: common.exchange,
-            hidden: hidden_of_ssh(view, &used, common.answered),
-            algorithms: ordered(used.algorithms),
-            sizes: ordered(used.sizes),
         }
     }
 
