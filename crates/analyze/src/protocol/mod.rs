@@ -89,6 +89,13 @@ pub struct Ends<'a> {
     pub opened_by: Option<Role>,
 }
 
+impl Ends<'_> {
+    /// From the first bytes of one side to the first of the other, as this end saw them, ns. None: one was not seen.
+    pub fn exchange_ns(&self) -> Option<u64> {
+        Some(self.sent.first_ns?.abs_diff(self.received.first_ns?))
+    }
+}
+
 /// One direction of a connection.
 #[derive(Debug, Default)]
 pub struct Said<'a> {
@@ -123,6 +130,14 @@ pub enum Role {
 }
 
 impl Role {
+    /// The side that it talks to.
+    pub fn other(self) -> Self {
+        match self {
+            Self::Client => Self::Server,
+            Self::Server => Self::Client,
+        }
+    }
+
     /// As events show it.
     pub fn name(self) -> &'static str {
         match self {

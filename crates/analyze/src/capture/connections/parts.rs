@@ -54,8 +54,7 @@ fn ids(hello: &TlsHello<'_>) -> Option<Ids> {
         // The initiator's SPI, after four zeros where ESP may come as well (RFC 7296 section 3.1, RFC 3948 section 2.2).
         Protocol::IKE => {
             let data = hello.data.strip_prefix(&[0; 4]).unwrap_or(hello.data);
-            let spi: Id = data.get(..8)?.into();
-            Some(Ids::Each(spi.clone(), spi))
+            Some(Ids::Opens(data.get(..8)?.into()))
         }
         // The client's random, which is the same in all its hellos.
         Protocol::DTLS => Some(dtls::client_random(hello.data).map_or(Ids::None, |random| Ids::Opens(random.into()))),

@@ -116,8 +116,7 @@ impl Protocol for View {
     fn read(ends: &Ends<'_>) -> Self {
         let ((sent, sent_unread), (received, received_unread)) = (messages(&ends.sent), messages(&ends.received));
         let sender = |one: &Message| if one.is_initiators { Role::Client } else { Role::Server };
-        let other = |role| if role == Role::Client { Role::Server } else { Role::Client };
-        let role = sent.first().map(sender).or(received.first().map(|one| other(sender(one))));
+        let role = sent.first().map(sender).or(received.first().map(|one| sender(one).other()));
         let intermediate = sent.iter().chain(&received).any(|one| one.exchange == Exchange::INTERMEDIATE);
         let has_marker = sent.iter().chain(&received).any(|one| one.has_marker);
         let (asked, answered) = if role == Some(Role::Server) { (received, sent) } else { (sent, received) };
@@ -145,10 +144,6 @@ impl Protocol for View {
             (None, Some(notify::INVALID_KE_PAYLOAD) | None) => Outcome::None,
             (None, Some(_)) => Outcome::Alert,
         };
-        let exchange_ns = match (ends.sent.first_ns, ends.received.first_ns) {
-            (Some(one), Some(other)) => Some(one.abs_diff(other)),
-            _ => None,
-        };
         let mut view = Self {
             role,
             initiator,
@@ -162,7 +157,7 @@ impl Protocol for View {
             intermediate,
             nat_detection: false,
             has_marker,
-            exchange_ns,
+            exchange_ns: ends.exchange_ns(),
             gap: ends.sent.gap || ends.received.gap,
             unread: sent_unread || received_unread,
         };

@@ -81,14 +81,19 @@ impl Crypto {
         self.pieces.insert(at, (offset, bytes.to_vec()));
     }
 
-    /// The messages, up to the first byte that is missing; and the alert that it closed the connection with.
-    pub fn stream(&self) -> Stream {
+    /// The bytes of its messages, each once, up to the first that is missing.
+    fn bytes(&self) -> Vec<u8> {
         let mut bytes: Vec<u8> = Vec::new();
         for (offset, piece) in &self.pieces {
             let Some(known) = bytes.len().checked_sub(*offset) else { break };
             bytes.extend_from_slice(piece.get(known..).unwrap_or_default());
         }
-        let mut stream = Stream::of_messages(&bytes);
+        bytes
+    }
+
+    /// The messages, and the alert that it closed the connection with.
+    pub fn stream(&self) -> Stream {
+        let mut stream = Stream::of_messages(&self.bytes());
         stream.messages.extend(self.closed.and_then(alert).map(Message::Alert));
         stream
     }
@@ -101,15 +106,6 @@ mod tests {
     fn crypto(offset: u8, bytes: &[u8]) -> Vec<u8> {
         let len = u8::try_from(bytes.len()).expect("short");
         [&[6, offset, len], bytes].concat()
-    }
-
-    fn joined(crypto: &Crypto) -> Vec<u8> {
-        let mut bytes = Vec::new();
-        for (offset, piece) in &crypto.pieces {
-            let Some(known) = bytes.len().checked_sub(*offset) else { break };
-            bytes.extend_from_slice(piece.get(known..).unwrap_or_default());
-        }
-        bytes
     }
 
     #[test]
@@ -128,12 +124,12 @@ mod tests {
         .concat();
         let mut all = Crypto::default();
         all.add(&packet);
-        assert_eq!((joined(&all), all.closed), (b"abcdefgh".to_vec(), None));
+        assert_eq!((all.bytes(), all.closed), (b"abcdefgh".to_vec(), None));
         // Whatever the order of packets, and cut anywhere: never more than was there.
         for len in 0..packet.len() {
             let mut cut = Crypto::default();
             cut.add(packet.get(..len).expect("shorter"));
-            assert!(b"abcdefgh".starts_with(&joined(&cut)), "{len}");
+            assert!(b"abcdefgh".starts_with(&cut.bytes()), "{len}");
         }
     }
 

@@ -50,13 +50,6 @@ fn side_of(stream: &Stream) -> Option<Role> {
     })
 }
 
-fn other(role: Role) -> Role {
-    match role {
-        Role::Client => Role::Server,
-        Role::Server => Role::Client,
-    }
-}
-
 impl View {
     /// What is to be said of it: what was not seen, and why. `cut`: more was there than was kept; `late`: the connection was there
     /// before the capture.
@@ -111,11 +104,11 @@ impl Protocol for View {
             |said: &Said<'_>| Some(Box::new(Stream::parse_chunks(&said.chunks))).filter(|_| !said.chunks.is_empty());
         let (sent, received) = (of(&ends.sent), of(&ends.received));
         let by_sent = sent.as_deref().and_then(side_of);
-        let by_received = received.as_deref().and_then(side_of).map(other);
+        let by_received = received.as_deref().and_then(side_of).map(Role::other);
         let role = by_sent.or(by_received).or(ends.opened_by);
-        let (client_said, server_said, client, server) = match role {
-            Some(Role::Server) => (&ends.received, &ends.sent, received, sent),
-            _ => (&ends.sent, &ends.received, sent, received),
+        let (server_said, client, server) = match role {
+            Some(Role::Server) => (&ends.sent, received, sent),
+            _ => (&ends.received, sent, received),
         };
         let offers = |stream: &Option<Box<Stream>>| stream.as_ref().and_then(|one| one.kexinit.clone());
         let agreed = match (role, offers(&client), offers(&server)) {
@@ -145,10 +138,6 @@ impl Protocol for View {
             Some(_) => Outcome::ServerHello,
             None => Outcome::None,
         };
-        let exchange_ns = match (client_said.first_ns, server_said.first_ns) {
-            (Some(one), Some(other)) => Some(one.abs_diff(other)),
-            _ => None,
-        };
         let server_offset = server_said.first_offset;
         let gap = ends.sent.gap || ends.received.gap;
         Self {
@@ -160,7 +149,7 @@ impl Protocol for View {
             disconnect,
             group_bits,
             host_key,
-            exchange_ns,
+            exchange_ns: ends.exchange_ns(),
             gap,
             server_offset,
         }
