@@ -25,4 +25,4 @@ pub use live::{Permit, alone, live, skip};
 pub use own_libraries::as_seen;
 pub use place::{directory, libssl, until};
 pub use process::{Finished, Process, pid_of, run};
-pub use shown::{handshake_of, said, shown};
+pub use shown::{handshake_of, record_script, said, shown};

@@ -5,7 +5,7 @@ use std::process::Command;
 
 use serde_json::Value;
 
-use crate::{analyze_binary, run};
+use crate::{Capture, Done, analyze_binary, run};
 
 /// The events of a type in a capture, in order of time; each is held to the schema.
 pub fn shown(ty: &str, capture: &Path) -> Vec<Value> {
@@ -21,6 +21,17 @@ pub fn shown(ty: &str, capture: &Path) -> Vec<Value> {
         assert!(errors.is_empty(), "{event:#}\n{errors:?}");
     }
     events
+}
+
+/// Records a shell script in a directory of its own, where it succeeds; `before` is what it is run by: `unshare -n`.
+pub fn record_script(options: &[&str], before: &[&str], script: &str) -> Done {
+    let dir = tempfile::Builder::new().prefix("crypto-trace-test-").tempdir().unwrap();
+    // In a file: what is in its argument vector would be recorded as such.
+    std::fs::write(dir.path().join("script"), script).unwrap();
+    let command = [&["timeout", "-k", "1", "50"], before, &["sh", "script"]].concat();
+    let done = Capture::new().options(options).current_dir(dir.path()).command(command).run();
+    assert_eq!(done.code(), 0, "{}\n{}", done.text(), done.stderr);
+    done
 }
 
 /// The one handshake of this role whose command line contains `command`.

@@ -1,7 +1,7 @@
 //! DTLS by OpenSSL and GnuTLS on loopback: what is shown is what the software itself agreed on.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
 
-use crypto_trace_tests::{Capture, live, said, shown, software};
+use crypto_trace_tests::{live, record_script, said, shown, software};
 use serde_json::{Value, json};
 
 /// What a script printed, and what was seen of it.
@@ -25,12 +25,8 @@ openssl_asks() { openssl s_client -connect 127.0.0.1:4433 -servername dtls.test 
 
 /// Runs a script in a network namespace of its own.
 fn trace(record: &[&str], script: &str) -> Run {
-    let dir = tempfile::Builder::new().prefix("crypto-trace-test-").tempdir().unwrap();
     let script = format!("set -eu\nexec </dev/null\n{PRELUDE}\n{script}\nkill $server\nwait || true\n");
-    std::fs::write(dir.path().join("script"), script).unwrap();
-    let capture = Capture::new().options(record).current_dir(dir.path());
-    let done = capture.command(["timeout", "-k", "1", "50", "unshare", "-n", "sh", "script"]).run();
-    assert_eq!(done.code(), 0, "{}\n{}", done.text(), done.stderr);
+    let done = record_script(record, &["unshare", "-n"], &script);
     Run { text: done.text(), events: shown("tls_handshake", &done.output) }
 }
 

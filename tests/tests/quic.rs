@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
 
 use crypto_trace_format::record::{Direction, TlsHelloFixed};
-use crypto_trace_tests::{Capture, live, shown, software};
+use crypto_trace_tests::{Capture, live, record_script, shown, software};
 use serde_json::{Value, json};
 
 /// What aioquic was asked to do, what it said, and what was seen of it.
@@ -13,16 +13,12 @@ struct Run {
 }
 
 fn trace(tool: &software::Tool, record: &[&str], options: &str) -> Run {
-    let dir = tempfile::Builder::new().prefix("crypto-trace-test-").tempdir().unwrap();
     let script = format!(
         "set -eu\nexec </dev/null\n{}\nopenssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 \
          -subj /CN=quic.test -keyout key.pem -out crt.pem 2>/dev/null\n$QUIC crt.pem key.pem {options}\n",
         tool.line()
     );
-    std::fs::write(dir.path().join("script"), script).unwrap();
-    let capture = Capture::new().options(record).current_dir(dir.path());
-    let done = capture.command(["timeout", "-k", "1", "50", "sh", "script"]).run();
-    assert_eq!(done.code(), 0, "{}\n{}", done.text(), done.stderr);
+    let done = record_script(record, &[], &script);
     let events = shown("tls_handshake", &done.output);
     let hellos = done.trace().hellos().into_iter().map(|(_, fixed)| *fixed).collect();
     Run { said: done.text(), events, hellos }

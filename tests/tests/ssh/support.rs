@@ -1,6 +1,6 @@
 //! Scripts that are traced, and what was seen of SSH.
 
-use crypto_trace_tests::{Capture, handshake_of, said, shown};
+use crypto_trace_tests::{handshake_of, record_script, said, shown};
 use serde_json::Value;
 
 /// A finished script.
@@ -13,11 +13,7 @@ pub struct Run {
 
 /// Runs a shell script in a directory of its own, with options for `record`; each event is held to the schema.
 pub fn trace_with(options: &[&str], script: &str) -> Run {
-    let dir = tempfile::Builder::new().prefix("crypto-trace-test-").tempdir().unwrap();
-    std::fs::write(dir.path().join("script"), format!("set -eu\nexec </dev/null\n{script}")).unwrap();
-    let capture = Capture::new().options(options).current_dir(dir.path());
-    let done = capture.command(["timeout", "-k", "1", "50", "sh", "script"]).run();
-    assert_eq!(done.code(), 0, "{}\n{}", done.text(), done.stderr);
+    let done = record_script(options, &[], &format!("set -eu\nexec </dev/null\n{script}"));
     let handshakes = shown("ssh_handshake", &done.output);
     Run { text: done.text(), handshakes }
 }

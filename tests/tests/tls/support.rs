@@ -1,6 +1,6 @@
 //! Scripts that are traced, and the handshakes that were seen of them.
 
-use crypto_trace_tests::{Capture, Done, handshake_of, said, shown};
+use crypto_trace_tests::{Done, handshake_of, record_script, said, shown};
 use serde_json::Value;
 
 /// Makes a certificate authority and a server certificate; waits for a port to be listened on.
@@ -45,13 +45,8 @@ pub fn trace(script: &str) -> Run {
 
 /// The same with options for `record`.
 pub fn trace_with(options: &[&str], script: &str) -> Run {
-    let dir = tempfile::Builder::new().prefix("crypto-trace-test-").tempdir().unwrap();
-    // In a file: what is in its argument vector would be recorded as such.
-    std::fs::write(dir.path().join("script"), format!("{PRELUDE}{script}")).unwrap();
     let when = if options.contains(&"--tls") { &[][..] } else { &["--tls", "on"] };
-    let capture = Capture::new().options(when).options(options).current_dir(dir.path());
-    let done = capture.command(["timeout", "-k", "1", "50", "sh", "script"]).run();
-    assert_eq!(done.code(), 0, "{}\n{}", done.text(), done.stderr);
+    let done = record_script(&[when, options].concat(), &[], &format!("{PRELUDE}{script}"));
     let handshakes = handshakes(&done.output);
     Run { text: done.text(), done, handshakes }
 }
