@@ -28,8 +28,6 @@
 #define CT_QUIC_LONG 0x80	     /* header form */
 #define CT_QUIC_TYPE 0x30	     /* of a packet with a long header */
 
-#define CT_DTLS_HEAD 13 /* type, version (2), epoch (2), sequence number (6), length (2) */
-
 #define CT_IKE_PORT 500
 #define CT_IKE_NAT_PORT 4500
 #define CT_IKE_HEAD 28
@@ -77,9 +75,15 @@ static __always_inline __u32 number_at(const __u8 *at)
 	return (__u32)at[0] << 24 | (__u32)at[1] << 16 | (__u32)at[2] << 8 | at[3];
 }
 
-static __always_inline int is_ike_port(__u16 port)
+static __always_inline int is_port(__u16 port, __u16 source_port, __u16 dest_port)
 {
-	return port == CT_IKE_PORT || port == CT_IKE_NAT_PORT;
+	return source_port == port || dest_port == port;
+}
+
+/* Whether four zeros come first, which only IKE has where ESP may come as well (RFC 3948 section 2.2). */
+static __always_inline int has_ike_marker(const __u8 *b, __u16 source_port, __u16 dest_port)
+{
+	return is_port(CT_IKE_NAT_PORT, source_port, dest_port) && !number_at(b);
 }
 
 /* Whether this is a version of QUIC that is known; 0 is in the packet that negotiates one. */
@@ -95,10 +99,8 @@ static __always_inline int may_open(const __u8 *b, __u16 source_port, __u16 dest
 		return cfg.wire & 1 << CT_PROTOCOL_QUIC && is_quic_version(number_at(&b[1]));
 	if (b[0] >= CT_TLS_CCS && b[0] <= CT_TLS_HANDSHAKE && b[1] == 0xfe)
 		return cfg.wire & 1 << CT_PROTOCOL_DTLS;
-	/* On the second port ESP is much of what there is: only IKE has four zeros first. */
 	return cfg.wire & 1 << CT_PROTOCOL_IKE &&
-	       (source_port == CT_IKE_PORT || dest_port == CT_IKE_PORT ||
-		((source_port == CT_IKE_NAT_PORT || dest_port == CT_IKE_NAT_PORT) && !number_at(b)));
+	       (is_port(CT_IKE_PORT, source_port, dest_port) || has_ike_marker(b, source_port, dest_port));
 }
 
 /*
@@ -110,7 +112,9 @@ static __always_inline int opens(const __u8 *b, __u32 len, __u32 marker, const s
 	__u32 version, type;
 
 	*take = len;
-	if (cfg.wire & 1 << CT_PROTOCOL_IKE && (is_ike_port(packet->source_port) || is_ike_port(packet->dest_port)) &&
+	if (cfg.wire & 1 << CT_PROTOCOL_IKE &&
+	    (is_port(CT_IKE_PORT, packet->source_port, packet->dest_port) ||
+	     is_port(CT_IKE_NAT_PORT, packet->source_port, packet->dest_port)) &&
 	    len >= marker + CT_IKE_HEAD && b[17] >> 4 == 2 && number_at(&b[24]) == len - marker) {
 		if (b[18] == CT_IKE_SA_INIT)
 			return CT_PROTOCOL_IKE;
@@ -143,15 +147,14 @@ static __always_inline int opens(const __u8 *b, __u32 len, __u32 marker, const s
 /* Whether this socket may begin one more flow; a flood of first packets from many addresses is not recorded whole. */
 static __always_inline int flow_allowed(struct ct_socket *st, __u64 now)
 {
-	struct ct_dir *d = &st->dir[0];
+	struct ct_datagrams_both *both = &st->of.datagrams;
 	__u32 second = (__u32)(now >> 30);
 
-	/* Of a socket for datagrams there is no stream: what is kept of one is free. */
-	if (d->base != second) {
-		d->base = second;
-		d->next = 0;
+	if (both->second != second) {
+		both->second = second;
+		both->flows = 0;
 	}
-	return d->next++ < CT_NEW_FLOWS;
+	return both->flows++ < CT_NEW_FLOWS;
 }
 
 /* The flow of a datagram; NULL: nothing of it is copied. Like others here not inlined: its room on the stack is free again after it. */
@@ -254,9 +257,7 @@ static long step_datagram(__u32 i, void *ctx)
 	n = at_least_one(len > CT_DATAGRAM_HEAD ? CT_DATAGRAM_HEAD : len, CT_DATAGRAM_HEAD);
 	if (bpf_skb_load_bytes(w->skb, w->at, head, n))
 		return 1;
-	/* Four zeros where ESP may come as well (RFC 3948 section 2.2). */
-	if ((w->packet.source_port == CT_IKE_NAT_PORT || w->packet.dest_port == CT_IKE_NAT_PORT) && !number_at(head) &&
-	    len >= 4 + CT_IKE_HEAD) {
+	if (has_ike_marker(head, w->packet.source_port, w->packet.dest_port) && len >= 4 + CT_IKE_HEAD) {
 		marker = 4;
 		if (bpf_skb_load_bytes(w->skb, w->at + 4, head, CT_IKE_HEAD))
 			return 1;

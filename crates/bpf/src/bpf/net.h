@@ -13,6 +13,12 @@ enum ct_at {
 	CT_AT_DONE = 255,
 };
 
+/* What is known of a socket for datagrams: how many flows have begun lately. */
+struct ct_datagrams_both {
+	__u32 second; /* of about 1.07 s */
+	__u32 flows;  /* that began in it */
+};
+
 /* What a protocol keeps of one direction of a stream, and of both. */
 union ct_reading {
 	struct ct_tls_dir tls;
@@ -21,6 +27,7 @@ union ct_reading {
 
 union ct_reading_both {
 	struct ct_tls_both tls;
+	struct ct_datagrams_both datagrams;
 };
 
 /* What is known of one direction of a connection's byte stream. */
@@ -64,7 +71,7 @@ struct ct_socket {
 	__u8 seems_accepted; /* by the process that listens: records said so, and none said who sent */
 	union ct_reading_both of;
 	__u8 side; /* CT_HELLO_CONNECTED or CT_HELLO_ACCEPTED, of its TCP connection; 0: not known */
-	__u8 reserved;
+	__u8 reserved[3];
 	struct ct_dir dir[2];
 };
 
