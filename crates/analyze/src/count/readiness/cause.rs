@@ -253,9 +253,7 @@ impl Observed {
             protocol::View::Ssh(view) => {
                 Self::of_common(Protocol::Ssh, Common::of_ssh(view), || classical_of_ssh(view))
             }
-            protocol::View::Ike(view) => {
-                Self::of_common(Protocol::Ike, Common::of_ike(view), || Cause::OfferNotKnown)
-            }
+            protocol::View::Ike(view) => Self::of_common(Protocol::Ike, Common::of_ike(view), || Cause::OfferNotKnown),
         }
     }
 
