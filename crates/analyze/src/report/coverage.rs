@@ -1,6 +1,7 @@
 //! What recordings do not show, by what it would have been seen in: little evidence never reads as a pass, or as no difference.
 
 use crate::capture::Capture;
+use crate::count::wire::PROTOCOLS;
 use crate::report::completeness;
 use crate::report::session::Session;
 use crate::select::Filter;
@@ -20,8 +21,8 @@ pub(crate) struct Coverage {
     pub names: Vec<String>,
     /// Handshakes of TLS on the wire.
     pub handshakes: Vec<String>,
-    /// Handshakes of SSH.
-    pub ssh: Vec<String>,
+    /// Handshakes of a protocol beside TLS over TCP, as reports name it.
+    pub others: Vec<(&'static str, String)>,
     /// Calls of library functions.
     pub calls: Vec<String>,
     /// The same, as some library files were not probed.
@@ -82,7 +83,7 @@ impl Coverage {
             selected: narrowed.into_iter().chain(of_each(selected_of)).collect(),
             names: of_each(names_of),
             handshakes: of_each(handshakes_of),
-            ssh: of_each(ssh_of),
+            others: others(captures, show),
             calls: [unwatched(ApiCall::KIND), of_each(calls_of)].concat(),
             unprobed: of_each(unprobed_of),
             files: [unwatched(FileOpen::KIND), of_each(files_of)].concat(),
@@ -126,9 +127,18 @@ fn handshakes_of(capture: &Capture) -> Vec<String> {
     [unwatched, off_wire].into_iter().flatten().collect()
 }
 
-fn ssh_of(capture: &Capture) -> Vec<String> {
-    let why = || format!("SSH handshakes: {}", completeness::state_of(capture, Protocol::SSH));
-    (!completeness::watches(capture, Protocol::SSH)).then(why).into_iter().collect()
+fn others(captures: &[Capture], show: impl Fn(String) -> String) -> Vec<(&'static str, String)> {
+    let of = |capture| {
+        let unwatched = move |(_, code): &(&str, Protocol)| !completeness::watches(capture, *code);
+        PROTOCOLS.into_iter().filter(|(_, code)| *code != Protocol::TLS).filter(unwatched)
+    };
+    let why = |capture, name: &str, code| {
+        on_host(capture, captures, format!("{} handshakes: {}", name.to_uppercase(), completeness::state_of(capture, code)))
+    };
+    completeness::recordings(captures)
+        .flat_map(|capture| of(capture).map(move |(name, code)| (name, why(capture, name, code))))
+        .map(|(name, why)| (name, show(why)))
+        .collect()
 }
 
 fn calls_of(capture: &Capture) -> Vec<String> {

@@ -95,12 +95,13 @@ static __always_inline int is_quic_version(__u32 version)
 /* Whether a datagram may open a handshake; most are told apart by their first five bytes, which are at `b`. */
 static __always_inline int may_open(const __u8 *b, __u16 source_port, __u16 dest_port)
 {
+	/* Before the others: it begins with the initiator's SPI, which is any eight bytes. */
+	if (cfg.wire & 1 << CT_PROTOCOL_IKE &&
+	    (is_port(CT_IKE_PORT, source_port, dest_port) || has_ike_marker(b, source_port, dest_port)))
+		return 1;
 	if (b[0] & CT_QUIC_LONG)
 		return cfg.wire & 1 << CT_PROTOCOL_QUIC && is_quic_version(number_at(&b[1]));
-	if (b[0] >= CT_TLS_CCS && b[0] <= CT_TLS_HANDSHAKE && b[1] == 0xfe)
-		return cfg.wire & 1 << CT_PROTOCOL_DTLS;
-	return cfg.wire & 1 << CT_PROTOCOL_IKE &&
-	       (is_port(CT_IKE_PORT, source_port, dest_port) || has_ike_marker(b, source_port, dest_port));
+	return b[0] >= CT_TLS_CCS && b[0] <= CT_TLS_HANDSHAKE && b[1] == 0xfe && cfg.wire & 1 << CT_PROTOCOL_DTLS;
 }
 
 /*

@@ -49,6 +49,9 @@ const MAX_CANDIDATES: usize = 16;
 /// Connections that were shown and may still have late packets.
 const MAX_SHOWN: usize = 1 << 20;
 
+/// As what connections are shown, each protocol's.
+pub const KINDS: [Kind; 3] = [TlsHello::KIND, SshHandshake::KIND, IkeHandshake::KIND];
+
 /// Which socket, and which of its connections if it was used for several.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 struct Key {

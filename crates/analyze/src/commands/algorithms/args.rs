@@ -1,7 +1,8 @@
 //! Arguments of `algorithms`.
 
+use crate::capture::connections::KINDS;
 use crate::cli::judged::{Judge, JudgedArgs};
-use crypto_trace_format::record::{ApiCall, SshHandshake, TlsHello};
+use crypto_trace_format::record::ApiCall;
 
 /// At the end of its help.
 const EXAMPLES: &str = "\
@@ -23,6 +24,6 @@ pub(crate) struct Args {
 
 impl Args {
     pub fn check(self) -> Result<Task, clap::Error> {
-        self.judged.check(vec![TlsHello::KIND, SshHandshake::KIND, ApiCall::KIND])
+        self.judged.check([&KINDS[..], &[ApiCall::KIND]].concat())
     }
 }

@@ -1,12 +1,13 @@
 //! Arguments of `check`.
 
+use crate::capture::connections::KINDS;
 use crate::cli::input::input;
 use crate::cli::values::day;
 use crate::cli::who::who;
 use crate::cli::{InputArgs, Request, WhoArgs};
 use crate::rules::Pack;
 use clap::{ArgAction, ValueEnum};
-use crypto_trace_format::record::{ApiCall, FileOpen, LibLoad, SshHandshake, TlsHello};
+use crypto_trace_format::record::{ApiCall, FileOpen, LibLoad};
 use jiff::civil::Date;
 use std::path::PathBuf;
 
@@ -93,7 +94,7 @@ pub(crate) struct Args {
 impl Args {
     pub fn check(self) -> Result<Task, clap::Error> {
         let mut filter = who(self.filters)?;
-        filter.kinds = vec![TlsHello::KIND, SshHandshake::KIND, ApiCall::KIND, FileOpen::KIND, LibLoad::KIND];
+        filter.kinds = [&KINDS[..], &[ApiCall::KIND, FileOpen::KIND, LibLoad::KIND]].concat();
         let input = input(self.input, &filter)?;
         let request = Request { input, filter, output: self.output, redact: !self.no_redact };
         let mut packs = self.packs;

@@ -6,6 +6,7 @@ use super::versions::is_below;
 use crate::capture::clock::WallNs;
 use crate::count::handshakes::{Exchange, Place};
 use crate::count::uses::{Handshake, Library, Party, Places, Seen, Uses};
+use crate::count::wire::is_said_of;
 use crate::protocol::iana::CipherSuite;
 use crate::report::coverage::Coverage;
 use crate::rules::{Primitive, algorithm};
@@ -101,7 +102,7 @@ struct Of<'r> {
 
 impl Of<'_> {
     fn takes_in_protocol(self, protocol: &str) -> bool {
-        self.protocol.is_none_or(|one| one == protocol)
+        self.protocol.is_none_or(|one| is_said_of(one, protocol))
     }
 
     fn speaks_of(self, handshake: &Handshake) -> bool {
@@ -175,8 +176,9 @@ impl<'u> Case<'u> {
         let asks = |protocol: &str| scope.takes_in_protocol(protocol) && of.takes_in_protocol(protocol);
         if asks("tls") {
             found.open.extend(self.coverage.handshakes.iter().cloned());
-        } else if asks("ssh") {
-            found.open.extend(self.coverage.ssh.iter().cloned());
+        } else {
+            let others = self.coverage.others.iter().filter(|(protocol, _)| asks(protocol));
+            found.open.extend(others.map(|(_, why)| why.clone()));
         }
         let (mut hidden, mut unanswered) = (0, 0);
         for (handshake, seen) in self.handshakes(scope, of) {

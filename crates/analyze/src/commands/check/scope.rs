@@ -2,12 +2,13 @@
 
 use crate::capture::connections::Role;
 use crate::count::uses::{Handshake, Party};
+use crate::count::wire::is_said_of;
 use crate::select::Globs;
 
 /// Where a rule holds. What is not said is not asked.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Scope {
-    /// The protocols of handshakes: `tls`, `ssh`.
+    /// The protocols of handshakes: `tls`, which is QUIC and DTLS as well, `quic`, `dtls`, `ssh`, `ike`.
     pub protocols: Option<Vec<String>>,
     /// Which side of a handshake.
     pub role: Option<Role>,
@@ -29,7 +30,7 @@ impl Scope {
 
     /// Whether it takes in handshakes of a protocol, as reports name it.
     pub fn takes_in_protocol(&self, protocol: &str) -> bool {
-        self.protocols.as_ref().is_none_or(|names| names.iter().any(|name| name == protocol))
+        self.protocols.as_ref().is_none_or(|names| names.iter().any(|name| is_said_of(name, protocol)))
     }
 
     /// Whether it takes in everything.

@@ -1,7 +1,8 @@
 //! Arguments of `coverage`.
 
+use crate::capture::connections::KINDS;
 use crate::cli::judged::{CountedArgs, Judge};
-use crypto_trace_format::record::{ApiCall, LibLoad, SshHandshake, TlsHello};
+use crypto_trace_format::record::{ApiCall, LibLoad};
 
 /// At the end of its help.
 const EXAMPLES: &str = "\
@@ -21,6 +22,6 @@ pub(crate) struct Args {
 
 impl Args {
     pub fn check(self) -> Result<Task, clap::Error> {
-        self.judged.check(vec![TlsHello::KIND, SshHandshake::KIND, ApiCall::KIND, LibLoad::KIND])
+        self.judged.check([&KINDS[..], &[ApiCall::KIND, LibLoad::KIND]].concat())
     }
 }

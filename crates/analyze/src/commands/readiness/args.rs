@@ -1,8 +1,9 @@
 //! Arguments of `readiness`.
 
+use crate::capture::connections::KINDS;
 use crate::cli::judged::{CountedArgs, LiveJudge};
 use crate::cli::{FollowArgs, LiveFormat};
-use crypto_trace_format::record::{ApiCall, LibLoad, SshHandshake, TlsHello};
+use crypto_trace_format::record::{ApiCall, LibLoad};
 
 /// At the end of its help.
 const EXAMPLES: &str = "\
@@ -29,7 +30,7 @@ impl Args {
     pub fn check(self) -> Result<Task, clap::Error> {
         let format = self.counted.format;
         self.counted
-            .check(vec![TlsHello::KIND, SshHandshake::KIND, ApiCall::KIND, LibLoad::KIND])?
+            .check([&KINDS[..], &[ApiCall::KIND, LibLoad::KIND]].concat())?
             .following(&self.follow, format)
     }
 }

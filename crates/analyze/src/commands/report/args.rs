@@ -1,12 +1,13 @@
 //! Arguments of `report`.
 
+use crate::capture::connections::KINDS;
 use crate::cli::input::input;
 use crate::cli::values::day;
 use crate::cli::who::who;
 use crate::cli::{Input, InputArgs, Request, WhoArgs};
 use crate::rules::Pack;
 use clap::{ArgAction, ValueEnum};
-use crypto_trace_format::record::{ApiCall, FileChange, FileOpen, LibLoad, SshHandshake, TlsHello};
+use crypto_trace_format::record::{ApiCall, FileChange, FileOpen, LibLoad};
 use jiff::civil::Date;
 use std::path::PathBuf;
 
@@ -79,7 +80,7 @@ impl Args {
     pub fn check(self) -> Result<Task, clap::Error> {
         let mut filter = who(self.filters)?;
         filter.kinds =
-            vec![TlsHello::KIND, SshHandshake::KIND, ApiCall::KIND, FileOpen::KIND, FileChange::KIND, LibLoad::KIND];
+            [&KINDS[..], &[ApiCall::KIND, FileOpen::KIND, FileChange::KIND, LibLoad::KIND]].concat();
         let input = input(self.input, &filter)?;
         if input == Input::Stdin {
             let message = "a report lists the SHA-256 of its files: give segments or directories, not a stream";

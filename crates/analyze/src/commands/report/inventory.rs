@@ -3,6 +3,7 @@
 use crate::capture::connections::Role;
 use crate::count::handshakes::{Exchange, Place};
 use crate::count::uses::{Handshake, Party, Seen, Uses};
+use crate::count::wire::is_said_of;
 use crate::report::session::Session;
 use crate::words::escape;
 use crate::words::timestamp::timestamp;
@@ -64,7 +65,7 @@ pub(super) fn crypto(session: &Session<'_>, uses: &Uses) -> Vec<CryptoRow> {
     for (handshake, seen) in uses.handshakes.iter().filter(|(handshake, _)| handshake.answered) {
         let suite = match handshake.suite {
             Some(suite) => suite.to_string(),
-            None if handshake.protocol == "tls" => "not seen".to_owned(),
+            None if is_said_of("tls", handshake.protocol) => "not seen".to_owned(),
             None => ciphers(handshake),
         };
         let name = handshake.protocol.to_uppercase();

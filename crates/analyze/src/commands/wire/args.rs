@@ -1,7 +1,7 @@
 //! Arguments of `wire`.
 
+use crate::capture::connections::KINDS;
 use crate::cli::judged::{CountedArgs, Judge};
-use crypto_trace_format::record::{IkeHandshake, SshHandshake, TlsHello};
 
 /// At the end of its help.
 const EXAMPLES: &str = "\
@@ -22,6 +22,6 @@ pub(crate) struct Args {
 
 impl Args {
     pub fn check(self) -> Result<Task, clap::Error> {
-        self.counted.check(vec![TlsHello::KIND, SshHandshake::KIND, IkeHandshake::KIND])
+        self.counted.check(KINDS.to_vec())
     }
 }

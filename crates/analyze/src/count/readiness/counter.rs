@@ -1,13 +1,14 @@
 //! What a few blocks add: counted in parallel with others.
 
 use super::GroupList;
+use crate::capture::connections::KINDS;
 use crate::capture::libraries::FileId;
 use crate::capture::timeline::ImageId;
 use crate::read::faults::Problem;
 use crate::read::{BlockSource, Count, Match, Origin, Tally};
 use crate::select::{ResolvedFilter, Selection};
 use crate::words::timestamp::WallNs;
-use crypto_trace_format::record::{ApiCall, Comm, LibLoad, RecordError, SshHandshake, TlsHello};
+use crypto_trace_format::record::{ApiCall, Comm, LibLoad, RecordError};
 use std::collections::{HashMap, HashSet};
 
 /// A connection that passed the filters.
@@ -70,7 +71,7 @@ impl Counter {
         let record = found.record;
         let comm = record.header.comm;
         match record.kind() {
-            TlsHello::KIND | SshHandshake::KIND => {
+            kind if KINDS.contains(&kind) => {
                 let Some(connection) = found.connection else { return Ok(()) };
                 let comm = connection.owner.is_known().then_some(comm);
                 let (connection, image) = (connection.index(), found.image);

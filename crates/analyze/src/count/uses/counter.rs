@@ -2,6 +2,7 @@
 
 use super::Seen;
 use crate::capture::Capture;
+use crate::capture::connections::KINDS;
 use crate::capture::libraries::{FileId, better, judge_path};
 use crate::capture::timeline::ImageId;
 use crate::count::calls::{CallKey, CallUse};
@@ -11,7 +12,7 @@ use crate::read::{BlockSource, Count, Match, Origin, Tally};
 use crate::select::{ResolvedFilter, Selection};
 use crate::words::timestamp::WallNs;
 use crypto_trace_format::catalog::Judged;
-use crypto_trace_format::record::{ApiCall, Comm, FileOpen, LibLoad, RecordError, SshHandshake, TlsHello};
+use crypto_trace_format::record::{ApiCall, Comm, FileOpen, LibLoad, RecordError};
 
 /// Whose: an image, its process, and the name of the thread that was seen first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -88,7 +89,7 @@ impl Counter {
         let doer = Doer { image: found.image, tgid: header.tgid, comm: Some(header.comm) };
         let seen = |count| Seen { count, first: time, last: time, tgid: header.tgid };
         match record.kind() {
-            TlsHello::KIND | SshHandshake::KIND => {
+            kind if KINDS.contains(&kind) => {
                 let Some(connection) = found.connection else { return Ok(()) };
                 let comm = connection.owner.is_known().then_some(header.comm);
                 self.passed.push(Passed { connection: connection.index(), doer: Doer { comm, ..doer }, time });

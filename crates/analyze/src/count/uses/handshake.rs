@@ -4,9 +4,9 @@ use super::Party;
 use crate::budget::heap;
 use crate::capture::connections::{Connection, Outcome, Role};
 use crate::count::handshakes::{Exchange, Facts, Place};
-use crate::count::wire::{Common, Size, SshAlgorithms};
+use crate::count::wire::{Algorithms, Common, Size, protocol_name};
 use crate::protocol::iana::{CipherSuite, Version};
-use crate::protocol::{View, ssh};
+use crate::protocol::{View, ike, ssh};
 use std::net::IpAddr;
 
 /// A set of [`Place`]s.
@@ -75,7 +75,7 @@ impl Handshake {
         match &*connection.view() {
             View::Tls(view) => Self::of_tls(party, connection, Facts::of_view(view)),
             View::Ssh(view) => Self::of_ssh(party, connection, view),
-            View::Ike(view) => Self::of_common(party, connection, Common::of_ike(view)),
+            View::Ike(view) => Self::of_ike(party, connection, view),
         }
     }
 
@@ -83,7 +83,7 @@ impl Handshake {
         let answered = facts.was_answered();
         Self {
             party,
-            protocol: "tls",
+            protocol: protocol_name(connection.protocol()),
             role: facts.role,
             address: connection.remote().ip(),
             port: port(connection, facts.role),
@@ -101,7 +101,7 @@ impl Handshake {
 
     fn of_ssh(party: Party, connection: &Connection, view: &ssh::View) -> Self {
         let common = Common::of_ssh(view);
-        let used = SshAlgorithms::new(view);
+        let used = Algorithms::of_ssh(view);
         Self {
             hidden: hidden_of_ssh(view, &used, common.answered),
             algorithms: ordered(used.algorithms),
@@ -110,7 +110,18 @@ impl Handshake {
         }
     }
 
-    /// What every protocol tells: no algorithms, as of IKE, whose are not among those that rules judge.
+    fn of_ike(party: Party, connection: &Connection, view: &ike::View) -> Self {
+        let common = Common::of_ike(view);
+        let used = Algorithms::of_ike(view);
+        Self {
+            hidden: hidden_of_ike(view, common.answered),
+            algorithms: ordered(used.algorithms),
+            sizes: ordered(used.sizes),
+            ..Self::of_common(party, connection, common)
+        }
+    }
+
+    /// What every protocol tells, without algorithms.
     fn of_common(party: Party, connection: &Connection, common: Common) -> Self {
         Self {
             party,
@@ -209,7 +220,7 @@ fn hidden(facts: &Facts, connection: &Connection, answered: bool) -> Places {
         .and(part(proofs, PROOFS))
 }
 
-fn hidden_of_ssh(view: &ssh::View, used: &SshAlgorithms, answered: bool) -> Places {
+fn hidden_of_ssh(view: &ssh::View, used: &Algorithms, answered: bool) -> Places {
     let agreed = [Place::Protocol, Place::KeyExchange, Place::CipherSuite, Place::Authentication];
     if !answered {
         // Where the sides have nothing in common nothing was agreed on.
@@ -222,4 +233,14 @@ fn hidden_of_ssh(view: &ssh::View, used: &SshAlgorithms, answered: bool) -> Plac
         .and(part(used.no_group, Place::KeyExchange))
         // How a certificate is signed is not read.
         .and(part(key.is_some_and(|key| key.certificate.is_some()), Place::CertificateSignature))
+}
+
+fn hidden_of_ike(view: &ike::View, answered: bool) -> Places {
+    let agreed = [Place::Protocol, Place::KeyExchange, Place::CipherSuite];
+    match (answered, view.outcome) {
+        // Who the ends are, and how they prove it, comes encrypted.
+        (true, _) => Places::of(PROOFS),
+        (false, Outcome::None) => Places::of(&agreed).and(Places::of(PROOFS)),
+        (false, _) => Places::default(),
+    }
 }

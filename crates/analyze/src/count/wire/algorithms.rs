@@ -1,7 +1,8 @@
-//! Algorithms of SSH, by their names in the catalog, and where in the handshake they were used; sizes of keys and groups.
+//! Algorithms of SSH and IKE, by their names in the catalog, and where in the handshake they were used; sizes of keys and groups.
 
 use crate::count::handshakes::Place;
-use crate::protocol::ssh::View;
+use crate::protocol::ike::{Transform, TransformType, transform_name};
+use crate::protocol::{View, ike, ssh};
 use crate::rules;
 
 /// The size of something that has one: `RSA`, `DSA`, `EC` keys, `DH` groups; in bits.
@@ -9,18 +10,27 @@ pub type Size = (&'static str, u32);
 
 /// What one end of a connection shows of it. Only what was agreed on is used.
 #[derive(Debug, Default)]
-pub struct SshAlgorithms {
+pub struct Algorithms {
     /// Each once for each place.
     pub algorithms: Vec<(String, Place)>,
     /// Sizes of the server's key and of the group.
     pub sizes: Vec<Size>,
-    /// The method leaves the group to the server, and what it chose was not seen.
+    /// The method, of SSH, leaves the group to the server, and what it chose was not seen.
     pub no_group: bool,
 }
 
-impl SshAlgorithms {
-    /// Of what both sides say; nothing where they have nothing in common of something.
+impl Algorithms {
+    /// Of a connection; nothing of TLS, of which [`crate::count::handshakes::Facts`] tells.
     pub fn new(view: &View) -> Self {
+        match view {
+            View::Ssh(view) => Self::of_ssh(view),
+            View::Ike(view) => Self::of_ike(view),
+            View::Tls(_) => Self::default(),
+        }
+    }
+
+    /// Of what both sides of SSH say; nothing where they have nothing in common of something.
+    pub fn of_ssh(view: &ssh::View) -> Self {
         let mut used = Self::default();
         let agreed = view.agreed.as_deref().filter(|agreed| agreed.nothing_in_common.is_empty());
         let Some(agreed) = agreed else { return used };
@@ -40,6 +50,33 @@ impl SshAlgorithms {
         used
     }
 
+    /// Of what the responder of IKE chose.
+    pub fn of_ike(view: &ike::View) -> Self {
+        let mut used = Self::default();
+        let (Some(chosen), Some(responder)) = (view.chosen.as_deref(), view.responder.as_deref()) else { return used };
+        let (major, minor) = responder.version;
+        used.put(Place::Protocol, [format!("IKE {major}.{minor}")]);
+        let parts = |one: &Transform| rules::ike_transform(&named(one), one.key_bits);
+        for one in &chosen.transforms {
+            match one.ty {
+                TransformType::ENCRYPTION | TransformType::INTEGRITY => used.put(Place::CipherSuite, parts(one)),
+                TransformType::PRF => used.put(Place::KeyExchange, parts(one)),
+                _ => {}
+            }
+        }
+        let mut exchanges = view.key_exchanges();
+        match (exchanges.next(), exchanges.next()) {
+            (Some(one), None) => {
+                used.put(Place::KeyExchange, parts(one));
+                used.sizes.extend(modp_bits(&named(one)).map(|bits| ("DH", bits)));
+            }
+            // The keys are those of all together: none of them is judged by itself.
+            (Some(_), Some(_)) => used.put(Place::KeyExchange, view.exchange_name()),
+            (None, _) => {}
+        }
+        used
+    }
+
     fn put(&mut self, place: Place, names: impl IntoIterator<Item = String>) {
         for name in names {
             if !self.algorithms.iter().any(|(known, at)| *known == name && *at == place) {
@@ -47,4 +84,15 @@ impl SshAlgorithms {
             }
         }
     }
+}
+
+/// The name of a transform, or its number.
+fn named(one: &Transform) -> String {
+    transform_name(one.ty, one.id).map_or_else(|| one.id.to_string(), str::to_owned)
+}
+
+/// Bits of a group of integers, by the name of it: `2048-bit MODP Group`.
+fn modp_bits(name: &str) -> Option<u32> {
+    let (bits, kind) = name.split_once("-bit ")?;
+    kind.starts_with("MODP").then(|| bits.parse().ok()).flatten()
 }

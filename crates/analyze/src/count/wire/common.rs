@@ -22,8 +22,13 @@ pub const PROTOCOLS: [(&str, Protocol); 5] = [
 ];
 
 /// How reports name a protocol.
-fn protocol_name(protocol: Protocol) -> &'static str {
+pub fn protocol_name(protocol: Protocol) -> &'static str {
     PROTOCOLS.iter().find(|(_, code)| *code == protocol).map_or("tls", |(name, _)| name)
+}
+
+/// Whether what is said of a protocol, as reports name both, is said of handshakes of `protocol`: of TLS whatever carries it.
+pub fn is_said_of(named: &str, protocol: &str) -> bool {
+    named == protocol || named == "tls" && ["quic", "dtls"].contains(&protocol)
 }
 
 /// What one end of a connection shows.

@@ -7,14 +7,14 @@ mod common;
 mod key;
 mod ssh;
 
-pub use algorithms::{Size, SshAlgorithms};
-pub use common::{Common, PROTOCOLS};
+pub use algorithms::{Algorithms, Size};
+pub use common::{Common, PROTOCOLS, is_said_of, protocol_name};
 pub use key::SshKey;
 pub use ssh::{HostKeyRow, List, SshRows};
 
 use ssh::SshFacts;
 
-use super::handshakes::{End, Exchange, HandshakeTotals, Outcomes, Passed, PeerKey, Quantum, each_end};
+use super::handshakes::{End, Exchange, HandshakeTotals, Outcomes, Passed, PeerKey, Place, Quantum, each_end};
 use super::room::{Room, row, tell};
 use crate::budget::Budget;
 use crate::capture::Capture;
@@ -85,6 +85,9 @@ pub struct Wire {
     seen_processes: HashSet<(&'static str, u32, u32, u64)>,
 }
 
+/// What one end of a connection shows, and its algorithms by their names in the catalog.
+type Shown = (Common, Option<SshFacts>, Vec<(String, Place)>);
+
 impl Default for Wire {
     fn default() -> Self {
         Self {
@@ -136,18 +139,22 @@ impl Wire {
         };
         // Most recordings have none.
         let passed: Vec<Passed> = passed.iter().filter(is_wanted).cloned().collect();
-        let read = |connection: &Connection| Some((Common::new(connection), SshFacts::new(connection)));
+        let read = |connection: &Connection| {
+            let common = Common::new(connection);
+            // Those of TLS are counted where more is known of it.
+            let algorithms = Algorithms::new(&connection.view()).algorithms;
+            Some((common, SshFacts::new(connection), algorithms))
+        };
         each_end(&passed, captures, read, |passed, end| {
-            if let Some(ssh) = &end.facts.1 {
-                let whose = (passed.program.as_deref(), end.host, end.counts);
-                handshakes.add_algorithms("ssh", whose, &ssh.algorithms);
-            }
+            let whose = (passed.program.as_deref(), end.host, end.counts);
+            let (common, _, algorithms) = &end.facts;
+            handshakes.add_algorithms(common.protocol, whose, algorithms);
             self.add_end(passed, end);
         });
     }
 
-    fn add_end(&mut self, passed: &Passed, end: End<'_, (Common, Option<SshFacts>)>) {
-        let End { connection, host, facts: (common, ssh), counts, .. } = end;
+    fn add_end(&mut self, passed: &Passed, end: End<'_, Shown>) {
+        let End { connection, host, facts: (common, ssh, _), counts, .. } = end;
         let rows = self.protocols.entry(common.protocol).or_default();
         let (room, overflowed) = (&mut self.room, &mut self.overflowed);
         rows.ends += 1;

@@ -1,11 +1,9 @@
 //! What only SSH has: software, host keys, and algorithms of each sort.
 
 use super::super::room::{Key, Room, row};
-use super::algorithms::SshAlgorithms;
 use super::common::name;
 use crate::budget::heap;
 use crate::capture::connections::{Connection, Role};
-use crate::count::handshakes::Place;
 use crate::protocol::View;
 use crate::protocol::ssh::{self, HostKey, Stream};
 use std::collections::{BTreeMap, BTreeSet};
@@ -65,8 +63,6 @@ pub struct SshRows {
 /// What one end of a connection shows of it.
 #[derive(Debug, Default)]
 pub(super) struct SshFacts {
-    /// By their names in the catalog.
-    pub algorithms: Vec<(String, Place)>,
     names: BTreeSet<(List, String)>,
     host_key: Option<Box<HostKey>>,
     strict_kex: Option<bool>,
@@ -104,7 +100,6 @@ impl SshFacts {
         }
         names.extend(view.group_bits.map(|bits| (List::Group, format!("{bits} bits"))));
         Some(Self {
-            algorithms: SshAlgorithms::new(view).algorithms,
             names,
             host_key: view.host_key.clone().filter(|key| key.fingerprint.is_some()),
             strict_kex: agreed.map(|agreed| agreed.strict_kex),

@@ -49,9 +49,7 @@ impl View {
     /// Whether a key exchange that was chosen, the main one or an additional one, is one against quantum computers. None: nothing
     /// was chosen, or none is known to be one and one is not known.
     pub fn post_quantum(&self) -> Option<bool> {
-        let chosen = self.chosen.as_ref()?;
-        let known = chosen.transforms.iter().filter(|one| one.ty.is_key_exchange()).map(|one| is_post_quantum(one.id));
-        let known: Vec<Option<bool>> = known.collect();
+        let known: Vec<Option<bool>> = self.key_exchanges().map(|one| is_post_quantum(one.id)).collect();
         if known.contains(&Some(true)) {
             Some(true)
         } else {
@@ -59,14 +57,18 @@ impl View {
         }
     }
 
+    /// The key exchanges that were chosen, the main one first. An additional one may be chosen not to be.
+    pub fn key_exchanges(&self) -> impl Iterator<Item = &super::Transform> {
+        let chosen = self.chosen.iter().flat_map(|chosen| &chosen.transforms);
+        let methods = chosen.filter(|one| one.ty.is_key_exchange());
+        methods.filter(|one| one.id != 0 || one.ty == TransformType::KEY_EXCHANGE)
+    }
+
     /// The key exchanges that were chosen, by name or number: `Curve25519 + ML-KEM-768`. None: none was chosen.
     pub fn exchange_name(&self) -> Option<String> {
-        let methods = self.chosen.as_ref()?.transforms.iter().filter(|one| one.ty.is_key_exchange());
-        // An additional one may be chosen not to be.
-        let methods = methods.filter(|one| one.id != 0 || one.ty == TransformType::KEY_EXCHANGE);
         let name =
             |one: &super::Transform| transform_name(one.ty, one.id).map_or_else(|| one.id.to_string(), str::to_owned);
-        let names: Vec<String> = methods.map(name).collect();
+        let names: Vec<String> = self.key_exchanges().map(name).collect();
         Some(names.join(" + ")).filter(|name| !name.is_empty())
     }
 
