@@ -249,6 +249,15 @@ pub fn dropbear() -> Option<Tool> {
     tool("dropbear", find("dropbear").filter(|_| all()), |_| String::new())
 }
 
+/// strongSwan with itself: `$IKE PROPOSALS PROPOSALS…`, see `ike/strongswan.sh`.
+pub fn strongswan() -> Option<Tool> {
+    let unpacked = target().join("unpacked/usr/lib/ipsec/charon");
+    let charon = [PathBuf::from("/usr/lib/ipsec/charon"), unpacked].into_iter().find(|path| path.is_file());
+    let script = directory().join("ike/strongswan.sh").display().to_string();
+    let found = charon.filter(|_| find("swanctl").is_some() && find("unshare").is_some());
+    tool("strongSwan", found, |path| format!("IKE='sh {script} {path}'"))
+}
+
 /// rsync, and what restricts a key to it.
 pub fn rsync() -> Option<Tool> {
     tool("rsync", find("rsync").filter(|_| find("rrsync").is_some()), |_| String::new())

@@ -41,12 +41,18 @@ const TLS_REPORTS: [(&[&str], &str); 5] = [
     (&["tls", "--as-of", "2036-01-01"], "tls-2036.txt"),
 ];
 
-/// Reports of captures with other protocols.
-const WIRE_REPORTS: [(&[&str], &str); 4] = [
-    (&["ssh"], "ssh.txt"),
-    (&["ssh", "-f", "json"], "ssh.json"),
-    (&["wire"], "wire.txt"),
-    (&["wire", "-f", "json"], "wire.json"),
+/// Reports of captures with SSH.
+const SSH_REPORTS: [(&[&str], &str); 2] = [(&["ssh"], "ssh.txt"), (&["ssh", "-f", "json"], "ssh.json")];
+
+/// Reports of captures with other protocols than TLS over TCP, by the beginnings of their names; and of one with that.
+const WIRE_REPORTS: [(&[&str], &str); 2] = [(&["wire"], "wire.txt"), (&["wire", "-f", "json"], "wire.json")];
+const WITH_WIRE: [&str; 5] = ["dtls-", "ike-", "quic-", "ssh-", "tls-wheels"];
+
+/// Reports of captures with IKE.
+const IKE_REPORTS: [(&[&str], &str); 3] = [
+    (&["algorithms"], "algorithms.txt"),
+    (&["readiness"], "readiness.txt"),
+    (&["coverage", "-f", "json"], "coverage.json"),
 ];
 
 /// Documents of the longer ones of those: of a moment at which their processes are there, or all have ended.
@@ -142,10 +148,13 @@ fn real_captures_replay_byte_for_byte() {
         for (_, args, name) in CBOMS.iter().filter(|(of, ..)| *of == name) {
             check(&capture, args, name);
         }
-        if name.starts_with("ssh-") || name == "tls-wheels" {
-            for (args, name) in WIRE_REPORTS {
-                check(&capture, args, name);
-            }
+        let reports: &[(bool, &[(&[&str], &str)])] = &[
+            (name.starts_with("ssh-") || name == "tls-wheels", &SSH_REPORTS),
+            (WITH_WIRE.iter().any(|beginning| name.starts_with(beginning)), &WIRE_REPORTS),
+            (name.starts_with("ike-"), &IKE_REPORTS),
+        ];
+        for (args, name) in reports.iter().filter(|(is_of, _)| *is_of).flat_map(|(_, reports)| *reports) {
+            check(&capture, args, name);
         }
         if name.starts_with("tls-") || name == "algorithms" {
             for (args, name) in TLS_REPORTS {
@@ -183,6 +192,16 @@ fn each_capture_shows_what_it_was_made_for() {
         "five, from both ends"
     );
     assert_eq!((count(&dtls, "version", "DTLS 1.0"), count(&dtls, "alert", "handshake_failure")), (2, 2));
+    let ike = events("ike-strongswan");
+    assert_eq!(
+        (count(&ike, "event_type", "ike_handshake"), count(&ike, "key_exchange", "1024-bit MODP Group")),
+        (6, 2),
+        "three exchanges, from both ends"
+    );
+    assert_eq!(
+        ike.iter().filter(|event| event["intermediate_seen"] == true && event["post_quantum"] == true).count(),
+        2
+    );
     let go = events("tls-go");
     assert_eq!((count(&go, "event_type", "tls_handshake"), count(&go, "group", "X25519MLKEM768")), (16, 4));
     let rustls = events("tls-rustls");

@@ -36,7 +36,7 @@ members! {
         key_exchange: Option<String>,
         /// additional key exchanges chosen (RFC 9370), if there are any, in their order: each with its number, `1: ML-KEM-768`
         additional_key_exchanges: Listed<String>,
-        /// whether one of these key exchanges is ML-KEM; `null` also for one that is not known
+        /// whether one of these key exchanges is ML-KEM; `null` also for one that is not known, and where only an additional one is and `intermediate_seen` is false: it was chosen, and was not seen to happen
         post_quantum: Option<bool>,
         /// only when the responder answered with an error at last: its name of IANA, or its number
         error: When<String>,
@@ -54,7 +54,7 @@ members! {
         nat_traversal: bool,
         /// whether both sides know IKE_INTERMEDIATE (RFC 9242), which additional key exchanges need
         intermediate_supported: bool,
-        /// whether IKE_INTERMEDIATE was seen; what is in it is encrypted
+        /// whether IKE_INTERMEDIATE was seen, and its answer; what is in them is encrypted
         intermediate_seen: bool,
         /// what the initiator proposed at last, in its order. Left out when it was not seen. Proposed does not mean used
         proposed: Listed<IkeProposal>,
@@ -91,8 +91,8 @@ members! {
         /// inode number of its network namespace
         #[from = "record"]
         net_ns: u32,
-        /// only when there is something to note: `request_not_seen`, `answer_not_seen`, `message_incomplete`, `malformed`. Why:
-        /// `packets_missing`, `hello_cut`, `connected_before_capture`
+        /// only when there is something to note: `request_not_seen`, `answer_not_seen`, `message_incomplete`, `malformed`,
+        /// `additional_key_exchange_not_seen` (it was chosen, and IKE_INTERMEDIATE was not seen). Why: `packets_missing`, `hello_cut`, `connected_before_capture`
         hello_notes: Listed<IkeNote>,
     }
 }
@@ -117,8 +117,8 @@ members! {
 
 words! {
     /// What to know of what was seen.
-    pub IkeNote: "request_not_seen" "answer_not_seen" "message_incomplete" "malformed" "packets_missing" "hello_cut"
-        "connected_before_capture"
+    pub IkeNote: "request_not_seen" "answer_not_seen" "message_incomplete" "malformed" "additional_key_exchange_not_seen"
+        "packets_missing" "hello_cut" "connected_before_capture"
 }
 
 fn name(one: &Transform) -> String {

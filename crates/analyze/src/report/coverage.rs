@@ -133,7 +133,11 @@ fn others(captures: &[Capture], show: impl Fn(String) -> String) -> Vec<(&'stati
         PROTOCOLS.into_iter().filter(|(_, code)| *code != Protocol::TLS).filter(unwatched)
     };
     let why = |capture, name: &str, code| {
-        on_host(capture, captures, format!("{} handshakes: {}", name.to_uppercase(), completeness::state_of(capture, code)))
+        on_host(
+            capture,
+            captures,
+            format!("{} handshakes: {}", name.to_uppercase(), completeness::state_of(capture, code)),
+        )
     };
     completeness::recordings(captures)
         .flat_map(|capture| of(capture).map(move |(name, code)| (name, why(capture, name, code))))

@@ -40,8 +40,7 @@ mod tests {
     fn the_table_is_read_whole_and_speaks_of_the_catalog() {
         assert!(table().len() > 60);
         let kinds = [1_u8, 2, 3, 4].map(TransformType);
-        let known: Vec<&str> =
-            kinds.iter().flat_map(|ty| (0..64).filter_map(|id| transform_name(*ty, id))).collect();
+        let known: Vec<&str> = kinds.iter().flat_map(|ty| (0..64).filter_map(|id| transform_name(*ty, id))).collect();
         for (name, parts) in table() {
             assert!(known.contains(&name.as_str()), "{name} is no transform");
             for part in parts {

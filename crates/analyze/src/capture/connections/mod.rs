@@ -49,6 +49,9 @@ const MAX_CANDIDATES: usize = 16;
 /// Connections that were shown and may still have late packets.
 const MAX_SHOWN: usize = 1 << 20;
 
+/// In the offset of what came by another flow than the connection began in: behind all that came by that one.
+const ELSEWHERE: u32 = 1 << 30;
+
 /// As what connections are shown, each protocol's.
 pub const KINDS: [Kind; 3] = [TlsHello::KIND, SshHandshake::KIND, IkeHandshake::KIND];
 
@@ -250,6 +253,10 @@ impl Handshakes {
             return;
         };
         let mut key = key(hello);
+        let flow = (key.cookie, key.ends);
+        (key.cookie, key.ends) = self.parts.begin_in(flow, key.net_ns, hello);
+        // Datagrams are numbered in each flow.
+        let elsewhere = if (key.cookie, key.ends) == flow { 0 } else { ELSEWHERE };
         key.part = self.parts.enter((key.cookie, key.ends), hello, header.time_ns);
         let index = match self.by_key.get(&key) {
             Some(index) => *index,
@@ -293,7 +300,7 @@ impl Handshakes {
             connection.cut = true;
         } else if side.has_room(len) {
             bytes += side.add(Piece {
-                offset: fixed.offset,
+                offset: fixed.offset | elsewhere,
                 time_ns: header.time_ns,
                 after_gap: fixed.state & hello_state::GAP != 0,
                 data: hello.data.into(),
@@ -380,6 +387,7 @@ impl Handshakes {
     /// The connection that a record is a piece of.
     pub fn of_piece(&self, header: &Header, hello: &TlsHello<'_>) -> Option<&Connection> {
         let mut key = key(hello);
+        (key.cookie, key.ends) = self.parts.began_in((key.cookie, key.ends), key.net_ns, hello);
         key.part = self.parts.of((key.cookie, key.ends), hello, header.time_ns);
         self.list.get(*self.by_key.get(&key)? as usize)
     }

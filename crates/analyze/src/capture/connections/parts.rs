@@ -2,11 +2,11 @@
 //! connections go through one socket, and two ends may have several after or beside each other.
 
 use crate::protocol::dtls;
-use crypto_trace_format::record::{Protocol, TlsHello};
+use crypto_trace_format::record::{Direction, Protocol, TlsHello};
 use crypto_trace_format::wire::quic;
 use foldhash::fast::RandomState;
 use std::collections::HashMap;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 /// A socket, and both ends.
 pub(super) type Flow = (u64, (SocketAddr, SocketAddr));
@@ -28,10 +28,32 @@ struct Part {
     since_ns: u64,
 }
 
+/// What one end of an exchange of IKE is known by whatever ports it goes by: the initiator's SPI, both addresses, where they are, and
+/// whether it is the initiator's end.
+type Exchange = (Id, IpAddr, IpAddr, u32, bool);
+
+/// The flag of what the original initiator sends (RFC 7296 section 3.1).
+const INITIATOR: u8 = 0x08;
+
 /// The connections of each flow, by number.
 #[derive(Debug, Default)]
 pub(super) struct Parts {
     of: HashMap<Flow, Vec<Part>, RandomState>,
+    /// Where exchanges of IKE began. They go on elsewhere: from port 500 to 4500, by another socket (RFC 7296 section 2.23).
+    exchanges: HashMap<Exchange, Flow, RandomState>,
+}
+
+/// None: it is not of IKE, or its flow is the only one that it can be of.
+fn exchange((_, (local, remote)): Flow, net_ns: u32, hello: &TlsHello<'_>) -> Option<Exchange> {
+    match (Protocol(hello.fixed.protocol), ids(hello)?) {
+        (Protocol::IKE, Ids::Opens(id)) => {
+            let flags = hello.data.strip_prefix(&[0; 4]).unwrap_or(hello.data).get(19)?;
+            let initiators = flags & INITIATOR != 0;
+            let is_initiator = initiators == (hello.fixed.direction == Direction::SENT.0);
+            Some((id, local.ip(), remote.ip(), net_ns, is_initiator))
+        }
+        _ => None,
+    }
 }
 
 /// What a datagram says of its connection.
@@ -63,6 +85,21 @@ fn ids(hello: &TlsHello<'_>) -> Option<Ids> {
 }
 
 impl Parts {
+    /// The flow in which the connection of a datagram began, if that is known: most often its own.
+    pub(super) fn began_in(&self, flow: Flow, net_ns: u32, hello: &TlsHello<'_>) -> Flow {
+        let known = || self.exchanges.get(&exchange(flow, net_ns, hello)?).copied();
+        known().unwrap_or(flow)
+    }
+
+    /// The same of one that may be new.
+    pub(super) fn begin_in(&mut self, flow: Flow, net_ns: u32, hello: &TlsHello<'_>) -> Flow {
+        let Some(exchange) = exchange(flow, net_ns, hello) else { return flow };
+        if self.exchanges.len() >= MAX_FLOWS && !self.exchanges.contains_key(&exchange) {
+            self.exchanges.clear();
+        }
+        *self.exchanges.entry(exchange).or_insert(flow)
+    }
+
     /// The number of a datagram's connection; 0 where there is only one.
     pub(super) fn of(&self, flow: Flow, hello: &TlsHello<'_>, time_ns: u64) -> u32 {
         let known = || find(self.of.get(&flow)?, &ids(hello)?, time_ns);

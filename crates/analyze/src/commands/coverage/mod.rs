@@ -223,6 +223,9 @@ fn never_seen(judged: &Judged<'_>) -> Vec<&'static str> {
     if judged.captures.iter().any(|capture| completeness::watches(capture, Protocol::SSH)) {
         texts.push("what SSH encrypts: who logs in, and key exchanges after the first of a connection");
     }
+    if judged.captures.iter().any(|capture| completeness::watches(capture, Protocol::IKE)) {
+        texts.push("what IKE encrypts: who the ends are, the algorithms of ESP, and key exchanges after the first of an exchange");
+    }
     let watched = |code| judged.captures.iter().any(|capture| completeness::watches(capture, code));
     texts.extend(BESIDE_TLS.into_iter().filter(|(_, code)| !watched(*code)).map(|(text, _)| text));
     texts.push("TLS inside TLS or another tunnel, and handshakes after the first of a connection");

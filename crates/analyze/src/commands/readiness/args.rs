@@ -29,8 +29,6 @@ pub(crate) struct Args {
 impl Args {
     pub fn check(self) -> Result<Task, clap::Error> {
         let format = self.counted.format;
-        self.counted
-            .check([&KINDS[..], &[ApiCall::KIND, LibLoad::KIND]].concat())?
-            .following(&self.follow, format)
+        self.counted.check([&KINDS[..], &[ApiCall::KIND, LibLoad::KIND]].concat())?.following(&self.follow, format)
     }
 }

@@ -157,7 +157,7 @@ impl Head {
         for (index, gap) in self.missing.iter().enumerate() {
             line(if index == 0 { "Missing" } else { "" }, &paint.bad(gap));
         }
-        line("Blind to", "protocols that were not looked for, and IPsec; see `crypto-trace-analyze coverage`");
+        line("Blind to", "protocols that were not looked for, and ESP of IPsec; see `crypto-trace-analyze coverage`");
     }
 
     fn reasons(&self, paint: Paint, out: &mut String) {

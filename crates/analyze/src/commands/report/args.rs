@@ -79,8 +79,7 @@ pub(crate) struct Args {
 impl Args {
     pub fn check(self) -> Result<Task, clap::Error> {
         let mut filter = who(self.filters)?;
-        filter.kinds =
-            [&KINDS[..], &[ApiCall::KIND, FileOpen::KIND, FileChange::KIND, LibLoad::KIND]].concat();
+        filter.kinds = [&KINDS[..], &[ApiCall::KIND, FileOpen::KIND, FileChange::KIND, LibLoad::KIND]].concat();
         let input = input(self.input, &filter)?;
         if input == Input::Stdin {
             let message = "a report lists the SHA-256 of its files: give segments or directories, not a stream";

@@ -5,7 +5,7 @@ use crate::count::handshakes::{Exchange, Facts};
 use crate::count::wire::Common;
 use crate::protocol::iana::{Group, Version};
 use crate::protocol::tls::{ClientHello, KeyExchange, View};
-use crate::protocol::{self, ssh};
+use crate::protocol::{self, ike, ssh};
 
 /// Post-quantum groups of one offer that are kept; IANA's registry has eleven.
 const MAX_OFFERED: usize = 16;
@@ -54,6 +54,8 @@ pub enum Cause {
     ServerDidNotOffer,
     /// Of SSH, where the client's order decides: both offer one, and the client prefers a classical method.
     ClientPrefersClassical,
+    /// Of IKE: the initiator proposed one, and the responder chose what is without.
+    ResponderChoseClassical,
     /// The client offered a group without a key share, and the server chose one that came with a share: the first would have
     /// cost a round trip (HelloRetryRequest).
     RetryNeeded,
@@ -90,7 +92,7 @@ pub enum Kind {
 
 impl Cause {
     /// All of them that are a reason, in the order in which they are explained.
-    pub const REASONS: [Self; 14] = [
+    pub const REASONS: [Self; 15] = [
         Self::ClientDidNotOffer,
         Self::ClientOffersOldVersion,
         Self::ServerChoseOldVersion,
@@ -99,6 +101,7 @@ impl Cause {
         Self::ServerChoseAnother,
         Self::ServerDidNotOffer,
         Self::ClientPrefersClassical,
+        Self::ResponderChoseClassical,
         Self::RetryNeeded,
         Self::OfferNotSeen,
         Self::OfferNotKnown,
@@ -119,6 +122,7 @@ impl Cause {
             Self::ServerChoseAnother => "server_chose_another",
             Self::ServerDidNotOffer => "server_did_not_offer",
             Self::ClientPrefersClassical => "client_prefers_classical",
+            Self::ResponderChoseClassical => "responder_chose_classical",
             Self::RetryNeeded => "retry_needed",
             Self::OfferNotSeen => "offer_not_seen",
             Self::OfferNotKnown => "offer_not_known",
@@ -141,6 +145,7 @@ impl Cause {
             Self::ServerChoseAnother => "server chose another group",
             Self::ServerDidNotOffer => "server did not offer",
             Self::ClientPrefersClassical => "client prefers a classical one",
+            Self::ResponderChoseClassical => "responder chose a classical one",
             Self::RetryNeeded => "would have cost a retry",
             Self::OfferNotSeen => "offer not seen",
             Self::OfferNotKnown => "offer not known",
@@ -175,6 +180,9 @@ impl Cause {
             Self::ClientPrefersClassical => {
                 "both sides of SSH offered a post-quantum method, and the client prefers a classical one that the server has"
             }
+            Self::ResponderChoseClassical => {
+                "the initiator of IKE proposed a post-quantum key exchange, and the responder chose a proposal without one"
+            }
             Self::RetryNeeded => {
                 "the client offered a post-quantum group without a key share, and the server chose a group that had one: \
                  the first would have cost a round trip (HelloRetryRequest)"
@@ -202,6 +210,7 @@ impl Cause {
             | Self::ServerChoseAnother
             | Self::ServerDidNotOffer
             | Self::ClientPrefersClassical
+            | Self::ResponderChoseClassical
             | Self::RetryNeeded
             | Self::OfferNotSeen
             | Self::OfferNotKnown => Kind::Classical,
@@ -253,7 +262,13 @@ impl Observed {
             protocol::View::Ssh(view) => {
                 Self::of_common(Protocol::Ssh, Common::of_ssh(view), || classical_of_ssh(view))
             }
-            protocol::View::Ike(view) => Self::of_common(Protocol::Ike, Common::of_ike(view), || Cause::OfferNotKnown),
+            protocol::View::Ike(view) => {
+                let mut observed = Self::of_common(Protocol::Ike, Common::of_ike(view), || classical_of_ike(view));
+                if observed.cause == Cause::GroupNotKnown && view.lacks_additional() {
+                    observed.cause = Cause::NotSeen;
+                }
+                observed
+            }
         }
     }
 
@@ -329,6 +344,21 @@ fn classical_of_ssh(view: &ssh::View) -> Cause {
         return if is_unknown { Cause::OfferNotKnown } else { Cause::ClientDidNotOffer };
     }
     if offered.any(|name| server.kex.contains(name)) { Cause::ClientPrefersClassical } else { Cause::ServerDidNotOffer }
+}
+
+/// The initiator of IKE says what it proposes, and the responder chooses.
+fn classical_of_ike(view: &ike::View) -> Cause {
+    let Some(initiator) = view.initiator.as_ref().filter(|one| !one.is_cut) else { return Cause::OfferNotSeen };
+    let transforms = initiator.proposals.iter().flat_map(|proposal| &proposal.transforms);
+    let known: Vec<Option<bool>> =
+        transforms.filter(|one| one.ty.is_key_exchange()).map(|one| ike::is_post_quantum(one.id)).collect();
+    if known.contains(&Some(true)) {
+        Cause::ResponderChoseClassical
+    } else if known.contains(&None) {
+        Cause::OfferNotKnown
+    } else {
+        Cause::ClientDidNotOffer
+    }
 }
 
 fn classical(facts: &Facts, view: &View) -> Cause {

@@ -25,7 +25,7 @@ pub struct View {
     pub wanted_key_exchange: Option<u16>,
     /// The initiator began anew, with a cookie or with another method.
     pub retried: bool,
-    /// IKE_INTERMEDIATE was seen.
+    /// IKE_INTERMEDIATE was asked for and answered.
     pub intermediate: bool,
     /// Both sides say what addresses they see, so that NAT between them is found.
     pub nat_detection: bool,
@@ -47,14 +47,22 @@ fn messages(said: &Said<'_>) -> (Vec<Message>, bool) {
 
 impl View {
     /// Whether a key exchange that was chosen, the main one or an additional one, is one against quantum computers. None: nothing
-    /// was chosen, or none is known to be one and one is not known.
+    /// was chosen, or none is known to be one and one is not known, or only additional ones are, and the IKE_INTERMEDIATE that
+    /// they happen in was not seen: a responder may choose what neither end can do.
     pub fn post_quantum(&self) -> Option<bool> {
-        let known: Vec<Option<bool>> = self.key_exchanges().map(|one| is_post_quantum(one.id)).collect();
+        let is_done = |one: &super::Transform| one.ty == TransformType::KEY_EXCHANGE || self.intermediate;
+        let of = |one: &super::Transform| is_post_quantum(one.id).filter(|is| !is || is_done(one));
+        let known: Vec<Option<bool>> = self.key_exchanges().map(of).collect();
         if known.contains(&Some(true)) {
             Some(true)
         } else {
             (!known.is_empty() && !known.contains(&None)).then_some(false)
         }
+    }
+
+    /// Whether an additional key exchange was chosen that was not seen to happen.
+    pub fn lacks_additional(&self) -> bool {
+        !self.intermediate && self.key_exchanges().any(|one| one.ty != TransformType::KEY_EXCHANGE)
     }
 
     /// The key exchanges that were chosen, the main one first. An additional one may be chosen not to be.
@@ -88,6 +96,7 @@ impl View {
             (self.responder.is_none(), "answer_not_seen"),
             (either(|one| one.is_cut), "message_incomplete"),
             (self.unread || either(|one| one.is_malformed), "malformed"),
+            (self.lacks_additional(), "additional_key_exchange_not_seen"),
             (self.gap, "packets_missing"),
             (cut, "hello_cut"),
             (late, "connected_before_capture"),
@@ -107,9 +116,8 @@ impl Protocol for View {
 
     fn may_go_on(&self) -> bool {
         // Additional key exchanges come in IKE_INTERMEDIATE, a cookie and another method are asked for and given.
-        let additional = |chosen: &Proposal| chosen.transforms.iter().any(|one| one.ty.additional().is_some());
         match self.outcome {
-            Outcome::ServerHello => !self.intermediate && self.chosen.as_deref().is_some_and(additional),
+            Outcome::ServerHello => self.lacks_additional(),
             Outcome::Alert => false,
             Outcome::None => true,
         }
@@ -119,7 +127,11 @@ impl Protocol for View {
         let ((sent, sent_unread), (received, received_unread)) = (messages(&ends.sent), messages(&ends.received));
         let sender = |one: &Message| if one.is_initiators { Role::Client } else { Role::Server };
         let role = sent.first().map(sender).or(received.first().map(|one| sender(one).other()));
-        let intermediate = sent.iter().chain(&received).any(|one| one.exchange == Exchange::INTERMEDIATE);
+        let intermediates = |is_response: bool| {
+            let mut all = sent.iter().chain(&received);
+            all.any(|one| one.exchange == Exchange::INTERMEDIATE && one.is_response == is_response)
+        };
+        let intermediate = intermediates(false) && intermediates(true);
         let has_marker = sent.iter().chain(&received).any(|one| one.has_marker);
         let (asked, answered) = if role == Some(Role::Server) { (received, sent) } else { (sent, received) };
         let init = |all: Vec<Message>, is_response: bool| -> Vec<Message> {
