@@ -118,13 +118,18 @@ fn both_ends_of_gnutls_are_seen_as_the_client_tells_it() {
     }
 }
 
-/// What is sent in datagrams is left out as a whole.
 #[test]
-fn privacy_leaves_no_name_of_a_hello_in_dtls() {
+fn privacy_leaves_what_was_chosen_and_no_name_in_dtls() {
     let Some(_permit) = live() else { return };
     let run = trace(&["--wire", "dtls", "--privacy", "drop"], "openssl_serves -dtls1_2\nopenssl_asks -dtls1_2");
-    for event in &run.events {
+    for event in run.both() {
         assert_eq!((&event["server_name"], event["certificates"].get(0)), (&Value::Null, None), "{event:#}");
+        assert_eq!((&event["outcome"], &event["version"]), (&json!("server_hello"), &json!("DTLS 1.2")), "{event:#}");
+        assert_eq!(said(&run.text, "    Cipher    : "), "ECDHE-RSA-AES256-GCM-SHA384");
+        assert_eq!(event["cipher_suite"], "TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384");
+        let told = event.as_object().unwrap().iter().filter(|(member, _)| *member != "cmdline");
+        assert!(told.clone().all(|(_, value)| !value.to_string().contains("dtls.test")), "{event:#}");
+        assert_eq!(event["hello_notes"], json!(["packets_missing", "hello_cut", "client_hello_incomplete"]));
     }
     assert!(run.text.contains("DTLSv1.2"), "{}", run.text);
 }

@@ -126,7 +126,7 @@ fn what_a_responder_refuses_is_told() {
 }
 
 #[test]
-fn privacy_leaves_no_address() {
+fn privacy_leaves_algorithms_and_no_address() {
     let Some(_permit) = live() else { return };
     let Some(tool) = software::strongswan() else { return };
     let proposals = "aes256-sha256-modp2048";
@@ -134,6 +134,12 @@ fn privacy_leaves_no_address() {
     assert_eq!(run.events.len(), 2, "{}", run.text);
     for event in &run.events {
         assert!(!event.to_string().contains("10.9.0."), "{event:#}");
+        assert_eq!((&event["outcome"], &event["hello_notes"]), (&json!("agreed"), &Value::Null), "{event:#}");
+        assert_eq!(
+            (&event["encryption"], &event["key_exchange"]),
+            (&json!("ENCR_AES_CBC"), &json!("2048-bit MODP Group"))
+        );
+        assert_eq!(event["nat_detection"], true);
     }
     assert!(run.text.contains("selected proposal"), "{}", run.text);
 }

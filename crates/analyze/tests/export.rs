@@ -426,6 +426,31 @@ fn nothing_is_lost_on_the_way_into_other_vocabularies() {
     }
 }
 
+/// QUIC, DTLS and IKE were told as TCP.
+#[test]
+fn other_vocabularies_say_what_carries_a_handshake() {
+    for (capture, transport, number) in [
+        ("tls-loopback", "tcp", 6),
+        ("ssh-openssh", "tcp", 6),
+        ("quic-aioquic", "udp", 17),
+        ("dtls-openssl", "udp", 17),
+        ("ike-strongswan", "udp", 17),
+    ] {
+        let segment = format!("{}/../../testdata/{capture}/capture.ctseg", env!("CARGO_MANIFEST_DIR"));
+        let rows = |to: &str, member: &str| -> Vec<Value> {
+            let text = text(&analyze(&["export", "--to", to, &segment]).stdout);
+            let all = text.lines().map(|line| serde_json::from_str::<Value>(line).expect("JSON"));
+            all.map(|row| row[member].clone()).filter(Value::is_object).collect()
+        };
+        let (ocsf, ecs) = (rows("ocsf", "connection_info"), rows("ecs", "network"));
+        assert!(!ocsf.is_empty() && ocsf.len() == ecs.len(), "{capture}");
+        for (connection, network) in ocsf.iter().zip(&ecs) {
+            let told = (&connection["protocol_name"], &connection["protocol_num"], &network["transport"]);
+            assert_eq!(told, (&json!(transport), &json!(number), &json!(transport)), "{capture}");
+        }
+    }
+}
+
 #[test]
 fn wrong_usage_says_what_is_needed() {
     for (args, expected) in [

@@ -3,7 +3,8 @@
 //!
 //! Works on the records as they come, in order: server names in ClientHellos and addresses are overwritten by a pseudonym or
 //! by zeros; a server's certificates, and its host key of SSH, are left out. Of QUIC everything is but connection ids and what a
-//! server says in Initial packets, which names nobody. What cannot be read for sure is left out as well.
+//! server says in Initial packets, which names nobody. Of DTLS a client's random and what a server chooses stays, of IKE the algorithms.
+//! What cannot be read for sure is left out as well.
 
 use std::collections::HashMap;
 use std::ops::Range;
@@ -17,6 +18,7 @@ use crate::wire::tls::{
     ALERT, CHANGE_CIPHER_SPEC, CLIENT_HELLO, ClientHelloParts, HANDSHAKE, HANDSHAKE_HEADER_LEN, RECORD_HEADER_LEN,
     RecordHeader, SERVER_HELLO, SERVER_NAME, message_len, read_extensions,
 };
+use crate::wire::{dtls, ike};
 use sha2::{Digest as _, Sha256};
 
 /// What becomes of names and addresses.
@@ -87,6 +89,8 @@ impl Anonymizer {
             Protocol::TLS => self.hide_names(&mut data, side, hello.fixed.offset),
             Protocol::SSH => self.before_host_key(&data, side, hello.fixed.offset),
             Protocol::QUIC => self.before_names(&data, flow),
+            Protocol::DTLS => dtls::before_names(&data),
+            Protocol::IKE => hide_of_ike(&mut data),
             _ => 0,
         };
         if keep < data.len() {
@@ -267,6 +271,15 @@ impl Anonymizer {
 fn keyed_hash(key: &[u8; 32], bytes: &[u8]) -> [u8; 32] {
     // Only pseudonyms of short inputs of one capture: no message is extended here.
     Sha256::new().chain_update(key).chain_update(bytes).finalize().into()
+}
+
+/// Overwrites what of a datagram with IKE may say who or where an end is; returns how many bytes of it may be kept.
+fn hide_of_ike(data: &mut [u8]) -> usize {
+    let kept = ike::kept(data);
+    for range in kept.hidden {
+        data.get_mut(range).unwrap_or_default().fill(0);
+    }
+    kept.len
 }
 
 /// Whether bytes may be the start of a TLS record with a hello, or an alert, as far as they go.

@@ -3,7 +3,7 @@
 //! What the schema has no field for is under `crypto_trace`, which is ours, under its own name.
 
 use super::EventFormat;
-use super::told::{Told, file_name, object, own_certificate, unless_empty};
+use super::told::{Told, file_name, object, own_certificate, transport, unless_empty};
 use crate::event::{Event, EventWriter};
 use crypto_trace_format::record::RecordError;
 use serde_json::{Value, json};
@@ -189,7 +189,8 @@ fn library(kind: &str, told: &mut Told) -> Option<Value> {
 }
 
 fn network(kind: &str, told: &mut Told) -> Vec<(&'static str, Value)> {
-    let Some(protocol) = ["tls", "ssh"].into_iter().find(|name| kind.strip_suffix("_handshake") == Some(*name)) else {
+    let Some(protocol) = ["tls", "ssh", "ike"].into_iter().find(|name| kind.strip_suffix("_handshake") == Some(*name))
+    else {
         return Vec::new();
     };
     let local = object([("ip", told.take("local_address")), ("port", told.take("local_port"))]);
@@ -202,7 +203,7 @@ fn network(kind: &str, told: &mut Told) -> Vec<(&'static str, Value)> {
         _ => None,
     };
     let network = object([
-        ("transport", Some(json!("tcp"))),
+        ("transport", Some(json!(transport(kind, told).0))),
         ("type", Some(json!(if v6 { "ipv6" } else { "ipv4" }))),
         ("protocol", Some(json!(protocol))),
         ("direction", direction.map(|direction| json!(direction))),
@@ -215,7 +216,7 @@ fn tls(told: &mut Told) -> Option<Value> {
     let mut offered = told.object("offered");
     let version = told.text("version");
     let (protocol, number) = match version.as_deref().map(|version| version.split_once(' ')) {
-        Some(Some((protocol @ ("TLS" | "SSL"), number))) => {
+        Some(Some((protocol @ ("TLS" | "SSL" | "DTLS"), number))) => {
             (Some(protocol.to_ascii_lowercase()), Some(number.trim_start_matches(['v', 'V']).to_owned()))
         }
         _ => (None, None),

@@ -4,10 +4,10 @@
 //! and against 1.8.0. What the classes lack is in `unmapped`, under its own name.
 
 use super::EventFormat;
-use super::told::{Told, file_name, object, own_certificate, unless_empty};
+use super::told::{Told, file_name, object, own_certificate, transport, unless_empty};
 use crate::event::{Event, EventWriter};
 use crypto_trace_format::record::{
-    FileChange, FileOpen, Kind, LibLoad, ProcessExec, ProcessExit, RecordError, SshHandshake, TlsHello,
+    FileChange, FileOpen, IkeHandshake, Kind, LibLoad, ProcessExec, ProcessExit, RecordError, SshHandshake, TlsHello,
 };
 use serde_json::{Value, json};
 
@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 pub const VERSION: &str = "1.1.0";
 
 /// Kinds that a class stands for.
-pub const KINDS: [Kind; 7] = [
+pub const KINDS: [Kind; 8] = [
     ProcessExec::KIND,
     ProcessExit::KIND,
     FileOpen::KIND,
@@ -23,6 +23,7 @@ pub const KINDS: [Kind; 7] = [
     LibLoad::KIND,
     TlsHello::KIND,
     SshHandshake::KIND,
+    IkeHandshake::KIND,
 ];
 
 /// `export --to ocsf`: one JSON object per line.
@@ -94,8 +95,9 @@ impl Ocsf {
             "lib_load" => lib_load(&mut told),
             "process_exec" => process_exec(&mut told),
             "process_exit" => process_exit(&mut told),
-            "tls_handshake" => handshake(&mut told),
-            "ssh_handshake" => ssh(&mut told),
+            "tls_handshake" => handshake(&kind, &mut told),
+            "ssh_handshake" => ssh(&kind, &mut told),
+            "ike_handshake" => ike(&kind, &mut told),
             _ => return Ok(None),
         };
         let (status_id, status) = match status {
@@ -294,8 +296,9 @@ fn certificate(told: &mut Told) -> Option<Value> {
 type Attributes = Vec<(&'static str, Value)>;
 
 /// Whose end of a connection it is, and the connection; apart, the ends.
-fn ends(told: &mut Told) -> (Attributes, Attributes) {
+fn ends(kind: &str, told: &mut Told) -> (Attributes, Attributes) {
     let mut own = Vec::new();
+    let (protocol, number) = transport(kind, told);
     if told.peek("pid").is_some() {
         own.push(actor(told));
     }
@@ -310,21 +313,34 @@ fn ends(told: &mut Told) -> (Attributes, Attributes) {
     };
     own.push((
         "connection_info",
-        json!({ "direction_id": direction.0, "direction": direction.1, "protocol_name": "tcp", "protocol_num": 6,
+        json!({ "direction_id": direction.0, "direction": direction.1, "protocol_name": protocol, "protocol_num": number,
                 "protocol_ver_id": version }),
     ));
     let (source, destination) = if role == Some("server") { (remote, local) } else { (local, remote) };
     (own, vec![("src_endpoint", source), ("dst_endpoint", destination)])
 }
 
-/// One end of a connection of SSH. That somebody logged in is encrypted: what opened is the connection.
-fn ssh(told: &mut Told) -> Mapped {
-    let (activity, status) = match told.peek("outcome").and_then(Value::as_str) {
+/// One end of an exchange of IKE. What is opened by it, if it is, is encrypted: it is no Tunnel Activity (4014) yet.
+fn ike(kind: &str, told: &mut Told) -> Mapped {
+    let (activity, status) = agreement(told);
+    let (mut own, ends) = ends(kind, told);
+    own.extend(ends);
+    Mapped { class: NETWORK, activity, status, own }
+}
+
+/// What came of what is told as agreed or failed.
+fn agreement(told: &Told) -> (Activity, Status) {
+    match told.peek("outcome").and_then(Value::as_str) {
         Some("failed") => ((4, "Fail"), Status::Failure),
         Some("agreed") => ((1, "Open"), Status::Success),
         _ => ((1, "Open"), Status::Unknown),
-    };
-    let (mut own, ends) = ends(told);
+    }
+}
+
+/// One end of a connection of SSH. That somebody logged in is encrypted: what opened is the connection.
+fn ssh(kind: &str, told: &mut Told) -> Mapped {
+    let (activity, status) = agreement(told);
+    let (mut own, ends) = ends(kind, told);
     // Both sides speak 2.0 where what each offers was seen.
     let is_2 = told.peek("kex").is_some();
     own.extend(is_2.then(|| ("protocol_ver", json!("2.0"))));
@@ -336,14 +352,14 @@ fn ssh(told: &mut Told) -> Mapped {
     Mapped { class: SSH, activity, status, own }
 }
 
-fn handshake(told: &mut Told) -> Mapped {
+fn handshake(kind: &str, told: &mut Told) -> Mapped {
     let (activity, status) = match (told.peek("outcome").and_then(Value::as_str), told.peek("api_result")) {
         (Some("alert"), _) => ((4, "Fail"), Status::Failure),
         (_, Some(result)) if result == "failed" => ((4, "Fail"), Status::Failure),
         (Some("server_hello"), _) => ((1, "Open"), Status::Success),
         _ => ((1, "Open"), Status::Unknown),
     };
-    let (mut own, ends) = ends(told);
+    let (mut own, ends) = ends(kind, told);
     let mut offered = told.object("offered");
     let certificate_told = own_certificate(told);
     let (certificate, sans, left) = match certificate_told {

@@ -4,6 +4,13 @@ use crate::event::{Event, EventWriter};
 use crypto_trace_format::record::RecordError;
 use serde_json::{Map, Value, json};
 
+/// What carries the handshake of an event: its name, and its number by IANA.
+pub fn transport(kind: &str, told: &Told) -> (&'static str, u8) {
+    // TLS over TCP is told without it.
+    let by_datagrams = kind == "ike_handshake" || kind == "tls_handshake" && told.peek("transport").is_some();
+    if by_datagrams { ("udp", 17) } else { ("tcp", 6) }
+}
+
 /// Members of one event. Those that are `null` are not there.
 #[derive(Debug)]
 pub struct Told(Map<String, Value>);

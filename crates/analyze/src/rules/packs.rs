@@ -6,7 +6,7 @@ use jiff::civil::Date;
 /// Rules that are chosen together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, clap::ValueEnum)]
 pub enum Pack {
-    /// RFCs of the IETF: for whoever uses TLS or SSH
+    /// RFCs of the IETF: for whoever uses TLS, SSH or IKE
     #[value(name = "ietf")]
     Ietf,
     /// NIST SP 800-131A Rev. 2, and what the draft of Rev. 3 adds: for US federal agencies

@@ -84,7 +84,7 @@ pub struct Algorithm {
 /// Whose rules judge.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, clap::ValueEnum)]
 pub enum Rules {
-    /// RFCs: for whoever uses TLS or SSH
+    /// RFCs: for whoever uses TLS, SSH or IKE
     Ietf,
     /// SP 800-131A, IR 8547: for US federal agencies, unclassified information
     Nist,
