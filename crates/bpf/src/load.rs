@@ -72,7 +72,7 @@ impl Programs {
         rodata.sys_exit_parts = plan.sys_exit_parts();
         plan.choose(&mut open);
         let progs = &mut open.progs;
-        for program in [&mut progs.socket_state, &mut progs.tls_egress, &mut progs.tls_ingress] {
+        for program in [&mut progs.socket_state, &mut progs.packets] {
             program.set_autoload(!selection.tls_cgroups.is_empty());
         }
         let owns_datagrams = selection.owns_datagrams();
@@ -94,6 +94,7 @@ impl Programs {
         let skel = open.load().map_err(|e| LoadError::new("load the BPF programs", e))?;
         let programs = Self {
             links: Vec::new(),
+            packet_links: Vec::new(),
             reports: Vec::new(),
             library_links: Vec::new(),
             counters: Vec::new(),
