@@ -90,10 +90,16 @@ impl<'a> Btf<'a> {
         })
     }
 
+    /// The type whose bytes begin at this offset.
+    pub fn type_at(self, offset: u32) -> Option<Type<'a>> {
+        Type::new(self.types.get(usize::try_from(offset).ok()?..)?)
+    }
+
     /// The name at this offset.
     pub fn name(self, offset: u32) -> &'a [u8] {
         let rest = usize::try_from(offset).ok().and_then(|offset| self.strings.get(offset..)).unwrap_or_default();
-        rest.split(|byte| *byte == 0).next().unwrap_or_default()
+        let end = rest.iter().position(|byte| *byte == 0).unwrap_or(rest.len());
+        rest.get(..end).unwrap_or_default()
     }
 }
 
