@@ -1,16 +1,20 @@
-//! Compiles the BPF programs, once for Linux 5.17 and newer and once for older ones, and generates their skeleton.
+//! Compiles the BPF programs, for Linux 6.2 and newer, for 5.17 and newer, and for older ones, and generates their skeleton.
 //!
 //! Before that it writes two headers from what is declared in Rust, so that C and Rust cannot differ: `abi_codes.h`, all numbers
 //! that they share, and `abi_check.h`, one `_Static_assert` per field of every record.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 use crypto_trace_format::record::{CODES, ChangeCall, FieldLayout, Header, KINDS, Kind, KindLayout, OpenCall, limits};
 use libbpf_cargo::SkeletonBuilder;
+use object::{Object as _, ObjectSection as _};
 
+#[path = "src/btf.rs"]
+#[allow(dead_code, reason = "the kernel's is read by it, too")]
+mod btf;
 #[path = "src/numbers.rs"]
 mod numbers;
 
@@ -42,6 +46,7 @@ fn main() -> Result<()> {
     ];
     let new = skeleton(&out.join("new"), &arguments)?;
     let old = skeleton(&out.join("old"), &[&arguments[..], &["-DCT_OLD_KERNEL".into()]].concat())?;
+    let plain = skeleton(&out.join("plain"), &[&arguments[..], &["-DCT_PLAIN_LOADS".into()]].concat())?;
     // By lines, because types come in the order in which the programs use them.
     let same = |text: &str| {
         text.split_once(OBJECT).map(|(before, _)| {
@@ -50,8 +55,11 @@ fn main() -> Result<()> {
             lines
         })
     };
-    anyhow::ensure!(same(&new) == same(&old), "the programs for older kernels differ in maps, programs or layout");
-    // One skeleton for both: which object it opens is decided when it is opened.
+    let all_same = same(&new) == same(&old) && same(&new) == same(&plain);
+    anyhow::ensure!(all_same, "the programs for other kernels differ in maps, programs or layout");
+    let objects = ["new", "old", "plain"].map(|name| out.join(name).join("crypto_trace.bpf.o"));
+    std::fs::write(out.join("core_types.rs"), core_types(&objects)?).context("cannot write core_types.rs")?;
+    // One skeleton for all: which object it opens is decided when it is opened.
     let opened = new.replacen(OPENS, OPENS_EITHER, 1);
     anyhow::ensure!(opened != new, "libbpf-cargo makes skeletons that open their object in another way: see build.rs");
     std::fs::write(out.join("crypto_trace.skel.rs"), opened).context("cannot write the skeleton")
@@ -75,6 +83,51 @@ fn skeleton(out: &Path, arguments: &[String]) -> Result<String> {
         .build_and_generate(&text)
         .with_context(|| format!("cannot build {SOURCE} (clang 14 or newer is needed: run scripts/setup)"))?;
     std::fs::read_to_string(&text).with_context(|| format!("cannot read {}", text.display()))
+}
+
+/// Rust source of the names of the kernel's types that any of the programs look for (CO-RE relocations).
+fn core_types(objects: &[PathBuf]) -> Result<String> {
+    let mut names = BTreeSet::new();
+    for path in objects {
+        let bytes = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
+        let file = object::File::parse(&*bytes).with_context(|| format!("cannot read {}", path.display()))?;
+        let section = |name: &str| Some(file.section_by_name(name)?.data().ok()?);
+        let (btf, ext) = section(".BTF").zip(section(".BTF.ext")).context("the programs have no BTF")?;
+        let btf = btf::Btf::new(btf).context("the programs' BTF is malformed")?;
+        let types: Vec<_> = btf.types().collect();
+        for (number, how) in relocations(ext).context("the programs' relocations are malformed")? {
+            anyhow::ensure!(how <= LAST_KNOWN, "relocations of kind {how} need more of a type than src/types.rs keeps");
+            let found = usize::try_from(number)?.checked_sub(1).and_then(|index| types.get(index));
+            let name = btf.name(found.context("a relocation names no type")?.name);
+            names.insert(String::from_utf8_lossy(btf::essential(name)).into_owned());
+        }
+    }
+    Ok(format!(
+        "/// Names of the types that the programs look for.\nconst CORE_TYPES: &[&str] = &{:?};\n",
+        Vec::from_iter(names)
+    ))
+}
+
+/// `BPF_CORE_ENUMVAL_VALUE`; the one after it compares whole types.
+const LAST_KNOWN: u32 = 11;
+
+/// Types and kinds of the relocations (`struct bpf_core_relo`) in a section .BTF.ext: after its header, by section of the programs.
+fn relocations(ext: &[u8]) -> Option<Vec<(u32, u32)>> {
+    let at = |offset: usize| usize::try_from(btf::word(ext, offset)?).ok();
+    let begin = at(4)? + at(24)?;
+    let mut rest = ext.get(begin..begin + at(28)?)?;
+    let size = usize::try_from(btf::word(rest, 0)?).ok()?;
+    rest = rest.get(4..)?;
+    let mut found = Vec::new();
+    while !rest.is_empty() {
+        let count = usize::try_from(btf::word(rest, 4)?).ok()?;
+        let (records, after) = rest.get(8..)?.split_at_checked(count * size)?;
+        for record in records.chunks(size) {
+            found.push((btf::word(record, 4)?, btf::word(record, 12)?));
+        }
+        rest = after;
+    }
+    Some(found)
 }
 
 /// Kinds that BPF programs make, which have a C struct.

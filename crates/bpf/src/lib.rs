@@ -5,6 +5,8 @@
 
 mod attach;
 mod batch;
+#[allow(dead_code, reason = "build.rs needs all of it")]
+mod btf;
 mod error;
 pub mod globs;
 mod load;
@@ -25,6 +27,7 @@ mod select;
 mod superset;
 mod tiers;
 mod trial;
+mod types;
 
 pub use attach::{LibraryProbes, ProbeSite};
 pub use error::{AttachError, LoadError};

@@ -15,6 +15,7 @@ use crate::select::{Selection, Tables};
 use crate::skel::{CryptoTraceSkelBuilder, OpenCryptoTraceSkel};
 use crate::tiers::Plan;
 use crate::trial::{lacking, warns_of_lazy_maps};
+use crate::types::{KernelTypes, VMLINUX};
 
 /// What kernels are too old for that have programs of their own.
 const TOO_OLD: &str = "see TLS or calls of libraries before Linux 5.17";
@@ -44,13 +45,14 @@ impl Programs {
     }
 
     fn load_best(selection: &Selection, rings: RingSizes) -> Result<Self, LoadError> {
-        if !std::path::Path::new("/sys/kernel/btf/vmlinux").exists() {
+        if !std::path::Path::new(VMLINUX).exists() {
             return Err(LoadError::Unsupported { what: "BTF (CONFIG_DEBUG_INFO_BTF, /sys/kernel/btf/vmlinux)" });
         }
         let tables = Tables::new(selection);
-        let mut plan = Plan::new(selection)?;
+        let types = KernelTypes::read();
+        let mut plan = Plan::new(selection, &types)?;
         loop {
-            match Self::load_plan(selection, rings, &tables, &plan) {
+            match Self::load_plan(selection, rings, &tables, &plan, &types) {
                 Ok(mut programs) => {
                     programs.attach_calls(&plan);
                     let Some(next) = plan.after_attaching(&programs.reports) else { return Ok(programs) };
@@ -61,18 +63,23 @@ impl Programs {
         }
     }
 
-    fn load_plan(selection: &Selection, rings: RingSizes, tables: &Tables, plan: &Plan) -> Result<Self, LoadError> {
+    fn load_plan(
+        selection: &Selection,
+        rings: RingSizes,
+        tables: &Tables,
+        plan: &Plan,
+        types: &KernelTypes,
+    ) -> Result<Self, LoadError> {
         // The skeleton borrows this for as long as it lives, which is as long as the process: a few hundred bytes.
         let storage: &'static mut MaybeUninit<OpenObject> = Box::leak(Box::new(MaybeUninit::uninit()));
-        let mut open =
-            CryptoTraceSkelBuilder::default().open(storage).map_err(|e| LoadError::new("open the BPF object", e))?;
+        let mut open = open_object(types, storage).map_err(|e| LoadError::new("open the BPF object", e))?;
         let rodata =
             open.maps.rodata_data.as_deref_mut().ok_or(LoadError::Unsupported { what: "read-only BPF data" })?;
         tables.configure(selection, rings, rodata);
         rodata.sys_exit_parts = plan.sys_exit_parts();
         plan.choose(&mut open);
         let progs = &mut open.progs;
-        for program in [&mut progs.socket_state, &mut progs.tls_egress, &mut progs.tls_ingress] {
+        for program in [&mut progs.socket_state, &mut progs.packets] {
             program.set_autoload(!selection.tls_cgroups.is_empty());
         }
         let owns_datagrams = selection.owns_datagrams();
@@ -94,6 +101,7 @@ impl Programs {
         let skel = open.load().map_err(|e| LoadError::new("load the BPF programs", e))?;
         let programs = Self {
             links: Vec::new(),
+            packet_links: Vec::new(),
             reports: Vec::new(),
             library_links: Vec::new(),
             counters: Vec::new(),
@@ -130,6 +138,17 @@ impl Programs {
         }
         Ok(())
     }
+}
+
+fn open_object<'a>(
+    types: &KernelTypes,
+    storage: &'a mut MaybeUninit<OpenObject>,
+) -> libbpf_rs::Result<OpenCryptoTraceSkel<'a>> {
+    let mut builder = CryptoTraceSkelBuilder::default();
+    if let Some(path) = types.path() {
+        builder.obj_builder.btf_custom_path(path)?;
+    }
+    builder.open(storage)
 }
 
 /// Has the maps of kprobes and uprobes allocate all of their entries when they are made.

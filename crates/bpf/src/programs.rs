@@ -34,6 +34,8 @@ impl RingSizes {
 /// The loaded programs. Dropping it detaches them.
 pub struct Programs {
     pub(crate) links: Vec<Link>,
+    /// Of the program on packets.
+    pub(crate) packet_links: Vec<OwnedFd>,
     /// What became of the probes that were attached when the programs were loaded.
     pub(crate) reports: Vec<ProbeReport>,
     pub(crate) library_links: Vec<LibraryLink>,
@@ -59,6 +61,7 @@ impl Programs {
         self.library_links.clear();
         self.counters.iter_mut().for_each(|probe| probe.link = None);
         self.links.clear();
+        self.packet_links.clear();
         release::all(held);
         // One that had begun may still run on another CPU: this waits for all that had (synchronize_rcu).
         if membarrier(MembarrierCommand::Global).is_err() {

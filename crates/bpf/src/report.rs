@@ -1,8 +1,6 @@
 //! What became of the probes.
 
 use crypto_trace_format::record::{ProbeState, Protocol, Tier};
-use libbpf_rs::Link;
-
 use crate::error::errno_of;
 
 /// What became of one probe.
@@ -44,7 +42,7 @@ impl ProbeReport {
 }
 
 /// Keeps the link of a probe that was attached.
-pub(crate) fn report(
+pub(crate) fn report<Link>(
     probe: &'static str,
     tier: Tier,
     target: &'static str,

@@ -15,6 +15,7 @@ use crate::numbers::{PART_CHANGES, PART_CRYPTO, PART_FILES, PART_LIBS};
 use crate::report::{ProbeReport, plain_report, report};
 use crate::select::{FileSelection, LibrarySelection, Selection};
 use crate::skel::{CryptoTraceSkel, OpenCryptoTraceSkel};
+use crate::types::KernelTypes;
 use crate::trial::{counts_missed_returns, fentry_is_refused, has_kprobes, tells_io_uring};
 
 /// The program of the system call tier.
@@ -278,7 +279,7 @@ impl Plan {
     ///
     /// # Errors
     /// When that is known not to be had.
-    pub fn new(selection: &Selection) -> Result<Self, LoadError> {
+    pub fn new(selection: &Selection, types: &KernelTypes) -> Result<Self, LoadError> {
         let kprobes = has_kprobes();
         let accountable = kprobes && counts_missed_returns();
         match selection.tier {
@@ -297,7 +298,7 @@ impl Plan {
         let wanted = PARTS.into_iter().filter(|part| (part.is_wanted)(selection));
         let tiers = wanted.map(|part| (part, tier(&part))).collect();
         let wants_io_uring = selection.io_uring && selection.files != FileSelection::None;
-        let io_uring = wants_io_uring && tells_io_uring();
+        let io_uring = wants_io_uring && tells_io_uring(types);
         Ok(Self { tiers, missing: Vec::new(), wants_io_uring, io_uring, choice: selection.tier, kprobes, accountable })
     }
 

@@ -6,13 +6,14 @@ use std::path::Path;
 use std::ptr::null;
 
 use libbpf_rs::btf::Btf;
-use libbpf_rs::btf::types::{Struct, Typedef};
 use libbpf_rs::libbpf_sys::{
     BPF_ALU64, BPF_EXIT, BPF_FUNC_loop, BPF_JMP, BPF_K, BPF_MAP_TYPE_RINGBUF, BPF_MOV, BPF_PROG_TYPE_KPROBE,
     BPF_PROG_TYPE_TRACING, BPF_TRACE_FEXIT, bpf_insn, bpf_prog_load, bpf_prog_load_opts, libbpf_probe_bpf_helper,
     libbpf_probe_bpf_map_type,
 };
 use rustix::io::Errno;
+
+use crate::types::KernelTypes;
 
 /// Whether programs on the return of kernel functions are refused whatever they do, by a security policy or for want of a
 /// privilege. That they are not refused does not mean that they can be had.
@@ -90,13 +91,13 @@ fn is_older_than(major: u32, minor: u32) -> bool {
 
 /// Whether the kernel tells of requests of io_uring when they are completed, with the request, and that has its result: from Linux
 /// 5.19 on, where io_uring is built in.
-pub(crate) fn tells_io_uring() -> bool {
-    if is_older_than(5, 19) {
-        return false;
-    }
-    let Ok(btf) = Btf::from_vmlinux() else { return false };
-    btf.type_by_name::<Typedef<'_>>("btf_trace_io_uring_complete").is_some()
-        && btf.type_by_name::<Struct<'_>>("io_open").is_some()
+pub(crate) fn tells_io_uring(types: &KernelTypes) -> bool {
+    !is_older_than(5, 19) && types.tells_io_uring()
+}
+
+/// Whether programs may read through pointers that are cast (`bpf_rdonly_cast`, Linux 6.2).
+pub(crate) fn has_casts() -> bool {
+    !is_older_than(6, 2)
 }
 
 /// Whether kernel functions can be probed by traps.

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR MIT */
 /*
  * The current task, its saved registers, and reading what typed pointers point to: what kernels before Linux 5.17 do in
- * other ways. The same source is compiled twice, once with CT_OLD_KERNEL, for these.
+ * other ways. The same source is compiled three times: with CT_OLD_KERNEL for these; with CT_PLAIN_LOADS for Linux 6.2 and newer,
+ * whose verifier need not take out what they do without; and for those between.
  *
  * Here they have untyped pointers, which are followed by probe reads; loops that are bounded and so give up on very long
  * paths, which are flagged as partial; and an exclusion that needs no atomic operation but addition.
@@ -18,7 +19,11 @@ extern void *bpf_rdonly_cast(const void *object, __u32 btf_id) __ksym __weak;
  * loads, which take a tenth of the time of a probe read. What is cast so is not trusted, and is verified quickly: for each
  * load from a trusted pointer recent verifiers search all of the kernel's BTF by name, a millisecond at a time.
  */
+#ifdef CT_PLAIN_LOADS
+#define LOADS_ARE_PLAIN 1
+#else
 #define LOADS_ARE_PLAIN bpf_ksym_exists(bpf_rdonly_cast)
+#endif
 #define CAST(from) ((typeof(from))bpf_rdonly_cast(from, bpf_core_type_id_kernel(typeof(*(from)))))
 #define READ(from, ...)                                                                                                \
 	(LOADS_ARE_PLAIN ? ___arrow(CAST(from), __VA_ARGS__) : BPF_CORE_READ(from, __VA_ARGS__))

@@ -37,7 +37,7 @@
 /* Datagrams between a socket and one other end. */
 struct ct_flow_key {
 	__u64 cookie;
-	__u8 remote_addr[16];
+	__u64 remote_addr[2];
 	__u16 remote_port;
 	__u16 protocol;
 	__u32 reserved;
@@ -63,8 +63,6 @@ struct ct_datagrams {
 	struct __sk_buff *skb;
 	struct ct_socket *st;
 	struct ct_packet packet;
-	__u64 cookie;
-	__u32 net_ns;
 	__u32 at;      /* of the next datagram */
 	__u32 end;     /* of the last */
 	__u32 segment; /* length of each, but for the last */
@@ -105,44 +103,56 @@ static __always_inline int may_open(const __u8 *b, __u16 source_port, __u16 dest
 }
 
 /*
- * What a datagram of `len` bytes that begins with `b`, but for `marker` bytes before it, opens; -1: nothing. `take` says how much of it
- * is copied.
+ * What is known of one datagram that opens something, as one number, for a global function takes five and returns one: its protocol,
+ * whether it begins a flow, and how many bytes of it are copied. 0: it opens nothing.
  */
-static __always_inline int opens(const __u8 *b, __u32 len, __u32 marker, const struct ct_packet *packet, __u32 *take)
+#define CT_OPENS(protocol, begins, len) ((__u64)(protocol) << 40 | (__u64)!!(begins) << 32 | (len))
+
+/* A datagram, as far as it tells what it is. */
+struct ct_opening {
+	__u8 head[CT_DATAGRAM_HEAD]; /* its first bytes, but for the marker */
+	__u32 len;
+	__u32 marker; /* bytes before them: see has_ike_marker() */
+	__u16 source_port;
+	__u16 dest_port;
+};
+
+/* What a datagram opens, as CT_OPENS tells it. A global function: verified once. */
+__noinline __u64 opens(const struct ct_opening *o)
 {
 	__u32 version, type;
+	const __u8 *b;
 
-	*take = len;
+	if (!o)
+		return 0;
+	b = o->head;
 	if (cfg.wire & 1 << CT_PROTOCOL_IKE &&
-	    (is_port(CT_IKE_PORT, packet->source_port, packet->dest_port) ||
-	     is_port(CT_IKE_NAT_PORT, packet->source_port, packet->dest_port)) &&
-	    len >= marker + CT_IKE_HEAD && b[17] >> 4 == 2 && number_at(&b[24]) == len - marker) {
+	    (is_port(CT_IKE_PORT, o->source_port, o->dest_port) || is_port(CT_IKE_NAT_PORT, o->source_port, o->dest_port)) &&
+	    o->len >= o->marker + CT_IKE_HEAD && b[17] >> 4 == 2 && number_at(&b[24]) == o->len - o->marker) {
 		if (b[18] == CT_IKE_SA_INIT)
-			return CT_PROTOCOL_IKE;
-		if (b[18] == CT_IKE_INTERMEDIATE) {
-			*take = marker + CT_IKE_HEAD;
-			return CT_PROTOCOL_IKE;
-		}
+			return CT_OPENS(CT_PROTOCOL_IKE, 1, o->len);
+		if (b[18] == CT_IKE_INTERMEDIATE)
+			return CT_OPENS(CT_PROTOCOL_IKE, 1, o->marker + CT_IKE_HEAD);
 	}
-	if (marker)
-		return -1;
+	if (o->marker)
+		return 0;
 	if (b[0] & CT_QUIC_LONG) {
 		if (!(cfg.wire & 1 << CT_PROTOCOL_QUIC))
-			return -1;
+			return 0;
 		version = number_at(&b[1]);
 		type = b[0] & CT_QUIC_TYPE;
 		/* Initial, and Retry. */
 		if (version == CT_QUIC_VERSION_1)
-			return type == 0x00 || type == 0x30 ? CT_PROTOCOL_QUIC : -1;
+			return type == 0x00 || type == 0x30 ? CT_OPENS(CT_PROTOCOL_QUIC, 1, o->len) : 0;
 		if (version == CT_QUIC_VERSION_2)
-			return type == 0x10 || type == 0x00 ? CT_PROTOCOL_QUIC : -1;
+			return type == 0x10 || type == 0x00 ? CT_OPENS(CT_PROTOCOL_QUIC, 1, o->len) : 0;
 		/* Version negotiation; others have zeros there as well, so it counts only where a flow has begun. */
-		return version ? -1 : CT_PROTOCOL_QUIC;
+		return version ? 0 : CT_OPENS(CT_PROTOCOL_QUIC, 0, o->len);
 	}
 	/* Records of the first epoch. */
 	if (b[0] >= CT_TLS_CCS && b[0] <= CT_TLS_HANDSHAKE && b[1] == 0xfe && (b[2] == 0xff || b[2] == 0xfd) && !b[3] && !b[4])
-		return cfg.wire & 1 << CT_PROTOCOL_DTLS ? CT_PROTOCOL_DTLS : -1;
-	return -1;
+		return cfg.wire & 1 << CT_PROTOCOL_DTLS ? CT_OPENS(CT_PROTOCOL_DTLS, 1, o->len) : 0;
+	return 0;
 }
 
 /* Whether this socket may begin one more flow; a flood of first packets from many addresses is not recorded whole. */
@@ -159,24 +169,26 @@ static __always_inline int flow_allowed(struct ct_socket *st, __u64 now)
 }
 
 /* The flow of a datagram; NULL: nothing of it is copied. Like others here not inlined: its room on the stack is free again after it. */
-static __noinline struct ct_flow *flow_of(struct ct_datagrams *w, __u16 protocol, int begins, __u32 len)
+static __noinline struct ct_flow *flow_of(struct ct_socket *st, const struct ct_packet *packet, __u64 cookie, __u64 what)
 {
 	struct ct_flow_key key = {};
 	struct ct_flow *flow;
 	__u64 now = bpf_ktime_get_boot_ns();
+	int sent = packet->direction == CT_SENT;
 
-	key.cookie = w->cookie;
-	key.protocol = protocol;
-	key.remote_port = w->packet.direction == CT_SENT ? w->packet.dest_port : w->packet.source_port;
-	__builtin_memcpy(key.remote_addr, w->packet.direction == CT_SENT ? w->packet.dest : w->packet.source, 16);
+	key.cookie = cookie;
+	key.protocol = what >> 40;
+	key.remote_port = sent ? packet->dest_port : packet->source_port;
+	key.remote_addr[0] = sent ? packet->dest[0] : packet->source[0];
+	key.remote_addr[1] = sent ? packet->dest[1] : packet->source[1];
 	flow = bpf_map_lookup_elem(&flows, &key);
 	if (!flow) {
 		struct ct_flow none = { .since_ns = now };
 
-		if (!begins)
+		if (!(what >> 32 & 1))
 			return NULL;
-		if (!flow_allowed(w->st, now)) {
-			count_suppressed((__u64)len << 32 | CT_TLS_HELLO, w->st->tgid, w->st->uid, w->st->start_ns, CT_PROCESS_SHARE);
+		if (!flow_allowed(st, now)) {
+			count_suppressed(what << 32 | CT_TLS_HELLO, st->tgid, st->uid, st->start_ns, CT_PROCESS_SHARE);
 			return NULL;
 		}
 		bpf_map_update_elem(&flows, &key, &none, BPF_NOEXIST);
@@ -194,44 +206,46 @@ static __noinline struct ct_flow *flow_of(struct ct_datagrams *w, __u16 protocol
 	return flow;
 }
 
-/* Records one datagram, of which `len` bytes are copied. */
-static __always_inline void emit_datagram(struct ct_datagrams *w, __u16 protocol, __u32 len, int begins)
+/* Records one datagram, which begins at `at`: CT_OPENS tells `what` it is. A global function: verified once. */
+__noinline int emit_datagram(struct __sk_buff *skb, struct ct_socket *st, const struct ct_packet *packet, __u32 at, __u64 what)
 {
-	struct ct_socket *st = w->st;
+	__u32 pos = sizeof(struct ct_header) + sizeof(struct ct_tls_hello);
+	__u64 cookie = bpf_get_socket_cookie(skb);
 	struct ct_tls_hello *hello;
+	__u32 len = (__u32)what;
 	struct ct_scratch *s;
 	struct ct_flow *flow;
-	__u32 side = w->packet.direction == CT_SENT;
-	__u32 pos = sizeof(struct ct_header) + sizeof(*hello);
 	__u32 slot = 0;
+	__u32 side;
 
-	if (!st->wanted && (st->owner || !any_process()))
-		return;
-	flow = flow_of(w, protocol, begins, len);
+	if (!st || !packet || (!st->wanted && (st->owner || !any_process())))
+		return 0;
+	flow = flow_of(st, packet, cookie, what);
 	if (!flow)
-		return;
+		return 0;
+	side = packet->direction == CT_SENT;
 	if (flow->count[side] >= CT_FLOW_DATAGRAMS || flow->bytes[side] + len > CT_FLOW_BYTES) {
 		count_suppressed((__u64)len << 32 | CT_TLS_HELLO, st->tgid, st->uid, st->start_ns, CT_PROCESS_SHARE);
-		return;
+		return 0;
 	}
 	flow->count[side]++;
 	flow->bytes[side] += len;
 	s = scratch_take(&slot);
 	if (!s) {
 		count_lost(CT_TLS_HELLO);
-		return;
+		return 0;
 	}
-	hello = hello_init(s, st, &w->packet);
-	hello->cookie = w->cookie;
+	hello = hello_init(s, st, packet);
+	hello->cookie = cookie;
 	hello->offset = flow->next[side]++ << 16;
-	hello->net_ns = w->net_ns;
-	hello->protocol = protocol;
+	hello->net_ns = st->net_ns;
+	hello->protocol = what >> 40;
 	if (len > CT_HELLO_DATA_MAX) {
 		hello->state |= CT_HELLO_CUT;
 		len = CT_HELLO_DATA_MAX;
 	}
 	len = at_least_one(len, CT_HELLO_DATA_MAX);
-	if (bpf_skb_load_bytes(w->skb, w->at, &s->record[pos], len)) {
+	if (bpf_skb_load_bytes(skb, at, &s->record[pos], len)) {
 		hello->state |= CT_HELLO_CUT;
 		len = 0;
 	}
@@ -240,33 +254,34 @@ static __always_inline void emit_datagram(struct ct_datagrams *w, __u16 protocol
 		*(__u64 *)&s->record[pos + (len & 7)] = 0;
 	emit_event(s, pos + len);
 	scratch_give(s);
+	return 1;
 }
 
 /* One datagram of a packet. */
 static long step_datagram(__u32 i, void *ctx)
 {
 	struct ct_datagrams *w = ctx;
-	__u8 head[CT_DATAGRAM_HEAD] = {};
-	__u32 len = w->end - w->at;
-	__u32 n, take, marker = 0;
-	int protocol;
+	struct ct_opening o = { .source_port = w->packet.source_port, .dest_port = w->packet.dest_port };
+	__u64 what;
+	__u32 n;
 
 	if (w->at >= w->end)
 		return 1;
-	if (len > w->segment)
-		len = w->segment;
-	n = at_least_one(len > CT_DATAGRAM_HEAD ? CT_DATAGRAM_HEAD : len, CT_DATAGRAM_HEAD);
-	if (bpf_skb_load_bytes(w->skb, w->at, head, n))
+	o.len = w->end - w->at;
+	if (o.len > w->segment)
+		o.len = w->segment;
+	n = at_least_one(o.len > CT_DATAGRAM_HEAD ? CT_DATAGRAM_HEAD : o.len, CT_DATAGRAM_HEAD);
+	if (bpf_skb_load_bytes(w->skb, w->at, o.head, n))
 		return 1;
-	if (has_ike_marker(head, w->packet.source_port, w->packet.dest_port) && len >= 4 + CT_IKE_HEAD) {
-		marker = 4;
-		if (bpf_skb_load_bytes(w->skb, w->at + 4, head, CT_IKE_HEAD))
+	if (has_ike_marker(o.head, o.source_port, o.dest_port) && o.len >= 4 + CT_IKE_HEAD) {
+		o.marker = 4;
+		if (bpf_skb_load_bytes(w->skb, w->at + 4, o.head, CT_IKE_HEAD))
 			return 1;
 	}
-	protocol = opens(head, len, marker, &w->packet, &take);
-	if (protocol >= 0)
-		emit_datagram(w, protocol, take, protocol != CT_PROTOCOL_QUIC || number_at(&head[1]));
-	w->at += len;
+	what = opens(&o);
+	if (what)
+		emit_datagram(w->skb, w->st, &w->packet, w->at, what);
+	w->at += o.len;
 	return 0;
 }
 
@@ -287,12 +302,13 @@ static __noinline __u32 socket_net_ns(struct bpf_sock *sk)
 /* Fills `packet`; 0: not UDP. */
 static __noinline int parse_datagram(struct __sk_buff *skb, struct ct_packet *packet)
 {
-	__u8 ip[40], udp[CT_UDP_HEAD];
+	struct ct_ip ip;
+	__u8 udp[CT_UDP_HEAD];
 	__u32 at;
 
-	if (bpf_skb_load_bytes(skb, 0, ip, sizeof(ip)))
+	if (bpf_skb_load_bytes(skb, 0, &ip, sizeof(ip)))
 		return 0;
-	at = parse_addresses(ip, IPPROTO_UDP, packet);
+	at = parse_addresses(&ip, IPPROTO_UDP, packet);
 	if (!at || bpf_skb_load_bytes(skb, at, udp, sizeof(udp)))
 		return 0;
 	packet->source_port = (__u16)(udp[0] << 8 | udp[1]);
@@ -342,8 +358,7 @@ static __noinline int take_datagrams(struct __sk_buff *skb, __u32 direction)
 		count_lost(CT_TLS_HELLO);
 		return CT_PASS;
 	}
-	w.cookie = bpf_get_socket_cookie(skb);
-	w.net_ns = socket_net_ns(sk);
+	w.st->net_ns = socket_net_ns(sk);
 	/* A datagram leaves in the context of who sends it. */
 	if (direction == CT_SENT)
 		own(w.st, CT_OWNER_SENDER);

@@ -11,7 +11,6 @@
 /* One packet, as its stream is followed. */
 struct ct_stream {
 	struct __sk_buff *skb;
-	struct bpf_sock *sk;
 	struct ct_socket *st;
 	struct ct_dir *d;
 	const struct ct_packet *packet;
@@ -140,22 +139,26 @@ static __always_inline struct ct_tls_hello *hello_init(struct ct_scratch *s, con
 	return hello;
 }
 
-/* Emits the beginning of what goes out, as much of it as a record takes; the rest of it remains. */
-static __always_inline void emit_hello(struct ct_stream *w)
+/*
+ * Takes the beginning of what goes out, as much of it as a record takes; the rest of it remains. Notes whose it is; 0: nobody's whose
+ * hellos are recorded. Like the next one a global function: verified once, whatever was followed before.
+ */
+__noinline int take_part(struct __sk_buff *skb, struct ct_socket *st, __u32 direction)
 {
-	const struct ct_packet *packet = w->packet;
-	struct ct_socket *st = w->st;
-	struct ct_dir *d = w->d;
-	__u32 len = d->kept ? d->kept : d->out_to - d->out_from;
-	__u32 from = d->out_from;
-	__u32 kept = d->kept;
-	struct ct_tls_hello *hello;
+	struct bpf_sock *sk = skb->sk;
 	struct tcp_sock *tcp;
-	struct ct_scratch *s;
-	__u32 pos = sizeof(struct ct_header) + sizeof(*hello);
-	__u32 net_ns = 0;
-	__u32 slot = 0;
+	struct ct_dir *d;
+	__u32 len;
 
+	if (!st || !sk)
+		return 0;
+	sk = bpf_sk_fullsock(sk);
+	if (!sk)
+		return 0;
+	d = dir_of(st, direction);
+	len = d->kept ? d->kept : d->out_to - d->out_from;
+	d->part = d->out_from;
+	d->first = d->kept;
 	d->news = 0;
 	if (len > CT_HELLO_DATA_MAX)
 		len = CT_HELLO_DATA_MAX;
@@ -164,22 +167,23 @@ static __always_inline void emit_hello(struct ct_stream *w)
 		d->state |= CT_HELLO_CUT;
 		d->at = CT_AT_DONE;
 		d->done = 1;
-		d->out_to = d->to = d->from = d->out_from = from + len;
-	} else if (kept) {
+		d->out_to = d->to = d->from = d->out_from = d->part + len;
+	} else if (d->kept) {
 		d->kept = 0;
 	} else {
 		d->out_from += len;
 	}
 	d->taken += len;
+	d->len = len;
 	if (st->owner == CT_OWNER_CONNECT)
 		st->side = CT_HELLO_CONNECTED;
 	else if (st->owner == CT_OWNER_LISTENER)
 		st->side = CT_HELLO_ACCEPTED;
-	tcp = bpf_skc_to_tcp_sock(w->sk);
+	tcp = bpf_skc_to_tcp_sock(sk);
 	if (tcp) {
-		net_ns = READ(tcp, inet_conn.icsk_inet.sk.__sk_common.skc_net.net, ns.inum);
+		st->net_ns = READ(tcp, inet_conn.icsk_inet.sk.__sk_common.skc_net.net, ns.inum);
 		/* Who holds the socket's lock while its packet leaves is who sends. */
-		if (packet->direction == CT_SENT && READ(tcp, inet_conn.icsk_inet.sk.sk_lock.owned))
+		if (direction == CT_SENT && READ(tcp, inet_conn.icsk_inet.sk.sk_lock.owned))
 			own(st, CT_OWNER_SENDER);
 	}
 	if (!st->wanted && (st->owner || !any_process())) {
@@ -188,35 +192,52 @@ static __always_inline void emit_hello(struct ct_stream *w)
 		 * be: only that it was not is reported.
 		 */
 		if (st->owner != CT_OWNER_SENDER || !st->seems_accepted)
-			return;
+			return 0;
 		st->seems_accepted = 0;
 		d->state |= CT_HELLO_TAKEN;
-		kept = len = 0;
+		d->first = d->len = 0;
 	}
+	return 1;
+}
+
+/* Emits what was taken. */
+__noinline int emit_part(struct __sk_buff *skb, struct ct_socket *st, const struct ct_packet *packet, struct ct_parked *parked)
+{
+	__u32 pos = sizeof(struct ct_header) + sizeof(struct ct_tls_hello);
+	struct ct_tls_hello *hello;
+	struct ct_scratch *s;
+	struct ct_dir *d;
+	__u32 slot = 0;
+	__u32 len;
+
+	if (!st || !packet)
+		return 0;
 	s = scratch_take(&slot);
 	if (!s) {
 		count_lost(CT_TLS_HELLO);
-		return;
+		return 0;
 	}
+	d = dir_of(st, packet->direction);
 	hello = hello_init(s, st, packet);
-	if (!w->parked)
-		hello->cookie = bpf_get_socket_cookie(w->skb);
+	if (!parked)
+		hello->cookie = bpf_get_socket_cookie(skb);
 	if (cfg.library_calls && st->owner == CT_OWNER_SENDER && d->protocol == CT_PROTOCOL_TLS)
 		note_hello(hello->cookie);
-	hello->offset = from + d->shift - kept;
-	hello->net_ns = net_ns;
+	hello->offset = d->part + d->shift - d->first;
+	hello->net_ns = st->net_ns;
 	hello->protocol = d->protocol;
 	st->seems_accepted = st->owner == CT_OWNER_LISTENER;
 	/* An earlier packet showed it; this one may have been sent by the kernel on the process's behalf. */
 	if (st->owner == CT_OWNER_SENDER)
 		st->owner = CT_OWNER_EARLIER;
 	hello->state = d->state | st->side;
+	len = d->len;
 	asm volatile("" : "+r"(len));
-	if (kept) {
+	if (d->first) {
 		__builtin_memcpy(&s->record[pos], d->head, 8);
 		len &= 7;
 	} else if (in_range(len, 1, CT_HELLO_DATA_MAX)) {
-		if (bpf_skb_load_bytes(w->skb, from, &s->record[pos], len))
+		if (bpf_skb_load_bytes(skb, d->part, &s->record[pos], len))
 			hello->state |= CT_HELLO_CUT, len = 0;
 	} else {
 		/* Nothing but the news that something is missing. */
@@ -225,11 +246,18 @@ static __always_inline void emit_hello(struct ct_stream *w)
 	hello->data_len = (__u16)len;
 	if (len < 8)
 		*(__u64 *)&s->record[pos + (len & 7)] = 0;
-	if (w->parked)
-		park(w->parked, s, pos + len);
+	if (parked)
+		park(parked, s, pos + len);
 	else
 		emit_event(s, pos + len);
 	scratch_give(s);
+	return 1;
+}
+
+static __always_inline void emit_hello(struct ct_stream *w)
+{
+	if (take_part(w->skb, w->st, w->packet->direction))
+		emit_part(w->skb, w->st, w->packet, w->parked);
 }
 
 /* Copies the `n` bytes before d->p: what was to be copied goes out when something else came between. */

@@ -142,7 +142,9 @@ struct bpf_tcp_sock {
 
 struct __sk_buff {
 	__u32 len;
-	__u32 before_data[18];
+	__u32 before_ingress_ifindex[8];
+	__u32 ingress_ifindex;
+	__u32 before_data[9];
 	__u32 data;
 	__u32 data_end;
 	__u32 before_tstamp[17];
@@ -152,6 +154,7 @@ struct __sk_buff {
 	struct bpf_sock *sk;
 	__u32 gso_size;
 };
+_Static_assert(__builtin_offsetof(struct __sk_buff, ingress_ifindex) == 36, "struct __sk_buff");
 _Static_assert(__builtin_offsetof(struct __sk_buff, data) == 76, "struct __sk_buff");
 _Static_assert(__builtin_offsetof(struct __sk_buff, tstamp) == 152, "struct __sk_buff");
 _Static_assert(__builtin_offsetof(struct __sk_buff, sk) == 168, "struct __sk_buff");

@@ -56,6 +56,10 @@ struct ct_dir {
 	__u32 out_from; /* what goes out now */
 	__u32 out_to;
 	__u32 shift; /* packet offset + shift = stream offset */
+	/* Of what goes out in one record. */
+	__u32 part;  /* offset in the packet */
+	__u32 len;
+	__u32 first; /* of these bytes, how many earlier packets held: `head` has them */
 };
 
 struct ct_socket {
@@ -70,10 +74,17 @@ struct ct_socket {
 	__u8 start_is_tick; /* start_ns is from /proc */
 	__u8 seems_accepted; /* by the process that listens: records said so, and none said who sent */
 	union ct_reading_both of;
+	__u32 net_ns; /* inode number of its network namespace; 0: not known */
 	__u8 side; /* CT_HELLO_CONNECTED or CT_HELLO_ACCEPTED, of its TCP connection; 0: not known */
 	__u8 reserved[3];
 	struct ct_dir dir[2];
 };
+
+/* Of one direction; masked, so that the verifier knows that it is one of both. */
+static __always_inline struct ct_dir *dir_of(struct ct_socket *st, __u32 direction)
+{
+	return &st->dir[(direction - 1) & 1];
+}
 
 /* What a listening socket has is cloned into those accepted from it. */
 struct {
@@ -97,8 +108,8 @@ struct ct_packet {
 	__u16 direction;
 	__u8 syn;
 	__u8 reserved[3];
-	__u8 source[16];
-	__u8 dest[16];
+	__u64 source[2];
+	__u64 dest[2];
 };
 
 static __always_inline int any_process(void)
@@ -118,12 +129,12 @@ static __always_inline int owner_wanted(struct task_struct *task)
 }
 
 /* Makes the current process the socket's owner; kernel threads own nothing. */
-static __always_inline void own(struct ct_socket *st, __u8 owner)
+static __always_inline int own(struct ct_socket *st, __u32 owner)
 {
 	struct task_struct *task = bpf_get_current_task_btf();
 
-	if (!READ(task, mm))
-		return;
+	if (!st || !READ(task, mm))
+		return 0;
 	st->start_ns = READ(task, group_leader, start_boottime);
 	st->tgid = GET(task, tgid);
 	st->tid = GET(task, pid);
@@ -133,37 +144,54 @@ static __always_inline void own(struct ct_socket *st, __u8 owner)
 	st->wanted = owner_wanted(task);
 	st->owner = owner;
 	st->start_is_tick = 0;
+	return 1;
 }
 
-/* Takes family and addresses from a header of IP; returns where what it holds begins, or 0: it is not of this protocol. */
-static __always_inline __u32 parse_addresses(const __u8 *ip, __u8 protocol, struct ct_packet *packet)
+/*
+ * The head of a packet. Its first byte tells which kind of IP it is; what differs between them is chosen by masks, so that the
+ * verifier follows one path for both.
+ */
+struct ct_ip {
+	__u64 words[5];
+};
+
+/* All ones for IPv4, else 0. */
+static __always_inline __u64 is_v4_mask(const struct ct_ip *ip)
 {
-	if (ip[0] >> 4 == 4) {
-		if (ip[9] != protocol)
-			return 0;
-		packet->family = AF_INET;
-		__builtin_memcpy(packet->source, &ip[12], 4);
-		__builtin_memcpy(packet->dest, &ip[16], 4);
-		return (ip[0] & 0xf) * 4;
-	}
-	/* Extension headers are not followed: they are not in use. */
-	if (ip[6] != protocol)
+	__u64 mask = 0 - (((__u64)((__u8)ip->words[0] >> 4 ^ 4) - 1) >> 63);
+
+	asm volatile("" : "+r"(mask));
+	return mask;
+}
+
+/* Takes family and addresses from it; returns where what it holds begins, or 0: it is not of this protocol. */
+static __always_inline __u32 parse_addresses(const struct ct_ip *ip, __u8 protocol, struct ct_packet *packet)
+{
+	__u64 v4 = is_v4_mask(ip), first = ip->words[0];
+	const __u32 *half = (const __u32 *)ip->words;
+	/* The protocol is byte 9 of IPv4 and byte 6 of IPv6, whose extension headers are not followed: they are not in use. */
+	__u8 its = (__u8)((ip->words[1] >> 8 & v4) | (first >> 48 & ~v4));
+
+	if (its != protocol)
 		return 0;
-	packet->family = AF_INET6;
-	__builtin_memcpy(packet->source, &ip[8], 16);
-	__builtin_memcpy(packet->dest, &ip[24], 16);
-	return 40;
+	packet->family = (__u16)((AF_INET & v4) | (AF_INET6 & ~v4));
+	packet->source[0] = (ip->words[1] & ~v4) | (half[3] & v4);
+	packet->source[1] = ip->words[2] & ~v4;
+	packet->dest[0] = (ip->words[3] & ~v4) | (half[4] & v4);
+	packet->dest[1] = ip->words[4] & ~v4;
+	return (__u32)(((first & 0xf) * 4 & v4) | (40 & ~v4));
 }
 
 /* Fills `packet`; 0: not TCP. `packet->len` is 0 where it has no data. */
 static __always_inline int parse_packet(struct __sk_buff *skb, struct ct_packet *packet)
 {
-	__u8 ip[40], tcp[16];
+	struct ct_ip ip;
+	__u8 tcp[16];
 	__u32 at;
 
-	if (bpf_skb_load_bytes(skb, 0, ip, sizeof(ip)))
+	if (bpf_skb_load_bytes(skb, 0, &ip, sizeof(ip)))
 		return 0;
-	at = parse_addresses(ip, IPPROTO_TCP, packet);
+	at = parse_addresses(&ip, IPPROTO_TCP, packet);
 	if (!at || bpf_skb_load_bytes(skb, at, tcp, sizeof(tcp)))
 		return 0;
 	packet->syn = !!(tcp[13] & TCP_FLAG_SYN);

@@ -91,20 +91,20 @@ static long step_stream(__u32 i, void *ctx)
 	return 0;
 }
 
-/* Follows the stream through one packet, of which `skipped` bytes are known already. */
-static __always_inline void follow(struct __sk_buff *skb, struct bpf_sock *sk, struct ct_socket *st, struct ct_dir *d,
-				   const struct ct_packet *packet, struct ct_parked *parked, __u32 skipped)
+/*
+ * Follows the stream through one packet, of which `skipped` bytes are known already. A global function: verified once, whoever calls it.
+ */
+__noinline int follow(struct __sk_buff *skb, struct ct_socket *st, const struct ct_packet *packet, struct ct_parked *parked,
+		      __u32 skipped)
 {
-	__u32 p = packet->data + skipped;
-	struct ct_stream w = {
-		.skb = skb,
-		.sk = sk,
-		.st = st,
-		.d = d,
-		.packet = packet,
-		.parked = parked,
-	};
+	struct ct_stream w = { .skb = skb, .st = st, .packet = packet, .parked = parked };
+	struct ct_dir *d;
+	__u32 p;
 
+	if (!st || !packet)
+		return 0;
+	w.d = d = dir_of(st, packet->direction);
+	p = packet->data + skipped;
 	d->p = d->from = d->to = d->out_from = d->out_to = p;
 	d->end = packet->data + packet->len;
 	d->shift = d->next - p;
@@ -116,9 +116,10 @@ static __always_inline void follow(struct __sk_buff *skb, struct bpf_sock *sk, s
 	if (d->at == CT_AT_LOOK && !begins(&w)) {
 		if (d->at == CT_AT_LOOK && (++d->packets >= CT_LOOK_PACKETS || d->next > CT_LOOK_BYTES))
 			give_up(st, d);
-		return;
+		return 0;
 	}
 	bpf_loop(CT_STEPS, step_stream, &w, 0);
+	return 0;
 }
 
 /* A packet with data for a listening socket: a connection is about to be accepted, or not. */
@@ -150,7 +151,7 @@ static __always_inline void look_at_listener(struct __sk_buff *skb, struct bpf_s
 	__builtin_memset(waiting->st.dir, 0, sizeof(waiting->st.dir));
 	d->seen = 1;
 	d->base = packet->seq;
-	follow(skb, sk, &waiting->st, d, packet, waiting, 0);
+	follow(skb, &waiting->st, packet, waiting, 0);
 }
 
 /* A packet of a stream. Not inlined: what datagrams need of the stack does not come on top of what this does. */
@@ -240,7 +241,7 @@ static __noinline int look_at_stream(struct __sk_buff *skb, __u32 direction)
 	}
 	if ((__s32)(offset + packet.len - d->next) <= 0)
 		return CT_PASS; /* a retransmission */
-	follow(skb, sk, st, d, &packet, NULL, d->next - offset);
+	follow(skb, st, &packet, NULL, d->next - offset);
 	return CT_PASS;
 }
 
@@ -256,16 +257,16 @@ static __always_inline int look_at(struct __sk_buff *skb, __u32 direction)
 	}
 }
 
-SEC("cgroup_skb/egress")
-int tls_egress(struct __sk_buff *skb)
-{
-	return look_at(skb, CT_SENT);
-}
-
+/*
+ * One program for both directions, so that it is verified once: what arrives comes from a device. The direction is calculated, not
+ * chosen, so that the verifier follows one path for both.
+ */
 SEC("cgroup_skb/ingress")
-int tls_ingress(struct __sk_buff *skb)
+int packets(struct __sk_buff *skb)
 {
-	return look_at(skb, CT_RECEIVED);
+	__u64 arrived = (__u64)-(__s64)skb->ingress_ifindex >> 63;
+
+	return look_at(skb, CT_SENT + (__u32)arrived);
 }
 
 #endif

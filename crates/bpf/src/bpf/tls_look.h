@@ -16,25 +16,42 @@ enum ct_tls_begins {
 #define CT_TLS_SHORT_RECORD 6 /* bytes; shorter ones need several to be recognised */
 #define CT_SPLIT_BYTES 36     /* six records of one byte */
 
-/* Whether a TLS record with a hello begins at `b`, of which `n` bytes are there; 16 can be read. */
-static __always_inline int hello_begins(const __u8 *b, __u32 n)
+/* Byte of a word as it is in memory. */
+static __always_inline __u8 byte_of(__u64 word, __u32 number)
 {
-	__u32 len = (__u32)b[3] << 8 | b[4];
+	return (__u8)(word >> 8 * number);
+}
 
-	if (b[0] != CT_TLS_HANDSHAKE || (n > 1 && b[1] != 3) || (n > 2 && b[2] > 4))
+/*
+ * Whether a TLS record with a hello begins with these 16 bytes, of which `n` are there. A global function: verified once, and what it
+ * found out on its way is not followed behind it.
+ */
+__noinline int hello_begins(__u64 head, __u64 more, __u32 n)
+{
+	__u32 len = (__u32)byte_of(head, 3) << 8 | byte_of(head, 4);
+
+	if (byte_of(head, 0) != CT_TLS_HANDSHAKE || (n > 1 && byte_of(head, 1) != 3) || (n > 2 && byte_of(head, 2) > 4))
 		return CT_BEGINS_NOT;
 	if (n >= CT_TLS_HEAD && (!len || len > CT_TLS_MAX_LEN))
 		return CT_BEGINS_NOT;
 	if (n < CT_TLS_HEAD_AND_TYPE)
 		return CT_BEGINS_MAYBE;
-	if (b[5] != CT_TLS_CLIENT_HELLO && b[5] != CT_TLS_SERVER_HELLO)
+	if (byte_of(head, 5) != CT_TLS_CLIENT_HELLO && byte_of(head, 5) != CT_TLS_SERVER_HELLO)
 		return CT_BEGINS_NOT;
 	/* The message's length, and its version, which was 0x7f.. in drafts of TLS 1.3. */
-	if (len > 1 && n > 6 && b[6] > 1)
+	if (len > 1 && n > 6 && byte_of(head, 6) > 1)
 		return CT_BEGINS_NOT;
-	if (len > 6 && n > 10 && b[9] != 0x7f && (b[9] != 3 || b[10] > 4))
+	if (len > 6 && n > 10 && byte_of(more, 1) != 0x7f && (byte_of(more, 1) != 3 || byte_of(more, 2) > 4))
 		return CT_BEGINS_NOT;
 	return CT_BEGINS;
+}
+
+/* The same of bytes in memory, of which 16 can be read. */
+static __always_inline int hello_begins_at(const __u8 *b, __u32 n)
+{
+	const __u64 *words = (const __u64 *)b;
+
+	return b[0] == CT_TLS_HANDSHAKE ? hello_begins(words[0], words[1], n) : CT_BEGINS_NOT;
 }
 
 /* Whether a ClientHello in the format of SSL 2.0 begins at `b`, of which 16 bytes are there: RFC 5246 appendix E.2. */
@@ -155,7 +172,7 @@ static long step_scan(__u32 i, void *ctx)
 	}
 	scan->close--;
 	scan->at = at + 1;
-	begins = hello_begins(&s->record[at], scan->end - at);
+	begins = hello_begins_at(&s->record[at], scan->end - at);
 	if (!begins)
 		return 0;
 	scan->found = at;
@@ -183,7 +200,7 @@ static __noinline int tls_begins(struct ct_stream *w)
 	__u32 have = d->have;
 	__u32 n = d->end - d->p;
 	struct ct_scan scan = {};
-	__u8 first[16] = {};
+	__u8 first[16] __attribute__((aligned(8))) = {};
 	__u32 slot = 0;
 	int begins;
 
@@ -191,7 +208,7 @@ static __noinline int tls_begins(struct ct_stream *w)
 		have = 0;
 	d->have = 0;
 	if (!have && n >= sizeof(first) && !bpf_skb_load_bytes(w->skb, d->p, first, sizeof(first))) {
-		if (hello_begins(first, sizeof(first)) == CT_BEGINS && (first[3] || first[4] >= CT_TLS_SHORT_RECORD)) {
+		if (hello_begins_at(first, sizeof(first)) == CT_BEGINS && (first[3] || first[4] >= CT_TLS_SHORT_RECORD)) {
 			d->role = first[5];
 			d->at = CT_AT_HEAD;
 			return 1;
@@ -216,7 +233,7 @@ static __noinline int tls_begins(struct ct_stream *w)
 	if (in_range(n, 1, CT_TLS_SCAN) && !bpf_skb_load_bytes(w->skb, d->p, &scan.s->record[have], n)) {
 		scan.end = have + n;
 		__builtin_memcpy(first, scan.s->record, sizeof(first));
-		begins = hello_begins(first, scan.end);
+		begins = hello_begins_at(first, scan.end);
 		if (begins) {
 			scan.begins = begins;
 		} else if (scan.end >= 7 && first[0] == CT_TLS_ALERT && first[1] == 3 && first[2] <= 4 && !first[3] &&

@@ -81,7 +81,7 @@ fn look(args: &SnapshotArgs) -> Result<(SegmentMeta, Vec<BlockBuilder>, Tally), 
         argv: ArgvSelection::Full,
     };
     let mut table = Table::default();
-    filter.encode_at_once(&mut table);
+    filter.encode_at_once(&mut table, usize::MAX);
     let (anchor, error_ns) = read_anchor();
     let mut lifecycle = Vec::new();
     clock::encode(anchor, error_ns, ClockReason::START, &mut lifecycle);

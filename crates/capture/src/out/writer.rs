@@ -17,7 +17,7 @@ use crate::clock::{self, boottime_ns, read_anchor};
 use crate::libraries::LibraryRecords;
 use crate::on_seal::OnSeal;
 use crate::out::stream::StreamOutput;
-use crate::proc::table::{Table, TableFilter};
+use crate::proc::table::{FEW_THREADS, Table, TableFilter};
 use crate::say;
 use crate::session::service::Heartbeat;
 use crate::session::stats::{WriterStats, from_rings};
@@ -298,7 +298,11 @@ impl Writer {
             encode_probe(probe, &mut lifecycle);
         }
         let (mut table, began_ns) = (Table::new(self.shared.heartbeat.clone()), boottime_ns());
-        self.opening.table.encode(&mut table);
+        match self.table_read {
+            // Somebody waits for the first one: the command, or who looks for libraries.
+            Some(_) => self.opening.table.encode_at_once(&mut table, FEW_THREADS),
+            None => self.opening.table.encode(&mut table),
+        }
         table.complete(std::mem::take(&mut self.opening.before));
         lifecycle.append(&mut table.lifecycle);
         if table.tally.is_partial() {

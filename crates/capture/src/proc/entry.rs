@@ -195,6 +195,14 @@ impl Entry {
         rustix::fs::statx(&self.dir, name, flags, StatxFlags::INO).ok().map(|file| file.stx_ino)
     }
 
+    /// The inode number of a namespace, as its link calls it (`net:[4026531840]`): to follow the link would make an inode for it each
+    /// time.
+    pub fn namespace(&self, name: &str) -> Option<u32> {
+        let link = self.link(name).ok()?;
+        let number = link.split(|byte| *byte == b'[').nth(1)?.strip_suffix(b"]")?;
+        std::str::from_utf8(number).ok()?.parse().ok()
+    }
+
     /// What `stat` tells.
     ///
     /// # Errors
@@ -388,7 +396,8 @@ mod tests {
         assert_eq!(status.uid, rustix::process::getuid().as_raw());
         assert_eq!(Some(stat.ppid), rustix::process::getppid().map(|pid| pid.as_raw_nonzero().get().unsigned_abs()));
         assert_eq!(stat.argv_bytes, me.read("cmdline", 1 << 20).ok().map(|argv| argv.len() as u64));
-        assert!(me.ino("ns/net").is_some() && me.ino("ns/nothing").is_none());
+        assert!(me.namespace("ns/net").is_some() && me.namespace("ns/nothing").is_none());
+        assert_eq!(me.namespace("ns/net").map(u64::from), me.ino("ns/net"));
         let mut seen = Vec::new();
         assert_eq!(me.descriptors(1 << 20, |number, _| seen.push(number)).expect("ours"), Extent::Whole);
         assert!([0, 1, 2].iter().all(|number| seen.contains(number)), "{seen:?}");

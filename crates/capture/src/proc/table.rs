@@ -32,8 +32,14 @@ use crate::session::service::Heartbeat;
 /// Bit of a process's flags, include/linux/sched.h.
 const PF_KTHREAD: u32 = 0x0020_0000;
 
-/// Threads that look at /proc for somebody who waits.
+/// Threads that look at /proc for somebody who waits; each keeps to what the processes of a user may take.
 const MAX_THREADS: usize = 8;
+
+/// Processes that are looked at sooner than a thread is started.
+const WORTH_A_THREAD: usize = 32;
+
+/// The same beside what this host does.
+pub const FEW_THREADS: usize = 2;
 
 /// Descriptors of one process that are looked at.
 const MAX_DESCRIPTORS: usize = 65_536;
@@ -151,17 +157,21 @@ impl TableFilter {
         }
     }
 
-    /// The same on several threads, for somebody who waits for it.
-    pub fn encode_at_once(&self, table: &mut Table) {
+    /// The same on several threads, at most so many, for somebody who waits for it.
+    pub fn encode_at_once(&self, table: &mut Table, threads: usize) {
         let pids = self.candidates_or_tell(table);
-        let threads = std::thread::available_parallelism().map_or(1, usize::from).min(MAX_THREADS);
+        let threads = std::thread::available_parallelism().map_or(1, usize::from).min(threads).min(MAX_THREADS);
+        if threads < 2 || pids.len() < WORTH_A_THREAD {
+            return pids.iter().for_each(|pid| self.look_at(*pid, table));
+        }
         let share = pids.len().div_ceil(threads).max(1);
         std::thread::scope(|scope| {
             let parts: Vec<_> = pids
                 .chunks(share)
                 .map(|pids| {
+                    let heartbeat = table.heartbeat.clone();
                     let look_at_all = move || {
-                        let mut part = Table::default();
+                        let mut part = Table::new(heartbeat);
                         pids.iter().for_each(|pid| self.look_at(*pid, &mut part));
                         part
                     };
@@ -313,7 +323,7 @@ impl TableFilter {
             }
         }
         let (exe, unlinked) = std::cell::LazyCell::force(&exe).clone();
-        let namespace = |name: &str| entry.ino(name).and_then(|inode| u32::try_from(inode).ok()).unwrap_or(0);
+        let namespace = |name: &str| entry.namespace(name).unwrap_or(0);
         let fixed = ProcessInfoFixed {
             ppid: stat.ppid,
             ns_pid: status.ns_pid,
