@@ -133,3 +133,31 @@ fn privacy_leaves_what_was_chosen_and_no_name_in_dtls() {
     }
     assert!(run.text.contains("DTLSv1.2"), "{}", run.text);
 }
+
+/// Chromium's WebRTC speaks DTLS 1.3, whose first hello with a post-quantum key share takes two datagrams, beside STUN.
+#[test]
+fn a_call_between_browsers_is_post_quantum() {
+    let Some(_permit) = live() else { return };
+    let Some(modules) = software::browser() else { return };
+    // An address that calls can be made to; in a directory of their own, for what the browser keeps.
+    let script = format!(
+        "set -eu\nexec </dev/null\nexport HOME=$PWD\nip link set lo up\nip link add v0 type veth peer name v1\n\
+         ip addr add 10.8.0.1/24 dev v0\nip link set v0 up\nip link set v1 up\nip route add default dev v0\n\
+         node {}/webrtc/call.mjs {} \"$(command -v chromium)\"\n",
+        software::directory().display(),
+        modules.path().display()
+    );
+    let done = record_script(&["--wire", "dtls"], &["unshare", "-n"], &script);
+    let run = Run { text: done.text(), events: shown("tls_handshake", &done.output) };
+    let told: Vec<&str> = run.text.lines().filter_map(|line| line.strip_prefix("agreed ")).collect();
+    assert_eq!(told.len(), 2, "{}", run.text);
+    for event in run.both() {
+        let role = event["role"].as_str().unwrap();
+        // 0xFEFC is DTLS 1.3 (RFC 9147 section 5.3).
+        let suite = event["cipher_suite"].as_str().unwrap();
+        assert!(told.contains(&format!("{role} FEFC {suite}").as_str()), "{told:?}: {event:#}");
+        assert_eq!((&event["version"], &event["outcome"]), (&json!("DTLS 1.3"), &json!("server_hello")), "{event:#}");
+        assert_eq!((&event["group"], &event["hello_notes"]), (&json!("X25519MLKEM768"), &Value::Null), "{event:#}");
+        assert_eq!((&event["transport"], event["certificates"].get(0)), (&json!("udp"), None));
+    }
+}
