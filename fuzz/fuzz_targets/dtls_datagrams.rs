@@ -2,19 +2,11 @@
 
 #![no_main]
 
-use crypto_trace_analyze::protocol::{Chunk, Ends, Protocol, Said, dtls};
+use crypto_trace_analyze::protocol::{Ends, Protocol, dtls};
 
-fn said(mut bytes: &[u8]) -> Said<'_> {
-    let mut chunks = Vec::new();
-    while let Some(([high, low], rest)) = bytes.split_first_chunk() {
-        let len = usize::from(u16::from_be_bytes([*high, *low])).min(rest.len());
-        let (datagram, rest) = rest.split_at(len);
-        let offset = u32::try_from(chunks.len()).unwrap_or(u32::MAX) << 16;
-        chunks.push(Chunk { offset, bytes: datagram });
-        bytes = rest;
-    }
-    Said { chunks, ..Said::default() }
-}
+#[path = "../said.rs"]
+mod said;
+use said::said;
 
 libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
     let (one, other) = bytes.split_at(bytes.len() / 2);

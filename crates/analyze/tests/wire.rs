@@ -233,3 +233,67 @@ fn a_profile_has_the_ssh_handshakes_of_its_process() {
     let sum: u64 = profiles.iter().map(|one| count(&one["statistics"], "ssh_handshakes")).sum();
     assert_eq!(sum, total);
 }
+
+/// strongSwan with itself: with ML-KEM, in a weak group, and with nothing in common.
+#[test]
+fn ike_is_counted_judged_and_explained() {
+    let path = real("ike-strongswan");
+    let algorithms = document(&["algorithms"], &path);
+    let names: Vec<&str> =
+        algorithms["algorithms"].as_array().unwrap().iter().map(|row| row["name"].as_str().unwrap()).collect();
+    for expected in ["IKE 2.0", "Curve25519 + ML-KEM-768", "1024-bit MODP Group", "AES-256-GCM", "HMAC-SHA-384"] {
+        assert!(names.contains(&expected), "{expected}: {names:?}");
+    }
+    // The keys are those of both: the first by itself is no finding.
+    assert!(!names.contains(&"x25519"), "{names:?}");
+
+    let readiness = document(&["readiness"], &path);
+    let why: Vec<(&str, u64)> = readiness["why_not"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|row| (row["reason"].as_str().unwrap(), count(row, "handshakes")))
+        .collect();
+    assert_eq!(why, [("client_did_not_offer", 1)]);
+
+    let checked = run(&["check", "--pack", "ietf"], &path);
+    assert_eq!(checked.status.code(), Some(0), "RFC 8247 discourages the group, which fails nothing");
+    let checked = String::from_utf8(checked.stdout).unwrap();
+    assert!(checked.contains("1024-bit MODP Group") && checked.contains("RFC 8247"), "{checked}");
+
+    let profiles = document(&["profile", "-n", "charon"], &path);
+    let all: Vec<&Value> =
+        profiles.as_array().unwrap().iter().flat_map(|one| one["ike_handshakes"].as_array().unwrap()).collect();
+    assert_eq!(all.iter().map(|row| count(row, "count")).sum::<u64>(), 6, "{all:#?}");
+    let hybrid: Vec<_> = all.iter().filter(|row| row["post_quantum"] == true).collect();
+    assert!(hybrid.len() == 2 && hybrid.iter().all(|row| row["encryption"] == "ENCR_AES_GCM_16-256"), "{hybrid:#?}");
+    assert_eq!(all.iter().filter(|row| row["failure"] == "NO_PROPOSAL_CHOSEN").count(), 2);
+    assert!(text(&["events", "-f", "summary"], &path).contains("IKE handshakes"));
+}
+
+/// Rules whose scope was one of these were about none.
+#[test]
+fn a_scope_of_quic_is_about_quic() {
+    let directory = tempfile::tempdir().unwrap();
+    let policy = directory.path().join("rules.toml");
+    for (scope, capture, code) in [
+        ("quic", "quic-aioquic", 7),
+        ("tls", "quic-aioquic", 7),
+        ("dtls", "quic-aioquic", 0),
+        ("dtls", "dtls-openssl", 7),
+        ("tls", "dtls-openssl", 7),
+        ("quic", "dtls-openssl", 0),
+        ("ike", "ike-strongswan", 7),
+        ("tls", "ike-strongswan", 0),
+    ] {
+        let text = format!(
+            "name = \"own\"\n[[rule]]\nid = \"groups\"\nsays = \"No classical groups\"\ndeny = [\"secp256r1\", \"x25519\", \
+             \"1024-bit MODP Group\"]\nscope = {{ protocol = [\"{scope}\"] }}\n"
+        );
+        std::fs::write(&policy, text).unwrap();
+        let output = run(&["check", "--rules", policy.to_str().unwrap()], &real(capture));
+        let told = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+        let has_failed = output.status.code() == Some(code);
+        assert!(has_failed, "{scope} of {capture}: {:?}\n{told}", output.status);
+    }
+}

@@ -7,8 +7,8 @@ use crate::select::Filter;
 use clap::Args;
 use clap::error::ErrorKind;
 use crypto_trace_format::record::{
-    ApiCall, FileChange, FileOpen, Kind, LibLoad, ProcessExec, ProcessExit, ProcessFork, ProcessInfo, SshHandshake,
-    TlsHello,
+    ApiCall, FileChange, FileOpen, IkeHandshake, Kind, LibLoad, ProcessExec, ProcessExit, ProcessFork, ProcessInfo,
+    SshHandshake, TlsHello,
 };
 use std::path::PathBuf;
 
@@ -44,7 +44,7 @@ pub(crate) struct UseArgs {
 }
 
 /// Kinds that tell of processes, and what they did.
-pub(crate) const OF_PROCESSES: [Kind; 10] = [
+pub(crate) const OF_PROCESSES: [Kind; 11] = [
     ProcessExec::KIND,
     ProcessFork::KIND,
     ProcessExit::KIND,
@@ -53,6 +53,7 @@ pub(crate) const OF_PROCESSES: [Kind; 10] = [
     LibLoad::KIND,
     TlsHello::KIND,
     SshHandshake::KIND,
+    IkeHandshake::KIND,
     ApiCall::KIND,
     ProcessInfo::KIND,
 ];

@@ -6,7 +6,7 @@ use super::tls_handshake::{KnownBy, Peer, Side, side};
 use super::values::{AtLeast, Listed, When, words};
 use crate::capture::Capture;
 use crate::capture::connections::Connection;
-use crate::protocol::ike::{self, Message, Proposal, Transform, TransformType, View, error_name, notify};
+use crate::protocol::ike::{Message, Proposal, Transform, TransformType, View, error_name, notify};
 
 members! {
     /// Members of an ike_handshake.
@@ -121,16 +121,8 @@ words! {
         "packets_missing" "hello_cut" "connected_before_capture"
 }
 
-fn name(one: &Transform) -> String {
-    ike::transform_name(one.ty, one.id).map_or_else(|| one.id.to_string(), str::to_owned)
-}
-
-fn with_bits(one: &Transform) -> String {
-    one.key_bits.map_or_else(|| name(one), |bits| format!("{}-{bits}", name(one)))
-}
-
 fn additional(proposal: &Proposal) -> Vec<String> {
-    let number = |one: &Transform| Some(format!("{}: {}", one.ty.additional()?, name(one)));
+    let number = |one: &Transform| Some(format!("{}: {}", one.ty.additional()?, one.name()));
     proposal.transforms.iter().filter_map(number).collect()
 }
 
@@ -140,7 +132,7 @@ fn hex(bytes: &[u8]) -> String {
 
 impl IkeProposal {
     fn new(proposal: &Proposal) -> Self {
-        let of = |ty| proposal.of(ty).map(with_bits).collect();
+        let of = |ty| proposal.of(ty).map(ToString::to_string).collect();
         Self {
             number: proposal.number,
             encryption: of(TransformType::ENCRYPTION),
@@ -157,14 +149,14 @@ impl IkeHandshake {
     pub fn new(capture: &Capture, connection: &Connection, view: &View, redact: bool) -> Self {
         let (initiator, responder) = (view.initiator.as_deref(), view.responder.as_deref());
         let any = responder.or(initiator);
-        let used = |ty| view.used(ty).as_ref().map(name);
+        let used = |ty| view.used(ty).as_ref().map(Transform::name);
         let bits = view.used(TransformType::ENCRYPTION).and_then(|one| one.key_bits);
         let spi = |spi: u64| Some(spi).filter(|spi| *spi != 0).map(|spi| format!("{spi:016x}"));
         let vendors = |one: Option<&Message>| {
             Listed(one.map(|one| one.vendors.iter().map(|id| hex(id)).collect()).unwrap_or_default())
         };
         let error = |number: u16| error_name(number).map_or_else(|| number.to_string(), str::to_owned);
-        let method = |id| name(&Transform { ty: TransformType::KEY_EXCHANGE, id, key_bits: None });
+        let method = |id| Transform { ty: TransformType::KEY_EXCHANGE, id, key_bits: None }.name();
         let proposed = initiator.map(|one| one.proposals.iter().map(IkeProposal::new).collect());
         let (local, remote) = (connection.local(), connection.remote());
         Self {

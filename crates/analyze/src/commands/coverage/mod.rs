@@ -228,6 +228,7 @@ fn never_seen(judged: &Judged<'_>) -> Vec<&'static str> {
     }
     let watched = |code| judged.captures.iter().any(|capture| completeness::watches(capture, code));
     texts.extend(BESIDE_TLS.into_iter().filter(|(_, code)| !watched(*code)).map(|(text, _)| text));
+    texts.push("WireGuard, Kerberos, IKE version 1: they are not looked for");
     texts.push("TLS inside TLS or another tunnel, and handshakes after the first of a connection");
     texts.push("connections whose hellos passed before the capture began");
     texts.push("TLS that begins after 1,024 packets or 64 KiB of either direction, or after 2 KiB of a packet");

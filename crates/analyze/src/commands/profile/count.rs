@@ -9,7 +9,7 @@ use crate::count::calls::{CallKey, CallUse};
 use crate::count::files::FileUse;
 use crate::count::handshakes::HandshakeKey;
 use crate::count::processes::{Gathered, Mapped, mapped_at};
-use crate::count::wire::SshKey;
+use crate::count::wire::WireKey;
 use crate::report::processes::Process;
 use std::collections::BTreeMap;
 
@@ -52,7 +52,7 @@ pub(super) struct Used<'a> {
     pub(super) files: BTreeMap<&'a [u8], Merged<'a>>,
     pub(super) calls: BTreeMap<CallKey, CallUse>,
     pub(super) handshakes: BTreeMap<HandshakeKey, (u64, Span)>,
-    pub(super) ssh: BTreeMap<SshKey, (u64, Span)>,
+    pub(super) wire: BTreeMap<WireKey, (u64, Span)>,
     pub(super) events: BTreeMap<&'static str, u64>,
 }
 

@@ -1,6 +1,6 @@
 //! The parts of a profile, as they are in JSON.
 
-use super::{Call, File, Handshake, ProcessPart, Program, Relative, SshHandshake};
+use super::{Call, File, Handshake, IkeHandshake, ProcessPart, Program, Relative, SshHandshake};
 use crate::capture::Capture;
 use crate::capture::clock::WallNs;
 use crate::capture::connections::Role;
@@ -10,7 +10,7 @@ use crate::count::Span;
 use crate::count::calls::{CallKey, CallUse};
 use crate::count::files::FileUse;
 use crate::count::handshakes::{Exchange, HandshakeKey};
-use crate::count::wire::SshKey;
+use crate::count::wire::WireKey;
 use crate::event;
 use crate::report::document::{Escaped, Reveal};
 use crate::report::parts::failures;
@@ -173,7 +173,7 @@ impl Handshake {
 }
 
 impl SshHandshake {
-    pub(super) fn new(key: &SshKey, (count, span): (u64, Span)) -> Self {
+    pub(super) fn new(key: &WireKey, (count, span): (u64, Span)) -> Self {
         Self {
             role: key.role.map(Role::name),
             remote_address: key.address.to_string(),
@@ -184,6 +184,24 @@ impl SshHandshake {
             key_exchange: key.exchange.to_string(),
             post_quantum: if let Exchange::Known(_, post_quantum) = key.exchange { post_quantum } else { None },
             host_key_algorithm: key.host_key_algorithm.clone(),
+            count,
+            first: timestamp(span.first),
+            last: timestamp(span.last),
+        }
+    }
+}
+
+impl IkeHandshake {
+    pub(super) fn new(key: &WireKey, (count, span): (u64, Span)) -> Self {
+        Self {
+            role: key.role.map(Role::name),
+            remote_address: key.address.to_string(),
+            remote_port: key.port,
+            outcome: event::ssh_outcome(key.outcome),
+            failure: key.failure.clone(),
+            key_exchange: key.exchange.to_string(),
+            post_quantum: if let Exchange::Known(_, post_quantum) = key.exchange { post_quantum } else { None },
+            encryption: key.encryption.clone(),
             count,
             first: timestamp(span.first),
             last: timestamp(span.last),

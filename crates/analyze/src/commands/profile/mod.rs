@@ -48,6 +48,7 @@ struct Profile<'a> {
     api_calls: Vec<Call>,
     tls_handshakes: Vec<Handshake>,
     ssh_handshakes: Vec<SshHandshake>,
+    ike_handshakes: Vec<IkeHandshake>,
     statistics: Statistics,
     missing: Vec<String>,
     /// Comes last: rows add to it as they are written.
@@ -244,6 +245,22 @@ struct SshHandshake {
 }
 
 #[derive(Serialize)]
+struct IkeHandshake {
+    role: Option<&'static str>,
+    remote_address: String,
+    remote_port: Option<u16>,
+    outcome: &'static str,
+    failure: Option<String>,
+    key_exchange: String,
+    post_quantum: Option<bool>,
+    /// The cipher, with the length of its key.
+    encryption: Option<String>,
+    count: u64,
+    first: String,
+    last: String,
+}
+
+#[derive(Serialize)]
 struct Statistics {
     total_events: u64,
     libraries_loaded: u64,
@@ -253,6 +270,7 @@ struct Statistics {
     file_opens_failed: u64,
     tls_handshakes: u64,
     ssh_handshakes: u64,
+    ike_handshakes: u64,
     /// Events by type.
     events: BTreeMap<&'static str, u64>,
 }
@@ -310,7 +328,7 @@ impl<'a> Profile<'a> {
                 used.calls.entry(key.clone()).or_default().add(*calls);
             }
             merge(&mut used.handshakes, &doings.handshakes);
-            merge(&mut used.ssh, &doings.ssh);
+            merge(&mut used.wire, &doings.wire);
             for (kind, count) in &doings.events {
                 *used.events.entry(kind.event_type()).or_default() += count;
             }
@@ -321,8 +339,9 @@ impl<'a> Profile<'a> {
         let handshakes = used.handshakes.iter();
         let tls_handshakes: Vec<Handshake> =
             handshakes.map(|(key, row)| Handshake::new(key, *row, reveal, &mut escaped)).collect();
-        let ssh_handshakes: Vec<SshHandshake> =
-            used.ssh.iter().map(|(key, row)| SshHandshake::new(key, *row)).collect();
+        let of = |protocol: &'static str| used.wire.iter().filter(move |(key, _)| key.protocol == protocol);
+        let ssh_handshakes: Vec<SshHandshake> = of("ssh").map(|(key, row)| SshHandshake::new(key, *row)).collect();
+        let ike_handshakes: Vec<IkeHandshake> = of("ike").map(|(key, row)| IkeHandshake::new(key, *row)).collect();
         let statistics = Statistics {
             total_events: used.events.values().sum(),
             libraries_loaded: libraries.len() as u64,
@@ -332,6 +351,7 @@ impl<'a> Profile<'a> {
             file_opens_failed: used.files.values().map(|file| file.get().failed()).sum(),
             tls_handshakes: tls_handshakes.iter().map(|row| row.count).sum(),
             ssh_handshakes: ssh_handshakes.iter().map(|row| row.count).sum(),
+            ike_handshakes: ike_handshakes.iter().map(|row| row.count).sum(),
             events: used.events,
         };
         #[allow(clippy::cast_precision_loss, reason = "a duration for people")]
@@ -353,6 +373,7 @@ impl<'a> Profile<'a> {
             api_calls,
             tls_handshakes,
             ssh_handshakes,
+            ike_handshakes,
             statistics,
             missing: read.gaps(Some(process.number)),
             escaped,
@@ -366,6 +387,7 @@ impl<'a> Profile<'a> {
             || !self.files_accessed.of.is_empty()
             || !self.tls_handshakes.is_empty()
             || !self.ssh_handshakes.is_empty()
+            || !self.ike_handshakes.is_empty()
             || self.api_calls.iter().any(|call| !is_random(call))
     }
 }

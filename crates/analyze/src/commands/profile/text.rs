@@ -1,6 +1,6 @@
 //! A profile, for people.
 
-use super::{Call, File, Handshake, Library, Profile, Relative, SshHandshake};
+use super::{Call, File, Handshake, IkeHandshake, Library, Profile, Relative, SshHandshake};
 use crate::report::parts::{failures_in_short, second};
 use crate::report::session::Session;
 use crate::words::redact;
@@ -86,6 +86,7 @@ impl Profile<'_> {
             ),
             plural(statistics.tls_handshakes, "TLS handshake"),
             plural(statistics.ssh_handshakes, "SSH handshake"),
+            plural(statistics.ike_handshakes, "IKE handshake"),
             plural(statistics.api_calls_made, "call"),
         ];
         line("Counts", &counts.join(", "));
@@ -190,6 +191,26 @@ impl Profile<'_> {
             ("outcome", Left),
         ];
         write("SSH handshakes", &columns, &mut self.ssh_handshakes.iter().map(ssh), self.ssh_handshakes.len());
+        let ike = |row: &IkeHandshake| {
+            let port = row.remote_port.map_or(String::new(), |port| format!(":{port}"));
+            vec![
+                grouped(row.count),
+                row.role.unwrap_or("?").to_owned(),
+                format!("{}{port}", row.remote_address),
+                row.key_exchange.clone(),
+                row.encryption.clone().unwrap_or("-".to_owned()),
+                row.failure.as_deref().unwrap_or(row.outcome).to_owned(),
+            ]
+        };
+        let columns = [
+            ("count", Right),
+            ("as", Left),
+            ("with", Left),
+            ("key exchange", Left),
+            ("encryption", Left),
+            ("outcome", Left),
+        ];
+        write("IKE handshakes", &columns, &mut self.ike_handshakes.iter().map(ike), self.ike_handshakes.len());
         let call = |row: &Call| {
             vec![
                 grouped(row.count),

@@ -19,7 +19,7 @@ use crate::count::handshakes::Facts;
 use crate::count::handshakes::HandshakeKey;
 use crate::count::libraries::LibraryUse;
 use crate::count::rows::Rows;
-use crate::count::wire::SshKey;
+use crate::count::wire::WireKey;
 use crate::read::faults::{FaultLog, Problem};
 use crate::read::{BlockSource, Count, Match, Origin, Tally};
 use crate::select::{ResolvedFilter, Selection};
@@ -27,7 +27,7 @@ use crate::words::kernel::is_interrupted;
 use crypto_trace_format::catalog::Judged;
 use crypto_trace_format::record::{
     ApiCall, Comm, FileChange, FileOpen, Header, Kind, LibLoad, ProcessExit, ProcessFork, ProcessInfo, RecordError,
-    SshHandshake, TlsHello,
+    TlsHello,
 };
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -112,8 +112,8 @@ pub struct Doings {
     pub calls: Rows<CallKey, CallUse>,
     /// Ends of TLS connections.
     pub handshakes: BTreeMap<HandshakeKey, (u64, Span)>,
-    /// Ends of SSH connections.
-    pub ssh: BTreeMap<SshKey, (u64, Span)>,
+    /// Ends of connections of SSH and IKE.
+    pub wire: BTreeMap<WireKey, (u64, Span)>,
 }
 
 /// Counts some blocks.
@@ -223,8 +223,8 @@ impl ProcessCounter {
             let key = HandshakeKey::new(facts, connection.remote(), told);
             count_one(&mut doings.handshakes, key, found.time);
         }
-        if let Some(key) = found.connection.filter(|_| record.kind() == SshHandshake::KIND).and_then(SshKey::new) {
-            count_one(&mut doings.ssh, key, found.time);
+        if let Some(key) = found.connection.filter(|_| record.kind() != TlsHello::KIND).and_then(WireKey::new) {
+            count_one(&mut doings.wire, key, found.time);
         }
         Ok(())
     }
@@ -282,7 +282,7 @@ impl Doings {
         };
         merge(&mut self.calls, other.calls, budget, call_bytes, |row, more| row.add(more));
         merge_counted(&mut self.handshakes, other.handshakes, budget, HandshakeKey::held_bytes);
-        merge_counted(&mut self.ssh, other.ssh, budget, SshKey::held_bytes);
+        merge_counted(&mut self.wire, other.wire, budget, WireKey::held_bytes);
     }
 }
 

@@ -1,7 +1,7 @@
 //! Algorithms of SSH and IKE, by their names in the catalog, and where in the handshake they were used; sizes of keys and groups.
 
 use crate::count::handshakes::Place;
-use crate::protocol::ike::{Transform, TransformType, transform_name};
+use crate::protocol::ike::{Transform, TransformType};
 use crate::protocol::{View, ike, ssh};
 use crate::rules;
 
@@ -56,7 +56,7 @@ impl Algorithms {
         let (Some(chosen), Some(responder)) = (view.chosen.as_deref(), view.responder.as_deref()) else { return used };
         let (major, minor) = responder.version;
         used.put(Place::Protocol, [format!("IKE {major}.{minor}")]);
-        let parts = |one: &Transform| rules::ike_transform(&named(one), one.key_bits);
+        let parts = |one: &Transform| rules::ike_transform(&one.name(), one.key_bits);
         for one in &chosen.transforms {
             match one.ty {
                 TransformType::ENCRYPTION | TransformType::INTEGRITY => used.put(Place::CipherSuite, parts(one)),
@@ -68,7 +68,7 @@ impl Algorithms {
         match (exchanges.next(), exchanges.next()) {
             (Some(one), None) => {
                 used.put(Place::KeyExchange, parts(one));
-                used.sizes.extend(modp_bits(&named(one)).map(|bits| ("DH", bits)));
+                used.sizes.extend(modp_bits(&one.name()).map(|bits| ("DH", bits)));
             }
             // The keys are those of all together: none of them is judged by itself.
             (Some(_), Some(_)) => used.put(Place::KeyExchange, view.exchange_name()),
@@ -84,11 +84,6 @@ impl Algorithms {
             }
         }
     }
-}
-
-/// The name of a transform, or its number.
-fn named(one: &Transform) -> String {
-    transform_name(one.ty, one.id).map_or_else(|| one.id.to_string(), str::to_owned)
 }
 
 /// Bits of a group of integers, by the name of it: `2048-bit MODP Group`.

@@ -9,7 +9,7 @@ mod ssh;
 
 pub use algorithms::{Algorithms, Size};
 pub use common::{Common, PROTOCOLS, is_said_of, protocol_name};
-pub use key::SshKey;
+pub use key::WireKey;
 pub use ssh::{HostKeyRow, List, SshRows};
 
 use ssh::SshFacts;

@@ -1,7 +1,8 @@
 //! Names of transforms and errors, from `data/ike.toml`.
 
-use super::message::TransformType;
+use super::message::{Transform, TransformType};
 use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::OnceLock;
 
 type Names = BTreeMap<String, BTreeMap<String, String>>;
@@ -26,6 +27,21 @@ pub fn transform_name(ty: TransformType, id: u16) -> Option<&'static str> {
         _ => return None,
     };
     name(table, id)
+}
+
+impl Transform {
+    /// Its name by IANA, or its number.
+    pub fn name(&self) -> String {
+        transform_name(self.ty, self.id).map_or_else(|| self.id.to_string(), str::to_owned)
+    }
+}
+
+/// Its name with the length of its key, where it says one: `ENCR_AES_GCM_16-256`
+impl fmt::Display for Transform {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.name())?;
+        self.key_bits.map_or(Ok(()), |bits| write!(f, "-{bits}"))
+    }
 }
 
 /// The name of an error that a notification tells.

@@ -1,7 +1,7 @@
 //! What both sides of an exchange say.
 
 use super::message::{Exchange, Message, Proposal, TransformType, notify};
-use super::names::{is_post_quantum, transform_name};
+use super::names::is_post_quantum;
 use crate::protocol::{Ends, Outcome, Protocol, Role, Said};
 
 /// An exchange, parsed.
@@ -74,9 +74,7 @@ impl View {
 
     /// The key exchanges that were chosen, by name or number: `Curve25519 + ML-KEM-768`. None: none was chosen.
     pub fn exchange_name(&self) -> Option<String> {
-        let name =
-            |one: &super::Transform| transform_name(one.ty, one.id).map_or_else(|| one.id.to_string(), str::to_owned);
-        let names: Vec<String> = self.key_exchanges().map(name).collect();
+        let names: Vec<String> = self.key_exchanges().map(super::Transform::name).collect();
         Some(names.join(" + ")).filter(|name| !name.is_empty())
     }
 

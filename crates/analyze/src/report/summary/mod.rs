@@ -4,8 +4,8 @@ mod calls;
 mod coverage;
 mod page;
 mod print;
-mod ssh;
 mod tls;
+mod wire;
 
 pub use page::SummaryContext;
 pub use print::print;

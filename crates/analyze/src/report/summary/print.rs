@@ -1,7 +1,7 @@
 //! The summary as text.
 
 use super::page::{SummaryContext, TOP, others};
-use super::{calls, coverage, ssh, tls};
+use super::{calls, coverage, tls, wire};
 use crate::capture::clock::WallNs;
 use crate::count::files::{OTHER_ERRNOS, count_errno, ranked_errnos, shown_type};
 use crate::count::paths::{Common, MANY_FILES, common};
@@ -35,7 +35,7 @@ pub fn print(totals: &Totals, context: &SummaryContext<'_>) -> String {
     files(totals, context, &mut out);
     libraries(totals, (context.paint, context.redact), &mut out);
     tls::print(totals, context, &mut out);
-    ssh::print(totals, context, &mut out);
+    wire::print(totals, context, &mut out);
     calls::print(totals, context, &mut out);
     coverage::print(context, &mut out);
     if totals.overflowed {

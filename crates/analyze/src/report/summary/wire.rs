@@ -1,23 +1,32 @@
-//! The summary's part about SSH: what was agreed on, how much of it is post-quantum, what failed.
+//! The summary's part about SSH and IKE: what was agreed on, how much of it is post-quantum, what failed.
 
 use super::page::{SummaryContext, TOP, others};
 use crate::count::handshakes::{post_quantum, ranked};
 use crate::count::totals::Totals;
+use crate::count::wire::ProtocolRows;
 use crate::words::text::{Align, Table, grouped, section, tabulate};
 use std::fmt::Write;
 
-/// Appends the section; nothing when there are no handshakes.
+/// Appends a section for each protocol that there are handshakes of.
 pub(super) fn print(totals: &Totals, context: &SummaryContext<'_>, out: &mut String) {
-    let Some(rows) = totals.wire.of("ssh").filter(|rows| rows.ends > 0) else { return };
+    for protocol in ["ssh", "ike"] {
+        if let Some(rows) = totals.wire.of(protocol).filter(|rows| rows.ends > 0) {
+            of_protocol(protocol, rows, context, out);
+        }
+    }
+}
+
+fn of_protocol(protocol: &str, rows: &ProtocolRows, context: &SummaryContext<'_>, out: &mut String) {
+    let title = format!("{} handshakes", protocol.to_uppercase());
     let mut table = Table::new(&[("handshakes", Align::Right), ("key exchange", Align::Left)]);
     let exchanges = ranked(rows.exchanges.iter().map(|(exchange, count)| (exchange.clone(), *count)));
     for (exchange, count) in exchanges.iter().take(TOP) {
         table.row(vec![grouped(*count), exchange.to_string()]);
     }
     if table.is_empty() {
-        section("SSH handshakes", context.paint, out);
+        section(&title, context.paint, out);
     } else {
-        tabulate("SSH handshakes", &table, context.paint, out);
+        tabulate(&title, &table, context.paint, out);
         others(exchanges.len(), out);
     }
     if rows.outcomes.answered_in_all() > 0 {
@@ -27,6 +36,11 @@ pub(super) fn print(totals: &Totals, context: &SummaryContext<'_>, out: &mut Str
         let _ = writeln!(out, "  {why}: {}", grouped(*count));
     }
     if rows.outcomes.unanswered > 0 {
-        let _ = writeln!(out, "  without both offers: {}", grouped(rows.outcomes.unanswered));
+        let _ = writeln!(out, "  {}: {}", without(protocol), grouped(rows.outcomes.unanswered));
     }
+}
+
+/// What is missing where nothing is known of what was agreed on.
+fn without(protocol: &str) -> &'static str {
+    if protocol == "ssh" { "without both offers" } else { "without an answer" }
 }
