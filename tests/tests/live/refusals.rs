@@ -118,18 +118,18 @@ fn a_probe_that_not_every_host_has_may_fail_and_the_rest_runs() {
     refused(&["--tls", "on"], no_egress, 5, &["cannot attach tls_hello on cgroup_skb:egress: "]);
 
     // Not even loaded. Calls into libraries, which are not at fault, were given up first, for a reason that was not theirs.
-    let no_program = || refusing(|bpf| (bpf.program()? == "tls_egress").then_some(EACCES));
+    let no_program = || refusing(|bpf| (bpf.program()? == "packets").then_some(EACCES));
     let (done, _) = capture(&[], no_program());
     recorded_without_tls(&done, "cgroup_skb", "cannot load the BPF programs", 0);
     assert_eq!(attached(&done, "tls_hello"), 0);
-    refused(&["--tls", "on"], no_program, 5, &["cannot load the BPF programs", "tls_egress"]);
+    refused(&["--tls", "on"], no_program, 5, &["cannot load the BPF programs", "packets"]);
 
     // The other one; then both.
     let refuse = |names: &'static [&'static str]| {
         refusing(move |bpf| bpf.program().is_some_and(|name| names.contains(&name.as_str())).then_some(EACCES))
     };
     for (programs, lacking) in
-        [(&["library_enter"][..], &["api_call"][..]), (&["library_enter", "tls_ingress"], &["api_call", "tls_hello"])]
+        [(&["library_enter"][..], &["api_call"][..]), (&["library_enter", "packets"], &["api_call", "tls_hello"])]
     {
         let (done, made) = capture(&[], refuse(programs));
         assert!(done.code() == 0 && made, "{}", done.stderr);
@@ -157,7 +157,7 @@ fn a_kernel_that_refuses_what_is_beside_tls_does_not_cost_tls() {
     let no_ssh = refusing(move |bpf| {
         let program = bpf.program()?;
         attempts += i32::from(program == "sys_exit");
-        (attempts == 1 && program == "tls_egress").then_some(EACCES)
+        (attempts == 1 && program == "packets").then_some(EACCES)
     });
     let (done, made) = capture(&["--tier", "tracepoint"], no_ssh);
     assert!(done.code() == 0 && made, "{}", done.stderr);

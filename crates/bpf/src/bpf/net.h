@@ -182,8 +182,8 @@ static __always_inline __u32 parse_addresses(const struct ct_ip *ip, __u8 protoc
 	return (__u32)(((first & 0xf) * 4 & v4) | (40 & ~v4));
 }
 
-/* Fills `packet`; 0: not TCP. `packet->len` is 0 where it has no data. */
-static __always_inline int parse_packet(struct __sk_buff *skb, struct ct_packet *packet)
+/* Fills `packet`; 0: not TCP. `packet->len` is 0 where it has no data. Not inlined: its room on the stack is free again after it. */
+static __noinline int parse_packet(struct __sk_buff *skb, struct ct_packet *packet)
 {
 	struct ct_ip ip;
 	__u8 tcp[16];
