@@ -148,12 +148,17 @@ fn real_captures_replay_byte_for_byte() {
         for (_, args, name) in CBOMS.iter().filter(|(of, ..)| *of == name) {
             check(&capture, args, name);
         }
-        let reports: &[(bool, &[(&[&str], &str)])] = &[
-            (name.starts_with("ssh-") || name == "tls-wheels", &SSH_REPORTS),
-            (WITH_WIRE.iter().any(|beginning| name.starts_with(beginning)), &WIRE_REPORTS),
-            (name.starts_with("ike-"), &IKE_REPORTS),
-        ];
-        for (args, name) in reports.iter().filter(|(is_of, _)| *is_of).flat_map(|(_, reports)| *reports) {
+        let mut reports = Vec::new();
+        if name.starts_with("ssh-") || name == "tls-wheels" {
+            reports.extend(SSH_REPORTS);
+        }
+        if WITH_WIRE.iter().any(|beginning| name.starts_with(beginning)) {
+            reports.extend(WIRE_REPORTS);
+        }
+        if name.starts_with("ike-") {
+            reports.extend(IKE_REPORTS);
+        }
+        for (args, name) in reports {
             check(&capture, args, name);
         }
         if name.starts_with("tls-") || name == "algorithms" {
