@@ -141,10 +141,7 @@ impl<'a> Type<'a> {
             _ => 0..0,
         };
         let members = self.kind != kind::ARRAY;
-        let other = matches!(
-            self.kind,
-            kind::TYPEDEF | kind::VOLATILE | kind::CONST | kind::RESTRICT | kind::TYPE_TAG
-        );
+        let other = matches!(self.kind, kind::TYPEDEF | kind::VOLATILE | kind::CONST | kind::RESTRICT | kind::TYPE_TAG);
         let of_places = places.filter_map(move |i| word(bytes, TYPE + if members { 12 * i + 4 } else { 4 * i }));
         of_places.chain(other.then_some(self.size_or_type))
     }

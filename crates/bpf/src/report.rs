@@ -1,7 +1,7 @@
 //! What became of the probes.
 
-use crypto_trace_format::record::{ProbeState, Protocol, Tier};
 use crate::error::errno_of;
+use crypto_trace_format::record::{ProbeState, Protocol, Tier};
 
 /// What became of one probe.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -15,8 +15,8 @@ use crate::numbers::{PART_CHANGES, PART_CRYPTO, PART_FILES, PART_LIBS};
 use crate::report::{ProbeReport, plain_report, report};
 use crate::select::{FileSelection, LibrarySelection, Selection};
 use crate::skel::{CryptoTraceSkel, OpenCryptoTraceSkel};
-use crate::types::KernelTypes;
 use crate::trial::{counts_missed_returns, fentry_is_refused, has_kprobes, tells_io_uring};
+use crate::types::KernelTypes;
 
 /// The program of the system call tier.
 const SYS_EXIT: &str = "tp_btf:sys_exit";

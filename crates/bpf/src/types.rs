@@ -191,7 +191,8 @@ mod tests {
         let kernel = kernel();
         let reduced = Reduced::new(Btf::new(&kernel).unwrap(), &["a", "missing"]).unwrap();
         let btf = Btf::new(&reduced.bytes).unwrap();
-        let told: Vec<_> = btf.types().map(|found| (found.kind, String::from_utf8_lossy(btf.name(found.name)))).collect();
+        let told: Vec<_> =
+            btf.types().map(|found| (found.kind, String::from_utf8_lossy(btf.name(found.name)))).collect();
         let named = |kind, name: &'static str| (kind, name.into());
         let expected = [
             named(kind::INT, "int"),

@@ -5,9 +5,7 @@ use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, FromRawFd as _, OwnedFd};
 use std::ptr::null;
 
 use crypto_trace_format::record::Tier;
-use libbpf_rs::libbpf_sys::{
-    BPF_CGROUP_INET_EGRESS, BPF_CGROUP_INET_INGRESS, bpf_attach_type, bpf_link_create,
-};
+use libbpf_rs::libbpf_sys::{BPF_CGROUP_INET_EGRESS, BPF_CGROUP_INET_INGRESS, bpf_attach_type, bpf_link_create};
 
 use crate::programs::Programs;
 use crate::report::{ProbeReport, report};
@@ -45,7 +43,11 @@ impl Programs {
 
 /// Attaches a program to packets of a cgroup, whichever direction it was loaded for: the kernel allows that of one that lets
 /// everything pass (`bpf_prog_attach_check_attach_type()`, kernel/bpf/syscall.c).
-fn attach_to(program: BorrowedFd<'_>, cgroup: BorrowedFd<'_>, direction: bpf_attach_type) -> libbpf_rs::Result<OwnedFd> {
+fn attach_to(
+    program: BorrowedFd<'_>,
+    cgroup: BorrowedFd<'_>,
+    direction: bpf_attach_type,
+) -> libbpf_rs::Result<OwnedFd> {
     // SAFETY: both descriptors are open for as long as the call takes, and no options are an allowed value.
     let link = unsafe { bpf_link_create(program.as_raw_fd(), cgroup.as_raw_fd(), direction, null()) };
     if link < 0 {
