@@ -91,7 +91,7 @@ fn core_types(objects: &[PathBuf]) -> Result<String> {
     for path in objects {
         let bytes = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
         let file = object::File::parse(&*bytes).with_context(|| format!("cannot read {}", path.display()))?;
-        let section = |name: &str| Some(file.section_by_name(name)?.data().ok()?);
+        let section = |name: &str| file.section_by_name(name)?.data().ok();
         let (btf, ext) = section(".BTF").zip(section(".BTF.ext")).context("the programs have no BTF")?;
         let btf = btf::Btf::new(btf).context("the programs' BTF is malformed")?;
         let types: Vec<_> = btf.types().collect();
