@@ -1,9 +1,6 @@
 //! Which stack a first hello looks like: what real software said, in recordings whose software is known.
 #![allow(clippy::unwrap_used)]
 
-mod common;
-
-use common::*;
 use crypto_trace_analyze::protocol::tls::{ClientHello, Stream, Transport, View};
 use crypto_trace_analyze::protocol::{Chunk, Ends, Protocol, Said};
 use crypto_trace_analyze::stacks::{TlsShape, of_client};
@@ -24,4 +21,93 @@ fn recorded(name: &str) -> View {
 
 fn looks_like(name: &str) -> &'static [String] {
     of_client(&recorded(name))
+}
+
+#[test]
+fn first_hellos_of_known_software_are_named() {
+    assert_eq!(looks_like("openssl13"), ["OpenSSL 3.0"]);
+    assert_eq!(looks_like("openssl4_mlkem"), ["OpenSSL 4.0"]);
+    assert_eq!(looks_like("gnutls13"), ["GnuTLS 3.7"]);
+}
+
+/// The first of two is the first hello; what came after the server asked for another is none.
+#[test]
+fn a_second_hello_is_not_taken_for_a_first_one() {
+    let view = recorded("openssl13_retry");
+    let [first, second] = [view.hello().unwrap(), view.second_hello().unwrap()];
+    assert_ne!(first.key_shares, second.key_shares);
+    assert_eq!(of_client(&view), ["OpenSSL 3.0"]);
+    let mut second_alone = view.clone();
+    second_alone.client = Some(Stream::parse(&second_hello_bytes()));
+    second_alone.server = None;
+    assert_eq!(second_alone.hello(), Some(second));
+    assert_eq!(of_client(&second_alone), [""; 0]);
+}
+
+/// What the client of `openssl13_retry` sent after the server's answer.
+fn second_hello_bytes() -> Vec<u8> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/tls/openssl13_retry.client.bin");
+    let bytes = std::fs::read(path).unwrap();
+    let first = 5 + usize::from(u16::from_be_bytes([bytes[3], bytes[4]]));
+    bytes[first..].to_vec()
+}
+
+#[test]
+fn a_resumed_session_is_not_taken_for_a_first_hello() {
+    for name in ["openssl13_resumed", "openssl12_ticket", "openssl12_session_id"] {
+        assert!(recorded(name).hello().is_some(), "{name}");
+        assert_eq!(looks_like(name), [""; 0], "{name}");
+    }
+}
+
+/// A program that restricts versions or suites looks like nothing that was measured.
+#[test]
+fn what_was_set_up_otherwise_is_not_named() {
+    for name in ["openssl12", "openssl10", "gnutls12"] {
+        assert_eq!(looks_like(name), [""; 0], "{name}");
+    }
+}
+
+/// OpenSSL before and since ML-KEM, with one list of signature schemes: JA4 is the same, groups and key shares are not.
+#[test]
+fn two_set_ups_of_openssl_with_one_ja4_are_told_apart() {
+    let measured = recorded("openssl4_mlkem");
+    let hello = measured.hello().unwrap();
+    let classical = ClientHello {
+        groups: hello.groups.iter().copied().filter(|group| group.post_quantum() == Some(false)).collect(),
+        key_shares: hello.key_shares.iter().copied().filter(|group| group.post_quantum() == Some(false)).collect(),
+        ..hello.clone()
+    };
+    assert_eq!(hello.ja4(), classical.ja4());
+    let shape = |hello| TlsShape::new(hello, &Transport::Tcp);
+    assert!(shape(hello).is_some() && shape(hello) != shape(&classical));
+}
+
+/// Members of the events of a golden recording.
+fn named(name: &str) -> Vec<Vec<String>> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../testdata").join(name).join("capture.ctseg");
+    let done = Command::new(env!("CARGO_BIN_EXE_crypto-trace-analyze"))
+        .args(["events", "-f", "json-stream", "--type", "tls_handshake,ssh_handshake"])
+        .arg(path)
+        .output()
+        .unwrap();
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    let events = done.stdout.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
+    let events: Vec<Value> = events.map(|line| serde_json::from_slice(line).unwrap()).collect();
+    let looks = |event: &Value| -> Vec<String> {
+        let list = event["client_looks_like"].as_array().cloned().unwrap_or_default();
+        list.iter().map(|name| name.as_str().unwrap().to_owned()).collect()
+    };
+    let mut all: Vec<Vec<String>> = events.iter().map(looks).collect();
+    all.sort();
+    all.dedup();
+    all
+}
+
+#[test]
+fn golden_recordings_name_what_their_software_was() {
+    let none: [Vec<String>; 0] = [];
+    for name in ["tls-go", "tls-rustls", "tls-nginx", "tls-loopback", "quic-aioquic", "ssh-openssh"] {
+        assert_eq!(named(name), none, "{name}");
+    }
 }

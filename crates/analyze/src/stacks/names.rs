@@ -17,6 +17,15 @@ pub(super) struct Measured {
     pub(super) on: String,
 }
 
+/// What else names are made of.
+#[derive(Debug, Default, Deserialize)]
+pub(super) struct Naming {
+    /// How many numbers of its version name a release line of a stack: 2 of `Go 1.27.3`, which is of Go 1.27.
+    pub(super) lines: BTreeMap<String, usize>,
+    /// Builds and uses of a stack, and of which.
+    pub(super) variants: BTreeMap<String, String>,
+}
+
 /// Numbers of a version: those of `9.2p1` are 9, 2 and 1.
 type Version = Vec<u64>;
 
@@ -54,14 +63,15 @@ fn line(version: &str, numbers: usize) -> &str {
 }
 
 /// The stacks that have a shape, each with its versions. Versions that were measured one after the other are one range: what lies
-/// between two of them was not measured, and is taken to be as they are. A range ends where another shape was measured.
-pub(super) fn names(shapes: &Shapes, kind: &str, shape: usize, lines: &BTreeMap<String, usize>) -> Vec<String> {
-    let mut names = Vec::new();
+/// between two of them was not measured, and is taken to be as they are. A range ends where another shape was measured. A variant
+/// is left out where what it is a variant of has the shape too.
+pub(super) fn names(shapes: &Shapes, kind: &str, shape: usize, naming: &Naming) -> Vec<String> {
+    let mut names: Vec<(&str, String)> = Vec::new();
     for ((of, stack), versions) in &shapes.0 {
         if of != kind {
             continue;
         }
-        let length = lines.get(stack).copied().unwrap_or(2);
+        let length = naming.lines.get(stack).copied().unwrap_or(2);
         let mut parts: Vec<String> = Vec::new();
         let mut run: Option<(&str, &str)> = None;
         for ((_, version), found) in versions {
@@ -77,10 +87,12 @@ pub(super) fn names(shapes: &Shapes, kind: &str, shape: usize, lines: &BTreeMap<
         }
         parts.extend(run.map(range));
         if !parts.is_empty() {
-            names.push(format!("{stack} {}", parts.join(", ")));
+            names.push((stack, format!("{stack} {}", parts.join(", "))));
         }
     }
-    names
+    let stacks: Vec<&str> = names.iter().map(|(stack, _)| *stack).collect();
+    let is_told = |stack: &str| naming.variants.get(stack).is_some_and(|of| stacks.contains(&of.as_str()));
+    names.into_iter().filter(|(stack, _)| !is_told(stack)).map(|(_, name)| name).collect()
 }
 
 fn range((first, last): (&str, &str)) -> String {
@@ -91,13 +103,28 @@ fn range((first, last): (&str, &str)) -> String {
 mod tests {
     use super::*;
 
+    fn add(shapes: &mut Shapes, stack: &str, version: &str, shape: usize) {
+        let of = Measured { stack: stack.into(), version: version.into(), by: String::new(), on: String::new() };
+        shapes.add("tcp", &of, shape);
+    }
+
     fn named(measured: &[(&str, usize)], shape: usize) -> Vec<String> {
         let mut shapes = Shapes::default();
-        for (version, number) in measured {
-            let of = Measured { stack: "Go".into(), version: (*version).into(), by: String::new(), on: String::new() };
-            shapes.add("tcp", &of, *number);
-        }
-        names(&shapes, "tcp", shape, &BTreeMap::from([("Go".into(), 2)]))
+        measured.iter().for_each(|(version, number)| add(&mut shapes, "Go", version, *number));
+        names(&shapes, "tcp", shape, &Naming::default())
+    }
+
+    #[test]
+    fn a_variant_is_named_where_its_stack_does_not_look_the_same() {
+        let mut shapes = Shapes::default();
+        add(&mut shapes, "OpenSSL", "3.0.8", 0);
+        add(&mut shapes, "OpenSSL of Debian", "3.0.19", 0);
+        add(&mut shapes, "OpenSSL of Debian", "3.5.9", 1);
+        let variants = BTreeMap::from([("OpenSSL of Debian".into(), "OpenSSL".into())]);
+        let naming = Naming { variants, ..Naming::default() };
+        assert_eq!(names(&shapes, "tcp", 0, &naming), ["OpenSSL 3.0"]);
+        assert_eq!(names(&shapes, "tcp", 1, &naming), ["OpenSSL of Debian 3.5"]);
+        assert_eq!(names(&shapes, "quic", 1, &naming), [""; 0]);
     }
 
     #[test]

@@ -2,19 +2,18 @@
 //!
 //! `scripts/measure-stacks` writes it. A row is a shape, with all that were measured to have it.
 
-use super::names::{Measured, Shapes, names};
+use super::names::{Measured, Naming, Shapes, names};
 use super::{SshShape, TlsShape};
 use serde::Deserialize;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::hash::Hash;
 use std::sync::OnceLock;
 
 /// The file.
 #[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub(super) struct File {
-    /// How many numbers of its version name a release line of a stack: 2 of `Go 1.27.3`, which is of Go 1.27.
-    pub(super) lines: BTreeMap<String, usize>,
+    #[serde(flatten)]
+    pub(super) naming: Naming,
     pub(super) tls: Vec<Row<TlsShape>>,
     pub(super) ssh: Vec<Row<SshShape>>,
 }
@@ -32,7 +31,7 @@ pub(super) struct Row<T> {
 pub(super) struct Table {
     tls: HashMap<TlsShape, Vec<String>>,
     ssh: HashMap<SshShape, Vec<String>>,
-    /// There are shapes with extensions in any order, with parameters so, and with both.
+    /// Which orders shapes leave open: of extensions, of parameters.
     orders: Vec<(bool, bool)>,
 }
 
@@ -53,8 +52,8 @@ impl Table {
             file.tls.iter().map(|row| (row.shape.shuffled, row.shape.parameters_shuffled)).collect();
         orders.sort_unstable();
         orders.dedup();
-        let tls = by_shape(file.tls, &file.lines, |shape| shape.transport.clone());
-        let ssh = by_shape(file.ssh, &file.lines, |shape| shape.side.clone());
+        let tls = by_shape(file.tls, &file.naming, |shape| shape.transport.clone());
+        let ssh = by_shape(file.ssh, &file.naming, |shape| shape.side.clone());
         Self { tls, ssh, orders }
     }
 
@@ -71,7 +70,7 @@ impl Table {
 /// The names of each shape. Versions are those of one kind: what a stack says over TCP tells nothing of what it says over UDP.
 fn by_shape<T: Hash + Eq>(
     rows: Vec<Row<T>>,
-    lines: &BTreeMap<String, usize>,
+    naming: &Naming,
     kind: impl Fn(&T) -> String,
 ) -> HashMap<T, Vec<String>> {
     let mut shapes = Shapes::default();
@@ -79,7 +78,7 @@ fn by_shape<T: Hash + Eq>(
         row.seen.iter().for_each(|measured| shapes.add(&kind(&row.shape), measured, number));
     }
     let named = |(number, row): (usize, Row<T>)| {
-        let names = names(&shapes, &kind(&row.shape), number, lines);
+        let names = names(&shapes, &kind(&row.shape), number, naming);
         (row.shape, names)
     };
     rows.into_iter().enumerate().map(named).collect()
