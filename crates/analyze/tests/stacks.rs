@@ -5,7 +5,7 @@ use crypto_trace_analyze::protocol::tls::{ClientHello, Stream, Transport, View};
 use crypto_trace_analyze::protocol::{Chunk, Ends, Protocol, Said};
 use crypto_trace_analyze::stacks::{TlsShape, of_client};
 use serde_json::Value;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 /// A connection as its client recorded it, see `data/tls/README.md`.
@@ -73,11 +73,9 @@ fn what_was_set_up_otherwise_is_not_named() {
 fn two_set_ups_of_openssl_with_one_ja4_are_told_apart() {
     let measured = recorded("openssl4_mlkem");
     let hello = measured.hello().unwrap();
-    let classical = ClientHello {
-        groups: hello.groups.iter().copied().filter(|group| group.post_quantum() == Some(false)).collect(),
-        key_shares: hello.key_shares.iter().copied().filter(|group| group.post_quantum() == Some(false)).collect(),
-        ..hello.clone()
-    };
+    let mut classical: ClientHello = hello.clone();
+    classical.groups.retain(|group| group.post_quantum() == Some(false));
+    classical.key_shares.retain(|group| group.post_quantum() == Some(false));
     assert_eq!(hello.ja4(), classical.ja4());
     let shape = |hello| TlsShape::new(hello, &Transport::Tcp);
     assert!(shape(hello).is_some() && shape(hello) != shape(&classical));

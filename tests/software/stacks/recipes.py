@@ -188,6 +188,7 @@ def openssl(root):
 def gos(root):
     for version in ("1.21.13", "1.22.10", "1.23.9", "1.24.11", "1.25.5", "1.26.6", "1.27.3"):
         yield Installed(root, "Go", "crypto/tls", f"{{stacks}}/go/client-{version}-{'.'.join(version.split('.')[:2])} {{port}}", go(version), version)
+        yield Installed(root, "Go without AES instructions", "crypto/tls, GODEBUG=cpu.aes=off", f"env GODEBUG=cpu.aes=off {{stacks}}/go/client-{version}-{'.'.join(version.split('.')[:2])} {{port}}", go(version), version)
     # A newer toolchain takes its defaults from the line of go.mod.
     for line in ("1.20", "1.21", "1.22", "1.23", "1.24", "1.25", "1.26"):
         yield Installed(root, "Go 1.27 with go.mod", "crypto/tls, go1.27.3", f"{{stacks}}/go/client-1.27.3-{line} {{port}}", go("1.27.3", line), line)
@@ -200,6 +201,9 @@ def nodes(root):
     for version in ("2.0.6", "2.2.15", "2.4.4", "2.6.8", "2.7.14", "2.8.3", "2.9.6"):
         yield Installed(root, "Deno", "fetch", f"env DENO_DIR=. DENO_TLS_CA_STORE=mozilla DENO_NO_UPDATE_CHECK=1 {{stacks}}/node/deno-{version}/node_modules/@deno/linux-x64-glibc/deno run -A --no-config {{here}}/fetch.js {{port}}",
             modules(f"deno-{version}", f"@deno/linux-x64-glibc@{version}"), version)
+    for version in ("1.4.0", "1.11.0", "1.17.0"):
+        yield Installed(root, "ssh2 of Node", "Client", f"env NODE_PATH={{stacks}}/node/ssh2-{version}/node_modules node {{here}}/ssh2.js {{port}}",
+            modules(f"ssh2-{version}", f"ssh2@{version}"), version, kind="ssh")
     for version in ("1.0.36", "1.1.45", "1.2.23", "1.3.14", "1.4.5"):
         yield Installed(root, "Bun", "fetch", f"{{stacks}}/node/bun-{version}/node_modules/@oven/bun-linux-x64/bin/bun run {{here}}/fetch.js {{port}}",
             modules(f"bun-{version}", f"@oven/bun-linux-x64@{version}"), version)
@@ -235,6 +239,7 @@ def others(root):
             None, says=f"grep -aoE 'NSS 3[.][0-9.]+' $(find {root_of}/usr/lib -name libnss3.so -not -path '*firefox*')")
         yield recipe("curl of Debian", "curl", "curl -ks --resolve {name}:{port}:127.0.0.1 https://{name}:{port}/", "curl --version")
         yield recipe("Python ssl", "http.client", "/usr/bin/python3 -c 'import http.client,ssl; http.client.HTTPSConnection(\"localhost\", {port}, context=ssl._create_unverified_context()).request(\"GET\", \"/\")'", "/usr/bin/python3 --version")
+        yield recipe("libssh2", "curl sftp:", "curl -ks sftp://root:none@127.0.0.1:{port}/", "curl --version | grep -o 'libssh2/[0-9.]*'", kind="ssh")
         yield recipe("OpenSSH", "ssh", "ssh -F none -o BatchMode=yes -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -p {port} root@127.0.0.1", "ssh -V", kind="ssh")
         yield recipe("dropbear", "dbclient", "dbclient -y -p {port} root@127.0.0.1", "dbclient -V", kind="ssh")
         if suite:
@@ -247,6 +252,42 @@ def others(root):
                 yield Installed(root, stack, f"{call}, {where}", f"{erl} -boot no_dot_erlang -noshell -run escript start -extra /tmp/client.escript {what} {{port}}",
                     debian(suite), version=told, kind=what)
         yield recipe("PuTTY", "plink", "plink -ssh -batch -P {port} root@127.0.0.1", "plink -V", kind="ssh")
+
+
+def pythons(root):
+    def of(stack, version, command, package, also=(), **options):
+        place = f"{package}-{version}"
+        return Installed(root, stack, command.split()[0], f"env PYTHONPATH={{stacks}}/py/{place} python3 {{here}}/client.py {command} {{port}}",
+            wheels(place, f"{package}=={version}", *also), version, **options)
+    for version in ("2.12.0", "3.0.0", "3.5.1", "4.0.0", "5.1.0"):
+        yield of("paramiko", version, "paramiko", "paramiko", kind="ssh")
+    for version in ("2.8.1", "2.14.2", "2.18.0", "2.21.1", "2.24.1"):
+        yield of("AsyncSSH", version, "asyncssh", "asyncssh", kind="ssh")
+    for version in ("0.9.25", "1.0.0", "1.2.0", "1.7.2"):
+        yield of("aioquic", version, "aioquic", "aioquic", kind="quic")
+    for version in ("1.0.9", "1.5.6", "2.1.0"):
+        yield of("qh3", version, "qh3", "qh3", kind="quic")
+    for kind in ("chrome99", "chrome110", "chrome120", "chrome131", "chrome136", "chrome142", "firefox133", "firefox135", "firefox144", "safari180", "safari260"):
+        yield of(f"curl_cffi as {kind}", "0.16.3", f"curl_cffi:{kind}", "curl_cffi")
+
+
+def browsers(root):
+    chromium = ("chromium --headless --no-sandbox --disable-gpu --disable-background-networking --disable-component-update --no-first-run "
+        "--disable-sync --disable-extensions --user-data-dir=profile-$i --ignore-certificate-errors --dump-dom")
+    yield Recipe(root, "Chromium", "chromium --headless", f"{chromium} https://localhost:{{port}}/", version="chromium --version", patience=20)
+    yield Recipe(root, "Chromium", "chromium --headless, QUIC", f"{chromium} --enable-quic --origin-to-force-quic-on=localhost:{{port}} https://localhost:{{port}}/",
+        kind="quic", version="chromium --version", patience=20)
+    firefox = "chroot {stacks}/debian-trixie /usr/lib/firefox-esr/firefox-esr"
+    yield Installed(root, "Firefox", "firefox-esr --headless, trixie", f"env HOME=/tmp MOZ_DISABLE_CONTENT_SANDBOX=1 {firefox} --headless --profile /tmp/profile-$i --no-remote https://localhost:{{port}}/",
+        profiles, version=f"grep -h ^Version= {{stacks}}/debian-trixie/usr/lib/firefox-esr/application.ini", patience=20)
+
+
+def profiles(stacks):
+    """A profile for each run, so that none knows the server."""
+    for run_number in range(8):
+        place = stacks / f"debian-trixie/tmp/profile-{run_number}"
+        shutil.rmtree(place, ignore_errors=True)
+        place.mkdir(parents=True)
 
 
 def crate(name, source, dependencies, features=""):
@@ -280,5 +321,5 @@ def rusts(root):
 
 
 def all_recipes(root):
-    for family in (openssl, gos, nodes, javas, others, rusts):
+    for family in (openssl, gos, nodes, javas, others, pythons, browsers, rusts):
         yield from family(root)
