@@ -41,7 +41,6 @@ def run(*command, **options):
 class Recipe:
     """A stack on this machine."""
 
-    serves = False
     environment = {}
     patience = 10
     side = "client"
@@ -254,6 +253,29 @@ def others(root):
         yield recipe("PuTTY", "plink", "plink -ssh -batch -P {port} root@127.0.0.1", "plink -V", kind="ssh")
 
 
+def ssh_servers(root):
+    for suite in ("bullseye", "trixie", "sid"):
+        place = f"chroot {{stacks}}/debian-{suite}"
+        for stack, command, version in (("OpenSSH", "/usr/sbin/sshd -i -e -f /dev/null -h /tmp/host_key", "ssh -V"), ("dropbear", "/usr/sbin/dropbear -i -E -r /tmp/dropbear_key", "dbclient -V")):
+            recipe = Installed(root, stack, f"{command.split('/')[3].split()[0]}, {suite}", f"python3 {{here}}/inetd.py {place} {command}", with_host_keys(suite),
+                version=f"{place} {version}", kind="ssh")
+            recipe.side = "server"
+            yield recipe
+
+
+def with_host_keys(suite):
+    """Keys of a server, and the user that it becomes."""
+    def install(stacks):
+        debian(suite)(stacks)
+        root = stacks / f"debian-{suite}"
+        if not (root / "tmp/host_key").exists():
+            run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(root / "tmp/host_key"))
+            run("chroot", str(root), "dropbearkey", "-t", "ed25519", "-f", "/tmp/dropbear_key")
+        (root / "run/sshd").mkdir(parents=True, exist_ok=True)
+        (root / "etc/passwd").write_text("root:x:0:0:root:/root:/bin/sh\nsshd:x:65534:65534::/run/sshd:/bin/false\n")
+    return install
+
+
 def pythons(root):
     def of(stack, version, command, package, also=(), **options):
         place = f"{package}-{version}"
@@ -321,5 +343,5 @@ def rusts(root):
 
 
 def all_recipes(root):
-    for family in (openssl, gos, nodes, javas, others, pythons, browsers, rusts):
+    for family in (openssl, gos, nodes, javas, others, ssh_servers, pythons, browsers, rusts):
         yield from family(root)
