@@ -27,8 +27,10 @@ fn hellos(connection: &Connection) -> Vec<Value> {
     let Some(stream) = stream.as_deref() else { return Vec::new() };
     let software = stream.banner.as_ref().map(|banner| String::from_utf8_lossy(&banner.line).into_owned());
     let Some(offer) = &stream.kexinit else { return Vec::new() };
-    vec![json!({"kind": "ssh", "program": program, "port": port, "banner": software, "shape": SshShape::new(offer, role),
-        "looks_like": of_ssh(offer, role)})]
+    vec![
+        json!({"kind": "ssh", "program": program, "port": port, "banner": software, "shape": SshShape::new(offer, role),
+        "looks_like": of_ssh(offer, role)}),
+    ]
 }
 
 fn main() {

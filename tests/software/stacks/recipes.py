@@ -21,13 +21,11 @@ LINES = {
     "paramiko": 2,
 }
 
-# Builds and uses of a stack: they are named where the stack itself does not look the same.
+# Builds and uses of a stack, with its versions: they are named where that version of the stack itself does not look the same.
 VARIANTS = {
-    "OpenSSL of Debian": "OpenSSL",
-    "Python ssl": "OpenSSL",
-    "curl of Debian": "OpenSSL",
-    "Go 1.27 with go.mod": "Go",
-    "Deno": "rustls with aws-lc-rs",
+    "OpenSSL of Debian": ["OpenSSL"],
+    "OpenSSL from TLS 1.2 on": ["OpenSSL"],
+    "Python ssl, OpenSSL": ["OpenSSL", "OpenSSL from TLS 1.2 on", "OpenSSL with certificate compression"],
 }
 
 HERE = pathlib.Path(__file__).resolve().parent
@@ -177,9 +175,17 @@ def openssl(root):
         yield Installed(root, "OpenSSL", f"pyOpenSSL, cryptography {wheel}", f"env {place} python3 {{here}}/pyopenssl.py {{port}}",
             wheels(f"cryptography-{wheel}", f"cryptography=={wheel}", "pyOpenSSL"),
             version=f"{place} python3 -c 'from OpenSSL import SSL; print(SSL.SSLeay_version(0).decode())'")
+        # What many programs ask for; OpenSSL itself does since 3.1.
+        if wheel in ("35.0.0", "38.0.4", "39.0.2"):
+            yield Installed(root, "OpenSSL from TLS 1.2 on", f"pyOpenSSL, cryptography {wheel}", f"env {place} python3 {{here}}/pyopenssl.py {{port}} 12",
+                wheels(f"cryptography-{wheel}", f"cryptography=={wheel}", "pyOpenSSL"),
+                version=f"{place} python3 -c 'from OpenSSL import SSL; print(SSL.SSLeay_version(0).decode())'")
+    yield Recipe(root, "OpenSSL from TLS 1.2 on", "openssl s_client -min_protocol, bookworm",
+        "openssl s_client -min_protocol TLSv1.2 -connect 127.0.0.1:{port} -servername {name}", version="openssl version")
     for suite in ("bullseye", "trixie", "sid"):
         inside = f"chroot {{stacks}}/debian-{suite}"
-        yield Installed(root, "OpenSSL of Debian", f"openssl s_client, {suite}", f"{inside} openssl s_client -connect 127.0.0.1:{{port}} -servername {{name}}",
+        # Since trixie it is built with zlib, which adds an extension.
+        yield Installed(root, "OpenSSL of Debian" if suite == "bullseye" else "OpenSSL with certificate compression", f"openssl s_client, {suite}", f"{inside} openssl s_client -connect 127.0.0.1:{{port}} -servername {{name}}",
             debian(suite), version=f"{inside} openssl version")
     yield Recipe(root, "OpenSSL of Debian", "openssl s_client, bookworm", "openssl s_client -connect 127.0.0.1:{port} -servername {name}", version="openssl version")
 
@@ -211,7 +217,7 @@ def nodes(root):
 def javas(root):
     for suite, version in (("bullseye", "11"), ("trixie", "21"), ("trixie", "25")):
         home = f"/usr/lib/jvm/java-{version}-openjdk-amd64"
-        java = f"env LD_LIBRARY_PATH={home}/lib:{home}/lib/server chroot {{stacks}}/debian-{suite} {home}/bin/java"
+        java = f"env LD_LIBRARY_PATH={home}/lib:{home}/lib/jli:{home}/lib/server chroot {{stacks}}/debian-{suite} {home}/bin/java"
         yield Installed(root, "JSSE", f"SSLSocket, OpenJDK {version} of Debian", f"{java} -cp /tmp Client {{port}}", java_class(suite), version=f"{java} -version")
     yield Installed(root, "JSSE", "SSLSocket, OpenJDK 17 of Debian", "java -cp {stacks}/java Client {port}", java_class(None), version="java -version")
 
@@ -237,7 +243,7 @@ def others(root):
         yield recipe("NSS", "tstclnt", "tstclnt -h 127.0.0.1 -p {port} -D -o -a {name}",
             None, says=f"grep -aoE 'NSS 3[.][0-9.]+' $(find {root_of}/usr/lib -name libnss3.so -not -path '*firefox*')")
         yield recipe("curl of Debian", "curl", "curl -ks --resolve {name}:{port}:127.0.0.1 https://{name}:{port}/", "curl --version")
-        yield recipe("Python ssl", "http.client", "/usr/bin/python3 -c 'import http.client,ssl; http.client.HTTPSConnection(\"localhost\", {port}, context=ssl._create_unverified_context()).request(\"GET\", \"/\")'", "/usr/bin/python3 --version")
+        yield recipe("Python ssl, OpenSSL", "http.client", "/usr/bin/python3 -c 'import http.client,ssl; http.client.HTTPSConnection(\"localhost\", {port}, context=ssl._create_unverified_context()).request(\"GET\", \"/\")'", None, says=f"{inside}/usr/bin/python3 -c 'import ssl; print(ssl.OPENSSL_VERSION)'")
         yield recipe("libssh2", "curl sftp:", "curl -ks sftp://root:none@127.0.0.1:{port}/", "curl --version | grep -o 'libssh2/[0-9.]*'", kind="ssh")
         yield recipe("OpenSSH", "ssh", "ssh -F none -o BatchMode=yes -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -p {port} root@127.0.0.1", "ssh -V", kind="ssh")
         yield recipe("dropbear", "dbclient", "dbclient -y -p {port} root@127.0.0.1", "dbclient -V", kind="ssh")
@@ -329,8 +335,9 @@ def crate(name, source, dependencies, features=""):
 
 
 def rusts(root):
-    for version, provider, features in (("0.20.9", "ring", ""), ("0.21.12", "ring", ""), ("0.22.4", "ring", "ring"), ("0.22.4", "aws-lc-rs", "aws_lc_rs"),
-        ("0.23.0", "ring", "ring"), ("0.23.46", "ring", "ring"), ("0.23.0", "aws-lc-rs", "aws_lc_rs"), ("0.23.26", "aws-lc-rs", "aws_lc_rs"), ("0.23.46", "aws-lc-rs", "aws_lc_rs,prefer-post-quantum")):
+    # Newest first. Post-quantum groups are preferred by default since 0.23.27.
+    for version, provider, features in (("0.23.46", "ring", "ring"), ("0.23.46", "aws-lc-rs", "aws_lc_rs,prefer-post-quantum"), ("0.23.26", "aws-lc-rs", "aws_lc_rs"),
+        ("0.23.0", "ring", "ring"), ("0.23.0", "aws-lc-rs", "aws_lc_rs"), ("0.22.4", "ring", "ring"), ("0.21.12", "ring", ""), ("0.20.9", "ring", "")):
         old = version < "0.22"
         wanted = f'rustls = {{ version = "={version}", default-features = false, features = {str(["logging", "tls12"] + [f for f in features.split(",") if f] + (["std"] if version >= "0.23" else [])).replace(chr(39), chr(34))} }}'
         yield Installed(root, f"rustls with {provider}", "ClientConnection", f"{{stacks}}/rust/rustls-{version}-{provider}/client {{port}}",

@@ -24,8 +24,8 @@ pub(super) struct Measured {
 pub(super) struct Naming {
     /// How many numbers of its version name a release line of a stack: 2 of `Go 1.27.3`, which is of Go 1.27.
     pub(super) lines: BTreeMap<String, usize>,
-    /// Builds and uses of a stack, and of which.
-    pub(super) variants: BTreeMap<String, String>,
+    /// Builds and uses of a stack, and of which. Their versions are those of the stack.
+    pub(super) variants: BTreeMap<String, Vec<String>>,
 }
 
 /// Numbers of a version: those of `9.2p1` are 9, 2 and 1.
@@ -66,8 +66,13 @@ fn line(version: &str, numbers: usize) -> &str {
 
 /// The stacks that have a shape, each with its versions. Versions that were measured one after the other are one range: what lies
 /// between two of them was not measured, and is taken to be as they are. A range ends where another shape was measured. A variant
-/// is left out where what it is a variant of has the shape too.
+/// is left out where what it is a variant of has the shape in the same release lines.
 pub(super) fn names(shapes: &Shapes, kind: &str, shape: usize, naming: &Naming) -> Vec<String> {
+    let lines_of = |stack: &str| -> BTreeSet<&str> {
+        let versions = shapes.0.get(&(kind.to_owned(), stack.to_owned()));
+        let versions = versions.into_iter().flatten().filter(|(_, found)| found.contains(&shape));
+        versions.map(|((_, version), _)| line(version, naming.lines.get(stack).copied().unwrap_or(2))).collect()
+    };
     let mut names: Vec<(&str, String)> = Vec::new();
     for ((of, stack), versions) in &shapes.0 {
         if of != kind {
@@ -83,7 +88,8 @@ pub(super) fn names(shapes: &Shapes, kind: &str, shape: usize, naming: &Naming) 
             }
             // The whole line, unless a version of it was measured that has another shape.
             let of_line = line(version, length);
-            let is_whole = versions.iter().all(|((_, other), found)| line(other, length) != of_line || found.contains(&shape));
+            let is_whole =
+                versions.iter().all(|((_, other), found)| line(other, length) != of_line || found.contains(&shape));
             let shown = if is_whole { of_line } else { version.as_str() };
             run = Some((run.map_or(shown, |(first, _)| first), shown));
         }
@@ -92,8 +98,10 @@ pub(super) fn names(shapes: &Shapes, kind: &str, shape: usize, naming: &Naming) 
             names.push((stack, format!("{stack} {}", parts.join(", "))));
         }
     }
-    let stacks: Vec<&str> = names.iter().map(|(stack, _)| *stack).collect();
-    let is_told = |stack: &str| naming.variants.get(stack).is_some_and(|of| stacks.contains(&of.as_str()));
+    let is_told = |stack: &str| {
+        let of = naming.variants.get(stack).map(Vec::as_slice).unwrap_or_default();
+        !of.is_empty() && lines_of(stack).iter().all(|line| of.iter().any(|of| lines_of(of).contains(line)))
+    };
     names.into_iter().filter(|(stack, _)| !is_told(stack)).map(|(_, name)| name).collect()
 }
 
@@ -122,10 +130,14 @@ mod tests {
         add(&mut shapes, "OpenSSL", "3.0.8", 0);
         add(&mut shapes, "OpenSSL of Debian", "3.0.19", 0);
         add(&mut shapes, "OpenSSL of Debian", "3.5.9", 1);
-        let variants = BTreeMap::from([("OpenSSL of Debian".into(), "OpenSSL".into())]);
+        add(&mut shapes, "OpenSSL", "3.2.2", 2);
+        add(&mut shapes, "OpenSSL of Debian", "3.1.4", 2);
+        let variants = BTreeMap::from([("OpenSSL of Debian".into(), vec!["OpenSSL".into()])]);
         let naming = Naming { variants, ..Naming::default() };
         assert_eq!(names(&shapes, "tcp", 0, &naming), ["OpenSSL 3.0"]);
         assert_eq!(names(&shapes, "tcp", 1, &naming), ["OpenSSL of Debian 3.5"]);
+        // Of another release it says something.
+        assert_eq!(names(&shapes, "tcp", 2, &naming), ["OpenSSL 3.2", "OpenSSL of Debian 3.1"]);
         assert_eq!(names(&shapes, "quic", 1, &naming), [""; 0]);
     }
 

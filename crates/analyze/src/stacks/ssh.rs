@@ -39,9 +39,7 @@ impl SshShape {
         if offer.is_cut {
             return None;
         }
-        let text = |list: &[u8]| {
-            String::from_utf8(list.to_vec()).ok().filter(|list| list.len() <= MAX_LIST)
-        };
+        let text = |list: &[u8]| String::from_utf8(list.to_vec()).ok().filter(|list| list.len() <= MAX_LIST);
         let other = |list: &[u8], than: &[u8]| if list == than { Some(None) } else { text(list).map(Some) };
         let [kex, ciphers, ciphers_back, macs, macs_back, compression, compression_back] = offer.as_sent();
         Some(Self {

@@ -68,11 +68,7 @@ impl Table {
 }
 
 /// The names of each shape. Versions are those of one kind: what a stack says over TCP tells nothing of what it says over UDP.
-fn by_shape<T: Hash + Eq>(
-    rows: Vec<Row<T>>,
-    naming: &Naming,
-    kind: impl Fn(&T) -> String,
-) -> HashMap<T, Vec<String>> {
+fn by_shape<T: Hash + Eq>(rows: Vec<Row<T>>, naming: &Naming, kind: impl Fn(&T) -> String) -> HashMap<T, Vec<String>> {
     let mut shapes = Shapes::default();
     for (number, row) in rows.iter().enumerate() {
         row.seen.iter().for_each(|measured| shapes.add(&kind(&row.shape), measured, number));

@@ -49,7 +49,7 @@ fn what_is_compared_as_a_set_is_sorted_and_every_line_is_of_a_stack() {
     }
     let stacks: BTreeSet<&str> = seen(&file).map(|one| one.stack.as_str()).collect();
     let (lines, variants) = (&file.naming.lines, &file.naming.variants);
-    for stack in lines.keys().chain(variants.keys()).chain(variants.values()) {
+    for stack in lines.keys().chain(variants.keys()).chain(variants.values().flatten()) {
         assert!(stacks.contains(stack.as_str()), "{stack} was not measured");
     }
 }
@@ -58,9 +58,13 @@ fn what_is_compared_as_a_set_is_sorted_and_every_line_is_of_a_stack() {
 fn every_measured_shape_is_named_by_its_stack() {
     let (file, table) = (whole(), Table::new(whole()));
     let is_named = |names: &[String], one: &Measured| {
-        let stacks = [Some(&one.stack), file.naming.variants.get(&one.stack)];
-        let is = |name: &String, stack: &String| name.strip_prefix(stack.as_str()).is_some_and(|rest| rest.starts_with(' '));
-        assert!(names.iter().any(|name| stacks.iter().flatten().any(|stack| is(name, stack))), "{one:?}: {names:?}");
+        let variants = file.naming.variants.get(&one.stack);
+        let is =
+            |name: &String, stack: &String| name.strip_prefix(stack.as_str()).is_some_and(|rest| rest.starts_with(' '));
+        assert!(
+            names.iter().any(|name| variants.into_iter().flatten().chain([&one.stack]).any(|stack| is(name, stack))),
+            "{one:?}: {names:?}"
+        );
     };
     for row in &file.tls {
         row.seen.iter().for_each(|one| is_named(table.of_tls(&row.shape), one));
