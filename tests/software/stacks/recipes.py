@@ -262,11 +262,22 @@ def others(root):
 def ssh_servers(root):
     for suite in ("bullseye", "trixie", "sid"):
         place = f"chroot {{stacks}}/debian-{suite}"
-        for stack, command, version in (("OpenSSH", "/usr/sbin/sshd -i -e -f /dev/null -h /tmp/host_key", "ssh -V"), ("dropbear", "/usr/sbin/dropbear -i -E -r /tmp/dropbear_key", "dbclient -V")):
+        for stack, command, version in (("OpenSSH", "/usr/sbin/sshd -i -e -f /dev/null -h /tmp/host_key", "ssh -V"), ("dropbear", "/usr/sbin/dropbear -i -r /tmp/dropbear_key", "dbclient -V")):
             recipe = Installed(root, stack, f"{command.split('/')[3].split()[0]}, {suite}", f"python3 {{here}}/inetd.py {place} {command}", with_host_keys(suite),
                 version=f"{place} {version}", kind="ssh")
             recipe.side = "server"
             yield recipe
+
+
+    recipe = Installed(root, "dropbear", "dropbear, bookworm", "python3 {here}/inetd.py dropbear -i -r {stacks}/dropbear_key", dropbear_key,
+        version="dropbear -V", kind="ssh")
+    recipe.side = "server"
+    yield recipe
+
+
+def dropbear_key(stacks):
+    if not (stacks / "dropbear_key").exists():
+        run("dropbearkey", "-t", "ed25519", "-f", str(stacks / "dropbear_key"))
 
 
 def with_host_keys(suite):
