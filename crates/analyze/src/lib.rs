@@ -10,6 +10,8 @@ pub(crate) mod budget;
 
 pub mod protocol;
 
+pub mod stacks;
+
 pub mod rules;
 
 pub mod capture;

@@ -1,11 +1,13 @@
 //! `ssh_handshake`: one end of a connection whose SSH key exchange was seen.
 
 use super::members::members;
-use super::tls_handshake::{KnownBy, Peer, Side, side};
+use super::tls_handshake::{KnownBy, Peer, Side, looks_like, side};
 use super::values::{AtLeast, DateTime, Listed, When, words};
 use crate::capture::Capture;
 use crate::capture::connections::{self, Connection};
+use crate::protocol::Role;
 use crate::protocol::ssh::{self, Banner, Certificate, HostKey, KexInit, Stream, View, reason_name};
+use crate::stacks;
 use crate::words::escape;
 use jiff::Timestamp;
 
@@ -93,6 +95,11 @@ members! {
         hassh: Option<String>,
         /// HASSH fingerprint of what the server offers
         hassh_server: Option<String>,
+        /// software whose measured offer is the client's, see [which stack](wire.md#which-stack-was-that): a guess from the wire, which
+        /// does not believe what the client says it is. Several where several offer the same; left out when none is known to
+        client_looks_like: Listed<&'static str>,
+        /// the same of the server
+        server_looks_like: Listed<&'static str>,
         /// number of the socket (`SO_COOKIE`), unique while the system runs
         #[from = "record"]
         socket_cookie: u64,
@@ -298,6 +305,9 @@ impl SshHandshake {
         let (client_offer, server_offer) = (offer(&client), offer(&server));
         let disconnect = view.disconnect.filter(|_| view.role.is_some());
         let reason = |code: u32| reason_name(code).map_or_else(|| code.to_string(), str::to_owned);
+        let looks = |offer: Option<&KexInit>, role| {
+            Listed(looks_like(connection, offer.map_or(&[], |offer| stacks::of_ssh(offer, role))))
+        };
         let (local, remote) = (connection.local(), connection.remote());
         let missing = agreed.map(|agreed| agreed.nothing_in_common.as_slice()).unwrap_or_default();
         Self {
@@ -333,6 +343,8 @@ impl SshHandshake {
             peer: capture.handshakes.peer(connection).map(|peer| Peer::new(peer, redact)),
             hassh: client_offer.as_ref().and_then(KexInit::hassh),
             hassh_server: server_offer.as_ref().and_then(KexInit::hassh_server),
+            client_looks_like: looks(client_offer.as_ref(), Role::Client),
+            server_looks_like: looks(server_offer.as_ref(), Role::Server),
             client_offered: When(client_offer.as_ref().map(Offered::new)),
             server_offered: When(server_offer.as_ref().map(Offered::new)),
             socket_cookie: connection.cookie(),

@@ -9,6 +9,7 @@ use crate::capture::connections::{Connection, Role};
 use crate::protocol::iana::{CipherSuite, ExtensionType, Group, Version};
 use crate::protocol::quic::{Parameter, Quic};
 use crate::protocol::tls::{ClientHello, KeyExchange, Resumption, ServerHello, Stream, View};
+use crate::stacks;
 use crate::words::escape;
 use crate::words::redact;
 use crypto_trace_format::wire::quic::QuicVersion;
@@ -93,6 +94,10 @@ members! {
         ja4: Option<String>,
         /// JA3S fingerprint of the server's hello
         ja3s: Option<String>,
+        /// software whose measured first hello looks like the client's, see [which stack](wire.md#which-stack-was-that): a guess
+        /// from the wire, not what a probe saw. Several where several look alike; left out when none does, and when this may not be
+        /// the client's first hello to that server
+        client_looks_like: Listed<&'static str>,
         /// before TLS 1.3: what the server showed, its own certificate first, see [below](#certificates). Nothing in it is
         /// verified
         certificates: Listed<CertificateFields>,
@@ -446,6 +451,7 @@ impl<'a> TlsHandshake<'a> {
             ja3: hello.and_then(ClientHello::ja3),
             ja4: hello.and_then(|hello| hello.ja4_over(view.transport.ja4_letter())),
             ja3s: server_hello.and_then(|hello| hello.ja3s()),
+            client_looks_like: Listed(looks_like(connection, stacks::of_client(view))),
             certificates: chain(view.server.as_ref()),
             client_certificates: chain(view.client.as_ref()),
             certificates_more: more(view.server.as_ref()),
@@ -462,6 +468,11 @@ impl<'a> TlsHandshake<'a> {
             handshake_ns: When(call.map(|call| Some(call.duration_ns).filter(|ns| *ns != 0))),
         }
     }
+}
+
+/// Stacks that a side looks like; none where the connection is older than the capture, so that more may have been said before.
+pub(super) fn looks_like(connection: &Connection, stacks: &'static [String]) -> Vec<&'static str> {
+    if connection.late { Vec::new() } else { stacks.iter().map(String::as_str).collect() }
 }
 
 pub(super) fn side(role: Role) -> Side {

@@ -20,7 +20,7 @@ use crate::words::timestamp::timestamp;
 use anyhow::Result;
 use crypto_trace_format::record::{ProbeState, Protocol, Tier};
 use serde::Serialize;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Why a library that is probed may not have told of a handshake.
 const ELSEWHERE: &str = "these may have happened inside a read or write, which is not probed";
@@ -100,12 +100,15 @@ struct Library {
 }
 
 /// A program of whose ends of connections some were seen on the wire, and by no probe in a library.
-#[derive(Serialize)]
+#[derive(Default, Serialize)]
 struct WireOnly {
     program: String,
     ends: u64,
     wire_only: u64,
     why: Vec<String>,
+    /// Stacks whose measured first hellos look like those of its clients.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    looks_like: BTreeSet<&'static str>,
 }
 
 /// A program of which more processes loaded a TLS library than had handshakes.
@@ -287,12 +290,13 @@ fn wire_only(judged: &Judged<'_>) -> Vec<WireOnly> {
             Some(name) => (judged.shown(name), why_wire_only(judged, name, row.told.all())),
             None => ("(process not known)".to_owned(), Vec::new()),
         };
-        let new = || WireOnly { program: program.clone(), ends: 0, wire_only: 0, why: Vec::new() };
+        let new = || WireOnly { program: program.clone(), ..WireOnly::default() };
         let shown = by_name.entry(program.clone()).or_insert_with(new);
         shown.ends += row.ends();
         shown.wire_only += row.wire_only();
         let new: Vec<String> = why.into_iter().filter(|why| !shown.why.contains(why)).collect();
         shown.why.extend(new);
+        shown.looks_like.extend(&row.looks_like);
     }
     let mut rows: Vec<_> = by_name.into_values().collect();
     rows.sort_by_key(|row| std::cmp::Reverse(row.wire_only));

@@ -88,7 +88,10 @@ impl Report {
         ]);
         for row in self.wire_only.iter().take(TOP) {
             let [ends, wire_only] = [row.ends, row.wire_only].map(grouped);
-            table.row(vec![row.program.clone(), ends, wire_only, row.why.join("; ")]);
+            let looks = row.looks_like.iter().copied().collect::<Vec<_>>().join(" or ");
+            let looks = (!looks.is_empty()).then(|| format!("its hello looks like {looks}"));
+            let why: Vec<String> = row.why.iter().cloned().chain(looks).collect();
+            table.row(vec![row.program.clone(), ends, wire_only, why.join("; ")]);
         }
         section(out, "Seen on the wire, but by no probe in a library", &table, judged, self.wire_only.len());
         let mut table = Table::new(&[

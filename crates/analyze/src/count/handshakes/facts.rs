@@ -8,6 +8,7 @@ use crate::protocol::iana::{AlertDescription, CipherSuite, SignatureScheme, Vers
 use crate::protocol::tls::View;
 use crate::protocol::tls::{Certificate, KeyExchange, Negotiated, Resumption};
 use crate::rules;
+use crate::stacks;
 
 /// Bytes of a server name that are counted by; RFC 1035 allows no longer ones.
 const MAX_NAME: usize = 255;
@@ -104,6 +105,8 @@ pub struct Facts {
     pub no_client_hello: bool,
     /// Of a message only a part was seen.
     pub incomplete: bool,
+    /// Stacks that the client looks like, where that was asked for.
+    pub client_looks_like: &'static [String],
 }
 
 impl Facts {
@@ -115,6 +118,14 @@ impl Facts {
     /// What a connection shows; None when it is not one of TLS.
     pub fn new(connection: &Connection) -> Option<Self> {
         connection.view().tls().map(Self::of_view)
+    }
+
+    /// The same, and which stacks the client looks like.
+    pub fn with_stacks(connection: &Connection) -> Option<Self> {
+        let view = connection.view();
+        let view = view.tls()?;
+        let client_looks_like = if connection.late { &[] } else { stacks::of_client(view) };
+        Some(Self { client_looks_like, ..Self::of_view(view) })
     }
 
     /// The same of what its hellos say.
@@ -141,6 +152,7 @@ impl Facts {
             gap: view.gap,
             no_client_hello: view.role.is_some() && view.hello().is_none(),
             incomplete: view.is_incomplete(),
+            client_looks_like: &[],
         }
     }
 }

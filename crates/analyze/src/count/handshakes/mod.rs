@@ -106,6 +106,8 @@ pub struct ProgramRow {
     pub hosts: BTreeSet<u32>,
     /// Those libraries: capture and file.
     pub libraries: BTreeSet<(u32, FileId)>,
+    /// Stacks that it looks like as a client, where no library told of it.
+    pub looks_like: BTreeSet<&'static str>,
 }
 
 /// Uses of one algorithm.
@@ -214,7 +216,7 @@ impl ProgramRow {
 impl HandshakeTotals {
     /// Counts connections. Both ends of one must come in one call.
     pub fn add(&mut self, passed: &[Passed], captures: &[Capture]) {
-        each_end(passed, captures, Facts::new, |one, end| {
+        each_end(passed, captures, Facts::with_stacks, |one, end| {
             let End { connection, capture, host, facts, peer, counts } = end;
             let call = capture.calls.of(connection.cookie());
             self.add_end(one, host, connection, &facts, call);
@@ -265,6 +267,9 @@ impl HandshakeTotals {
         row.outcomes.add(facts);
         row.versions.extend(facts.version);
         row.quantum.add(&facts.exchange);
+        if call.is_none() && facts.role == Some(Role::Client) {
+            row.looks_like.extend(facts.client_looks_like.iter().map(String::as_str));
+        }
         if let Some(call) = call {
             row.told.add(call);
             if row.libraries.len() < MAX_PROGRAMS {

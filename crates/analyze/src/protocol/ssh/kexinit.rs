@@ -107,6 +107,11 @@ impl KexInit {
         all
     }
 
+    /// Lists as they were sent: methods, then of both directions, to the server first, ciphers, codes and compression.
+    pub fn as_sent(&self) -> &[Vec<u8>; 7] {
+        &self.raw
+    }
+
     /// HASSH of a client: MD5 of what it offers to send with, as it was sent. None when that was cut.
     pub fn hassh(&self) -> Option<String> {
         let [kex, ciphers, _, macs, _, compression, _] = &self.raw;
