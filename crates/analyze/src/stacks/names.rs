@@ -33,7 +33,10 @@ type Version = Vec<u64>;
 
 /// All shapes of one kind of each stack, by version.
 #[derive(Debug, Default)]
-pub(super) struct Shapes(BTreeMap<(String, String), BTreeMap<(Version, String), BTreeSet<usize>>>);
+pub(super) struct Shapes(BTreeMap<(String, String), Releases>);
+
+/// Releases of a stack in their order, each with the numbers of its shapes.
+type Releases = BTreeMap<(Version, String), BTreeSet<usize>>;
 
 impl Shapes {
     pub(super) fn add(&mut self, kind: &str, measured: &Measured, shape: usize) {
