@@ -43,7 +43,7 @@ fn an_order_that_is_always_the_same_is_known_before_a_set() {
     for row in file.tls.iter().filter(|row| !is_a_set(row)) {
         assert_eq!(Some(table.of_tls(&row.shape)), table.tls.get(&row.shape).map(Vec::as_slice), "{:?}", row.seen);
         let is_in = |set: &&TlsShape| row.shape.sorted(set.shuffled, set.parameters_shuffled) == **set;
-        both += usize::from(sets.iter().any(|set| is_in(set)));
+        both += usize::from(sets.iter().any(is_in));
     }
     assert!(both > 0, "no measured order is of a set");
 }
