@@ -223,13 +223,13 @@ fn never_seen(judged: &Judged<'_>) -> Vec<&'static str> {
     } else {
         "what TLS encrypts: certificates and ALPN of TLS 1.3, alerts after the hellos, whether a handshake was completed"
     }];
-    if judged.captures.iter().any(|capture| completeness::watches(capture, Protocol::SSH)) {
+    let watched = |code| judged.captures.iter().any(|capture| completeness::watches(capture, code));
+    if watched(Protocol::SSH) {
         texts.push("what SSH encrypts: who logs in, and key exchanges after the first of a connection");
     }
-    if judged.captures.iter().any(|capture| completeness::watches(capture, Protocol::IKE)) {
+    if watched(Protocol::IKE) {
         texts.push("what IKE encrypts: who the ends are, the algorithms of ESP, and key exchanges after the first of an exchange");
     }
-    let watched = |code| judged.captures.iter().any(|capture| completeness::watches(capture, code));
     texts.extend(BESIDE_TLS.into_iter().filter(|(_, code)| !watched(*code)).map(|(text, _)| text));
     texts.push("WireGuard, Kerberos, IKE version 1: they are not looked for");
     texts.push("TLS inside TLS or another tunnel, and handshakes after the first of a connection");

@@ -1,11 +1,12 @@
 //! Arguments of `snapshot`.
 
+use crate::capture::connections::KINDS;
 use crate::cli::uses::{OF_PROCESSES, UseArgs, UseTask};
 use crate::cli::{DocumentFormat, usage};
 use crate::select::Filter;
 use crate::select::time::TimeSpec;
 use clap::error::ErrorKind;
-use crypto_trace_format::record::{FileChange, IkeHandshake, SshHandshake, TlsHello};
+use crypto_trace_format::record::FileChange;
 
 /// At the end of its help.
 const EXAMPLES: &str = "\
@@ -38,8 +39,7 @@ impl Args {
             let message = "a snapshot is of a moment: give --at TIME, not --since or --until";
             return Err(usage(ErrorKind::ArgumentConflict, message));
         }
-        let of_a_moment =
-            |kind: &_| ![TlsHello::KIND, SshHandshake::KIND, IkeHandshake::KIND, FileChange::KIND].contains(kind);
+        let of_a_moment = |kind: &_| !KINDS.contains(kind) && *kind != FileChange::KIND;
         let kinds = OF_PROCESSES.into_iter().filter(of_a_moment).collect();
         let narrowed = Filter { kinds, until: self.at, ..Filter::default() };
         self.common.check(self.format.into(), narrowed)

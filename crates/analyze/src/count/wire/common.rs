@@ -2,7 +2,7 @@
 //!
 //! A protocol has a row of [`PROTOCOLS`] and an arm of [`Common::new`].
 
-use crate::capture::connections::{Connection, Outcome, Role};
+use crate::capture::connections::{Outcome, Role};
 use crate::capture::libraries::short;
 use crate::count::handshakes::{Exchange, Facts};
 use crate::protocol::{View, ike, ssh};
@@ -53,10 +53,10 @@ pub struct Common {
 }
 
 impl Common {
-    /// What a connection shows.
-    pub fn new(connection: &Connection) -> Self {
-        match &*connection.view() {
-            View::Tls(view) => Self::of_tls(protocol_name(connection.protocol()), Facts::of_view(view)),
+    /// What a connection of a protocol shows, by what it says.
+    pub fn new(view: &View, protocol: Protocol) -> Self {
+        match view {
+            View::Tls(view) => Self::of_tls(protocol_name(protocol), Facts::of_view(view)),
             View::Ssh(view) => Self::of_ssh(view),
             View::Ike(view) => Self::of_ike(view),
         }

@@ -140,10 +140,11 @@ impl Wire {
         // Most recordings have none.
         let passed: Vec<Passed> = passed.iter().filter(is_wanted).cloned().collect();
         let read = |connection: &Connection| {
-            let common = Common::new(connection);
+            let view = connection.view();
+            let common = Common::new(&view, connection.protocol());
             // Those of TLS are counted where more is known of it.
-            let algorithms = Algorithms::new(&connection.view()).algorithms;
-            Some((common, SshFacts::new(connection), algorithms))
+            let algorithms = Algorithms::new(&view).algorithms;
+            Some((common, SshFacts::new(connection, &view), algorithms))
         };
         each_end(&passed, captures, read, |passed, end| {
             let whose = (passed.program.as_deref(), end.host, end.counts);

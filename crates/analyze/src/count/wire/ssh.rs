@@ -83,9 +83,8 @@ impl Key for (String, String) {
 
 impl SshFacts {
     /// None when it is not one of SSH.
-    pub fn new(connection: &Connection) -> Option<Self> {
-        let view = connection.view();
-        let View::Ssh(view) = &*view else { return None };
+    pub fn new(connection: &Connection, view: &View) -> Option<Self> {
+        let View::Ssh(view) = view else { return None };
         let mut names = BTreeSet::new();
         let software = |stream: &Option<Box<Stream>>| {
             // Which of the two a line is of is not known without the sides.
