@@ -14,7 +14,7 @@ pub use side::Side;
 
 use crate::protocol::Ends;
 use crypto_trace_format::record::{
-    Direction, Header, IkeHandshake, Kind, Protocol, SshHandshake, TlsHello, hello_state,
+    Direction, Header, IkeHandshake, Kind, Protocol, SshHandshake, TlsHello, WireguardHandshake, hello_state,
 };
 use foldhash::fast::RandomState;
 use parts::Parts;
@@ -53,7 +53,7 @@ const MAX_SHOWN: usize = 1 << 20;
 const ELSEWHERE: u32 = 1 << 30;
 
 /// As what connections are shown, each protocol's.
-pub const KINDS: [Kind; 3] = [TlsHello::KIND, SshHandshake::KIND, IkeHandshake::KIND];
+pub const KINDS: [Kind; 4] = [TlsHello::KIND, SshHandshake::KIND, IkeHandshake::KIND, WireguardHandshake::KIND];
 
 /// Which socket, and which of its connections if it was used for several.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -127,6 +127,7 @@ impl Connection {
         match self.reads.0 {
             Protocol::SSH => SshHandshake::KIND,
             Protocol::IKE => IkeHandshake::KIND,
+            Protocol::WIREGUARD => WireguardHandshake::KIND,
             _ => TlsHello::KIND,
         }
     }

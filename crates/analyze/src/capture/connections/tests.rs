@@ -449,3 +449,24 @@ fn a_hello_of_a_protocol_of_a_later_version_is_not_taken_for_tls() {
     let all = gathered(&[(header(7, 1), fixed(1, true, true), CLIENT), (header(7, 2), later, CLIENT)]);
     assert_eq!((all.connections().len(), all.of_unknown_protocols()), (1, 1));
 }
+
+/// A tunnel has a handshake every two minutes between the same two ends: 256 of them were told apart, and those after them were
+/// taken for one.
+#[test]
+fn a_tunnel_of_a_week_has_all_its_handshakes() {
+    let datagram = |number: u32, direction: bool| {
+        let fixed = TlsHelloFixed { protocol: 5, offset: number << 16, ..fixed(7, true, direction) };
+        let index = number.to_le_bytes();
+        let bytes = match direction {
+            true => [&[1, 0, 0, 0][..], &index].concat(),
+            false => [&[2, 0, 0, 0, 9, 9, 9, 9][..], &index].concat(),
+        };
+        (header(1, u64::from(number) * 1_000 + u64::from(!direction)), fixed, bytes)
+    };
+    let numbers = 0..5_040;
+    let all: Vec<_> = numbers.flat_map(|number| [datagram(number, true), datagram(number, false)]).collect();
+    let handshakes =
+        gathered(&all.iter().map(|(header, fixed, bytes)| (*header, *fixed, &bytes[..])).collect::<Vec<_>>());
+    assert_eq!(handshakes.connections().len(), 5_040);
+    assert!(handshakes.connections().iter().all(|connection| connection.view().outcome() == Outcome::ServerHello));
+}
