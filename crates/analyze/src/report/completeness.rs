@@ -186,7 +186,7 @@ pub fn wire_state(capture: &Capture) -> String {
 
 /// What people call a protocol.
 fn title(protocol: Protocol) -> String {
-    protocol_title(&protocol.name())
+    protocol_title(protocol.name())
 }
 
 /// What was seen of a protocol on the wire, and since when; or why nothing could be.

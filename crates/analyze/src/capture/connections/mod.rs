@@ -122,6 +122,17 @@ impl Connection {
         header.kind = self.kind().0;
     }
 
+    /// Whether `other`, whose addresses fit, may be the other end of this: what one sent, the other received. The same addresses
+    /// may be in several network namespaces, and the same ports be used again.
+    fn may_face(&self, other: &Self) -> bool {
+        if other.key.cookie == self.key.cookie {
+            return false;
+        }
+        let is_there = if self.reads.0.is_in_datagrams() { Side::shares_datagram } else { Side::is_beginning_of };
+        let said = [is_there(&self.sent, &other.received), is_there(&other.sent, &self.received)];
+        said.contains(&Some(true)) || !said.contains(&Some(false))
+    }
+
     /// What it is shown as.
     pub fn kind(&self) -> Kind {
         match self.reads.0 {
@@ -398,9 +409,7 @@ impl Handshakes {
         let (local, remote) = connection.key.ends;
         let ends = (remote, local);
         let time_ns = connection.found.1;
-        let is_other = |found: &&Found| {
-            self.list.get(found.2 as usize).is_some_and(|other| other.key.cookie != connection.key.cookie)
-        };
+        let is_other = |found: &&Found| self.list.get(found.2 as usize).is_some_and(|other| connection.may_face(other));
         let nearest = |range: &mut dyn Iterator<Item = &Found>| range.take(MAX_CANDIDATES).find(is_other).copied();
         let before = nearest(&mut self.by_ends.range((ends, 0, 0)..(ends, time_ns, 0)).rev());
         let after = nearest(&mut self.by_ends.range((ends, time_ns, 0)..=(ends, u64::MAX, u32::MAX)));

@@ -243,6 +243,32 @@ fn two_ends_find_each_other_and_the_nearest_when_ports_are_used_again() {
     assert!(all.peer(&all.connections()[0]).is_none());
 }
 
+/// Two tunnels, one after the other and with the same addresses in other namespaces: the other end of the second, which was not
+/// there, was taken to be that of the first.
+#[test]
+fn an_end_that_was_not_there_is_not_that_of_an_earlier_connection() {
+    let datagram = |fixed: TlsHelloFixed| TlsHelloFixed { protocol: 5, ..fixed };
+    let (first, second) = ([1, 0, 0, 0, 1, 1, 1, 1], [1, 0, 0, 0, 2, 2, 2, 2]);
+    let all = gathered(&[
+        (header(1, 0), datagram(fixed(1, true, true)), &first),
+        (header(2, 10), datagram(fixed(2, false, false)), &first),
+        (header(3, 20), datagram(fixed(3, true, true)), &second),
+    ]);
+    let peers = |all: &Handshakes| {
+        all.connections().iter().map(|one| all.peer(one).map(Connection::cookie)).collect::<Vec<_>>()
+    };
+    assert_eq!(peers(&all), [Some(2), Some(1), None]);
+    // Of TCP likewise, by the first bytes.
+    let mut other = CLIENT.to_vec();
+    other[20] ^= 1;
+    let all = gathered(&[
+        (header(1, 0), fixed(1, true, true), CLIENT),
+        (header(2, 10), fixed(2, false, false), &CLIENT[..100]),
+        (header(3, 20), fixed(3, true, true), &other),
+    ]);
+    assert_eq!(peers(&all), [Some(2), Some(1), None]);
+}
+
 #[test]
 fn a_socket_that_connects_again_is_another_connection() {
     let mut again = fixed(1, true, true);
