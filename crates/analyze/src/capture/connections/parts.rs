@@ -4,7 +4,7 @@
 use crate::protocol::dtls;
 use crate::protocol::wireguard::Message;
 use crypto_trace_format::record::{Direction, Protocol, TlsHello};
-use crypto_trace_format::wire::quic;
+use crypto_trace_format::wire::{ike, quic};
 use foldhash::fast::RandomState;
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
@@ -72,7 +72,7 @@ pub(super) struct Parts {
 fn exchange((_, (local, remote)): Flow, net_ns: u32, hello: &TlsHello<'_>) -> Option<Exchange> {
     match (Protocol(hello.fixed.protocol), ids(hello)?) {
         (Protocol::IKE, Ids::Opens(id)) => {
-            let flags = hello.data.strip_prefix(&[0; 4]).unwrap_or(hello.data).get(19)?;
+            let flags = ike::message(hello.data).0.get(19)?;
             let initiators = flags & INITIATOR != 0;
             let is_initiator = initiators == (hello.fixed.direction == Direction::SENT.0);
             Some((id, local.ip(), remote.ip(), net_ns, is_initiator))
@@ -102,8 +102,7 @@ fn ids(hello: &TlsHello<'_>) -> Option<Ids> {
         }
         // The initiator's SPI, after four zeros where ESP may come as well (RFC 7296 section 3.1, RFC 3948 section 2.2).
         Protocol::IKE => {
-            let data = hello.data.strip_prefix(&[0; 4]).unwrap_or(hello.data);
-            Some(Ids::Opens(data.get(..8)?.into()))
+            Some(Ids::Opens(ike::message(hello.data).0.get(..8)?.into()))
         }
         // The client's random, which is the same in all its hellos.
         Protocol::DTLS => Some(dtls::client_random(hello.data).map_or(Ids::None, |random| Ids::Opens(random.into()))),
