@@ -285,6 +285,8 @@ fn a_scope_of_quic_is_about_quic() {
         ("quic", "dtls-openssl", 0),
         ("ike", "ike-strongswan", 7),
         ("tls", "ike-strongswan", 0),
+        ("wireguard", "wireguard-go", 7),
+        ("ike", "wireguard-go", 0),
     ] {
         let text = format!(
             "name = \"own\"\n[[rule]]\nid = \"groups\"\nsays = \"No classical groups\"\ndeny = [\"secp256r1\", \"x25519\", \
