@@ -34,7 +34,7 @@ CONFIG
 "$SSHD" -D -e -f sshd_config 2>sshd.log &
 server=$!
 trap 'kill $server' EXIT
-until grep -q 'Server listening' sshd.log; do kill -0 $server; sleep 0.05; done
+until grep -qs 'Server listening' sshd.log; do kill -0 $server; sleep 0.05; done
 login() {
 	ssh -v -F none -p 2222 -o BatchMode=yes -o StrictHostKeyChecking=accept-new "$@" root@127.0.0.1 'echo welcome' 2>ssh.log
 	grep -h 'kex: \|Server host key: ' ssh.log
