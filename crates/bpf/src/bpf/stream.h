@@ -154,24 +154,19 @@ static __always_inline void look_at_listener(struct __sk_buff *skb, struct bpf_s
 	follow(skb, &waiting->st, packet, waiting, 0);
 }
 
-/* A packet of a stream. Not inlined: what datagrams need of the stack does not come on top of what this does. */
-static __noinline int look_at_stream(struct __sk_buff *skb, __u32 direction)
+/*
+ * A packet of a stream in which a hello may be; `st` is what is known of its socket, if anything is. Not inlined: what datagrams need of
+ * the stack does not come on top of what this does, nor does all that most packets cost.
+ */
+static __noinline int look_at_stream(struct __sk_buff *skb, struct bpf_sock *sk, struct ct_socket *st, __u32 direction)
 {
 	struct ct_packet packet = {};
 	struct ct_parked *waiting;
 	struct bpf_tcp_sock *tcp;
-	struct bpf_sock *sk = skb->sk;
-	struct ct_socket *st;
 	struct ct_dir *d;
 	__u32 slot = 0;
 	__u32 offset;
 
-	if (!sk)
-		return CT_PASS;
-	/* All that most packets cost. */
-	st = bpf_sk_storage_get(&sockets, sk, NULL, 0);
-	if (st && st->dir[direction - 1].at == CT_AT_DONE)
-		return CT_PASS;
 	sk = bpf_sk_fullsock(sk);
 	if (!sk || sk->protocol != IPPROTO_TCP)
 		return CT_PASS;
@@ -247,9 +242,19 @@ static __noinline int look_at_stream(struct __sk_buff *skb, __u32 direction)
 
 static __always_inline int look_at(struct __sk_buff *skb, __u32 direction)
 {
+	struct bpf_sock *sk;
+	struct ct_socket *st;
+
 	switch (classify(skb)) {
 	case CT_IS_STREAM:
-		return look_at_stream(skb, direction);
+		sk = skb->sk;
+		if (!sk)
+			return CT_PASS;
+		/* All that most packets cost. */
+		st = bpf_sk_storage_get(&sockets, sk, NULL, 0);
+		if (st && st->dir[direction - 1].at == CT_AT_DONE)
+			return CT_PASS;
+		return look_at_stream(skb, sk, st, direction);
 	case CT_IS_OPENING:
 		return take_datagrams(skb, direction);
 	default:
