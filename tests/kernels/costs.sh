@@ -42,7 +42,7 @@ cat > /wire.sh <<'END'
 load() {
 	echo "$tag $1 $($2) 0" >> /results/operations
 }
-load tcp "/opt/crypto-trace/tcp_packets 5000"
+load tcp "/opt/crypto-trace/tcp_packets 5000 in-turn"
 load dns "/opt/crypto-trace/udp_packets 5000 dns"
 load quic "/opt/crypto-trace/udp_packets 5000 quic"
 load handshake "/opt/crypto-trace/tls_load handshakes /etc/tls.pem /etc/tls.key $HANDSHAKES"

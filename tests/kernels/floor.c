@@ -92,8 +92,8 @@ static uint32_t btf_id(uint32_t kind, const char *name)
 static int load(uint32_t type, uint32_t attach_type, uint32_t id)
 {
 	struct bpf_insn empty[] = {
-		/* Packets pass by 1; nobody asks the others. */
-		{ .code = BPF_ALU64 | BPF_MOV | BPF_K, .imm = 1 },
+		/* Packets pass by 1; others may return nothing else than 0. */
+		{ .code = BPF_ALU64 | BPF_MOV | BPF_K, .imm = type == BPF_PROG_TYPE_CGROUP_SKB },
 		{ .code = BPF_JMP | BPF_EXIT },
 	};
 	union bpf_attr attr = {};

@@ -101,9 +101,7 @@ fn ids(hello: &TlsHello<'_>) -> Option<Ids> {
             Some(Ids::Each(from.into(), to.into()))
         }
         // The initiator's SPI, after four zeros where ESP may come as well (RFC 7296 section 3.1, RFC 3948 section 2.2).
-        Protocol::IKE => {
-            Some(Ids::Opens(ike::message(hello.data).0.get(..8)?.into()))
-        }
+        Protocol::IKE => Some(Ids::Opens(ike::message(hello.data).0.get(..8)?.into())),
         // The client's random, which is the same in all its hellos.
         Protocol::DTLS => Some(dtls::client_random(hello.data).map_or(Ids::None, |random| Ids::Opens(random.into()))),
         // What the initiator knows the handshake by; who answers repeats it.
