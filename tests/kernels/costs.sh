@@ -57,6 +57,14 @@ record() {
 	$bin/crypto-trace-capture record -q --tier $tier -o /results/$name.ctseg -- "$@" 2>> /results/errors
 }
 
+# When a recording began, when its command ran, which is when everything is attached, and when it had ended; seconds.
+starts() {
+	began=$(cut -d' ' -f1 /proc/uptime)
+	$bin/crypto-trace-capture record -q --tier $1 -o /tmp/start.ctseg -- /bin/cat /proc/uptime > /tmp/first 2>> /results/errors
+	echo "$1 $began $(cut -d' ' -f1 /tmp/first) $(cut -d' ' -f1 /proc/uptime)" >> /results/starts
+	rm -f /tmp/start.ctseg
+}
+
 for round in 1 2; do
 	echo "costs: round $round"
 	export tag="$round none alone"
@@ -70,6 +78,9 @@ for round in 1 2; do
 	rm -f /tmp/wire.ctseg
 	export tag="$round packets capture"
 	$bin/crypto-trace-capture record -q -o /results/wire-$round.ctseg -- /wire.sh 2>> /results/errors
+	for tier in auto fentry kprobe tracepoint; do
+		starts $tier
+	done
 	for tier in fentry kprobe tracepoint; do
 		export tag="$round $tier empty"
 		$bin/floor $tier /operations.sh 2>> /results/errors
