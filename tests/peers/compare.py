@@ -51,6 +51,13 @@ class Report:
         else:
             self.wrong.append(f"{pair}: {field}: ours {ours!r}, {witness} {theirs!r}")
 
+    def enough(self):
+        """Whether there is as much as there was: a comparison of nothing finds no difference."""
+        for what, least, found in (("connections", 600, sum(self.connections.values())), ("fields", 45000, sum(self.compared.values())),
+                ("pairs of stacks", 38, len(self.connections))):
+            if found < least:
+                self.wrong.append(f"{found} {what} were compared; {least} at least are expected")
+
     def missing(self, pair, what):
         self.wrong.append(f"{pair}: {what}")
 
@@ -78,14 +85,14 @@ class Report:
 
 def fields(report, pair, witness, event, told):
     for name, theirs in told.items():
-        if name in ("guess", "fingerprints"):
+        if name in ("guess", "signature", "fingerprints"):
             continue
         report.add(pair, witness, name, member(event, name), theirs, told)
 
 
-def connection(report, pair, row, flow, found, work, tshark):
-    """Both ends of one connection."""
-    told = flow.told
+def connection(report, pair, row, dissected, found, work):
+    """Both ends of one connection; `dissected` is what each tshark made of it, by its version."""
+    flow = next(iter(dissected.values()))
     sides = {}
     for side in ("client", "server"):
         log = (work / f"{row['port']}.{side}.log").read_text("utf-8", "replace")
@@ -97,11 +104,15 @@ def connection(report, pair, row, flow, found, work, tshark):
             report.missing(pair, f"no event of the {role}")
             continue
         local, remote = (flow.client, flow.server) if role == "client" else (flow.server, flow.client)
-        for name, theirs in (("local_port", local), ("remote_port", remote), ("local_address", "127.0.0.1"), ("remote_address", "127.0.0.1")):
-            report.add(pair, f"tshark {tshark}", name, event[name], theirs)
-        fields(report, pair, f"tshark {tshark}", event, told)
-        notes = event.get("hello_notes") or []
-        report.add(pair, f"tshark {tshark}", "hello_notes: guess", next((one for one in notes if one.startswith("guessed")), None), told.get("guess"))
+        for tshark, of in dissected.items():
+            for name, theirs in (("local_port", local), ("remote_port", remote), ("local_address", "127.0.0.1"), ("remote_address", "127.0.0.1")):
+                report.add(pair, tshark, name, event[name], theirs)
+            fields(report, pair, tshark, event, of.told)
+            if "signature" in of.told:
+                signs = (event["host_key_algorithm"] or "").removesuffix("-cert-v01@openssh.com")
+                report.add(pair, tshark, "host_key_algorithm", signs, of.told["signature"])
+            guess = next((one for one in event.get("hello_notes") or [] if one.startswith("guessed")), None)
+            report.add(pair, tshark, "hello_notes: guess", guess, of.told.get("guess"))
         for side in ("client", "server"):
             # A tool that looks at a server makes many connections; what it tells is of all.
             if row["client"][1] != "audit":
@@ -126,8 +137,8 @@ def plain(stack):
     return re.sub(r" \(.*\)", "", stack)
 
 
-def ssh(work, recording, analyze, flows, tshark):
-    """All pairs; gives the report."""
+def ssh(work, recording, analyze, dissections):
+    """All pairs, by what each tshark made of the packets; gives the report."""
     report = Report()
     rows = json.loads((work / "pairs.json").read_text())
     ends = collections.defaultdict(dict)
@@ -144,12 +155,14 @@ def ssh(work, recording, analyze, flows, tshark):
             report.missing(f"port {server_port}", f"role {event['role']} of the {by_socket}")
     for row in rows:
         pair = f"{plain(row['client'][0])} to {plain(row['server'][0])}"
-        own = [(ends_of, flow) for ends_of, flow in flows.items() if ends_of[1] == row["port"]]
+        own = sorted({ends_of for flows, _ in dissections for ends_of in flows if ends_of[1] == row["port"]})
         if row["wrong"] or not own:
             report.missing(pair, row["wrong"] or f"no connection on port {row['port']}")
-        for ends_of, flow in own:
+        for ends_of in own:
             report.connections[pair] += 1
-            connection(report, f"{pair}", row, flow, ends.get(ends_of, {}), work, tshark)
+            dissected = {f"tshark {version}": flows[ends_of] for flows, version in dissections if ends_of in flows}
+            flow = next(iter(dissected.values()))
+            connection(report, pair, row, dissected, ends.get(ends_of, {}), work)
             said = [flow.told.get(f"{side}_software", "?") for side in ("client", "server")]
             report.versions.setdefault(pair, " / ".join(said))
     for ends_of, left in ends.items():

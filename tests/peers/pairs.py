@@ -157,8 +157,11 @@ def all_pairs():
         yield Pair(ssh(f"KexAlgorithms={method}"), sshd(OLD))
     yield Pair(ssh("Ciphers=3des-cbc MACs=hmac-md5 Compression=yes"), sshd(OLD))
     yield Pair(python("paramiko", "paramiko", "client", kex=["curve25519-sha256@libssh.org"], ciphers=["aes128-ctr"], compression=["zlib@openssh.com"]), sshd())
-    yield Pair(python("AsyncSSH", "asyncssh", "client", kex=["sntrup761x25519-sha512@openssh.com"], ciphers=["aes128-cbc"], macs=["hmac-md5", "hmac-sha1"]), sshd(OLD))
+    yield Pair(python("AsyncSSH", "asyncssh", "client", kex=["ecdh-sha2-nistp521"], ciphers=["aes128-cbc"], macs=["hmac-md5", "hmac-sha1"]), sshd(OLD))
     yield Pair(python("AsyncSSH", "asyncssh", "client", kex=["mlkem768nistp256-sha256", "mlkem1024nistp384-sha384"]), python("AsyncSSH", "asyncssh", "server"))
+    # Methods that vendors named.
+    for method in ("ecdh-sha2-1.3.132.0.10", "diffie-hellman-group14-sha256@ssh.com", "curve448-sha512", "diffie-hellman-group-exchange-sha512@ssh.com"):
+        yield Pair(python("AsyncSSH", "asyncssh", "client", kex=[method]), python("AsyncSSH", "asyncssh", "server", kex=[method]))
     yield Pair(node("client", kex=["diffie-hellman-group14-sha256"], cipher=["aes256-cbc"], hmac=["hmac-sha2-512"], compress=["zlib"]), node("server"))
     # Nothing in common.
     yield Pair(ssh("KexAlgorithms=diffie-hellman-group1-sha1"), python("Twisted Conch", "conch", "server"))

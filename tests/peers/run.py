@@ -24,8 +24,6 @@ import wire
 
 CAPTURE = install.ROOT / "target/debug/crypto-trace-capture"
 ANALYZE = install.ROOT / "target/debug/crypto-trace-analyze"
-# The newer of the two: tshark of Debian's stable, which knows what is newer than this machine's.
-TSHARK = ["tshark"]
 PORTS = "20000-20999"
 
 
@@ -39,25 +37,36 @@ def record(work, script, *arguments):
     return recording
 
 
+def dissected(work):
+    """What both tsharks make of the packets: this machine's, and the one of Debian's suite."""
+    yield wire.flows(work / "packets.pcap", ["tshark"], PORTS)
+    inside = install.PEERS / "debian/tmp/packets.pcap"
+    shutil.copy(work / "packets.pcap", inside)
+    try:
+        yield wire.flows("/tmp/packets.pcap", ["chroot", install.PEERS / "debian", "tshark"], PORTS)
+    finally:
+        inside.unlink()
+
+
 def ssh(work, words):
     install.ssh()
-    recording = record(work, "inside.py", *words)
-    flows, version = wire.flows(work / "packets.pcap", TSHARK, PORTS)
-    report = compare.ssh(work, recording, ANALYZE, flows, version)
+    record(work, "inside.py", *words)
+    return told(work, bool(words))
+
+
+def told(work, some):
+    """Compares and prints; gives whether all is well."""
+    report = compare.ssh(work, work / "recording", ANALYZE, list(dissected(work)))
+    if not some:
+        report.enough()
     report.print()
     return not report.wrong and report.connections
 
 
-def again(kept):
-    """Compares what was kept of an earlier run, for who looks for a fault of the comparison."""
-    flows, version = wire.flows(kept / "packets.pcap", TSHARK, PORTS)
-    report = compare.ssh(kept, kept / "recording", ANALYZE, flows, version)
-    report.print()
-
-
 def main():
     if sys.argv[1:2] == ["again"]:
-        return again(pathlib.Path(sys.argv[2]))
+        # What was kept of an earlier run, for who looks for a fault of the comparison.
+        sys.exit(not told(pathlib.Path(sys.argv[2]), False))
     words = sys.argv[1:]
     what = words.pop(0) if words and words[0] in ("ssh", "ike") else ""
     work = pathlib.Path(tempfile.mkdtemp(prefix="crypto-trace-peers-"))

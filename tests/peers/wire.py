@@ -87,6 +87,9 @@ class Flow:
             told.setdefault("kex", found[1])
         elif name.startswith("ssh.host_key."):
             key.setdefault(name, value)
+        elif name == "ssh.host_sig.type":
+            # What the server signed with is what was agreed on, but for the name of a certificate.
+            told["signature"] = value
         elif name == "ssh.dh_gex.p":
             told["dh_bits"] = int.from_bytes(octets(value), "big").bit_length()
         elif name == "ssh.message_code" and value == "21":

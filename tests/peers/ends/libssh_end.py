@@ -15,8 +15,8 @@ for name in ("ssh_get_kex_algo", "ssh_get_cipher_in", "ssh_get_cipher_out", "ssh
     getattr(C, name).restype = ctypes.c_char_p
 
 # enum ssh_options_e and enum ssh_bind_options_e of libssh.h and server.h.
-OPTIONS = {"ciphers_c2s": 14, "ciphers_s2c": 15, "compression_c2s": 16, "compression_s2c": 17, "kex": 22, "host_keys": 23, "macs_c2s": 24,
-    "macs_s2c": 25}
+OPTIONS = {"ciphers_c2s": 15, "ciphers_s2c": 16, "compression_c2s": 17, "compression_s2c": 18, "kex": 24, "host_keys": 25, "macs_c2s": 29,
+    "macs_s2c": 30}
 HOST, PORT, USER = 0, 1, 4
 BIND_ADDRESS, BIND_PORT, BIND_HOST_KEY = 0, 1, 3
 
