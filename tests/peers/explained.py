@@ -9,4 +9,6 @@ def reason(witness, field, ours, theirs, told):
         return "TinySSH 20250501 says another word at each connection; ssh-audit 3.9.0 tells the one of its first"
     if witness.startswith("Erlang ssh") and field.startswith("cipher_") and (ours, theirs) == ("aes256-gcm@openssh.com", "AEAD_AES_256_GCM"):
         return "Erlang's ssh 5.2.11.1 tells the name of RFC 5647 of a cipher that was agreed on as OpenSSH names it"
+    if witness == "libreswan" and field == "encryption_key_bits" and (ours, theirs) == (None, 256) and told["encryption"] == "ENCR_CHACHA20_POLY1305":
+        return "libreswan 5.2 tells the length of a key of ChaCha20, which has one length and is negotiated without"
     return None

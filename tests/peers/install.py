@@ -79,8 +79,8 @@ def debian(name, packages):
     for link in ("bin", "sbin", "lib", "lib64"):
         if not (new / link).exists():
             (new / link).symlink_to(f"usr/{link}")
-    for directory in ("dev", "proc", "root", "run", "tmp", "peers"):
-        (new / directory).mkdir(exist_ok=True)
+    for directory in ("dev", "proc", "root", "run", "tmp", "peers", "var/run"):
+        (new / directory).mkdir(parents=True, exist_ok=True)
     (new / "etc/passwd").write_text("root:x:0:0:root:/root:/bin/sh\nsshd:x:65534:65534::/run/sshd:/bin/false\n")
     (new / "etc/group").write_text("root:x:0:\nnogroup:x:65534:\n")
     (new / "etc/shadow").write_text("root:*:19000:0:99999:7:::\n")

@@ -19,6 +19,7 @@ sys.dont_write_bytecode = True
 sys.path.insert(0, str(HERE))
 
 import compare
+import ike_compare
 import install
 import wire
 
@@ -27,10 +28,10 @@ ANALYZE = install.ROOT / "target/debug/crypto-trace-analyze"
 PORTS = "20000-20999"
 
 
-def record(work, script, *arguments):
+def record(work, script, *arguments, spaces=("-mn",)):
     """Runs a script in namespaces of its own, and records it."""
     recording = work / "recording"
-    command = [CAPTURE, "record", "-o", recording, "--", "unshare", "-mn", sys.executable, HERE / script, work, *arguments]
+    command = [CAPTURE, "record", "-o", recording, "--", "unshare", *spaces, sys.executable, HERE / script, work, *arguments]
     done = subprocess.run([str(part) for part in command], env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}, timeout=1800)
     if done.returncode:
         raise SystemExit(f"{script} ended with {done.returncode}")
@@ -39,13 +40,7 @@ def record(work, script, *arguments):
 
 def dissected(work):
     """What both tsharks make of the packets: this machine's, and the one of Debian's suite."""
-    yield wire.flows(work / "packets.pcap", ["tshark"], PORTS)
-    inside = install.PEERS / "debian/tmp/packets.pcap"
-    shutil.copy(work / "packets.pcap", inside)
-    try:
-        yield wire.flows("/tmp/packets.pcap", ["chroot", install.PEERS / "debian", "tshark"], PORTS)
-    finally:
-        inside.unlink()
+    return [(wire.flows(where, tshark, PORTS), version) for version, tshark, where in tsharks(work / "packets.pcap")]
 
 
 def ssh(work, words):
@@ -54,11 +49,37 @@ def ssh(work, words):
     return told(work, bool(words))
 
 
+def tsharks(packets):
+    """Both tsharks: version, how each is called, and where it finds the packets."""
+    inside = install.PEERS / "debian/tmp/packets.pcap"
+    shutil.copy(packets, inside)
+    try:
+        for tshark, where in ((["tshark"], packets), (["chroot", install.PEERS / "debian", "tshark"], "/tmp/packets.pcap")):
+            yield wire.version(tshark), tshark, where
+    finally:
+        inside.unlink()
+
+
+def ike(work, words):
+    install.ike()
+    record(work, "ike_inside.py", *words, spaces=("-nmpf", "--mount-proc"))
+    return told_of_ike(work, bool(words))
+
+
+def told_of_ike(work, some):
+    report = ike_compare.ike(work, work / "recording", ANALYZE, tsharks)
+    if not some:
+        report.enough((("exchanges", 24, sum(report.connections.values())), ("fields", 1500, sum(report.compared.values()))))
+    report.print()
+    return not report.wrong and report.connections
+
+
 def told(work, some):
     """Compares and prints; gives whether all is well."""
-    report = compare.ssh(work, work / "recording", ANALYZE, list(dissected(work)))
+    report = compare.ssh(work, work / "recording", ANALYZE, dissected(work))
     if not some:
-        report.enough()
+        report.enough((("connections", 600, sum(report.connections.values())), ("fields", 45000, sum(report.compared.values())),
+            ("pairs of stacks", 38, len(report.connections))))
     report.print()
     return not report.wrong and report.connections
 
@@ -66,19 +87,22 @@ def told(work, some):
 def main():
     if sys.argv[1:2] == ["again"]:
         # What was kept of an earlier run, for who looks for a fault of the comparison.
-        sys.exit(not told(pathlib.Path(sys.argv[2]), False))
+        kept = pathlib.Path(sys.argv[2])
+        sys.exit(not (told if (kept / "pairs.json").exists() else told_of_ike)(kept, True))
     words = sys.argv[1:]
     what = words.pop(0) if words and words[0] in ("ssh", "ike") else ""
-    work = pathlib.Path(tempfile.mkdtemp(prefix="crypto-trace-peers-"))
-    try:
-        good = True
-        if what in ("", "ssh"):
-            good &= bool(ssh(work, words))
-    finally:
-        keep = os.environ.get("PEERS_KEEP")
-        if keep:
-            shutil.copytree(work, keep, dirs_exist_ok=True)
-        shutil.rmtree(work)
+    good = True
+    for name, part in (("ssh", ssh), ("ike", ike)):
+        if what not in ("", name):
+            continue
+        work = pathlib.Path(tempfile.mkdtemp(prefix="crypto-trace-peers-"))
+        try:
+            good &= bool(part(work, words))
+        finally:
+            if "PEERS_KEEP" in os.environ:
+                # Sockets are no files.
+                shutil.copytree(work, pathlib.Path(os.environ["PEERS_KEEP"]) / name, dirs_exist_ok=True, ignore=shutil.ignore_patterns("vici"))
+            shutil.rmtree(work)
     sys.exit(0 if good else 1)
 
 

@@ -114,9 +114,12 @@ class Flow:
         return self
 
 
+def version(tshark):
+    return subprocess.run([*tshark, "--version"], capture_output=True, text=True).stdout.split()[2].rstrip(".")
+
+
 def flows(packets, tshark, ports):
-    """Connections by their ends, each (port of the client, port of the server), and tshark's version."""
-    version = subprocess.run([*tshark, "--version"], capture_output=True, text=True).stdout.split()[2].rstrip(".")
+    """Connections by their ends, each (port of the client, port of the server)."""
     command = [*tshark, "-r", packets, "-d", f"tcp.port=={ports},ssh", "-Y", "ssh", "-T", "json", "-J", "tcp ssh"]
     text = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     found = {}
@@ -132,4 +135,4 @@ def flows(packets, tshark, ports):
         for name, value in dict(dict(frame)["_source"])["layers"]:
             if name == "ssh" and isinstance(value, list):
                 flow.frame(side, value)
-    return {ends: flow.done() for ends, flow in found.items()}, version
+    return {ends: flow.done() for ends, flow in found.items()}
