@@ -106,7 +106,9 @@ def connection(report, pair, row, dissected, found, work):
         for tshark, of in dissected.items():
             for name, theirs in (("local_port", local), ("remote_port", remote), ("local_address", "127.0.0.1"), ("remote_address", "127.0.0.1")):
                 report.add(pair, tshark, name, event[name], theirs)
-            fields(report, pair, tshark, event, of.told)
+            got = {name: theirs for name, theirs in of.told.items() if name not in of.late[role] or member(event, name) == theirs}
+            fields(report, pair, tshark, event, got)
+            report.explained["the end had closed before it came, and did not get it"] += len(of.told) - len(got)
             if "signature" in of.told:
                 signs = (event["host_key_algorithm"] or "").removesuffix("-cert-v01@openssh.com")
                 report.add(pair, tshark, "host_key_algorithm", signs, of.told["signature"])

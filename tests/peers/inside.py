@@ -22,7 +22,7 @@ WORK = pathlib.Path(sys.argv[1])
 WORDS = sys.argv[2:]
 FIRST_PORT = 20000
 # Seconds that a client may take, and a server to listen.
-PATIENCE = 15
+PATIENCE = 40
 
 KEYS = {"ed25519": ("ed25519", None), "rsa": ("rsa", 3072), "rsa2048": ("rsa", 2048), "ecdsa256": ("ecdsa", 256), "ecdsa384": ("ecdsa", 384),
     "ecdsa521": ("ecdsa", 521)}

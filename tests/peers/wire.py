@@ -59,8 +59,18 @@ class Flow:
         self.told = {}
         self.offers = {}
         self.newkeys = set()
+        # Sides that have closed, and what came to them since: they did not get it.
+        self.closed = set()
+        self.late = {"client": set(), "server": set()}
 
     def frame(self, side, pairs):
+        known = set(self.told)
+        self.dissect(side, pairs)
+        other = "server" if side == "client" else "client"
+        if other in self.closed:
+            self.late[other] |= set(self.told) - known
+
+    def dissect(self, side, pairs):
         key = {}
         for name, value in flat(pairs):
             self.field(side, name, value, key)
@@ -120,7 +130,7 @@ def version(tshark):
 
 def flows(packets, tshark, ports):
     """Connections by their ends, each (port of the client, port of the server)."""
-    command = [*tshark, "-r", packets, "-d", f"tcp.port=={ports},ssh", "-Y", "ssh", "-T", "json", "-J", "tcp ssh"]
+    command = [*tshark, "-r", packets, "-d", f"tcp.port=={ports},ssh", "-Y", "ssh || tcp.flags.fin == 1 || tcp.flags.reset == 1", "-T", "json", "-J", "tcp ssh"]
     text = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     found = {}
     for frame in json.loads(text, object_pairs_hook=list):
@@ -130,7 +140,12 @@ def flows(packets, tshark, ports):
         first, last = (int(part) for part in ports.split("-"))
         side = "server" if first <= source <= last and not first <= destination <= last else "client"
         client, server = (destination, source) if side == "server" else (source, destination)
+        if not first <= server <= last:
+            continue
         flow = found.setdefault((client, server), Flow(client, server))
+        flags = dict(tcp["tcp.flags_tree"])
+        if flags["tcp.flags.fin"] in ("1", "True") or flags["tcp.flags.reset"] in ("1", "True"):
+            flow.closed.add(side)
         # A packet may have several layers of SSH.
         for name, value in dict(dict(frame)["_source"])["layers"]:
             if name == "ssh" and isinstance(value, list):
