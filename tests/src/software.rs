@@ -251,7 +251,8 @@ pub fn dropbear() -> Option<Tool> {
 
 /// libssh2, which comes with curl, by the name that programs load it by.
 pub fn libssh2() -> Option<Tool> {
-    let mut places = ["/usr/lib", "/lib"].into_iter().flat_map(|root| std::fs::read_dir(root).into_iter().flatten().flatten());
+    let mut places =
+        ["/usr/lib", "/lib"].into_iter().flat_map(|root| std::fs::read_dir(root).into_iter().flatten().flatten());
     let found = places.find_map(|place| Some(place.path().join("libssh2.so.1")).filter(|path| path.is_file()));
     tool("libssh2", found.filter(|_| find("python3").is_some()), |_| String::new())
 }

@@ -83,7 +83,11 @@ python3 peer.py ecdh-sha2-1.3.132.0.10 diffie-hellman-group14-sha256@ssh.com dif
         let found: Vec<_> = run.handshakes.iter().filter(|event| event["kex"] == method).collect();
         assert_eq!(found.len(), 2, "{method}: {:#?}", run.handshakes);
         for event in found {
-            assert_eq!((&event["outcome"], &event["post_quantum"]), (&json!("agreed"), &json!(post_quantum)), "{method}");
+            assert_eq!(
+                (&event["outcome"], &event["post_quantum"]),
+                (&json!("agreed"), &json!(post_quantum)),
+                "{method}"
+            );
             assert_eq!(event["dh_bits"].as_u64() >= least_bits, true, "{event:#}");
             assert_eq!(event["host_key"]["fingerprint"], said(&run.text, "fingerprint: "), "{event:#}");
             assert_eq!(event["host_key"]["key_bits"], 521);
