@@ -58,7 +58,7 @@ def keys():
     (WORK / "dropbear.pub").write_text(next(line for line in said.splitlines() if line.startswith("ssh-ed25519 ")))
     run(*debian, "tinysshd-makekey", "-q", "/peers/tinyssh")
     (WORK / "tinyssh.pub").write_text(run(*debian, "tinysshd-printkey", "/peers/tinyssh"))
-    home = PEERS / "debian/root/.ssh"
+    home = PEERS / "debian" / "root" / ".ssh"
     home.mkdir(mode=0o700)
     (home / "authorized_keys").write_text((WORK / "id.pub").read_text())
     erlang = WORK / "erlang"
