@@ -41,7 +41,7 @@ class Report:
     def add(self, pair, witness, field, ours, theirs, told=None):
         row = (pair, witness.split(" ")[0])
         self.compared[row] += 1
-        self.by_witness[witness] += 1
+        self.by_witness[plain(witness)] += 1
         if ours == theirs:
             self.agreed[row] += 1
             return
