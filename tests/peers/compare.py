@@ -142,18 +142,17 @@ def ssh(work, recording, analyze, dissections):
     """All pairs, by what each tshark made of the packets; gives the report."""
     report = Report()
     rows = json.loads((work / "pairs.json").read_text())
-    ends = collections.defaultdict(dict)
+    ends, before = collections.defaultdict(dict), collections.Counter()
+    # In order of time: a port is used again.
     for event in events(analyze, recording, "ssh_handshake"):
-        client = event["local_port"] < event["remote_port"]
-        server_port = min(event["local_port"], event["remote_port"])
-        by_socket = "server" if client else "client"
-        key = (max(event["local_port"], event["remote_port"]), server_port)
-        if by_socket in ends[key]:
-            report.missing(f"port {server_port}", f"two events of one end: {event}")
+        client, server = max(event["local_port"], event["remote_port"]), min(event["local_port"], event["remote_port"])
+        by_socket = "server" if event["local_port"] == server else "client"
+        key = (client, server, before[client, server, by_socket])
+        before[client, server, by_socket] += 1
         ends[key][by_socket] = event
         # null where neither side said which it is.
         if event["role"] not in (by_socket, None):
-            report.missing(f"port {server_port}", f"role {event['role']} of the {by_socket}")
+            report.missing(f"port {server}", f"role {event['role']} of the {by_socket}")
     for row in rows:
         pair = f"{plain(row['client'][0])} to {plain(row['server'][0])}"
         own = sorted({ends_of for flows, _ in dissections for ends_of in flows if ends_of[1] == row["port"]})

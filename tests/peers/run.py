@@ -51,10 +51,13 @@ def ssh(work, words):
 
 def tsharks(packets):
     """Both tsharks: version, how each is called, and where it finds the packets."""
-    inside = install.PEERS / "debian/tmp/packets.pcap"
+    # A name of its own: two runs may compare at once.
+    handle, name = tempfile.mkstemp(suffix=".pcap", dir=install.PEERS / "debian/tmp")
+    os.close(handle)
+    inside = pathlib.Path(name)
     shutil.copy(packets, inside)
     try:
-        for tshark, where in ((["tshark"], packets), (["chroot", install.PEERS / "debian", "tshark"], "/tmp/packets.pcap")):
+        for tshark, where in ((["tshark"], packets), (["chroot", install.PEERS / "debian", "tshark"], f"/tmp/{inside.name}")):
             yield wire.version(tshark), tshark, where
     finally:
         inside.unlink()

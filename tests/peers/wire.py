@@ -1,6 +1,7 @@
 """What tshark dissects of a capture file, as members of events: one dictionary for each TCP connection with SSH."""
 
 import base64
+import collections
 import hashlib
 import json
 import re
@@ -129,7 +130,7 @@ def version(tshark):
 
 
 def flows(packets, tshark, ports):
-    """Connections by their ends, each (port of the client, port of the server)."""
+    """Connections by (port of the client, port of the server, which of those between the two it is): a port is used again."""
     command = [*tshark, "-r", packets, "-d", f"tcp.port=={ports},ssh", "-Y", "ssh || tcp.flags.fin == 1 || tcp.flags.reset == 1", "-T", "json", "-J", "tcp ssh"]
     text = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     found = {}
@@ -142,7 +143,7 @@ def flows(packets, tshark, ports):
         client, server = (destination, source) if side == "server" else (source, destination)
         if not first <= server <= last:
             continue
-        flow = found.setdefault((client, server), Flow(client, server))
+        flow = found.setdefault(int(tcp["tcp.stream"]), Flow(client, server))
         flags = dict(tcp["tcp.flags_tree"])
         if flags["tcp.flags.fin"] in ("1", "True") or flags["tcp.flags.reset"] in ("1", "True"):
             flow.closed.add(side)
@@ -150,4 +151,11 @@ def flows(packets, tshark, ports):
         for name, value in dict(dict(frame)["_source"])["layers"]:
             if name == "ssh" and isinstance(value, list):
                 flow.frame(side, value)
-    return {ends: flow.done() for ends, flow in found.items()}
+    by_ends, before = {}, collections.Counter()
+    for _, flow in sorted(found.items()):
+        ends = (flow.client, flow.server)
+        # One in which nothing of SSH was seen is none.
+        if flow.told:
+            by_ends[(*ends, before[ends])] = flow.done()
+            before[ends] += 1
+    return by_ends
