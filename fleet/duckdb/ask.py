@@ -16,6 +16,11 @@ import duckdb
 SQL = Path(__file__).resolve().parent.parent / "sql"
 
 
+def table_of(question):
+    """What a question is asked of: the first word of its name tells the protocol, and TLS where it tells none."""
+    return {"ssh": "ssh_handshake", "ike": "ike_handshake"}.get(question.split("_")[0], "tls_handshake")
+
+
 def statements(path):
     """Statements of a file, without comments: none of ours has a semicolon in a text."""
     lines = (line for line in path.read_text().splitlines() if not line.lstrip().startswith("--"))
@@ -42,6 +47,11 @@ def asked(as_of, before, after):
     return f"CREATE OR REPLACE VIEW asked AS SELECT {', '.join(columns)}, {unix} AS as_of_unix"
 
 
+def has(tables, table):
+    """Whether there is a table."""
+    return any(tables.glob(f"event_type={table}/*/*.parquet"))
+
+
 def connect(tables):
     """Views of the tables that there are."""
     connection = duckdb.connect()
@@ -54,6 +64,10 @@ def connect(tables):
         except duckdb.IOException as error:
             # A type of which there was no event.
             if "No files found" not in str(error):
+                raise
+        except duckdb.CatalogException:
+            # What takes a table apart that is not there.
+            if has(tables, "tls_handshake"):
                 raise
     return connection
 
@@ -98,12 +112,15 @@ def main():
     args = parser.parse_args()
     if not args.tables.is_dir():
         sys.exit(f"{args.tables}: no such directory; name one that `crypto-trace-analyze export -o` wrote")
-    if not any(args.tables.glob("event_type=tls_handshake/*/*.parquet")):
-        sys.exit(f"{args.tables}: no table tls_handshake: the recordings have no TLS handshake, or --type left them out")
+    table = table_of(args.question)
+    if not has(args.tables, table):
+        protocol = table.split("_")[0].upper()
+        sys.exit(f"{args.tables}: no table {table}: the recordings have no {protocol} handshake, or --type left them out")
     connection = connect(args.tables)
     connection.execute(asked(args.as_of, args.before, args.after))
-    for statement in statements(SQL / "views.sql"):
-        connection.execute(statement)
+    if table == "tls_handshake":
+        for statement in statements(SQL / "views.sql"):
+            connection.execute(statement)
     answer = connection.sql((SQL / f"{args.question}.sql").read_text().rstrip().rstrip(";"))
     if args.format == "text":
         show(answer.columns, answer.fetchall())

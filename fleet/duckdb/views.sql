@@ -7,6 +7,12 @@
 CREATE OR REPLACE VIEW tls_handshake AS
 SELECT * FROM read_parquet(getvariable('tables') || '/event_type=tls_handshake/*/*.parquet', hive_partitioning = true);
 
+CREATE OR REPLACE VIEW ssh_handshake AS
+SELECT * FROM read_parquet(getvariable('tables') || '/event_type=ssh_handshake/*/*.parquet', hive_partitioning = true);
+
+CREATE OR REPLACE VIEW ike_handshake AS
+SELECT * FROM read_parquet(getvariable('tables') || '/event_type=ike_handshake/*/*.parquet', hive_partitioning = true);
+
 CREATE OR REPLACE VIEW file_open AS
 SELECT * FROM read_parquet(getvariable('tables') || '/event_type=file_open/*/*.parquet', hive_partitioning = true);
 

@@ -163,6 +163,11 @@ def statements(path):
     return [one.strip() for one in "\n".join(lines).split(";") if one.strip()]
 
 
+def table_of(question):
+    """What a question is asked of: the first word of its name tells the protocol, and TLS where it tells none."""
+    return {"ssh": "ssh_handshake", "ike": "ike_handshake"}.get(question.split("_")[0], "tls_handshake")
+
+
 def seeds(spark):
     """What the catalog says: read here, so that no other host needs the files."""
     for path in sorted((SQL / "seeds").glob("*.csv")):
@@ -181,8 +186,10 @@ def views(spark, tables, args):
     for manifest in manifests(tables):
         for name in json.loads(manifest.read_text())["files"]:
             files.setdefault(name.split("/")[0].partition("=")[2], []).append(str(tables / name))
-    if "tls_handshake" not in files:
-        sys.exit(f"{tables}: no table tls_handshake: nothing was exported, or the recordings have no TLS handshake")
+    for table in sorted({table_of(question) for question in args.questions}):
+        if table not in files:
+            protocol = table.split("_")[0].upper()
+            sys.exit(f"{tables}: no table {table}: nothing was exported, or the recordings have no {protocol} handshake")
     for event_type, paths in files.items():
         read = spark.read.option("basePath", str(tables / f"event_type={event_type}"))
         read.parquet(*paths).createOrReplaceTempView(event_type)
@@ -192,7 +199,8 @@ def views(spark, tables, args):
             "after_to": args.after[1]}
     columns = ", ".join(f"DATE '{value}' AS {name}" for name, value in days.items())
     spark.sql(f"SELECT {columns}, CAST({unix} AS BIGINT) AS as_of_unix").createOrReplaceTempView("asked")
-    for path in (Path(__file__).with_name("views.sql"), SQL / "views.sql"):
+    stand_on_tls = (Path(__file__).with_name("views.sql"), SQL / "views.sql") if "tls_handshake" in files else ()
+    for path in stand_on_tls:
         for statement in statements(path):
             spark.sql(statement.replace("CREATE OR REPLACE VIEW", "CREATE OR REPLACE TEMPORARY VIEW", 1))
 

@@ -249,6 +249,28 @@ pub fn dropbear() -> Option<Tool> {
     tool("dropbear", find("dropbear").filter(|_| all()), |_| String::new())
 }
 
+/// libssh2, which comes with curl, by the name that programs load it by.
+pub fn libssh2() -> Option<Tool> {
+    let mut places =
+        ["/usr/lib", "/lib"].into_iter().flat_map(|root| std::fs::read_dir(root).into_iter().flatten().flatten());
+    let found = places.find_map(|place| Some(place.path().join("libssh2.so.1")).filter(|path| path.is_file()));
+    tool("libssh2", found.filter(|_| find("python3").is_some()), |_| String::new())
+}
+
+/// AsyncSSH, for Python.
+pub fn asyncssh() -> Option<Tool> {
+    let path = target().join("wheels");
+    let found = path.join("asyncssh").is_dir().then_some(path).filter(|_| find("python3").is_some());
+    tool("asyncssh", found, |path| format!("export PYTHONPATH='{path}'"))
+}
+
+/// TinySSH's server, `$TINYSSH`; what makes its keys is beside it, with `-makekey` after its name.
+pub fn tinyssh() -> Option<Tool> {
+    let places = [PathBuf::from("/"), target().join("unpacked")];
+    let path = places.into_iter().map(|root| root.join("usr/sbin/tinysshd")).find(|path| path.is_file());
+    tool("tinysshd", path.filter(|_| find("ssh").is_some()), |path| format!("TINYSSH='{path}'"))
+}
+
 /// strongSwan with itself: `$IKE PROPOSALS PROPOSALS…`, see `ike/strongswan.sh`.
 pub fn strongswan() -> Option<Tool> {
     let unpacked = target().join("unpacked/usr/lib/ipsec/charon");

@@ -13,7 +13,8 @@ const AS_OF: &str = "2026-11-29";
 
 /// All types of events.
 const TYPES: &str = "process_exec,process_fork,process_exit,file_open,file_change,lib_load,process_info,loss,clock,probe_status,\
-                     self_stats,tls_handshake,api_call,library_info,inventory,suppressed,certificate_file";
+                     self_stats,tls_handshake,ssh_handshake,ike_handshake,api_call,library_info,inventory,suppressed,\
+                     certificate_file";
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
@@ -107,6 +108,41 @@ fn diff_shows_what_appeared_and_what_vanished() {
     };
     assert!(has("appeared", "server_name", "shop.test"), "{}", done.text());
     assert!(has("vanished", "server_name", "server.test"), "{}", done.text());
+}
+
+/// Whoever collects SSH alone has no table of TLS: no question was answered.
+#[test]
+fn questions_about_ssh_need_no_tables_of_tls() {
+    let Some(duckdb) = software::duckdb() else { return };
+    let directory = tempfile::tempdir().unwrap();
+    let testdata = root().join("testdata");
+    let tables = exported(directory.path(), &[testdata.join("ssh-openssh/capture.ctseg")]);
+    let asked = |args: &[&str]| -> Vec<serde_json::Value> {
+        let done = ask(&duckdb, &tables, &[args, &["-f", "json"]].concat());
+        assert_eq!(done.code(), 0, "{args:?}: {}", done.stderr);
+        done.text().lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    };
+    let rows = asked(&["ssh_readiness"]);
+    let row = |program: &str, role: &str| {
+        let found = rows.iter().find(|row| row["program"] == program && row["role"] == role);
+        found.unwrap_or_else(|| panic!("{program}: {rows:#?}"))
+    };
+    // It never agreed on anything else; the other server did.
+    let only = row("/usr/sbin/dropbear", "server");
+    assert_eq!((&only["post_quantum"], &only["classical"]), (&0.into(), &1.into()));
+    assert_eq!((&only["first_method"], &only["last_method"]), (&"curve25519-sha256".into(), &"curve25519-sha256".into()));
+    assert_eq!(row("/usr/sbin/sshd", "server")["post_quantum"], 1);
+    assert_eq!(rows.last().unwrap()["post_quantum"], 1, "those that never did come first: {rows:#?}");
+    let changes = asked(&["ssh_diff", "--before", "2026-11-29", "--after", "2026-11-30"]);
+    let vanished = |what: &str, name: &str| {
+        changes.iter().any(|row| row["change"] == "vanished" && row["what"] == what && row["name"] == name)
+    };
+    assert!(vanished("kex", "sntrup761x25519-sha512") && vanished("cipher", "aes128-ctr"), "{changes:#?}");
+    assert!(vanished("host_key", "SHA256:Gs2shw0L3DFKsPjrDheXGHf7Tl/niJf4pQLONZUCbVU"), "{changes:#?}");
+    let done = ask(&duckdb, &tables, &["handshakes"]);
+    assert!(done.code() == 1 && done.stderr.contains("no table tls_handshake"), "{}", done.stderr);
+    let done = ask(&duckdb, &tables, &["ike"]);
+    assert!(done.code() == 1 && done.stderr.contains("no table ike_handshake"), "{}", done.stderr);
 }
 
 #[test]

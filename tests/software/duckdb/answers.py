@@ -118,8 +118,56 @@ def findings():
     same("findings: beyond", [], beyond)
 
 
+def ssh():
+    expected, found = report("ssh", "--as-of", as_of), rows("ssh")
+    total, methods, ciphers = Counter(), Counter(), Counter()
+    for row in found:
+        total["ends"] += row["ends"]
+        total["handshakes"] += row["handshakes"]
+        if row["kex"] is None:
+            continue
+        methods[row["kex"]] += row["handshakes"]
+        total["post_quantum" if row["post_quantum"] else "classical"] += row["handshakes"] * (row["post_quantum"] is not None)
+        total["strict_kex" if row["strict_kex"] else "without_strict_kex"] += row["handshakes"]
+        for cipher in {row["cipher_client_to_server"], row["cipher_server_to_client"]} - {None}:
+            ciphers[cipher] += row["handshakes"]
+    for name in ("handshakes", "ends", "post_quantum", "classical", "strict_kex", "without_strict_kex"):
+        same(f"ssh: {name}", expected[name], total[name])
+    counted = lambda counts: {name: count for name, count in counts.items() if count}
+    same("ssh: key_exchanges", {row["name"]: row["handshakes"] for row in expected["key_exchanges"]}, counted(methods))
+    same("ssh: ciphers", {row["name"]: row["handshakes"] for row in expected["ciphers"]}, counted(ciphers))
+    ends = Counter()
+    for row in rows("ssh_readiness"):
+        for name in ("ends", "post_quantum", "classical", "no_agreement"):
+            ends[row["program"], name] += row[name]
+    for row in expected["programs"]:
+        for name, theirs in (("post_quantum", "post_quantum"), ("classical", "classical"), ("no_key_exchange", "no_agreement")):
+            same(f"ssh: {row['program']}: {name}", row[name], ends[row["program"], theirs])
+        same(f"ssh: {row['program']}: ends", row["as_client"] + row["as_server"] + row["role_unknown"], ends[row["program"], "ends"])
+
+
+def ike():
+    expected = Counter(row["role"] for row in events("ike_handshake"))
+    found = Counter()
+    exchanges = Counter()
+    for row in rows("ike"):
+        found[row["role"]] += row["ends"]
+        exchanges["all"] += row["handshakes"]
+        exchanges[row["key_exchange"]] += row["handshakes"]
+    same("ike: ends", expected, found)
+    once = {(row["net_ns"] if row["peer"] is None else 0, row["initiator_spi"]): row for row in events("ike_handshake")}
+    same("ike: handshakes", len(once), exchanges.pop("all"))
+    same("ike: key_exchange", Counter(row["key_exchange"] for row in once.values()), exchanges)
+
+
+def events(kind):
+    return [json.loads(line) for line in run([analyzer, "events", "-q", "--type", kind, *segments]).splitlines()]
+
+
 handshakes()
 readiness()
+ssh()
+ike()
 certificates()
 findings()
 print(", ".join(f"{name} {count}" for name, count in sorted(compared.items())))

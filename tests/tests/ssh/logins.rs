@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use crate::support::{trace, trace_with};
 
 /// A server of OpenSSH on port 2222, with keys made for it, and the client that asks it; in namespaces of their own.
-const OPENSSH: &str = r#"
+pub const OPENSSH: &str = r#"
 ip link set lo up
 mount --make-rprivate /
 mkdir -m 755 empty
@@ -42,7 +42,7 @@ login() {
 "#;
 
 /// What runs such a script as `inside`.
-fn inside(prelude: &str, script: &str) -> String {
+pub fn inside(prelude: &str, script: &str) -> String {
     format!("cat > inside <<'INSIDE'\nset -eu\n{prelude}\n{script}\nINSIDE\nunshare -mn sh inside\n")
 }
 

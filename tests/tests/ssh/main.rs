@@ -3,4 +3,5 @@
 
 mod logins;
 mod pieces;
+mod stacks;
 mod support;

@@ -98,6 +98,7 @@ pub fn ssh_host_key(key: &HostKey) -> Option<(String, Option<(&'static str, u32)
         "ecdsa-sha2-nistp256" => sized("EC", "ECDSA secp256r1"),
         "ecdsa-sha2-nistp384" => sized("EC", "ECDSA secp384r1"),
         "ecdsa-sha2-nistp521" => sized("EC", "ECDSA secp521r1"),
+        "ecdsa-sha2-1.3.132.0.10" => sized("EC", "ECDSA secp256k1"),
         "ssh-ed25519" => Some(("Ed25519".to_owned(), None)),
         "ssh-ed448" => Some(("Ed448".to_owned(), None)),
         _ => None,
@@ -149,6 +150,27 @@ mod tests {
         assert_eq!(known("ssh-dss", Some(1_024)), Some(("DSA-1024".into(), Some(("DSA", 1_024)))));
         assert_eq!(known("ssh-ed25519", Some(256)), Some(("Ed25519".into(), None)));
         assert_eq!(known("own@example.test", None), None);
+        let koblitz = known("ecdsa-sha2-1.3.132.0.10", Some(256));
+        assert_eq!(koblitz, Some(("ECDSA secp256k1".into(), Some(("EC", 256)))));
+    }
+
+    /// They were not in the catalog, so no rule spoke of them; umac-64 is what OpenSSH offers first.
+    #[test]
+    fn names_of_vendors_and_numbers_of_curves_are_of_the_catalog() {
+        let table = table();
+        for (of, name, parts) in [
+            (&table.kex, "ecdh-sha2-1.3.132.0.10", &["secp256k1", "SHA-256"][..]),
+            (&table.kex, "diffie-hellman-group-exchange-sha512@ssh.com", &["SHA-512"]),
+            (&table.kex, "diffie-hellman-group14-sha224@ssh.com", &["DH-2048", "SHA-224"]),
+            (&table.host_key, "ssh-rsa-sha224@ssh.com", &["RSA signature", "SHA-224 signature hash"]),
+            (&table.host_key, "ecdsa-sha2-1.3.132.0.10", &["ECDSA", "SHA-256"]),
+            (&table.cipher, "seed-cbc@ssh.com", &["SEED"]),
+            (&table.mac, "umac-64-etm@openssh.com", &["UMAC-64"]),
+            (&table.mac, "hmac-sha2-384", &["HMAC-SHA-384"]),
+        ] {
+            assert_eq!(parts_of(of, name.as_bytes()), parts, "{name}");
+        }
+        assert_eq!(ssh_group_bits(b"diffie-hellman-group18-sha512@ssh.com"), Some(8192));
     }
 
     #[test]

@@ -113,6 +113,8 @@ fn skip_key(key_type: &[u8], reader: &mut Reader<'_>) -> Option<u32> {
                 b"nistp256" => 256,
                 b"nistp384" => 384,
                 b"nistp521" => 521,
+                // secp256k1, by its number (SEC 2).
+                b"1.3.132.0.10" => 256,
                 _ => return None,
             };
             reader.string()?;
