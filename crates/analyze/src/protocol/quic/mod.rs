@@ -25,6 +25,12 @@ pub struct Quic {
     /// The version of the client's first Initial packet, and the last one's where that is another (RFC 9368). Empty when none could
     /// be read.
     pub versions: Vec<QuicVersion>,
+    /// Whom the client's first packet is for: a connection id of its own making, from which the keys of Initial packets follow.
+    pub original_cid: Option<Vec<u8>>,
+    /// Connection id that the client takes for itself; empty where it needs none.
+    pub client_cid: Option<Vec<u8>>,
+    /// Connection id that the server takes for itself, in its first Initial packet.
+    pub server_cid: Option<Vec<u8>>,
     /// Versions that the server lists because it does not speak the client's.
     pub server_versions: Vec<QuicVersion>,
     /// Whether the server wanted a token.
@@ -111,12 +117,15 @@ pub fn read(ends: &Ends<'_>) -> View {
         if is_client { (&sent, &received, by_sent) } else { (&received, &sent, by_received) };
     let mut seen = Quic::default();
     let client_said = if is_client { &ends.sent } else { &ends.received };
-    for (version, ..) in client_said.chunks.iter().filter_map(|chunk| quic::ids(chunk.bytes)) {
+    for (version, dcid, scid) in client_said.chunks.iter().filter_map(|chunk| quic::ids(chunk.bytes)) {
+        seen.original_cid.get_or_insert_with(|| dcid.to_vec());
+        seen.client_cid.get_or_insert_with(|| scid.to_vec());
         if !seen.versions.contains(&version) && seen.versions.len() < MAX_CIDS {
             seen.versions.push(version);
         }
     }
     seen.token = initials(client).next().is_some_and(|packet| !packet.token.is_empty());
+    seen.server_cid = initials(server).next().map(|packet| packet.scid.to_vec());
     seen.retry = server.iter().any(|packet| packet.kind == PacketType::Retry);
     let lists = server.iter().find(|packet| packet.kind == PacketType::VersionNegotiation);
     let listed = lists.map(|packet| packet.token.as_chunks::<4>().0).unwrap_or_default();
