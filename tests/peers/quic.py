@@ -46,6 +46,7 @@ openssl req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj /CN=server.
 echo subjectAltName=DNS:server.test,DNS:localhost,IP:127.0.0.1 > names
 openssl x509 -req -in csr.pem -CA ca.pem -CAkey ca.key -CAcreateserial -days 2 -extfile names -out crt.pem 2>/dev/null
 chmod 644 key.pem
+touch dumpcap.log
 dumpcap -q -i lo -s 0 -B 64 -f 'udp' -w packets.pcap 2>dumpcap.log &
 dumpcap=$!
 servers=""
@@ -66,10 +67,9 @@ serve() {
 stop() { kill $server 2>/dev/null || true; wait $server 2>/dev/null || true; }
 # asks NAME COMMAND…: a client, which has to come to an end well
 asks() { name=$1; shift; timeout -k 1 20 "$@" >$name.log 2>&1 || { echo "$name failed" >&2; tail -n 20 $name.log >&2; exit 1; }; }
-# inside SUITE COMMAND…: in one of Debian's suites, with this directory below /tmp/case
-inside() { suite=$1; shift; chroot $PEERS/debian-$suite "$@"; }
-share() { for suite in sid trixie; do mkdir -p $PEERS/debian-$suite/tmp/case; mount --bind . $PEERS/debian-$suite/tmp/case; done; }
-share
+# In Debian's suites this directory is /tmp/case.
+for suite in sid trixie; do [ ! -e $PEERS/debian-$suite ] || { mkdir -p $PEERS/debian-$suite/tmp/case; mount --bind . $PEERS/debian-$suite/tmp/case; }; done
+IN_SID="env HOME=/tmp/case chroot $PEERS/debian-sid" IN_TRIXIE="env HOME=/tmp/case chroot $PEERS/debian-trixie"
 told() { sed -n "$1" $2; }
 """
 
@@ -80,7 +80,8 @@ tries=0
 until grep -q 'the last of the packets' packets.pcap; do tries=$((tries + 1)); [ $tries -lt 250 ]; sleep 0.02; done
 kill -INT $dumpcap
 wait $dumpcap || true
-cat *.log | grep '^told ' || true
+# In the order in which they were begun.
+cat $(ls -tr --time=birth *.log) | grep '^told ' || true
 """
 
 

@@ -8,6 +8,9 @@ CLIENT_HELLO, SERVER_HELLO, CERTIFICATE, SERVER_KEY_EXCHANGE, HELLO_VERIFY_REQUE
 # The random of a ServerHello that is a HelloRetryRequest (RFC 8446, section 4.1.3).
 RETRY = "cf21ad74e59a6111be1d8c021e65b891c2a211167abb8c5e079e09e2c8a8339c"
 INITIAL, RETRY_PACKET = "0", "3"
+VERSION_2 = 0x6b3343cf
+# Packets of others are not recorded, nor what a server answers to them.
+VERSIONS = (1, VERSION_2)
 EXTENSIONS = {"early_data": 42, "pre_shared_key": 41, "ech": 0xfe0d}
 
 
@@ -50,7 +53,8 @@ class Flow:
     def __init__(self, client, server, kind):
         self.client, self.server, self.kind = client, server, kind
         self.hellos, self.answers, self.retry_request = [], [], None
-        # Of QUIC.
+        # Of QUIC; all connection ids that were seen.
+        self.known = set()
         self.versions, self.server_versions = [], []
         self.ids = {"original": None, "client": None, "server": None}
         self.retry, self.token, self.parameters = False, None, None
@@ -135,12 +139,13 @@ def take_quic(flow, proto, from_client):
         return
     dcid, scid, kind = raw(proto.show("quic.dcid")), raw(proto.show("quic.scid")), proto.show("quic.long.packet_type")
     version = number(version)
-    if version == 0:
+    if version == 0 and flow.versions:
         flow.server_versions = flow.server_versions or proto.numbers("quic.supported_version")
+    if version not in VERSIONS:
         return
     kind = kind or proto.show("quic.long.packet_type_v2")
     # In version 2 types have other numbers (RFC 9369, section 3.2).
-    if version == 0x6b3343cf and kind is not None:
+    if version == VERSION_2 and kind is not None:
         kind = str((int(kind) - 1) % 4)
     if from_client:
         if version not in flow.versions:
@@ -180,13 +185,23 @@ def flows(tshark, file, ports):
             kind = proto.get("name")
             if kind not in ("quic", "dtls"):
                 continue
-            of = frame.show("quic.connection.number") if kind == "quic" else "0"
-            if kind == "dtls":
-                of = dtls_connection(found, frame, ends)
+            of = (dtls_connection if kind == "dtls" else quic_connection)(found, frame, ends)
             key = (kind, tuple(sorted(ends)), of)
             flow = found.setdefault(key, Flow(*ends, kind))
             (take_quic if kind == "quic" else take_dtls)(flow, Node(proto), ends[0] == flow.client)
     return list(found.values())
+
+
+def quic_connection(found, frame, ends):
+    """Which connection of these two ends. tshark's own number is another one after a Retry to a client without an id."""
+    same = [key for key in found if key[0] == "quic" and key[1] == tuple(sorted(ends))]
+    ids = {raw(one) for name in ("quic.dcid", "quic.scid") for one in frame.shows(name)[:1]} - {""}
+    known = [key for key in same if found[key].known & ids]
+    new = not same or not known and ends[0] == found[same[-1]].client
+    of = str(len(same)) if new else (known or same)[-1][2]
+    key = ("quic", tuple(sorted(ends)), of)
+    found.setdefault(key, Flow(*ends, "quic")).known.update(ids)
+    return of
 
 
 def dtls_connection(found, frame, ends):

@@ -61,6 +61,7 @@ fn initials<'a, 'b>(packets: &'b [Packet<'a>]) -> impl Iterator<Item = &'b Packe
 fn key_sources<'a>(packets: &[Packet<'a>]) -> Vec<KeySource<'a>> {
     let mut found: Vec<KeySource<'a>> = Vec::new();
     let mut tried: Vec<KeySource<'a>> = Vec::new();
+    let mut largest = None;
     for packet in initials(packets) {
         let source = (packet.version, packet.dcid);
         if tried.contains(&source) || tried.len() == MAX_CIDS {
@@ -68,7 +69,8 @@ fn key_sources<'a>(packets: &[Packet<'a>]) -> Vec<KeySource<'a>> {
         }
         tried.push(source);
         let keys = InitialKeys::new(source.0, source.1, Sender::Client);
-        if keys.is_some_and(|keys| packet.open(&keys).is_some()) {
+        if let Some((number, _)) = keys.and_then(|keys| packet.open(&keys, largest)) {
+            largest = largest.max(Some(number));
             found.push(source);
         }
     }
@@ -81,7 +83,7 @@ fn hidden_sources<'a>(said: &Said<'a>, answers: &[Packet<'_>]) -> Vec<KeySource<
     let mut found: Vec<KeySource<'a>> = Vec::new();
     for (version, dcid, _) in said.chunks.iter().take(MAX_CIDS).filter_map(|chunk| quic::ids(chunk.bytes)) {
         let Some(keys) = InitialKeys::new(version, dcid, Sender::Server) else { continue };
-        if !found.contains(&(version, dcid)) && initials(answers).any(|packet| packet.open(&keys).is_some()) {
+        if !found.contains(&(version, dcid)) && initials(answers).any(|packet| packet.open(&keys, None).is_some()) {
             found.push((version, dcid));
         }
     }
@@ -95,10 +97,15 @@ fn crypto(packets: &[Packet<'_>], sources: &[KeySource<'_>], sender: Sender) -> 
         .filter_map(|(version, cid)| Some((*version, InitialKeys::new(*version, cid, sender)?)))
         .collect();
     let mut crypto = Crypto::default();
+    // Numbers go on after a Retry, and in another version.
+    let mut largest = None;
     for packet in initials(packets) {
         let of_version = keys.iter().filter(|(version, _)| *version == packet.version);
-        match of_version.rev().find_map(|(_, keys)| packet.open(keys)) {
-            Some(frames) => crypto.add(&frames),
+        match of_version.rev().find_map(|(_, keys)| packet.open(keys, largest)) {
+            Some((number, frames)) => {
+                largest = largest.max(Some(number));
+                crypto.add(&frames);
+            }
             None => crypto.unread = true,
         }
     }
