@@ -122,6 +122,7 @@ pub fn read(ends: &Ends<'_>) -> View {
     let is_client = !by_sent.is_empty() || by_received.is_empty();
     let (client, server, sources) =
         if is_client { (&sent, &received, by_sent) } else { (&received, &sent, by_received) };
+    let sources = in_all_versions(&sources, &[client, server]);
     let mut seen = Quic::default();
     let client_said = if is_client { &ends.sent } else { &ends.received };
     for (version, dcid, scid) in client_said.chunks.iter().filter_map(|chunk| quic::ids(chunk.bytes)) {
@@ -138,7 +139,7 @@ pub fn read(ends: &Ends<'_>) -> View {
     let listed = lists.map(|packet| packet.token.as_chunks::<4>().0).unwrap_or_default();
     seen.server_versions = listed.iter().map(|version| QuicVersion(u32::from_be_bytes(*version))).collect();
     let said = crypto(client, &sources, Sender::Client);
-    let answered = answers(server, &sources);
+    let answered = crypto(server, &sources, Sender::Server);
     seen.unread = said.unread || answered.unread;
     seen.closed = said.closed.or(answered.closed).filter(|code| frames::alert(*code).is_none());
     let stream = |crypto: &Crypto, was_seen: bool| Some(crypto.stream()).filter(|_| was_seen);
@@ -150,16 +151,20 @@ pub fn read(ends: &Ends<'_>) -> View {
     view
 }
 
-/// What a server said. It may answer in another version than it was asked in (RFC 9368), by the same connection id.
-fn answers(packets: &[Packet<'_>], sources: &[KeySource<'_>]) -> Crypto {
-    let mut sources = sources.to_vec();
-    for packet in initials(packets) {
-        let others: Vec<_> = sources.iter().map(|(_, cid)| (packet.version, *cid)).collect();
-        for other in others {
-            if !sources.contains(&other) && sources.len() < MAX_CIDS {
-                sources.push(other);
+/// The same sources in all versions of packets: a server may answer in another than it was asked in, and then the client goes on in it,
+/// with keys from the same connection id (RFC 9368 section 2.3, RFC 9369 section 4.1).
+fn in_all_versions<'a>(sources: &[KeySource<'a>], packets: &[&[Packet<'_>]]) -> Vec<KeySource<'a>> {
+    let mut all = sources.to_vec();
+    for packet in packets.iter().flat_map(|packets| initials(packets)) {
+        for (_, cid) in sources {
+            let other = (packet.version, *cid);
+            if !all.contains(&other) && all.len() < MAX_CIDS {
+                all.push(other);
             }
         }
     }
-    crypto(packets, &sources, Sender::Server)
+    all
 }
+
+#[cfg(test)]
+mod tests;

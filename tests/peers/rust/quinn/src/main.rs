@@ -115,14 +115,25 @@ async fn server(port: u16, certificate: &str, key: &str, retry: bool) -> Result<
             incoming.retry()?;
             continue;
         }
-        let connection = incoming.accept()?.await?;
-        tell("server", &connection);
-        let (mut send, mut receive) = connection.accept_bi().await?;
-        let said = receive.read_to_end(100).await?;
-        send.write_all(&said).await?;
-        send.finish()?;
-        connection.closed().await;
+        let connecting = incoming.accept()?;
+        tokio::spawn(async move {
+            if let Err(error) = answer(connecting).await {
+                eprintln!("{error}");
+            }
+        });
     }
+    Ok(())
+}
+
+/// Sends back what it hears. Some clients say nothing.
+async fn answer(connecting: quinn::Connecting) -> std::result::Result<(), Box<dyn std::error::Error + Send + Sync>> {
+    let connection = connecting.await?;
+    tell("server", &connection);
+    let (mut send, mut receive) = connection.accept_bi().await?;
+    let said = receive.read_to_end(100).await?;
+    send.write_all(&said).await?;
+    send.finish()?;
+    connection.closed().await;
     Ok(())
 }
 
