@@ -316,13 +316,17 @@ def browsers(root):
     yield Recipe(root, "Chromium", "chromium --headless", f"{chromium} https://localhost:{{port}}/", version="chromium --version", patience=20)
     yield Recipe(root, "Chromium", "chromium --headless, QUIC", f"{chromium} --enable-quic --origin-to-force-quic-on=localhost:{{port}} https://localhost:{{port}}/",
         kind="quic", version="chromium --version", patience=20)
-    firefox = "chroot {stacks}/debian-trixie /usr/lib/firefox-esr/firefox-esr"
-    yield Installed(root, "Firefox", "firefox-esr --headless, trixie", f"env HOME=/tmp MOZ_DISABLE_CONTENT_SANDBOX=1 {firefox} --headless --profile /tmp/profile-$i --no-remote https://localhost:{{port}}/",
+    # Its processes want /proc and memory that they share, in a mount namespace of their own.
+    within = "unshare -m sh -c 'mount -t proc proc {stacks}/debian-trixie/proc; mount -t tmpfs tmpfs {stacks}/debian-trixie/dev/shm; exec \"$@\"' sh"
+    firefox = f"{within} env HOME=/tmp MOZ_DISABLE_CONTENT_SANDBOX=1 chroot {{stacks}}/debian-trixie /usr/lib/firefox-esr/firefox-esr --headless --no-remote --profile /tmp/profile-$i"
+    yield Installed(root, "Firefox", "firefox-esr --headless, trixie", f"{firefox} https://localhost:{{port}}/",
         profiles, version=f"grep -h ^Version= {{stacks}}/debian-trixie/usr/lib/firefox-esr/application.ini", patience=20)
 
 
 def profiles(stacks):
     """A profile for each run, so that none knows the server."""
+    debian("trixie")(stacks)
+    (stacks / "debian-trixie/dev/shm").mkdir(exist_ok=True)
     for run_number in range(8):
         place = stacks / f"debian-trixie/tmp/profile-{run_number}"
         shutil.rmtree(place, ignore_errors=True)
