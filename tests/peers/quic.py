@@ -29,7 +29,7 @@ CAPTURE = ROOT / "target/debug/crypto-trace-capture"
 ANALYZE = ROOT / "target/debug/crypto-trace-analyze"
 
 # Seconds that a case may take.
-PATIENCE = 90
+PATIENCE = 240
 
 # Differences that are no fault of ours: case, field, whose, why.
 EXPLAINED = [*quic_stacks.EXPLAINED, *dtls_stacks.EXPLAINED]
@@ -66,7 +66,7 @@ serve() {
 # stop: ends the last server, so that the next may have its port
 stop() { kill $server 2>/dev/null || true; wait $server 2>/dev/null || true; }
 # asks NAME COMMAND…: a client, which has to come to an end well
-asks() { name=$1; shift; timeout -k 1 20 "$@" >$name.log 2>&1 || { echo "$name failed" >&2; tail -n 20 $name.log >&2; exit 1; }; }
+asks() { name=$1; shift; timeout -k 1 60 "$@" >$name.log 2>&1 || { echo "$name failed" >&2; tail -n 20 $name.log >&2; exit 1; }; }
 # In Debian's suites this directory is /tmp/case.
 for suite in sid trixie; do [ ! -e $PEERS/debian-$suite ] || { mkdir -p $PEERS/debian-$suite/tmp/case; mount --bind . $PEERS/debian-$suite/tmp/case; }; done
 IN_SID="env HOME=/tmp/case chroot $PEERS/debian-sid" IN_TRIXIE="env HOME=/tmp/case chroot $PEERS/debian-trixie"

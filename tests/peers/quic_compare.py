@@ -129,7 +129,7 @@ def answer(flow, event):
     yield "group", code("group", event["group"]), answer and (answer["group"] if modern else flow.curve)
     if modern:
         yield "resumption", event["resumption"], "psk" if answer["psk"] else "no"
-    yield "retried", "retried" in event.get("hello_notes", []), flow.retry_request is not None
+    yield "retried", "retried" in event.get("hello_notes", []), flow.retried
     yield "retry.requested_group", code("group", event.get("retry", {}).get("requested_group")), flow.retry_request
     missing = [note for note in event.get("hello_notes", []) if note != "retried"]
     yield "what is missing", missing, [] if answer or flow.alert else ["server_hello_not_seen"]

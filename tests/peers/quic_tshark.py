@@ -52,7 +52,7 @@ class Flow:
 
     def __init__(self, client, server, kind):
         self.client, self.server, self.kind = client, server, kind
-        self.hellos, self.answers, self.retry_request = [], [], None
+        self.hellos, self.answers, self.retried, self.retry_request = [], [], False, None
         # Of QUIC; all connection ids that were seen.
         self.known = set()
         self.versions, self.server_versions = [], []
@@ -120,6 +120,7 @@ def take_messages(flow, proto, prefix, from_client):
                 flow.hellos.append(hello)
         elif kind == SERVER_HELLO and not from_client and message.show(f"{prefix}.handshake.version"):
             if raw(message.show(f"{prefix}.handshake.random")) == RETRY:
+                flow.retried = True
                 flow.retry_request = message.number(f"{prefix}.handshake.extensions_key_share_selected_group")
             else:
                 answer = server_hello(message, prefix)

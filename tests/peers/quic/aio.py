@@ -17,6 +17,8 @@ from aioquic.quic.packet import QuicProtocolVersion, pull_quic_transport_paramet
 
 V1, V2 = QuicProtocolVersion.VERSION_1, QuicProtocolVersion.VERSION_2
 TRANSPORT_PARAMETERS = 57
+# Seconds that a server waits to be ended, and a client to be answered.
+PATIENCE = 200
 NUMBERS = ("max_idle_timeout", "max_udp_payload_size", "initial_max_data", "initial_max_stream_data_bidi_local",
     "initial_max_stream_data_bidi_remote", "initial_max_stream_data_uni", "initial_max_streams_bidi", "initial_max_streams_uni",
     "ack_delay_exponent", "max_ack_delay", "active_connection_id_limit", "max_datagram_frame_size")
@@ -84,7 +86,7 @@ async def server(port, certificate, key, *options):
     tickets = {}
     await serve("::", port, configuration=configuration, create_protocol=Answers, retry="retry" in options,
         session_ticket_fetcher=tickets.get, session_ticket_handler=lambda ticket: tickets.update({ticket.ticket: ticket}))
-    await asyncio.sleep(30)
+    await asyncio.sleep(PATIENCE)
 
 
 async def client(port, *options):
@@ -111,4 +113,4 @@ async def client(port, *options):
 
 
 role, port, *rest = sys.argv[1:]
-asyncio.run(asyncio.wait_for({"server": server, "client": client}[role](int(port), *rest), 40))
+asyncio.run(asyncio.wait_for({"server": server, "client": client}[role](int(port), *rest), PATIENCE + 1))

@@ -490,6 +490,7 @@ fn a_server_that_goes_on_with_another_socket_has_one_end_of_each_connection() {
             let all = gathered(&records);
             let sides: Vec<_> = all
                 .connections()
+                .iter()
                 .map(|connection| (connection.sent.said().chunks.len(), connection.received.said().chunks.len()))
                 .collect();
             assert_eq!(sides.len(), 2, "{protocol:?}, backwards {backwards}: {sides:?}");

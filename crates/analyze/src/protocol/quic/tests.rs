@@ -43,7 +43,7 @@ fn numbers_cut_short_and_packets_in_the_version_that_the_server_chose_are_read()
     for role in [Role::Client, Role::Server] {
         let (sent, received) = if role == Role::Client { (&client, &server) } else { (&server, &client) };
         let view = read(&Ends { sent: said(sent), received: said(received), opened_by: None });
-        assert_eq!((view.role, view.outcome()), (Some(role), Outcome::ServerHello));
+        assert_eq!((view.role, view.outcome), (Some(role), Outcome::ServerHello));
         let seen = quic(&view);
         assert!(!seen.unread && seen.retry && !seen.token, "{seen:?}");
         assert_eq!(seen.versions, [QuicVersion::V1, QuicVersion::V2]);

@@ -11,7 +11,7 @@ use dimpl::{certificate, Config, Dtls, Output};
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 
 /// Seconds that a run may take.
-const PATIENCE: u64 = 20;
+const PATIENCE: u64 = 60;
 
 fn new(version: Option<&str>) -> Result<Dtls> {
     let config = Arc::new(Config::default());
@@ -53,7 +53,8 @@ fn run(role: &str, port: u16, version: Option<&str>) -> Result<()> {
             }
         };
         if connected {
-            println!("told {role} version {:?}", dtls.protocol_version().ok_or("no version")?);
+            let version = format!("{:?}", dtls.protocol_version().ok_or("no version")?);
+            println!("told {role} version {}", version.replace("DTLS1_", "DTLS 1."));
             connected = false;
             dtls.send_application_data(b"hello")?;
             continue;

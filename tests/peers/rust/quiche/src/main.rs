@@ -18,7 +18,7 @@ const RESERVED: u32 = 0x1a2a_3a4a;
 const DATAGRAM: usize = 1350;
 
 /// Seconds that a run may take.
-const PATIENCE: u64 = 20;
+const PATIENCE: u64 = 120;
 
 fn config(version: u32) -> Result<Config> {
     let mut config = Config::new(version)?;
@@ -40,7 +40,15 @@ fn new_cid() -> Result<ConnectionId<'static>> {
     Ok(ConnectionId::from_vec(bytes))
 }
 
-fn tell(role: &str, connection: &Connection) {
+fn tell(role: &str, connection: &mut Connection) {
+    let tls: &mut boring::ssl::SslRef = connection.as_mut();
+    if let Some(suite) = tls.current_cipher().and_then(|cipher| cipher.standard_name()) {
+        println!("told {role} cipher_suite {suite}");
+    }
+    if let Some(group) = tls.curve_name() {
+        println!("told {role} group {group}");
+    }
+    println!("told {role} resumed {}", if tls.session_reused() { "True" } else { "False" });
     println!("told {role} alpn {}", String::from_utf8_lossy(connection.application_proto()));
     if let (Some(name), "server") = (connection.server_name(), role) {
         println!("told {role} server_name {name}");
@@ -98,7 +106,7 @@ fn ask(server: SocketAddr, version: u32, session: Option<&[u8]>) -> Result<Optio
             asked = true;
         }
         if connection.is_established() && !told {
-            tell("client", &connection);
+            tell("client", &mut connection);
             told = true;
         }
         let mut answer = [0; 100];

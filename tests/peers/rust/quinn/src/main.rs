@@ -149,5 +149,5 @@ async fn main() -> Result<()> {
             _ => Err("quinn-peer client PORT, or server PORT CERTIFICATE KEY [retry]".into()),
         }
     };
-    tokio::time::timeout(Duration::from_secs(20), run).await?
+    tokio::time::timeout(Duration::from_secs(120), run).await?
 }

@@ -100,5 +100,5 @@ async fn main() -> Result<()> {
             _ => Err("s2n-peer client PORT CERTIFICATE, or server PORT CERTIFICATE KEY [retry]".into()),
         }
     };
-    tokio::time::timeout(Duration::from_secs(20), run).await?
+    tokio::time::timeout(Duration::from_secs(120), run).await?
 }
