@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: MIT OR Apache-2.0
 """The cases of DTLS: which stacks connect, how they are installed, and what they tell."""
 
-from quic_stacks import Case, crate
+from quic_stacks import HERE, Case, command, crate
 
 # No port that tshark knows as one of something else.
-PORTS = {port: "dtls" for port in range(4440, 4460)}
+PORTS = {port: "dtls" for port in [*range(4440, 4460), 4412, 4413]}
 
 # Differences that are no fault of ours: case, field, whose, why.
 EXPLAINED = [
@@ -26,6 +26,30 @@ ask_openssl() {
 	sed -n 's/^ *Protocol *: DTLSv/told client version DTLS /p' $name.log | sed 's/ 1$/ 1.0/' | head -1 >>$name-told.log
 }
 """
+
+
+LIBRARIES = {"wolfssl": ("wolfssl",), "mbedtls": ("mbedtls", "mbedx509", "mbedcrypto")}
+
+
+def library(name):
+    """A program of c/, linked with a library of sid: with its headers and with it, but with nothing else of there."""
+    def install(peers):
+        root, sdk = peers / "debian-sid", peers / "sdk"
+        program = root / "usr/local/bin" / f"{name}-peer"
+        source = HERE / "c" / f"{name}.c"
+        if program.exists() and program.stat().st_mtime > source.stat().st_mtime:
+            return
+        for directory in ("include", "lib"):
+            (sdk / directory).mkdir(parents=True, exist_ok=True)
+        links = {f"include/{one}": root / "usr/include" / one for one in ("wolfssl", "mbedtls", "psa")}
+        links |= {f"lib/lib{one}.so": (root / f"usr/lib/x86_64-linux-gnu/lib{one}.so").resolve() for one in LIBRARIES[name]}
+        for link, target in links.items():
+            (sdk / link).unlink(missing_ok=True)
+            (sdk / link).symlink_to(target)
+        program.parent.mkdir(parents=True, exist_ok=True)
+        command("gcc", "-O1", f"-I{sdk}/include", f"-L{sdk}/lib", "-Wl,--allow-shlib-undefined", "-o", str(program), str(source),
+            *(f"-l{one}" for one in LIBRARIES[name]))
+    return install
 
 
 def cases(peers):
@@ -74,6 +98,24 @@ asks to-openssl {peer} client 4450
     yield case("mbed TLS", """
 python3 $HERE/quic/mbedtls_ends.py 4440 crt.pem key.pem
 """, 1, (), {"python-mbedtls": "2.10.1"})
+
+    yield case("mbed TLS 3", """
+serve mbedtls 4440 chroot $SID /usr/local/bin/mbedtls-peer server 4440 /tmp/case/crt.pem /tmp/case/key.pem
+asks client chroot $SID /usr/local/bin/mbedtls-peer client 4440
+serve_openssl 4441 -dtls1_2
+asks to-openssl chroot $SID /usr/local/bin/mbedtls-peer client 4441
+serve mbedtls-2 4442 chroot $SID /usr/local/bin/mbedtls-peer server 4442 /tmp/case/crt.pem /tmp/case/key.pem
+ask_openssl from-openssl 4442 -dtls1_2
+""", 3, (library("mbedtls"),), {"mbed TLS": "basename $PEERS/debian-sid/usr/lib/x86_64-linux-gnu/libmbedtls.so.3.* | sed 's/.*so.//'", **OPENSSL})
+
+    yield case("wolfSSL", """
+for version in 12 13; do
+	serve wolfssl-$version 44$version chroot $SID /usr/local/bin/wolfssl-peer server 44$version $version /tmp/case/crt.pem /tmp/case/key.pem
+	asks client-$version chroot $SID /usr/local/bin/wolfssl-peer client 44$version $version
+done
+serve_openssl 4441 -dtls1_2
+asks to-openssl chroot $SID /usr/local/bin/wolfssl-peer client 4441 12
+""", 3, (library("wolfssl"),), {"wolfSSL": "grep -h LIBWOLFSSL_VERSION_STRING $PEERS/debian-sid/usr/include/wolfssl/version.h", **OPENSSL})
 
     yield case("aiortc", """
 ip link add v0 type veth peer name v1

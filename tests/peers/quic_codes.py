@@ -4,13 +4,14 @@
 import csv
 import functools
 import pathlib
+import re
 
 IANA = pathlib.Path(__file__).resolve().parent.parent.parent / "crates/analyze/data/iana"
 
 FILES = {"suite": "tls-parameters-4.csv", "group": "tls-parameters-8.csv", "alert": "tls-parameters-6.csv", "scheme": "tls-signaturescheme.csv"}
 
 # Of programs that have names of their own for groups.
-GROUPS = {"p-256": 23, "prime256v1": 23, "secp256r1": 23, "p-384": 24, "p-521": 25, "x25519": 29, "ecdhe-x25519": 29, "x25519mlkem768": 4588}
+GROUPS = {"p-256": 23, "prime256v1": 23, "p-384": 24, "p-521": 25}
 
 VERSIONS = {"TLS 1.0": 0x0301, "TLS 1.1": 0x0302, "TLS 1.2": 0x0303, "TLS 1.3": 0x0304, "DTLS 1.0": 0xfeff, "DTLS 1.2": 0xfefd, "DTLS 1.3": 0xfefc}
 
@@ -54,13 +55,18 @@ def code(kind, name):
     return name
 
 
+def plain(suite):
+    """A suite's name as programs have in common, TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384 and ECDHE-ECDSA-AES256-GCM-SHA384."""
+    return re.sub("^(tls13|tls)|_|-|with", "", suite.lower())
+
+
 def of_program(kind, name):
     """The number of a name that a program tells, which may be its own."""
-    if kind == "group" and name.lower() in GROUPS:
-        return GROUPS[name.lower()]
+    if kind == "group":
+        known = {group.lower(): number for group, number in registry("group").items()} | GROUPS
+        return known.get(name.lower(), name)
     if kind == "suite":
-        known = {suite.removeprefix("TLS_").replace("_", "").lower(): number for suite, number in registry("suite").items()}
-        return known.get(name.removeprefix("TLS_").replace("_", "").replace("-", "").lower(), name)
+        return {plain(suite): number for suite, number in registry("suite").items()}.get(plain(name), name)
     return code(kind, name)
 
 
