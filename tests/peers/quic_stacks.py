@@ -67,7 +67,8 @@ def crate(package, *features):
                 "cmake==3.31.6", env={**os.environ, "PIP_ROOT_USER_ACTION": "ignore"})
             shutil.move(f"{cmake}.new", cmake)
         place = peers / "bin" / "-".join((package, *features))
-        if place.exists():
+        source = HERE / "rust" / package.removesuffix("-peer") / "src/main.rs"
+        if place.exists() and place.stat().st_mtime > source.stat().st_mtime:
             return
         place.parent.mkdir(exist_ok=True)
         target = peers / "rust"

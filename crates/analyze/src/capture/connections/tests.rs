@@ -468,21 +468,21 @@ fn dtls_head(random: Option<u8>) -> Vec<u8> {
 #[test]
 fn a_server_that_goes_on_with_another_socket_has_one_end_of_each_connection() {
     const LISTENER: u64 = 1;
-    let hello = |client: &[u8]| quic_head(b"original", client);
-    let answer = |client: &[u8]| quic_head(client, b"server");
-    let quic = [(hello(b"one"), answer(b"one")), (hello(b""), answer(b""))];
-    let dtls = [(dtls_head(Some(1)), dtls_head(None)), (dtls_head(Some(2)), dtls_head(None))];
-    for (protocol, pairs) in [(Protocol::QUIC, quic), (Protocol::DTLS, dtls)] {
+    // What the client says, what it is answered, and what it says to that.
+    let quic_of = |id: &[u8]| [quic_head(b"original", id), quic_head(id, b"server"), quic_head(b"server", id)];
+    let dtls_of = |random| [dtls_head(Some(random)), dtls_head(None), dtls_head(None)];
+    let (quic, dtls) = ([quic_of(b"one"), quic_of(b"")], [dtls_of(1), dtls_of(2)]);
+    for (protocol, said) in [(Protocol::QUIC, quic), (Protocol::DTLS, dtls)] {
         for backwards in [false, true] {
             let of = |cookie, sent| TlsHelloFixed { protocol: protocol.0, ..fixed(cookie, false, sent) };
             let mut records: Vec<(Header, TlsHelloFixed, &[u8])> = Vec::new();
-            for (number, (hello, answer)) in (0u64..).zip(&pairs) {
+            for (number, [hello, answer, finish]) in (0u64..).zip(&said) {
                 let port = 40_000 + u16::try_from(number).expect("small");
                 let of_port = |fixed| TlsHelloFixed { remote_port: port, ..fixed };
                 let at = |add: u64| header(7, 100 + 10 * number + add);
                 records.push((at(0), of_port(of(LISTENER, false)), hello));
                 records.push((at(1), of_port(of(10 + number, true)), answer));
-                records.push((at(2), of_port(of(10 + number, false)), answer));
+                records.push((at(2), of_port(of(10 + number, false)), finish));
             }
             if backwards {
                 records.reverse();
@@ -502,11 +502,12 @@ fn a_server_that_goes_on_with_another_socket_has_one_end_of_each_connection() {
 /// A client that binds to the port of an earlier one is another connection, however alike what is answered.
 #[test]
 fn clients_that_use_a_port_again_are_not_taken_for_one() {
-    let (to_server, to_client) = (quic_head(b"original", b""), quic_head(b"", b""));
+    let to_server = [quic_head(b"original", b""), quic_head(b"another", b"")];
+    let to_client = quic_head(b"", b"");
     let of = |cookie, sent| TlsHelloFixed { protocol: Protocol::QUIC.0, ..fixed(cookie, true, sent) };
     let mut records: Vec<(Header, TlsHelloFixed, &[u8])> = Vec::new();
-    for cookie in [1, 2] {
-        records.push((header(7, cookie * 10), of(cookie, true), &to_server));
+    for (cookie, to_server) in (1..).zip(&to_server) {
+        records.push((header(7, cookie * 10), of(cookie, true), to_server));
         records.push((header(7, cookie * 10 + 1), of(cookie, false), &to_client));
     }
     let all = gathered(&records);

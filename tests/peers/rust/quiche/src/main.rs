@@ -49,7 +49,6 @@ fn tell(role: &str, connection: &mut Connection) {
         println!("told {role} group {group}");
     }
     println!("told {role} resumed {}", if tls.session_reused() { "True" } else { "False" });
-    println!("told {role} alpn {}", String::from_utf8_lossy(connection.application_proto()));
     if let (Some(name), "server") = (connection.server_name(), role) {
         println!("told {role} server_name {name}");
     }

@@ -64,9 +64,7 @@ fn provider() -> CryptoProvider {
 
 fn tell(role: &str, connection: &Connection) {
     let data = connection.handshake_data().and_then(|data| data.downcast::<HandshakeData>().ok());
-    let Some(data) = data else { return };
-    println!("told {role} alpn {}", String::from_utf8_lossy(&data.protocol.unwrap_or_default()));
-    if let Some(name) = data.server_name {
+    if let Some(name) = data.and_then(|data| data.server_name) {
         println!("told {role} server_name {name}");
     }
 }
