@@ -108,7 +108,9 @@ def run(case, keep):
         return result
     finally:
         if keep:
-            shutil.copytree(directory, keep / case.name.replace("/", "-").replace(" ", "-"), dirs_exist_ok=True)
+            kept = keep / case.name.replace("/", "-").replace(" ", "-")
+            shutil.rmtree(kept, ignore_errors=True)
+            shutil.copytree(directory, kept)
         shutil.rmtree(directory)
 
 

@@ -256,9 +256,11 @@ for retry in off on; do
 	sed "s/RETRY/$retry/" nginx.conf >nginx-$retry.conf
 	serve nginx-$retry 4433 $IN_SID nginx -c /tmp/case/nginx-$retry.conf
 	asks curl-$retry $IN_SID curl -4ks --http3-only https://localhost:4433/
+	# It speaks version 1 alone, and says so.
+	asks negotiated-$retry $IN_TRIXIE gtlsclient --quiet --exit-on-all-streams-close --version v2 --preferred-versions v2,v1 localhost 4433 https://localhost:4433/
 	stop
 done
-""".replace("told server resumed $ssl_session_reused", "").replace("$ssl", "\\$ssl"), 2, (), {"nginx": "chroot $PEERS/debian-sid nginx -v", "curl": "chroot $PEERS/debian-sid curl --version"})
+""".replace("told server resumed $ssl_session_reused", "").replace("$ssl", "\\$ssl"), 6, (debian("trixie"),), {"nginx": "chroot $PEERS/debian-sid nginx -v", "curl": "chroot $PEERS/debian-sid curl --version"})
 
     yield Case(peers, "haproxy", """
 cat crt.pem key.pem > both.pem
