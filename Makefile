@@ -1,5 +1,5 @@
 # Thin: what a developer types. The work is in cargo, in xtask/ and in scripts/.
-.PHONY: build demo test test-fleet fuzz bench bench-peers kernel-matrix instructions goldens lint package clean
+.PHONY: build demo test test-fleet test-peers fuzz bench bench-peers kernel-matrix instructions goldens lint package clean
 
 build:
 	scripts/setup
@@ -18,6 +18,11 @@ test-fleet:
 	scripts/setup --fleet
 	cargo build --locked -p crypto-trace-analyze --bins
 	python3 fleet/spark/test_cluster.py target/debug/crypto-trace-analyze
+
+# QUIC and DTLS by real stacks, against tshark and against what they tell: what they are is installed below target/peers.
+test-peers:
+	cargo build --locked -p crypto-trace-capture -p crypto-trace-analyze --bins
+	tests/peers/quic.py
 
 fuzz:
 	cargo xtask fuzz

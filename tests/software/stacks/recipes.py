@@ -423,6 +423,36 @@ def peers(root):
                 needs, f"{inside}gnutls-cli --version", kind="dtls")
 
 
+def x_crypto(suite):
+    """A client of golang.org/x/crypto/ssh as a suite of Debian has it, in the way of its packages: sources below one path."""
+    def install(stacks):
+        go("1.27.3")(stacks)
+        place = stacks / f"x-crypto-{suite}"
+        if not place.exists():
+            run("mmdebstrap", "--variant=extract", "--mode=root", "--skip=output/dev", '--aptopt=Acquire::Check-Valid-Until "false"',
+                '--aptopt=APT::Install-Recommends "false"', "--include=golang-golang-x-crypto-dev", suite, str(place))
+        if not (place / "client").exists():
+            toolchain = stacks / "go/1.27.3/go"
+            run(f"{toolchain}/bin/go", "build", "-o", str(place / "client"), str(HERE / "ssh.go"), env={**os.environ, "CGO_ENABLED": "0",
+                "GO111MODULE": "off", "GOPATH": str(place / "usr/share/gocode"), "GOTOOLCHAIN": "local", "GOFLAGS": "", "GOENV": "off",
+                "GOCACHE": str(stacks / "go/cache"), "GOROOT": str(toolchain)})
+    return install
+
+
+def ssh_libraries(root):
+    for suite in ("trixie", "sid"):
+        yield Installed(root, "Go x/crypto/ssh", f"ssh.Dial, go1.27.3, {suite}", f"{{stacks}}/x-crypto-{suite}/client {{port}}", x_crypto(suite),
+            version=f"zcat {{stacks}}/x-crypto-{suite}/usr/share/doc/golang-golang-x-crypto-dev/changelog*.gz | head -1", kind="ssh")
+    for wheel in ("0.10.0", "1.1.1", "1.2.0.post1"):
+        place = f"{{stacks}}/py/ssh-python-{wheel}"
+        yield Installed(root, "libssh", f"ssh-python {wheel}", f"env PYTHONPATH={place} python3 {{here}}/client.py libssh {{port}}",
+            wheels(f"ssh-python-{wheel}", f"ssh-python=={wheel}"), version=f"grep -aohE 'libssh_[0-9]+[.][0-9]+[.][0-9]+' {place}/ssh_python.libs/libssh*", kind="ssh")
+    for version in ("0.65.1",):
+        wanted = (f'russh = {{ version = "={version}", default-features = false, features = ["flate2", "ring", "rsa"] }}\n'
+            'tokio = { version = "1", features = ["rt", "net", "macros", "time"] }')
+        yield Installed(root, "russh", "client::connect", f"{{stacks}}/rust/russh-{version}/client {{port}}", crate(f"russh-{version}", "russh.rs", wanted), version, kind="ssh")
+
+
 def all_recipes(root):
-    for family in (openssl, gos, nodes, javas, others, ssh_servers, pythons, browsers, rusts, peers):
+    for family in (openssl, gos, nodes, javas, others, ssh_servers, ssh_libraries, pythons, browsers, rusts, peers):
         yield from family(root)
