@@ -37,8 +37,18 @@ cat > /execs.sh <<'END'
 /cpu.sh execs-few /opt/crypto-trace/open_storm 1 $EXECS_FEW 0 /bin/true exec
 /cpu.sh execs-many /opt/crypto-trace/open_storm 1 $EXECS_MANY 0 /bin/true exec
 END
-chmod +x /operations.sh /cpu.sh /execs.sh
-export EXECS_FEW=10 EXECS_MANY=110
+cat > /wire.sh <<'END'
+#!/bin/sh
+load() {
+	echo "$tag $1 $($2) 0" >> /results/operations
+}
+load tcp "/opt/crypto-trace/tcp_packets 5000"
+load dns "/opt/crypto-trace/udp_packets 5000 dns"
+load quic "/opt/crypto-trace/udp_packets 5000 quic"
+load handshake "/opt/crypto-trace/tls_load handshakes /etc/tls.pem /etc/tls.key $HANDSHAKES"
+END
+chmod +x /wire.sh /operations.sh /cpu.sh /execs.sh
+export EXECS_FEW=10 EXECS_MANY=110 HANDSHAKES=100
 
 record() {
 	tier=$1
@@ -52,6 +62,14 @@ for round in 1 2; do
 	export tag="$round none alone"
 	/operations.sh
 	/execs.sh
+	/wire.sh
+	export tag="$round packets empty"
+	$bin/floor packets /wire.sh 2>> /results/errors
+	export tag="$round packets wire"
+	$bin/crypto-trace-capture record -q --library-calls off -o /tmp/wire.ctseg -- /wire.sh 2>> /results/errors
+	rm -f /tmp/wire.ctseg
+	export tag="$round packets capture"
+	$bin/crypto-trace-capture record -q -o /results/wire-$round.ctseg -- /wire.sh 2>> /results/errors
 	for tier in fentry kprobe tracepoint; do
 		export tag="$round $tier empty"
 		$bin/floor $tier /operations.sh 2>> /results/errors

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
  * floor TIER COMMAND...: runs a command with an empty program attached where that attach tier has its programs for opens,
- * which is what entering a program costs there, whatever it does. For tests/kernels/costs; static, and of no library.
+ * which is what entering a program costs there, whatever it does; or, where TIER is `packets`, with one on the packets of each
+ * direction. For tests/kernels/costs; static, and of no library.
  *
  * Layouts: linux/bpf.h, linux/btf.h, linux/perf_event.h.
  */
@@ -91,7 +92,8 @@ static uint32_t btf_id(uint32_t kind, const char *name)
 static int load(uint32_t type, uint32_t attach_type, uint32_t id)
 {
 	struct bpf_insn empty[] = {
-		{ .code = BPF_ALU64 | BPF_MOV | BPF_K },
+		/* Packets pass by 1; nobody asks the others. */
+		{ .code = BPF_ALU64 | BPF_MOV | BPF_K, .imm = 1 },
 		{ .code = BPF_JMP | BPF_EXIT },
 	};
 	union bpf_attr attr = {};
@@ -111,6 +113,16 @@ static void attach_tracing(uint32_t attach_type, uint32_t id)
 
 	attr.raw_tracepoint.prog_fd = load(BPF_PROG_TYPE_TRACING, attach_type, id);
 	check(syscall(SYS_bpf, BPF_RAW_TRACEPOINT_OPEN, &attr, sizeof(attr)), "attach");
+}
+
+static void attach_packets(uint32_t attach_type)
+{
+	union bpf_attr attr = {};
+
+	attr.link_create.prog_fd = load(BPF_PROG_TYPE_CGROUP_SKB, attach_type, 0);
+	attr.link_create.target_fd = check(open("/sys/fs/cgroup", O_RDONLY), "/sys/fs/cgroup");
+	attr.link_create.attach_type = attach_type;
+	check(syscall(SYS_bpf, BPF_LINK_CREATE, &attr, sizeof(attr)), "attach");
 }
 
 static void attach_kretprobe(void)
@@ -139,6 +151,10 @@ int main(int argc, char **argv)
 		attach_tracing(BPF_TRACE_FEXIT, btf_id(BTF_KIND_FUNC, FUNCTION));
 	else if (!strcmp(argv[1], "kprobe"))
 		attach_kretprobe();
+	else if (!strcmp(argv[1], "packets")) {
+		attach_packets(BPF_CGROUP_INET_EGRESS);
+		attach_packets(BPF_CGROUP_INET_INGRESS);
+	}
 	else
 		attach_tracing(BPF_TRACE_RAW_TP, btf_id(BTF_KIND_TYPEDEF, "btf_trace_sys_exit"));
 	if (!fork()) {

@@ -258,6 +258,13 @@ pub fn strongswan() -> Option<Tool> {
     tool("strongSwan", found, |path| format!("IKE='sh {script} {path}'"))
 }
 
+/// wireguard-go with itself: `$WIREGUARD WHAT`, see `wireguard/tunnel.sh`.
+pub fn wireguard() -> Option<Tool> {
+    let script = directory().join("wireguard/tunnel.sh").display().to_string();
+    let found = find("wireguard-go").filter(|_| find("wg").is_some() && find("unshare").is_some());
+    tool("wireguard-go", found, |path| format!("WIREGUARD='sh {script} {path}'"))
+}
+
 /// rsync, and what restricts a key to it.
 pub fn rsync() -> Option<Tool> {
     tool("rsync", find("rsync").filter(|_| find("rrsync").is_some()), |_| String::new())

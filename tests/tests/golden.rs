@@ -207,6 +207,9 @@ fn each_capture_shows_what_it_was_made_for() {
         ike.iter().filter(|event| event["intermediate_seen"] == true && event["post_quantum"] == true).count(),
         2
     );
+    let wireguard = events("wireguard-go");
+    assert_eq!(count(&wireguard, "outcome", "agreed"), 2, "both ends");
+    assert!(count(&wireguard, "outcome", "none") >= 1, "nobody answered the second");
     let go = events("tls-go");
     assert_eq!((count(&go, "event_type", "tls_handshake"), count(&go, "group", "X25519MLKEM768")), (16, 4));
     let rustls = events("tls-rustls");

@@ -435,6 +435,7 @@ fn other_vocabularies_say_what_carries_a_handshake() {
         ("quic-aioquic", "udp", 17),
         ("dtls-openssl", "udp", 17),
         ("ike-strongswan", "udp", 17),
+        ("wireguard-go", "udp", 17),
     ] {
         let segment = format!("{}/../../testdata/{capture}/capture.ctseg", env!("CARGO_MANIFEST_DIR"));
         let rows = |to: &str, member: &str| -> Vec<Value> {

@@ -404,7 +404,7 @@ mod tests {
         check("--tls on", |of| of.looks_for(Protocol::TLS) && of.looks_for(Protocol::SSH), &["--wire on"]);
         let both = |of: &Selected| of.looks_for(Protocol::TLS) && of.looks_for(Protocol::SSH);
         check("--wire tls,ssh", both, &["--wire tls,ssh"]);
-        check("--wire tls,ssh,quic,dtls,ike", both, &["--wire on"]);
+        check("--wire tls,ssh,quic,dtls,ike,wireguard", both, &["--wire on"]);
         check("--wire tls", |of| of.looks_for(Protocol::TLS) && !of.looks_for(Protocol::SSH), &["--wire tls"]);
         check("--wire ssh", |of| of.looks_for(Protocol::SSH) && !of.looks_for(Protocol::TLS), &["--wire ssh"]);
         check("--argv exe -- a b", |of| of.argv == ArgvMode::EXE, &["--argv exe", "-- a"]);

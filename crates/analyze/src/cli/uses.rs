@@ -8,7 +8,7 @@ use clap::Args;
 use clap::error::ErrorKind;
 use crypto_trace_format::record::{
     ApiCall, FileChange, FileOpen, IkeHandshake, Kind, LibLoad, ProcessExec, ProcessExit, ProcessFork, ProcessInfo,
-    SshHandshake, TlsHello,
+    SshHandshake, TlsHello, WireguardHandshake,
 };
 use std::path::PathBuf;
 
@@ -44,7 +44,7 @@ pub(crate) struct UseArgs {
 }
 
 /// Kinds that tell of processes, and what they did.
-pub(crate) const OF_PROCESSES: [Kind; 11] = [
+pub(crate) const OF_PROCESSES: [Kind; 12] = [
     ProcessExec::KIND,
     ProcessFork::KIND,
     ProcessExit::KIND,
@@ -54,6 +54,7 @@ pub(crate) const OF_PROCESSES: [Kind; 11] = [
     TlsHello::KIND,
     SshHandshake::KIND,
     IkeHandshake::KIND,
+    WireguardHandshake::KIND,
     ApiCall::KIND,
     ProcessInfo::KIND,
 ];

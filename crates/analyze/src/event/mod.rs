@@ -45,6 +45,7 @@ mod suppressed;
 mod tls_handshake;
 mod types;
 mod values;
+mod wireguard_handshake;
 
 pub use cells::Filled;
 pub(crate) use certificate::CertificateFields;

@@ -5,6 +5,7 @@ use super::members::Members;
 use super::ssh_handshake::SshHandshake;
 use super::tls_handshake::TlsHandshake;
 use super::types::{self, EventType};
+use super::wireguard_handshake::WireguardHandshake;
 use super::{
     api_call, certificate_file, clock, file_change, file_open, inventory, lib_load, library_info, loss, probe_status,
 };
@@ -133,7 +134,7 @@ pub(super) fn show(event: &Event<'_>, to: &mut impl Shape) -> Result<(), RecordE
             to.process(event);
             to.rest(event, &process_exit::ProcessExit::new(&exit));
         }
-        TlsHello::KIND | record::SshHandshake::KIND | record::IkeHandshake::KIND => {
+        TlsHello::KIND | record::SshHandshake::KIND | record::IkeHandshake::KIND | record::WireguardHandshake::KIND => {
             let Some(connection) = event.connection else { return Err(unknown(record)) };
             handshake(event, connection, to);
         }
@@ -209,6 +210,11 @@ fn handshake(event: &Event<'_>, connection: &Connection, to: &mut impl Shape) {
             to.head(&types::IKE_HANDSHAKE, event);
             process_if(is_known, event, to);
             to.rest(event, &IkeHandshake::new(capture, connection, view, to.redacts()));
+        }
+        View::Wireguard(view) => {
+            to.head(&types::WIREGUARD_HANDSHAKE, event);
+            process_if(is_known, event, to);
+            to.rest(event, &WireguardHandshake::new(capture, connection, view, to.redacts()));
         }
         View::Ssh(view) => {
             to.head(&types::SSH_HANDSHAKE, event);

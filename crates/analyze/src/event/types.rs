@@ -10,6 +10,7 @@ use super::{
 };
 use super::{
     process_exec, process_exit, process_fork, process_info, self_stats, ssh_handshake, suppressed, tls_handshake,
+    wireguard_handshake,
 };
 use crypto_trace_format::record::{self, Kind};
 
@@ -92,6 +93,7 @@ event_types! {
     TLS_HANDSHAKE "tls_handshake" of TlsHello, ProcessIfKnown [tls_handshake::TlsHandshake];
     SSH_HANDSHAKE "ssh_handshake" of SshHandshake, ProcessIfKnown [ssh_handshake::SshHandshake];
     IKE_HANDSHAKE "ike_handshake" of IkeHandshake, ProcessIfKnown [ike_handshake::IkeHandshake];
+    WIREGUARD_HANDSHAKE "wireguard_handshake" of WireguardHandshake, ProcessIfKnown [wireguard_handshake::WireguardHandshake];
     API_CALL "api_call" of ApiCall, Process [api_call::ApiCall];
     LIBRARY_INFO "library_info" of LibraryInfo, ProcessIfKnown [library_info::LibraryInfo];
     INVENTORY "inventory" of Inventory, Capture [inventory::Inventory];

@@ -54,7 +54,9 @@ fn sort(kind: &str, change: Option<&str>) -> (&'static [&'static str], &'static 
         ("file_change", Some("link" | "symlink")) => (&["file"], &["creation"]),
         ("file_change", _) => (&["file"], &["change"]),
         ("lib_load", _) => (&["library"], &["start"]),
-        ("tls_handshake" | "ssh_handshake" | "ike_handshake", _) => (&["network"], &["connection", "protocol"]),
+        ("tls_handshake" | "ssh_handshake" | "ike_handshake" | "wireguard_handshake", _) => {
+            (&["network"], &["connection", "protocol"])
+        }
         // Of libraries the schema knows only that they are loaded.
         ("certificate_file" | "library_info", _) => (&["file"], &["info"]),
         ("api_call", _) => (&["process"], &["info"]),
@@ -122,7 +124,8 @@ fn outcome(kind: &str, told: &Told) -> Option<&'static str> {
                 _ => Some("unknown"),
             }
         }
-        "ssh_handshake" | "ike_handshake" => match told.peek("outcome").and_then(Value::as_str) {
+        "ssh_handshake" | "ike_handshake" | "wireguard_handshake" => match told.peek("outcome").and_then(Value::as_str)
+        {
             Some("failed") => Some("failure"),
             Some("agreed") => Some("success"),
             _ => Some("unknown"),
@@ -189,8 +192,8 @@ fn library(kind: &str, told: &mut Told) -> Option<Value> {
 }
 
 fn network(kind: &str, told: &mut Told) -> Vec<(&'static str, Value)> {
-    let Some(protocol) = ["tls", "ssh", "ike"].into_iter().find(|name| kind.strip_suffix("_handshake") == Some(*name))
-    else {
+    let known = ["tls", "ssh", "ike", "wireguard"];
+    let Some(protocol) = known.into_iter().find(|name| kind.strip_suffix("_handshake") == Some(*name)) else {
         return Vec::new();
     };
     let local = object([("ip", told.take("local_address")), ("port", told.take("local_port"))]);

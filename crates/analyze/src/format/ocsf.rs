@@ -8,6 +8,7 @@ use super::told::{Told, file_name, object, own_certificate, transport, unless_em
 use crate::event::{Event, EventWriter};
 use crypto_trace_format::record::{
     FileChange, FileOpen, IkeHandshake, Kind, LibLoad, ProcessExec, ProcessExit, RecordError, SshHandshake, TlsHello,
+    WireguardHandshake,
 };
 use serde_json::{Value, json};
 
@@ -15,7 +16,7 @@ use serde_json::{Value, json};
 pub const VERSION: &str = "1.1.0";
 
 /// Kinds that a class stands for.
-pub const KINDS: [Kind; 8] = [
+pub const KINDS: [Kind; 9] = [
     ProcessExec::KIND,
     ProcessExit::KIND,
     FileOpen::KIND,
@@ -24,6 +25,7 @@ pub const KINDS: [Kind; 8] = [
     TlsHello::KIND,
     SshHandshake::KIND,
     IkeHandshake::KIND,
+    WireguardHandshake::KIND,
 ];
 
 /// `export --to ocsf`: one JSON object per line.
@@ -97,7 +99,7 @@ impl Ocsf {
             "process_exit" => process_exit(&mut told),
             "tls_handshake" => handshake(&kind, &mut told),
             "ssh_handshake" => ssh(&kind, &mut told),
-            "ike_handshake" => ike(&kind, &mut told),
+            "ike_handshake" | "wireguard_handshake" => tunnel(&kind, &mut told),
             _ => return Ok(None),
         };
         let (status_id, status) = match status {
@@ -320,8 +322,9 @@ fn ends(kind: &str, told: &mut Told) -> (Attributes, Attributes) {
     (own, vec![("src_endpoint", source), ("dst_endpoint", destination)])
 }
 
-/// One end of an exchange of IKE. What is opened by it, if it is, is encrypted: it is no Tunnel Activity (4014) yet.
-fn ike(kind: &str, told: &mut Told) -> Mapped {
+/// One end of an exchange of IKE, or of a handshake of WireGuard. What is opened by it, if it is, is encrypted: it is no Tunnel
+/// Activity (4014) yet.
+fn tunnel(kind: &str, told: &mut Told) -> Mapped {
     let (activity, status) = agreement(told);
     let (mut own, ends) = ends(kind, told);
     own.extend(ends);

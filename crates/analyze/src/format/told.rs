@@ -7,7 +7,8 @@ use serde_json::{Map, Value, json};
 /// What carries the handshake of an event: its name, and its number by IANA.
 pub fn transport(kind: &str, told: &Told) -> (&'static str, u8) {
     // TLS over TCP is told without it.
-    let by_datagrams = kind == "ike_handshake" || kind == "tls_handshake" && told.peek("transport").is_some();
+    let by_datagrams = ["ike_handshake", "wireguard_handshake"].contains(&kind)
+        || kind == "tls_handshake" && told.peek("transport").is_some();
     if by_datagrams { ("udp", 17) } else { ("tcp", 6) }
 }
 

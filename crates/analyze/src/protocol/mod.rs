@@ -9,6 +9,7 @@ pub mod ike;
 pub mod quic;
 pub mod ssh;
 pub mod tls;
+pub mod wireguard;
 
 use crypto_trace_format::record::Protocol as Code;
 
@@ -76,6 +77,7 @@ protocols! {
     tls: Tls(tls::View) = TLS by <tls::View as Protocol>::read, QUIC by quic::read, DTLS by dtls::read;
     ssh: Ssh(ssh::View) = SSH by <ssh::View as Protocol>::read;
     ike: Ike(ike::View) = IKE by <ike::View as Protocol>::read;
+    wireguard: Wireguard(wireguard::View) = WIREGUARD by <wireguard::View as Protocol>::read;
 }
 
 /// Both directions of a connection, as one of its ends saw them.

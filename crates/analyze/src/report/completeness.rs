@@ -2,6 +2,7 @@
 
 use crate::capture::connections::Connection;
 use crate::capture::{Capture, ProbeKey, ProbeRow};
+use crate::count::wire::protocol_title;
 use crate::select::Filter;
 use crate::words::escape;
 use crate::words::kernel::errno_name;
@@ -185,7 +186,7 @@ pub fn wire_state(capture: &Capture) -> String {
 
 /// What people call a protocol.
 fn title(protocol: Protocol) -> String {
-    protocol.name().to_ascii_uppercase()
+    protocol_title(protocol.name())
 }
 
 /// What was seen of a protocol on the wire, and since when; or why nothing could be.

@@ -1,7 +1,7 @@
 //! What recordings do not show, by what it would have been seen in: little evidence never reads as a pass, or as no difference.
 
 use crate::capture::Capture;
-use crate::count::wire::PROTOCOLS;
+use crate::count::wire::{PROTOCOLS, protocol_title};
 use crate::report::completeness;
 use crate::report::session::Session;
 use crate::select::Filter;
@@ -136,7 +136,7 @@ fn others(captures: &[Capture], show: impl Fn(String) -> String) -> Vec<(&'stati
         on_host(
             capture,
             captures,
-            format!("{} handshakes: {}", name.to_uppercase(), completeness::state_of(capture, code)),
+            format!("{} handshakes: {}", protocol_title(name), completeness::state_of(capture, code)),
         )
     };
     completeness::recordings(captures)

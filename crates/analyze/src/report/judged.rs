@@ -6,7 +6,7 @@ use crate::cli::exit::Outcome;
 use crate::cli::judged::Judge;
 use crate::count::handshakes::{in_short, outcomes_in_short, post_quantum, told_by_libraries};
 use crate::count::totals::Totals;
-use crate::count::wire::ProtocolRows;
+use crate::count::wire::{ProtocolRows, protocol_title};
 use crate::protocol::tls::Certificate;
 use crate::report::session::Session;
 use crate::report::{completeness, document, findings};
@@ -180,7 +180,7 @@ impl Judged<'_> {
         let survey = &self.totals.handshakes;
         let other = |(name, rows): (&&str, &ProtocolRows)| {
             let sums = outcomes_in_short(rows.outcomes, "failed");
-            (name.to_uppercase(), sums, post_quantum(rows.quantum, rows.outcomes.all()))
+            (protocol_title(name), sums, post_quantum(rows.quantum, rows.outcomes.all()))
         };
         let head = Head {
             name: "TLS",

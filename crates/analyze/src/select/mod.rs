@@ -21,7 +21,7 @@ use crate::words::kernel::is_interrupted;
 use crypto_trace_format::catalog::{self, file_name};
 use crypto_trace_format::record::{
     ApiCall, ApiMeaning, FileChange, FileOpen, IkeHandshake, Kind, LibLoad, Loss, MAX_BITMAP_KIND, ProcessExec,
-    ProcessExit, Record, RecordError, SshHandshake, Suppressed, TlsHello, flags,
+    ProcessExit, Record, RecordError, SshHandshake, Suppressed, TlsHello, WireguardHandshake, flags,
 };
 use crypto_trace_format::segment::BlockHeader;
 use memchr::memmem::find;
@@ -37,6 +37,7 @@ pub const DEFAULT_KINDS: &[Kind] = &[
     TlsHello::KIND,
     SshHandshake::KIND,
     IkeHandshake::KIND,
+    WireguardHandshake::KIND,
     ApiCall::KIND,
     Loss::KIND,
     Suppressed::KIND,
@@ -294,7 +295,9 @@ impl<'a> ResolvedFilter<'a> {
                     && filter.files.as_ref().is_none_or(|globs| names_file(&call) && globs.matches(call.text))
             }
             // Its outcome is asked about where its connection is known.
-            TlsHello::KIND | SshHandshake::KIND | IkeHandshake::KIND => no_files && no_libraries,
+            TlsHello::KIND | SshHandshake::KIND | IkeHandshake::KIND | WireguardHandshake::KIND => {
+                no_files && no_libraries
+            }
             _ => no_files && no_libraries && filter.outcome != Some(Outcome::Failed),
         })
     }

@@ -171,6 +171,22 @@ pub fn ike_of_all_sorts() -> Vec<Vec<u8>> {
     ]
 }
 
+/// WireGuard: a handshake that was answered, and one that was not.
+pub fn wireguard_of_all_sorts() -> Vec<Vec<u8>> {
+    let program = |at| header(810, "wireguard-go", at);
+    let fixed = |port, sent| crypto_trace_format::record::TlsHelloFixed {
+        owner: SENDER,
+        protocol: 5,
+        ..socket(41, "10.0.0.1:51820", port, sent)
+    };
+    vec![
+        exec(program(1_700), b"/usr/bin/wireguard-go", b"wireguard-go\0wg0\0", 1),
+        hello(program(92_000), fixed("10.0.0.2:51820", true), &[1, 0, 0, 0, 1, 2, 3, 4]),
+        hello(program(92_100), fixed("10.0.0.2:51820", false), &[2, 0, 0, 0, 9, 9, 9, 9, 1, 2, 3, 4]),
+        hello(program(93_000), fixed("10.0.0.3:51820", true), &[1, 0, 0, 0, 5, 6, 7, 8]),
+    ]
+}
+
 /// Libraries and calls of all sorts, two of them of handshakes in [`tls_of_all_sorts`].
 pub fn calls_of_all_sorts() -> Vec<Vec<u8>> {
     let nginx = |at| header(500, "nginx", at);
@@ -214,9 +230,15 @@ pub fn calls_of_all_sorts() -> Vec<Vec<u8>> {
 /// A segment with events of every type.
 pub fn every_type_in(dir: &Path) -> PathBuf {
     let path = dir.join("all.ctseg");
-    let records =
-        [one_of_everything(), tls_of_all_sorts(), ssh_of_all_sorts(), ike_of_all_sorts(), calls_of_all_sorts()]
-            .concat();
+    let records = [
+        one_of_everything(),
+        tls_of_all_sorts(),
+        ssh_of_all_sorts(),
+        ike_of_all_sorts(),
+        wireguard_of_all_sorts(),
+        calls_of_all_sorts(),
+    ]
+    .concat();
     write_segment(&path, &meta("web1", 1, 0), &records, 7);
     path
 }

@@ -27,7 +27,7 @@
  *   ssh.h           SSH on the wire: numbers, and what is kept of it
  *   ssh_follow.h    where SSH begins, and what of it is copied
  *   protocols.h     the protocols whose hellos are recorded
- *   datagram.h      datagrams that open a handshake: QUIC, DTLS, IKE
+ *   datagram.h      datagrams that open a handshake: QUIC, DTLS, IKE, WireGuard
  *   stream.h        following a stream; the programs on packets
  *   calls.h         system calls that end, in three attach tiers
  */

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR MIT */
 /*
- * Datagrams that open a handshake: QUIC's Initial and Retry packets, DTLS before it is encrypted, the first exchange of IKEv2.
+ * Datagrams that open a handshake: QUIC's Initial and Retry packets, DTLS before it is encrypted, the first exchange of IKEv2,
+ * WireGuard's messages before data.
  *
  * Each datagram tells by itself what it is, so that no state is kept of those that are none of these, nor of what follows a
  * handshake. They are copied whole, up to a bound of each flow; the packets of a flow are numbered, because nothing in them is a
  * place in a stream. One packet here may hold many datagrams of one size (GSO, GRO).
  *
  * QUIC: RFC 9000 section 17.2, RFC 9369 section 3.2; DTLS: RFC 6347 section 4.1, RFC 9147 section 4; IKEv2: RFC 7296 section 3.1,
- * RFC 3948 section 2.2 (port 4500).
+ * RFC 3948 section 2.2 (port 4500); WireGuard: "WireGuard: Next Generation Kernel Network Tunnel", section 5.4.
  */
 #ifndef CRYPTO_TRACE_DATAGRAM_H
 #define CRYPTO_TRACE_DATAGRAM_H
@@ -21,6 +22,8 @@
 #define CT_FLOW_NS 10000000000ULL /* in this time; then it may have as many again */
 #define CT_SEGMENTS 64	     /* datagrams of one packet */
 #define CT_NEW_FLOWS 512     /* of one socket, in a second: more is a flood */
+#define CT_DATAGRAM_PROTOCOLS \
+	(1 << CT_PROTOCOL_QUIC | 1 << CT_PROTOCOL_DTLS | 1 << CT_PROTOCOL_IKE | 1 << CT_PROTOCOL_WIREGUARD)
 #define CT_SOCK_COMMON 64    /* bytes of struct sock_common in which its network namespace is */
 
 #define CT_QUIC_VERSION_1 0x00000001 /* RFC 9000 section 15 */
@@ -33,6 +36,16 @@
 #define CT_IKE_HEAD 28
 #define CT_IKE_SA_INIT 34
 #define CT_IKE_INTERMEDIATE 43 /* RFC 9242: encrypted, its head is copied alone */
+
+/* WireGuard: how long each message is, and what is copied of it: its type and the indexes of its senders, which are random. */
+#define CT_WIREGUARD_INITIATION 1
+#define CT_WIREGUARD_INITIATION_LEN 148
+#define CT_WIREGUARD_RESPONSE 2
+#define CT_WIREGUARD_RESPONSE_LEN 92
+#define CT_WIREGUARD_COOKIE_REPLY 3
+#define CT_WIREGUARD_COOKIE_REPLY_LEN 64
+#define CT_WIREGUARD_ONE_INDEX 8
+#define CT_WIREGUARD_BOTH_INDEXES 12
 
 /* Datagrams between a socket and one other end. */
 struct ct_flow_key {
@@ -90,6 +103,12 @@ static __always_inline int is_quic_version(__u32 version)
 	return version == CT_QUIC_VERSION_1 || version == CT_QUIC_VERSION_2 || !version;
 }
 
+/* Whether this is the type of a message of WireGuard that comes before data, and the zeros after it. */
+static __always_inline int is_wireguard(const __u8 *b)
+{
+	return b[0] >= CT_WIREGUARD_INITIATION && b[0] <= CT_WIREGUARD_COOKIE_REPLY && !b[1] && !b[2] && !b[3];
+}
+
 /* Whether a datagram may open a handshake; most are told apart by their first five bytes, which are at `b`. */
 static __always_inline int may_open(const __u8 *b, __u16 source_port, __u16 dest_port)
 {
@@ -99,6 +118,8 @@ static __always_inline int may_open(const __u8 *b, __u16 source_port, __u16 dest
 		return 1;
 	if (b[0] & CT_QUIC_LONG)
 		return cfg.wire & 1 << CT_PROTOCOL_QUIC && is_quic_version(number_at(&b[1]));
+	if (is_wireguard(b))
+		return cfg.wire & 1 << CT_PROTOCOL_WIREGUARD;
 	return b[0] >= CT_TLS_CCS && b[0] <= CT_TLS_HANDSHAKE && b[1] == 0xfe && cfg.wire & 1 << CT_PROTOCOL_DTLS;
 }
 
@@ -116,6 +137,20 @@ struct ct_opening {
 	__u16 source_port;
 	__u16 dest_port;
 };
+
+/* The same of a message of WireGuard. Only an initiation begins a flow: others are too little like it alone. */
+static __always_inline __u64 opens_wireguard(__u8 type, __u32 len)
+{
+	if (!(cfg.wire & 1 << CT_PROTOCOL_WIREGUARD))
+		return 0;
+	if (type == CT_WIREGUARD_INITIATION && len == CT_WIREGUARD_INITIATION_LEN)
+		return CT_OPENS(CT_PROTOCOL_WIREGUARD, 1, CT_WIREGUARD_ONE_INDEX);
+	if (type == CT_WIREGUARD_RESPONSE && len == CT_WIREGUARD_RESPONSE_LEN)
+		return CT_OPENS(CT_PROTOCOL_WIREGUARD, 0, CT_WIREGUARD_BOTH_INDEXES);
+	if (type == CT_WIREGUARD_COOKIE_REPLY && len == CT_WIREGUARD_COOKIE_REPLY_LEN)
+		return CT_OPENS(CT_PROTOCOL_WIREGUARD, 0, CT_WIREGUARD_ONE_INDEX);
+	return 0;
+}
 
 /* What a datagram opens, as CT_OPENS tells it. A global function: verified once. */
 __noinline __u64 opens(const struct ct_opening *o)
@@ -149,6 +184,8 @@ __noinline __u64 opens(const struct ct_opening *o)
 		/* Version negotiation; others have zeros there as well, so it counts only where a flow has begun. */
 		return version ? 0 : CT_OPENS(CT_PROTOCOL_QUIC, 0, o->len);
 	}
+	if (is_wireguard(b))
+		return opens_wireguard(b[0], o->len);
 	/* Records of the first epoch. */
 	if (b[0] >= CT_TLS_CCS && b[0] <= CT_TLS_HANDSHAKE && b[1] == 0xfe && (b[2] == 0xff || b[2] == 0xfd) && !b[3] && !b[4])
 		return cfg.wire & 1 << CT_PROTOCOL_DTLS ? CT_OPENS(CT_PROTOCOL_DTLS, 1, o->len) : 0;
@@ -339,7 +376,7 @@ static __noinline int take_datagrams(struct __sk_buff *skb, __u32 direction)
 	__u8 first[8];
 
 	/* Where none of it is looked for, none of it has to be verified. */
-	if (!(cfg.wire & (1 << CT_PROTOCOL_QUIC | 1 << CT_PROTOCOL_DTLS | 1 << CT_PROTOCOL_IKE)) || !sk)
+	if (!(cfg.wire & CT_DATAGRAM_PROTOCOLS) || !sk)
 		return CT_PASS;
 	sk = bpf_sk_fullsock(sk);
 	if (!sk || sk->protocol != IPPROTO_UDP)

@@ -52,7 +52,7 @@ pub struct CaptureArgs {
     #[arg(long, value_name = "PATH")]
     pub cgroup: Vec<PathBuf>,
 
-    /// Record the beginnings of connections from the network: of these protocols (tls, ssh, quic, dtls, ike), or of all
+    /// Record the beginnings of connections from the network: of these protocols (tls, ssh, quic, dtls, ike, wireguard), or of all
     /// with on; auto is all without -F and -l, where the host allows it. The old word for it is --tls
     #[arg(long, alias = "tls", value_name = "WHAT", default_value = "auto", value_parser = Wire::parse)]
     pub wire: Wire,

@@ -102,7 +102,10 @@ impl ShowArgs {
         let capture = &mut self.capture;
         // How probes fared is told of those that are wanted.
         for (part, kinds) in [
-            (&mut capture.wire.when, &["tls_handshake", "ssh_handshake", "ike_handshake", "probe_status"][..]),
+            (
+                &mut capture.wire.when,
+                &["tls_handshake", "ssh_handshake", "ike_handshake", "wireguard_handshake", "probe_status"][..],
+            ),
             (&mut capture.kernel_crypto, &["api_call", "probe_status"]),
             (&mut capture.library_calls, &["tls_handshake", "api_call", "library_info", "probe_status"]),
         ] {

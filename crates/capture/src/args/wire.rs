@@ -49,7 +49,7 @@ mod tests {
             ("auto", When::Auto, Protocol::DEFAULT),
             ("on", When::On, Protocol::DEFAULT),
             ("off", When::Off, Protocol::DEFAULT),
-            ("quic,dtls,ike", When::On, Protocol::DATAGRAMS),
+            ("quic,dtls,ike,wireguard", When::On, Protocol::DATAGRAMS),
             ("ssh", When::On, ssh),
             ("tls,ssh", When::On, tls | ssh),
             ("ssh, tls", When::On, tls | ssh),

@@ -332,6 +332,8 @@ codes! {
         DTLS = 3 "dtls",
         /// IKEv2: datagrams of the first exchange, likewise.
         IKE = 4 "ike",
+        /// WireGuard: of messages before data their type and the indexes after it, likewise.
+        WIREGUARD = 5 "wireguard",
     }
 }
 
@@ -340,7 +342,7 @@ impl Protocol {
     pub const ALL: u16 = Self::TLS.bit() | Self::SSH.bit() | Self::DATAGRAMS;
 
     /// Those that go in datagrams, as bits.
-    pub const DATAGRAMS: u16 = Self::QUIC.bit() | Self::DTLS.bit() | Self::IKE.bit();
+    pub const DATAGRAMS: u16 = Self::QUIC.bit() | Self::DTLS.bit() | Self::IKE.bit() | Self::WIREGUARD.bit();
 
     /// Those that are looked for when none is named, as bits.
     pub const DEFAULT: u16 = Self::ALL;

@@ -53,6 +53,7 @@ impl Kind {
             TlsHello::KIND => "tls_handshake",
             SshHandshake::KIND => "ssh_handshake",
             IkeHandshake::KIND => "ike_handshake",
+            WireguardHandshake::KIND => "wireguard_handshake",
             _ => self.name().unwrap_or("unknown"),
         }
     }
@@ -61,13 +62,13 @@ impl Kind {
     pub fn shown() -> impl Iterator<Item = Self> {
         let mut kinds: Vec<Self> = KINDS.iter().map(|layout| Self(layout.kind)).collect();
         let after = kinds.iter().position(|kind| *kind == TlsHello::KIND).map_or(kinds.len(), |at| at + 1);
-        kinds.splice(after..after, [SshHandshake::KIND, IkeHandshake::KIND]);
+        kinds.splice(after..after, HANDSHAKES);
         kinds.into_iter()
     }
 
     /// The kind of the records behind such events.
     pub fn recorded(self) -> Self {
-        if matches!(self, SshHandshake::KIND | IkeHandshake::KIND) { TlsHello::KIND } else { self }
+        if HANDSHAKES.contains(&self) { TlsHello::KIND } else { self }
     }
 
     /// Whether BPF programs write records of this kind, into a C struct: what is seen happening.
@@ -110,6 +111,18 @@ impl IkeHandshake {
     /// The number below that of SSH.
     pub const KIND: Kind = Kind(SshHandshake::KIND.0 - 1);
 }
+
+/// What those of WireGuard are shown as, in the same way.
+#[derive(Debug)]
+pub struct WireguardHandshake;
+
+impl WireguardHandshake {
+    /// The number below that of IKE.
+    pub const KIND: Kind = Kind(IkeHandshake::KIND.0 - 1);
+}
+
+/// What hellos are shown as besides handshakes of TLS.
+const HANDSHAKES: [Kind; 3] = [SshHandshake::KIND, IkeHandshake::KIND, WireguardHandshake::KIND];
 
 /// Layouts of all kinds this version knows.
 pub const KINDS: &[KindLayout] = &[

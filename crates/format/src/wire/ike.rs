@@ -32,9 +32,17 @@ pub struct Kept {
     pub hidden: Vec<Range<usize>>,
 }
 
+/// The message in a datagram, and whether four zeros came before it, as on port 4500.
+pub fn message(datagram: &[u8]) -> (&[u8], bool) {
+    match datagram.strip_prefix(&MARKER) {
+        Some(message) => (message, true),
+        None => (datagram, false),
+    }
+}
+
 /// What of a datagram with IKEv2 may be kept by whoever wants no names and addresses.
 pub fn kept(datagram: &[u8]) -> Kept {
-    let start = if datagram.starts_with(&MARKER) { MARKER.len() } else { 0 };
+    let start = datagram.len() - message(datagram).0.len();
     let at = |offset: usize| datagram.get(start + offset).copied();
     let (Some(mut next), Some(exchange), true) = (at(16), at(18), datagram.len() >= start + HEADER_LEN) else {
         return Kept::default();

@@ -14,7 +14,7 @@ pub use side::Side;
 
 use crate::protocol::Ends;
 use crypto_trace_format::record::{
-    Direction, Header, IkeHandshake, Kind, Protocol, SshHandshake, TlsHello, hello_state,
+    Direction, Header, IkeHandshake, Kind, Protocol, SshHandshake, TlsHello, WireguardHandshake, hello_state,
 };
 use foldhash::fast::RandomState;
 use parts::Parts;
@@ -53,7 +53,7 @@ const MAX_SHOWN: usize = 1 << 20;
 const ELSEWHERE: u32 = 1 << 30;
 
 /// As what connections are shown, each protocol's.
-pub const KINDS: [Kind; 3] = [TlsHello::KIND, SshHandshake::KIND, IkeHandshake::KIND];
+pub const KINDS: [Kind; 4] = [TlsHello::KIND, SshHandshake::KIND, IkeHandshake::KIND, WireguardHandshake::KIND];
 
 /// Which socket, and which of its connections if it was used for several.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -122,11 +122,23 @@ impl Connection {
         header.kind = self.kind().0;
     }
 
+    /// Whether `other`, whose addresses fit, may be the other end of this: what one sent, the other received. The same addresses
+    /// may be in several network namespaces, and the same ports be used again.
+    fn may_face(&self, other: &Self) -> bool {
+        if other.key.cookie == self.key.cookie {
+            return false;
+        }
+        let is_there = if self.reads.0.is_in_datagrams() { Side::shares_datagram } else { Side::is_beginning_of };
+        let said = [is_there(&self.sent, &other.received), is_there(&other.sent, &self.received)];
+        said.contains(&Some(true)) || !said.contains(&Some(false))
+    }
+
     /// What it is shown as.
     pub fn kind(&self) -> Kind {
         match self.reads.0 {
             Protocol::SSH => SshHandshake::KIND,
             Protocol::IKE => IkeHandshake::KIND,
+            Protocol::WIREGUARD => WireguardHandshake::KIND,
             _ => TlsHello::KIND,
         }
     }
@@ -397,9 +409,7 @@ impl Handshakes {
         let (local, remote) = connection.key.ends;
         let ends = (remote, local);
         let time_ns = connection.found.1;
-        let is_other = |found: &&Found| {
-            self.list.get(found.2 as usize).is_some_and(|other| other.key.cookie != connection.key.cookie)
-        };
+        let is_other = |found: &&Found| self.list.get(found.2 as usize).is_some_and(|other| connection.may_face(other));
         let nearest = |range: &mut dyn Iterator<Item = &Found>| range.take(MAX_CANDIDATES).find(is_other).copied();
         let before = nearest(&mut self.by_ends.range((ends, 0, 0)..(ends, time_ns, 0)).rev());
         let after = nearest(&mut self.by_ends.range((ends, time_ns, 0)..=(ends, u64::MAX, u32::MAX)));

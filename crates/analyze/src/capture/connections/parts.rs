@@ -2,8 +2,9 @@
 //! connections go through one socket, and two ends may have several after or beside each other.
 
 use crate::protocol::dtls;
+use crate::protocol::wireguard::Message;
 use crypto_trace_format::record::{Direction, Protocol, TlsHello};
-use crypto_trace_format::wire::quic;
+use crypto_trace_format::wire::{ike, quic};
 use foldhash::fast::RandomState;
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
@@ -11,8 +12,9 @@ use std::net::{IpAddr, SocketAddr};
 /// A socket, and both ends.
 pub(super) type Flow = (u64, (SocketAddr, SocketAddr));
 
-/// Connections of one flow that are told apart; those beyond are taken for the last one.
-const MAX_PARTS: usize = 256;
+/// Connections of one flow that are told apart; those beyond are taken for the last one. A tunnel of WireGuard has one every two
+/// minutes.
+const MAX_PARTS: usize = 1 << 16;
 
 /// Flows that are known, at most.
 const MAX_FLOWS: usize = 1 << 18;
@@ -20,12 +22,35 @@ const MAX_FLOWS: usize = 1 << 18;
 /// By which id a connection is known in a flow.
 type Id = Box<[u8]>;
 
-/// A connection that is known.
-#[derive(Debug)]
-struct Part {
-    id: Id,
-    /// When its first datagram was seen, boot time.
-    since_ns: u64,
+/// The connections of one flow.
+#[derive(Debug, Default)]
+struct Known {
+    /// The number of each, by the id that it is known by.
+    by_id: HashMap<Id, u32, RandomState>,
+    /// When the first datagram of each was seen, boot time.
+    since_ns: Vec<u64>,
+}
+
+impl Known {
+    /// The number of the one that a datagram is of, if it is known.
+    fn find(&self, ids: &Ids, time_ns: u64) -> Option<u32> {
+        let by_id = |id: &Id| self.by_id.get(id).copied();
+        let last = || {
+            let last = self.since_ns.iter().rposition(|since_ns| *since_ns <= time_ns).or(Some(0));
+            last.and_then(|at| u32::try_from(at).ok()).filter(|_| !self.since_ns.is_empty())
+        };
+        match ids {
+            Ids::Each(one, other) => by_id(one).or_else(|| by_id(other)),
+            Ids::Opens(id) => by_id(id),
+            Ids::Answers(id) => by_id(id).or_else(last),
+            Ids::None => last(),
+        }
+    }
+
+    fn add(&mut self, id: Id, time_ns: u64) {
+        self.by_id.insert(id, u32::try_from(self.since_ns.len()).unwrap_or(u32::MAX));
+        self.since_ns.push(time_ns);
+    }
 }
 
 /// What one end of an exchange of IKE is known by whatever ports it goes by: the initiator's SPI, both addresses, where they are, and
@@ -42,7 +67,7 @@ const INITIATOR: u8 = 0x08;
 /// The connections of each flow, by number.
 #[derive(Debug, Default)]
 pub(super) struct Parts {
-    of: HashMap<Flow, Vec<Part>, RandomState>,
+    of: HashMap<Flow, Known, RandomState>,
     /// Where exchanges of IKE began. They go on elsewhere: from port 500 to 4500, by another socket (RFC 7296 section 2.23).
     exchanges: HashMap<Exchange, Flow, RandomState>,
     /// Where others began, the latest of each. Some servers hear of a client by one socket, and go on with it by another that is
@@ -54,7 +79,7 @@ pub(super) struct Parts {
 fn exchange((_, (local, remote)): Flow, net_ns: u32, hello: &TlsHello<'_>) -> Option<Exchange> {
     match (Protocol(hello.fixed.protocol), ids(hello)?) {
         (Protocol::IKE, Ids::Opens(id)) => {
-            let flags = hello.data.strip_prefix(&[0; 4]).unwrap_or(hello.data).get(19)?;
+            let flags = ike::message(hello.data).0.get(19)?;
             let initiators = flags & INITIATOR != 0;
             let is_initiator = initiators == (hello.fixed.direction == Direction::SENT.0);
             Some((id, local.ip(), remote.ip(), net_ns, is_initiator))
@@ -63,15 +88,18 @@ fn exchange((_, (local, remote)): Flow, net_ns: u32, hello: &TlsHello<'_>) -> Op
     }
 }
 
-/// None: it can be of its own flow alone.
+/// None: it is not of QUIC or DTLS, or can be of its own flow alone.
 fn between((_, (local, remote)): Flow, net_ns: u32, hello: &TlsHello<'_>) -> Option<Between> {
+    if !matches!(Protocol(hello.fixed.protocol), Protocol::QUIC | Protocol::DTLS) {
+        return None;
+    }
     let sent = hello.fixed.direction == Direction::SENT.0;
     let id = match ids(hello)? {
         Ids::Each(_, to) if sent => to,
         Ids::Each(from, _) => from,
         // A client begins with a socket of its own.
         Ids::Opens(_) if sent => return None,
-        Ids::Opens(_) | Ids::None => Id::default(),
+        Ids::Opens(_) | Ids::Answers(_) | Ids::None => Id::default(),
     };
     Some((id, local, remote, net_ns))
 }
@@ -82,6 +110,8 @@ enum Ids {
     Each(Id, Id),
     /// It begins the connection of this id, or is of it.
     Opens(Id),
+    /// It is of the connection of this id; where that is not known, as without.
+    Answers(Id),
     /// Nothing: it is of the one that began last before it.
     None,
 }
@@ -94,12 +124,17 @@ fn ids(hello: &TlsHello<'_>) -> Option<Ids> {
             Some(Ids::Each(from.into(), to.into()))
         }
         // The initiator's SPI, after four zeros where ESP may come as well (RFC 7296 section 3.1, RFC 3948 section 2.2).
-        Protocol::IKE => {
-            let data = hello.data.strip_prefix(&[0; 4]).unwrap_or(hello.data);
-            Some(Ids::Opens(data.get(..8)?.into()))
-        }
+        Protocol::IKE => Some(Ids::Opens(ike::message(hello.data).0.get(..8)?.into())),
         // The client's random, which is the same in all its hellos.
         Protocol::DTLS => Some(dtls::client_random(hello.data).map_or(Ids::None, |random| Ids::Opens(random.into()))),
+        // What the initiator knows the handshake by; who answers repeats it.
+        Protocol::WIREGUARD => Some(match Message::parse(hello.data) {
+            Some(Message::Initiation { sender }) => Ids::Opens(id_of(sender)),
+            Some(Message::Response { receiver, .. } | Message::CookieReply { receiver }) => {
+                Ids::Answers(id_of(receiver))
+            }
+            None => Ids::None,
+        }),
         _ => None,
     }
 }
@@ -110,6 +145,10 @@ fn put<K: Eq + std::hash::Hash>(known: &mut HashMap<K, Flow, RandomState>, key: 
         known.clear();
     }
     known.insert(key, flow);
+}
+
+fn id_of(index: u32) -> Id {
+    index.to_le_bytes().into()
 }
 
 impl Parts {
@@ -135,7 +174,7 @@ impl Parts {
 
     /// The number of a datagram's connection; 0 where there is only one.
     pub(super) fn of(&self, flow: Flow, hello: &TlsHello<'_>, time_ns: u64) -> u32 {
-        let known = || find(self.of.get(&flow)?, &ids(hello)?, time_ns);
+        let known = || self.of.get(&flow)?.find(&ids(hello)?, time_ns);
         known().unwrap_or(0)
     }
 
@@ -146,21 +185,12 @@ impl Parts {
             self.of.clear();
         }
         let known = self.of.entry(flow).or_default();
-        if let Some(part) = find(known, &ids, time_ns) {
+        if let Some(part) = known.find(&ids, time_ns) {
             return part;
         }
-        if let (Ids::Each(id, _) | Ids::Opens(id), true) = (ids, known.len() < MAX_PARTS) {
-            known.push(Part { id, since_ns: time_ns });
+        if let (Ids::Each(id, _) | Ids::Opens(id), true) = (ids, known.since_ns.len() < MAX_PARTS) {
+            known.add(id, time_ns);
         }
-        u32::try_from(known.len().saturating_sub(1)).unwrap_or(u32::MAX)
+        u32::try_from(known.since_ns.len().saturating_sub(1)).unwrap_or(u32::MAX)
     }
-}
-
-fn find(known: &[Part], ids: &Ids, time_ns: u64) -> Option<u32> {
-    let at = match ids {
-        Ids::Each(one, other) => known.iter().position(|part| part.id == *one || part.id == *other),
-        Ids::Opens(id) => known.iter().position(|part| part.id == *id),
-        Ids::None => known.iter().rposition(|part| part.since_ns <= time_ns).or(Some(0)),
-    };
-    u32::try_from(at?).ok()
 }

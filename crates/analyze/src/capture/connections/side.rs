@@ -86,6 +86,25 @@ impl Side {
         Said { chunks, gap, first_ns, last_ns, first_offset: self.first_offset() }
     }
 
+    /// Whether this was sent there, by the first bytes of its stream. None: they were not seen of one of them.
+    pub(super) fn is_beginning_of(&self, other: &Self) -> Option<bool> {
+        fn first(side: &Side) -> Option<&Piece> {
+            side.pieces.first().filter(|piece| side.has_beginning() && !piece.data.is_empty())
+        }
+        let (one, other) = (first(self)?, first(other)?);
+        let len = one.data.len().min(other.data.len());
+        Some(one.data.get(..len) == other.data.get(..len))
+    }
+
+    /// Whether a datagram of these was seen there, too. None: none was seen of one of them.
+    pub(super) fn shares_datagram(&self, other: &Self) -> Option<bool> {
+        if self.pieces.is_empty() || other.pieces.is_empty() {
+            return None;
+        }
+        let seen = |piece: &Piece| other.pieces.iter().any(|one| one.data == piece.data);
+        Some(self.pieces.iter().any(seen))
+    }
+
     /// When its first bytes were seen, boot time.
     fn first_ns(&self) -> Option<u64> {
         self.pieces.iter().map(|piece| piece.time_ns).min()

@@ -106,7 +106,7 @@ pub(super) fn compositions(session: &Session<'_>, components: &[Component]) -> (
     });
     properties.push(Property::new("coverage:programs", "those seen using any of this"));
     properties.extend(gaps.into_iter().map(|gap| Property::new("missing", gap)));
-    let blind = "SSH, IKE, DTLS, QUIC that was not looked for, what TLS 1.3 encrypts, and cryptography linked into programs without known names";
+    let blind = "SSH, IKE, WireGuard, DTLS, QUIC that was not looked for, what TLS 1.3 encrypts, and cryptography linked into programs without known names";
     properties.push(Property::new("blind-to", blind));
     (compositions, properties)
 }

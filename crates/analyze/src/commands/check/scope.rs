@@ -8,7 +8,7 @@ use crate::select::Globs;
 /// Where a rule holds. What is not said is not asked.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Scope {
-    /// The protocols of handshakes: `tls`, which is QUIC and DTLS as well, `quic`, `dtls`, `ssh`, `ike`.
+    /// The protocols of handshakes: `tls`, which is QUIC and DTLS as well, `quic`, `dtls`, `ssh`, `ike`, `wireguard`.
     pub protocols: Option<Vec<String>>,
     /// Which side of a handshake.
     pub role: Option<Role>,

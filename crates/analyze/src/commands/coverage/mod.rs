@@ -207,11 +207,12 @@ impl CaptureReport {
 }
 
 /// What is not seen where these are not looked for.
-const BESIDE_TLS: [(&str, Protocol); 4] = [
+const BESIDE_TLS: [(&str, Protocol); 5] = [
     ("SSH on the wire: it was not looked for (record --wire)", Protocol::SSH),
     ("QUIC on the wire: it was not looked for (record --wire)", Protocol::QUIC),
     ("DTLS on the wire: it was not looked for (record --wire)", Protocol::DTLS),
     ("IKE on the wire: it was not looked for (record --wire)", Protocol::IKE),
+    ("WireGuard on the wire: it was not looked for (record --wire)", Protocol::WIREGUARD),
 ];
 
 /// What this capture cannot hold, whatever happened.
@@ -231,7 +232,10 @@ fn never_seen(judged: &Judged<'_>) -> Vec<&'static str> {
         texts.push("what IKE encrypts: who the ends are, the algorithms of ESP, and key exchanges after the first of an exchange");
     }
     texts.extend(BESIDE_TLS.into_iter().filter(|(_, code)| !watched(*code)).map(|(text, _)| text));
-    texts.push("WireGuard, Kerberos, IKE version 1: they are not looked for");
+    if watched(Protocol::WIREGUARD) {
+        texts.push("WireGuard of the kernel itself, and preshared keys: only tunnels of programs are seen");
+    }
+    texts.push("Kerberos, IKE version 1: they are not looked for");
     texts.push("TLS inside TLS or another tunnel, and handshakes after the first of a connection");
     texts.push("connections whose hellos passed before the capture began");
     texts.push("TLS that begins after 1,024 packets or 64 KiB of either direction, or after 2 KiB of a packet");

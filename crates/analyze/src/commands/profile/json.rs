@@ -1,6 +1,6 @@
 //! The parts of a profile, as they are in JSON.
 
-use super::{Call, File, Handshake, IkeHandshake, ProcessPart, Program, Relative, SshHandshake};
+use super::{Call, File, Handshake, ProcessPart, Program, Relative, SshHandshake, TunnelHandshake};
 use crate::capture::Capture;
 use crate::capture::clock::WallNs;
 use crate::capture::connections::Role;
@@ -191,7 +191,7 @@ impl SshHandshake {
     }
 }
 
-impl IkeHandshake {
+impl TunnelHandshake {
     pub(super) fn new(key: &WireKey, (count, span): (u64, Span)) -> Self {
         Self {
             role: key.role.map(Role::name),

@@ -48,7 +48,8 @@ struct Profile<'a> {
     api_calls: Vec<Call>,
     tls_handshakes: Vec<Handshake>,
     ssh_handshakes: Vec<SshHandshake>,
-    ike_handshakes: Vec<IkeHandshake>,
+    ike_handshakes: Vec<TunnelHandshake>,
+    wireguard_handshakes: Vec<TunnelHandshake>,
     statistics: Statistics,
     missing: Vec<String>,
     /// Comes last: rows add to it as they are written.
@@ -244,8 +245,9 @@ struct SshHandshake {
     last: String,
 }
 
+/// Of IKE or WireGuard.
 #[derive(Serialize)]
-struct IkeHandshake {
+struct TunnelHandshake {
     role: Option<&'static str>,
     remote_address: String,
     remote_port: Option<u16>,
@@ -271,6 +273,7 @@ struct Statistics {
     tls_handshakes: u64,
     ssh_handshakes: u64,
     ike_handshakes: u64,
+    wireguard_handshakes: u64,
     /// Events by type.
     events: BTreeMap<&'static str, u64>,
 }
@@ -341,7 +344,8 @@ impl<'a> Profile<'a> {
             handshakes.map(|(key, row)| Handshake::new(key, *row, reveal, &mut escaped)).collect();
         let of = |protocol: &'static str| used.wire.iter().filter(move |(key, _)| key.protocol == protocol);
         let ssh_handshakes: Vec<SshHandshake> = of("ssh").map(|(key, row)| SshHandshake::new(key, *row)).collect();
-        let ike_handshakes: Vec<IkeHandshake> = of("ike").map(|(key, row)| IkeHandshake::new(key, *row)).collect();
+        let tunnels = |protocol| of(protocol).map(|(key, row)| TunnelHandshake::new(key, *row)).collect::<Vec<_>>();
+        let (ike_handshakes, wireguard_handshakes) = (tunnels("ike"), tunnels("wireguard"));
         let statistics = Statistics {
             total_events: used.events.values().sum(),
             libraries_loaded: libraries.len() as u64,
@@ -352,6 +356,7 @@ impl<'a> Profile<'a> {
             tls_handshakes: tls_handshakes.iter().map(|row| row.count).sum(),
             ssh_handshakes: ssh_handshakes.iter().map(|row| row.count).sum(),
             ike_handshakes: ike_handshakes.iter().map(|row| row.count).sum(),
+            wireguard_handshakes: wireguard_handshakes.iter().map(|row| row.count).sum(),
             events: used.events,
         };
         #[allow(clippy::cast_precision_loss, reason = "a duration for people")]
@@ -374,6 +379,7 @@ impl<'a> Profile<'a> {
             tls_handshakes,
             ssh_handshakes,
             ike_handshakes,
+            wireguard_handshakes,
             statistics,
             missing: read.gaps(Some(process.number)),
             escaped,
@@ -388,6 +394,7 @@ impl<'a> Profile<'a> {
             || !self.tls_handshakes.is_empty()
             || !self.ssh_handshakes.is_empty()
             || !self.ike_handshakes.is_empty()
+            || !self.wireguard_handshakes.is_empty()
             || self.api_calls.iter().any(|call| !is_random(call))
     }
 }

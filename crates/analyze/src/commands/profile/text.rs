@@ -1,6 +1,6 @@
 //! A profile, for people.
 
-use super::{Call, File, Handshake, IkeHandshake, Library, Profile, Relative, SshHandshake};
+use super::{Call, File, Handshake, Library, Profile, Relative, SshHandshake, TunnelHandshake};
 use crate::report::parts::{failures_in_short, second};
 use crate::report::session::Session;
 use crate::words::redact;
@@ -87,6 +87,7 @@ impl Profile<'_> {
             plural(statistics.tls_handshakes, "TLS handshake"),
             plural(statistics.ssh_handshakes, "SSH handshake"),
             plural(statistics.ike_handshakes, "IKE handshake"),
+            plural(statistics.wireguard_handshakes, "WireGuard handshake"),
             plural(statistics.api_calls_made, "call"),
         ];
         line("Counts", &counts.join(", "));
@@ -191,7 +192,7 @@ impl Profile<'_> {
             ("outcome", Left),
         ];
         write("SSH handshakes", &columns, &mut self.ssh_handshakes.iter().map(ssh), self.ssh_handshakes.len());
-        let ike = |row: &IkeHandshake| {
+        let tunnel = |row: &TunnelHandshake| {
             let port = row.remote_port.map_or(String::new(), |port| format!(":{port}"));
             vec![
                 grouped(row.count),
@@ -210,7 +211,11 @@ impl Profile<'_> {
             ("encryption", Left),
             ("outcome", Left),
         ];
-        write("IKE handshakes", &columns, &mut self.ike_handshakes.iter().map(ike), self.ike_handshakes.len());
+        for (title, rows) in
+            [("IKE handshakes", &self.ike_handshakes), ("WireGuard handshakes", &self.wireguard_handshakes)]
+        {
+            write(title, &columns, &mut rows.iter().map(tunnel), rows.len());
+        }
         let call = |row: &Call| {
             vec![
                 grouped(row.count),

@@ -3,7 +3,7 @@
 use crate::capture::connections::Role;
 use crate::count::handshakes::{Exchange, Place};
 use crate::count::uses::{Handshake, Party, Seen, Uses};
-use crate::count::wire::is_said_of;
+use crate::count::wire::{is_said_of, protocol_title};
 use crate::report::session::Session;
 use crate::words::escape;
 use crate::words::timestamp::timestamp;
@@ -68,7 +68,7 @@ pub(super) fn crypto(session: &Session<'_>, uses: &Uses) -> Vec<CryptoRow> {
             None if is_said_of("tls", handshake.protocol) => "not seen".to_owned(),
             None => ciphers(handshake),
         };
-        let name = handshake.protocol.to_uppercase();
+        let name = protocol_title(handshake.protocol);
         let version = handshake.version_name().unwrap_or_else(|| format!("{name}, version not seen"));
         let exchange = match &handshake.exchange {
             Exchange::Known(name, _) => Some(name.clone()),
@@ -111,7 +111,7 @@ fn ciphers(handshake: &Handshake) -> String {
 fn purpose(handshake: &Handshake) -> String {
     let name = handshake.server_name.as_deref().map(|name| format!(", {}", escape::for_people(name)));
     let name = name.unwrap_or_default();
-    let protocol = handshake.protocol.to_uppercase();
+    let protocol = protocol_title(handshake.protocol);
     match (handshake.role, handshake.port) {
         (Some(Role::Server), _) => format!("{protocol} server{name}"),
         (Some(Role::Client), Some(port)) => format!("{protocol} client of port {port}{name}"),

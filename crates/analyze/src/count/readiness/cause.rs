@@ -19,6 +19,8 @@ pub enum Protocol {
     Ssh,
     /// IKEv2.
     Ike,
+    /// WireGuard.
+    Wireguard,
 }
 
 impl Protocol {
@@ -28,6 +30,7 @@ impl Protocol {
             Self::Tls => "tls",
             Self::Ssh => "ssh",
             Self::Ike => "ike",
+            Self::Wireguard => "wireguard",
         }
     }
 }
@@ -56,6 +59,8 @@ pub enum Cause {
     ClientPrefersClassical,
     /// Of IKE: the initiator proposed one, and the responder chose what is without.
     ResponderChoseClassical,
+    /// Of WireGuard, whose algorithms are fixed.
+    ProtocolHasNone,
     /// The client offered a group without a key share, and the server chose one that came with a share: the first would have
     /// cost a round trip (HelloRetryRequest).
     RetryNeeded,
@@ -92,7 +97,7 @@ pub enum Kind {
 
 impl Cause {
     /// All of them that are a reason, in the order in which they are explained.
-    pub const REASONS: [Self; 15] = [
+    pub const REASONS: [Self; 16] = [
         Self::ClientDidNotOffer,
         Self::ClientOffersOldVersion,
         Self::ServerChoseOldVersion,
@@ -102,6 +107,7 @@ impl Cause {
         Self::ServerDidNotOffer,
         Self::ClientPrefersClassical,
         Self::ResponderChoseClassical,
+        Self::ProtocolHasNone,
         Self::RetryNeeded,
         Self::OfferNotSeen,
         Self::OfferNotKnown,
@@ -123,6 +129,7 @@ impl Cause {
             Self::ServerDidNotOffer => "server_did_not_offer",
             Self::ClientPrefersClassical => "client_prefers_classical",
             Self::ResponderChoseClassical => "responder_chose_classical",
+            Self::ProtocolHasNone => "protocol_has_none",
             Self::RetryNeeded => "retry_needed",
             Self::OfferNotSeen => "offer_not_seen",
             Self::OfferNotKnown => "offer_not_known",
@@ -146,6 +153,7 @@ impl Cause {
             Self::ServerDidNotOffer => "server did not offer",
             Self::ClientPrefersClassical => "client prefers a classical one",
             Self::ResponderChoseClassical => "responder chose a classical one",
+            Self::ProtocolHasNone => "protocol has none",
             Self::RetryNeeded => "would have cost a retry",
             Self::OfferNotSeen => "offer not seen",
             Self::OfferNotKnown => "offer not known",
@@ -183,6 +191,9 @@ impl Cause {
             Self::ResponderChoseClassical => {
                 "the initiator of IKE proposed a post-quantum key exchange, and the responder chose a proposal without one"
             }
+            Self::ProtocolHasNone => {
+                "WireGuard has no post-quantum key exchange; a preshared key, which cannot be seen, may protect it all the same"
+            }
             Self::RetryNeeded => {
                 "the client offered a post-quantum group without a key share, and the server chose a group that had one: \
                  the first would have cost a round trip (HelloRetryRequest)"
@@ -211,6 +222,7 @@ impl Cause {
             | Self::ServerDidNotOffer
             | Self::ClientPrefersClassical
             | Self::ResponderChoseClassical
+            | Self::ProtocolHasNone
             | Self::RetryNeeded
             | Self::OfferNotSeen
             | Self::OfferNotKnown => Kind::Classical,
@@ -261,6 +273,9 @@ impl Observed {
             protocol::View::Tls(view) => Self::of_tls(view),
             protocol::View::Ssh(view) => {
                 Self::of_common(Protocol::Ssh, Common::of_ssh(view), || classical_of_ssh(view))
+            }
+            protocol::View::Wireguard(view) => {
+                Self::of_common(Protocol::Wireguard, Common::of_wireguard(view), || Cause::ProtocolHasNone)
             }
             protocol::View::Ike(view) => {
                 let mut observed = Self::of_common(Protocol::Ike, Common::of_ike(view), || classical_of_ike(view));

@@ -6,7 +6,7 @@ use crate::capture::connections::{Connection, Outcome, Role};
 use crate::count::handshakes::{Exchange, Facts, Place};
 use crate::count::wire::{Algorithms, Common, Size, protocol_name};
 use crate::protocol::iana::{CipherSuite, Version};
-use crate::protocol::{View, ike, ssh};
+use crate::protocol::{View, ike, ssh, wireguard};
 use std::net::IpAddr;
 
 /// A set of [`Place`]s.
@@ -76,6 +76,7 @@ impl Handshake {
             View::Tls(view) => Self::of_tls(party, connection, Facts::of_view(view)),
             View::Ssh(view) => Self::of_ssh(party, connection, view),
             View::Ike(view) => Self::of_ike(party, connection, view),
+            View::Wireguard(view) => Self::of_wireguard(party, connection, view),
         }
     }
 
@@ -114,9 +115,19 @@ impl Handshake {
         let common = Common::of_ike(view);
         let used = Algorithms::of_ike(view);
         Self {
-            hidden: hidden_of_ike(view, common.answered),
+            hidden: hidden_of_tunnel(common.answered, common.outcome),
             algorithms: ordered(used.algorithms),
             sizes: ordered(used.sizes),
+            ..Self::of_common(party, connection, common)
+        }
+    }
+
+    fn of_wireguard(party: Party, connection: &Connection, view: &wireguard::View) -> Self {
+        let common = Common::of_wireguard(view);
+        let used = Algorithms::of_wireguard(view);
+        Self {
+            hidden: hidden_of_tunnel(common.answered, common.outcome),
+            algorithms: ordered(used.algorithms),
             ..Self::of_common(party, connection, common)
         }
     }
@@ -235,9 +246,10 @@ fn hidden_of_ssh(view: &ssh::View, used: &Algorithms, answered: bool) -> Places 
         .and(part(key.is_some_and(|key| key.certificate.is_some()), Place::CertificateSignature))
 }
 
-fn hidden_of_ike(view: &ike::View, answered: bool) -> Places {
+/// Of IKE and of WireGuard.
+fn hidden_of_tunnel(answered: bool, outcome: Outcome) -> Places {
     let agreed = [Place::Protocol, Place::KeyExchange, Place::CipherSuite];
-    match (answered, view.outcome) {
+    match (answered, outcome) {
         // Who the ends are, and how they prove it, comes encrypted.
         (true, _) => Places::of(PROOFS),
         (false, Outcome::None) => Places::of(&agreed).and(Places::of(PROOFS)),

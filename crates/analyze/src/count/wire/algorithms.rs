@@ -1,8 +1,8 @@
-//! Algorithms of SSH and IKE, by their names in the catalog, and where in the handshake they were used; sizes of keys and groups.
+//! Algorithms of SSH, IKE and WireGuard, by their names in the catalog, and where in the handshake they were used; sizes of keys and groups.
 
 use crate::count::handshakes::Place;
 use crate::protocol::ike::{Transform, TransformType};
-use crate::protocol::{View, ike, ssh};
+use crate::protocol::{View, ike, ssh, wireguard};
 use crate::rules;
 
 /// The size of something that has one: `RSA`, `DSA`, `EC` keys, `DH` groups; in bits.
@@ -25,6 +25,7 @@ impl Algorithms {
         match view {
             View::Ssh(view) => Self::of_ssh(view),
             View::Ike(view) => Self::of_ike(view),
+            View::Wireguard(view) => Self::of_wireguard(view),
             View::Tls(_) => Self::default(),
         }
     }
@@ -73,6 +74,17 @@ impl Algorithms {
             // The keys are those of all together: none of them is judged by itself.
             (Some(_), Some(_)) => used.put(Place::KeyExchange, view.exchange_name()),
             (None, _) => {}
+        }
+        used
+    }
+
+    /// Of a handshake of WireGuard that was answered.
+    pub fn of_wireguard(view: &wireguard::View) -> Self {
+        let mut used = Self::default();
+        if view.responder.is_some() {
+            used.put(Place::Protocol, ["WireGuard".to_owned()]);
+            used.put(Place::KeyExchange, [wireguard::KEY_EXCHANGE, wireguard::HASH].map(str::to_owned));
+            used.put(Place::CipherSuite, [wireguard::CIPHER.to_owned()]);
         }
         used
     }

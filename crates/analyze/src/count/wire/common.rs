@@ -5,7 +5,7 @@
 use crate::capture::connections::{Outcome, Role};
 use crate::capture::libraries::short;
 use crate::count::handshakes::{Exchange, Facts};
-use crate::protocol::{View, ike, ssh};
+use crate::protocol::{Protocol as _, View, ike, ssh, wireguard};
 use crate::words::escape;
 use crypto_trace_format::record::Protocol;
 
@@ -13,17 +13,23 @@ use crypto_trace_format::record::Protocol;
 const MAX_NAME: usize = 255;
 
 /// Protocols: their names in reports, and what they are recorded as.
-pub const PROTOCOLS: [(&str, Protocol); 5] = [
+pub const PROTOCOLS: [(&str, Protocol); 6] = [
     ("tls", Protocol::TLS),
     ("quic", Protocol::QUIC),
     ("dtls", Protocol::DTLS),
     ("ssh", Protocol::SSH),
     ("ike", Protocol::IKE),
+    ("wireguard", Protocol::WIREGUARD),
 ];
 
 /// How reports name a protocol.
 pub fn protocol_name(protocol: Protocol) -> &'static str {
     PROTOCOLS.iter().find(|(_, code)| *code == protocol).map_or("tls", |(name, _)| name)
+}
+
+/// How people write the name of a protocol that reports name so.
+pub fn protocol_title(name: &str) -> String {
+    if name == "wireguard" { "WireGuard".to_owned() } else { name.to_uppercase() }
 }
 
 /// Whether what is said of a protocol, as reports name both, is said of handshakes of `protocol`: of TLS whatever carries it.
@@ -59,6 +65,7 @@ impl Common {
             View::Tls(view) => Self::of_tls(protocol_name(protocol), Facts::of_view(view)),
             View::Ssh(view) => Self::of_ssh(view),
             View::Ike(view) => Self::of_ike(view),
+            View::Wireguard(view) => Self::of_wireguard(view),
         }
     }
 
@@ -91,6 +98,24 @@ impl Common {
             },
             server_name: None,
             failure: failure.map(|number| ike::error_name(number).map_or_else(|| number.to_string(), str::to_owned)),
+        }
+    }
+
+    /// What a handshake of WireGuard shows, whose algorithms are fixed.
+    pub fn of_wireguard(view: &wireguard::View) -> Self {
+        let answered = view.responder.is_some();
+        Self {
+            protocol: "wireguard",
+            role: view.role,
+            outcome: view.outcome(),
+            answered,
+            version: answered.then(|| "WireGuard".to_owned()),
+            exchange: match answered {
+                true => Exchange::Known(wireguard::KEY_EXCHANGE.to_owned(), Some(false)),
+                false => Exchange::NotSeen,
+            },
+            server_name: None,
+            failure: None,
         }
     }
 

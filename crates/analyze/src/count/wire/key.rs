@@ -1,4 +1,4 @@
-//! Handshakes of one process that are counted together, of SSH and IKE.
+//! Handshakes of one process that are counted together, of SSH, IKE and WireGuard.
 
 use super::Common;
 use super::common::name;
@@ -8,6 +8,7 @@ use crate::count::handshakes::Exchange;
 use crate::protocol::View;
 use crate::protocol::ike::TransformType;
 use crate::protocol::ssh::{self, Banner};
+use crate::protocol::wireguard;
 use std::net::IpAddr;
 
 /// Handshakes that are counted together.
@@ -31,7 +32,7 @@ pub struct WireKey {
     pub exchange: Exchange,
     /// How the server proves who it is; of SSH.
     pub host_key_algorithm: Option<String>,
-    /// The cipher that was chosen, with the length of its key; of IKE.
+    /// The cipher that was chosen, with the length of its key; of IKE and WireGuard.
     pub encryption: Option<String>,
 }
 
@@ -43,6 +44,10 @@ impl WireKey {
             View::Ike(view) => {
                 let encryption = view.used(TransformType::ENCRYPTION).map(|one| one.to_string());
                 Some(Self { encryption, ..Self::of_common(connection, Common::of_ike(view)) })
+            }
+            View::Wireguard(view) => {
+                let encryption = view.responder.map(|_| wireguard::CIPHER.to_owned());
+                Some(Self { encryption, ..Self::of_common(connection, Common::of_wireguard(view)) })
             }
             View::Tls(_) => None,
         }

@@ -8,7 +8,7 @@ mod key;
 mod ssh;
 
 pub use algorithms::{Algorithms, Size};
-pub use common::{Common, PROTOCOLS, is_said_of, protocol_name};
+pub use common::{Common, PROTOCOLS, is_said_of, protocol_name, protocol_title};
 pub use key::WireKey;
 pub use ssh::{HostKeyRow, List, SshRows};
 

@@ -1,5 +1,7 @@
 //! One message: its header, and of its payloads those that say something about cryptography.
 
+use crypto_trace_format::wire::ike;
+
 /// Proposals that are kept of a message.
 const MAX_PROPOSALS: usize = 64;
 
@@ -146,10 +148,7 @@ impl Message {
     /// Reads a datagram. None: it has no header of IKEv2.
     pub fn parse(datagram: &[u8]) -> Option<Self> {
         // An initiator's SPI is never 0.
-        let (bytes, has_marker) = match datagram.strip_prefix(&[0; 4]) {
-            Some(bytes) => (bytes, true),
-            None => (datagram, false),
-        };
+        let (bytes, has_marker) = ike::message(datagram);
         let (next, version, flags) = (*bytes.get(16)?, *bytes.get(17)?, *bytes.get(19)?);
         let len = usize::try_from(u32_at(bytes, 24)?).ok()?;
         if version >> 4 != 2 {

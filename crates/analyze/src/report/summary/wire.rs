@@ -1,15 +1,15 @@
-//! The summary's part about SSH and IKE: what was agreed on, how much of it is post-quantum, what failed.
+//! The summary's part about SSH, IKE and WireGuard: what was agreed on, how much of it is post-quantum, what failed.
 
 use super::page::{SummaryContext, TOP, others};
 use crate::count::handshakes::{post_quantum, ranked};
 use crate::count::totals::Totals;
-use crate::count::wire::ProtocolRows;
+use crate::count::wire::{ProtocolRows, protocol_title};
 use crate::words::text::{Align, Table, grouped, section, tabulate};
 use std::fmt::Write;
 
 /// Appends a section for each protocol that there are handshakes of.
 pub(super) fn print(totals: &Totals, context: &SummaryContext<'_>, out: &mut String) {
-    for protocol in ["ssh", "ike"] {
+    for protocol in ["ssh", "ike", "wireguard"] {
         if let Some(rows) = totals.wire.of(protocol).filter(|rows| rows.ends > 0) {
             of_protocol(protocol, rows, context, out);
         }
@@ -17,7 +17,7 @@ pub(super) fn print(totals: &Totals, context: &SummaryContext<'_>, out: &mut Str
 }
 
 fn of_protocol(protocol: &str, rows: &ProtocolRows, context: &SummaryContext<'_>, out: &mut String) {
-    let title = format!("{} handshakes", protocol.to_uppercase());
+    let title = format!("{} handshakes", protocol_title(protocol));
     let mut table = Table::new(&[("handshakes", Align::Right), ("key exchange", Align::Left)]);
     let exchanges = ranked(rows.exchanges.iter().map(|(exchange, count)| (exchange.clone(), *count)));
     for (exchange, count) in exchanges.iter().take(TOP) {

@@ -66,7 +66,7 @@ fn probe(args: &CaptureArgs, report: &ProbeReport) -> Finding {
                 "tls_hello" => "TLS needs CAP_NET_ADMIN and cgroup v2; recordings will say that it is missing",
                 "ssh_hello" => "TLS is seen, SSH is not; recordings will say that it is missing",
                 "datagram_hello" => {
-                    "TLS is seen, QUIC, DTLS and IKE are not; recordings will say that they are missing"
+                    "TLS is seen, QUIC, DTLS, IKE and WireGuard are not; recordings will say that they are missing"
                 }
                 _ => "recordings will say that it is missing",
             };
