@@ -363,7 +363,8 @@ def rusts(root):
             crate(f"rustls-{version}-{provider}", "rustls.rs", wanted, 'safe-defaults = []\ndefault = ["safe-defaults"]' if old else "safe-defaults = []"), version)
     for version, provider in (("0.11.12", "ring"), ("0.11.12", "aws-lc-rs")):
         wanted = (f'quinn = {{ version = "={version}", default-features = false, features = ["runtime-tokio", "rustls-{provider}"] }}\n'
-            'rustls = { version = "0.23", default-features = false }\ntokio = { version = "1", features = ["rt", "macros", "time"] }')
+            f'rustls = {{ version = "0.23", default-features = false, features = ["std", "{provider.replace("-", "_")}"] }}\n'
+            'tokio = { version = "1", features = ["rt", "macros", "time"] }')
         yield Installed(root, f"quinn, rustls with {provider}", "Endpoint", f"{{stacks}}/rust/quinn-{version}-{provider}/client {{port}}",
             crate(f"quinn-{version}-{provider}", "quinn.rs", wanted), version, kind="quic")
 
