@@ -22,7 +22,6 @@ def libssh():
     session.options_set(options.HOST, "127.0.0.1")
     session.options_set(options.USER, "nobody")
     session.options_set_port(port)
-    session.options_set_int_val(options.TIMEOUT, 3)
     session.connect()
 
 

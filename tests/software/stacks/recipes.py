@@ -361,12 +361,6 @@ def rusts(root):
         wanted = f'rustls = {{ version = "={version}", default-features = false, features = {str(["logging", "tls12"] + [f for f in features.split(",") if f] + (["std"] if version >= "0.23" else [])).replace(chr(39), chr(34))} }}'
         yield Installed(root, f"rustls with {provider}", "ClientConnection", f"{{stacks}}/rust/rustls-{version}-{provider}/client {{port}}",
             crate(f"rustls-{version}-{provider}", "rustls.rs", wanted, 'safe-defaults = []\ndefault = ["safe-defaults"]' if old else "safe-defaults = []"), version)
-    for version, provider in (("0.11.12", "ring"), ("0.11.12", "aws-lc-rs")):
-        wanted = (f'quinn = {{ version = "={version}", default-features = false, features = ["runtime-tokio", "rustls-{provider}"] }}\n'
-            f'rustls = {{ version = "0.23", default-features = false, features = ["std", "{provider.replace("-", "_")}"] }}\n'
-            'tokio = { version = "1", features = ["rt", "macros", "time"] }')
-        yield Installed(root, f"quinn, rustls with {provider}", "Endpoint", f"{{stacks}}/rust/quinn-{version}-{provider}/client {{port}}",
-            crate(f"quinn-{version}-{provider}", "quinn.rs", wanted), version, kind="quic")
 
 
 def peers(root):
@@ -387,6 +381,9 @@ def peers(root):
 
     roots = {suite: quic_stacks.debian(suite) for suite in ("trixie", "sid")}
     yield of("quiche", "quiche::connect", "PEERS/bin/quiche-peer client {port}", (quic_stacks.crate("quiche-peer"),), None, "0.30.0", kind="quic")
+    for provider in ("ring", "aws-lc-rs"):
+        yield of(f"quinn, rustls with {provider}", "Endpoint", f"PEERS/bin/quinn-peer-{provider} client {{port}}", (quic_stacks.crate("quinn-peer", provider),),
+            None, "0.11.12", kind="quic", patience=3)
     yield of("s2n-quic with s2n-tls", "Client", "PEERS/bin/s2n-peer client {port} /etc/ssl/certs/ISRG_Root_X1.pem", (quic_stacks.crate("s2n-peer"),),
         None, "1.91.0", kind="quic")
     yield of("ngtcp2 with GnuTLS", "gtlsclient, trixie", "chroot PEERS/debian-trixie gtlsclient --quiet localhost {port} https://localhost:{port}/",
@@ -444,7 +441,7 @@ def ssh_libraries(root):
     for suite in ("trixie", "sid"):
         yield Installed(root, "Go x/crypto/ssh", f"ssh.Dial, go1.27.3, {suite}", f"{{stacks}}/x-crypto-{suite}/client {{port}}", x_crypto(suite),
             version=f"zcat {{stacks}}/x-crypto-{suite}/usr/share/doc/golang-golang-x-crypto-dev/changelog*.gz | head -1", kind="ssh")
-    for wheel in ("0.10.0", "1.1.1", "1.2.0.post1"):
+    for wheel in ("1.1.1", "1.2.0.post1"):
         place = f"{{stacks}}/py/ssh-python-{wheel}"
         yield Installed(root, "libssh", f"ssh-python {wheel}", f"env PYTHONPATH={place} python3 {{here}}/client.py libssh {{port}}",
             wheels(f"ssh-python-{wheel}", f"ssh-python=={wheel}"), version=f"grep -aohE 'libssh_[0-9]+[.][0-9]+[.][0-9]+' {place}/ssh_python.libs/libssh*", kind="ssh")
