@@ -124,6 +124,7 @@ fn golden_recordings_name_what_their_software_was_and_nothing_else() {
     check("tls-libraries", &["GnuTLS 3.7", "OpenSSL 3.0"]);
     check("tls-loopback", &["GnuTLS 3.7", "OpenSSL 3.0"]);
     check("tls-nginx", &["OpenSSL 3.0", "curl of Debian 7.88"]);
+    check("tls-rustls", &["rustls with aws-lc-rs 0.23"]);
     check("tls-wheels", &["OpenSSL with certificate compression 3.5"]);
     check("ssh-openssh", &["OpenSSH 9.2", "dropbear 2022.83"]);
     // Set up otherwise than was measured: session tickets, groups.
