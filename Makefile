@@ -19,11 +19,13 @@ test-fleet:
 	cargo build --locked -p crypto-trace-analyze --bins
 	python3 fleet/spark/test_cluster.py target/debug/crypto-trace-analyze
 
-# SSH by a dozen stacks and IKE by two, compared with tshark and with what they say themselves; five minutes, and 300 MB the first time.
+# SSH, IKE, QUIC and DTLS by real stacks, compared with tshark and with what they say themselves; they are installed below
+# target/peers: some 1.2 GB the first time.
 test-peers:
 	scripts/setup --peers
 	cargo build --locked -p crypto-trace-capture -p crypto-trace-analyze --bins
 	tests/peers/run.py
+	tests/peers/quic.py
 
 fuzz:
 	cargo xtask fuzz

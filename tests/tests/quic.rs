@@ -40,6 +40,8 @@ fn both_ends_of_quic_are_seen_as_the_software_tells_it() {
         ("v2", "2", false, 1),
         ("long", "1", false, 1),
         ("twice", "1", false, 2),
+        // What it hears first and what it goes on with come by two sockets: one end of one connection.
+        ("sockets", "1", false, 1),
     ] {
         let run = trace(&tool, &["--wire", "quic"], options);
         let agreed: Vec<&str> = run.said.lines().filter_map(|line| line.strip_prefix("agreed ")).collect();

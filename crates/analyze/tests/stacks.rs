@@ -119,10 +119,12 @@ fn golden_recordings_name_what_their_software_was_and_nothing_else() {
         assert_eq!(names, expected, "{name}: {found:?}");
         assert!(found.iter().all(|names| names.len() <= 1), "{name}: {found:?}");
     };
-    check("quic-aioquic", &["aioquic 1.7"]);
+    check("quic-aioquic", &["aioquic 1.2 to 1.7"]);
+    check("dtls-openssl", &["OpenSSL of Debian 3.0"]);
     check("tls-libraries", &["GnuTLS 3.7", "OpenSSL 3.0"]);
     check("tls-loopback", &["GnuTLS 3.7", "OpenSSL 3.0"]);
     check("tls-nginx", &["OpenSSL 3.0", "curl of Debian 7.88"]);
+    check("tls-rustls", &["rustls with aws-lc-rs 0.23"]);
     check("tls-wheels", &["OpenSSL with certificate compression 3.5"]);
     check("ssh-openssh", &["OpenSSH 9.2", "dropbear 2022.83"]);
     // Set up otherwise than was measured: session tickets, groups.

@@ -177,7 +177,7 @@ impl Anonymizer {
         }
         let known = self.known_quic.entry(flow).or_default();
         let is_from = |version, cid: &[u8], sender| {
-            InitialKeys::new(version, cid, sender).is_some_and(|keys| first.open(&keys).is_some())
+            InitialKeys::new(version, cid, sender).is_some_and(|keys| first.open(&keys, None).is_some())
         };
         if first.kind == PacketType::Initial && is_from(first.version, first.dcid, Sender::Client) {
             let source = (first.version, first.dcid.to_vec());

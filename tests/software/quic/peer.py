@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: MIT OR Apache-2.0
 """Both ends of QUIC connections on loopback, by aioquic, or with a client of qh3: peer.py CERTIFICATE KEY [retry] [v2] [long] [twice] [qh3]
+[sockets]: the server goes on with each client by a socket that is connected to it, as HAProxy does.
 
 Says what its client's TLS and QUIC agreed on, one line for each connection.
 """
-import asyncio, ssl, sys
+import asyncio, socket, ssl, sys
 
 from aioquic.asyncio import connect, serve
 from aioquic.quic.configuration import QuicConfiguration
@@ -34,12 +35,34 @@ async def ask_by_qh3(port):
         print("agreed", flush=True)
 
 
+class Sockets:
+    """What a server sends by: a socket of its own for each client."""
+
+    def __init__(self, server):
+        self.server, self.first, self.of = server, server._transport, {}
+        self.first.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+
+    def sendto(self, data, address):
+        if address not in self.of:
+            one = self.of[address] = socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
+            one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            one.bind(self.first.get_extra_info("sockname"))
+            one.connect(address)
+            asyncio.get_running_loop().add_reader(one, lambda: self.server.datagram_received(one.recv(65536), address))
+        self.of[address].send(data)
+
+    def __getattr__(self, name):
+        return getattr(self.first, name)
+
+
 async def main(certificate, key, *options):
     configuration = QuicConfiguration(is_client=False, alpn_protocols=["demo"])
     configuration.load_cert_chain(certificate, key)
     if "v2" in options:
         configuration.supported_versions = [VERSIONS[2], VERSIONS[1]]
     server = await serve("127.0.0.1", 0, configuration=configuration, retry="retry" in options)
+    if "sockets" in options:
+        server._transport = Sockets(server)
     port = server._transport.get_extra_info("sockname")[1]
     for _ in range(2 if "twice" in options else 1):
         await asyncio.wait_for(ask_by_qh3(port) if "qh3" in options else ask(port, options), 20)

@@ -14,6 +14,17 @@ def paramiko():
     transport.start_client(timeout=3)
 
 
+def libssh():
+    from ssh import options
+    from ssh.session import Session
+
+    session = Session()
+    session.options_set(options.HOST, "127.0.0.1")
+    session.options_set(options.USER, "nobody")
+    session.options_set_port(port)
+    session.connect()
+
+
 def asyncssh():
     import asyncssh
 
@@ -52,4 +63,4 @@ def curl_cffi(whom):
 if module.startswith("curl_cffi:"):
     curl_cffi(module.removeprefix("curl_cffi:"))
 else:
-    {"paramiko": paramiko, "asyncssh": asyncssh, "aioquic": aioquic, "qh3": qh3}[module]()
+    {"paramiko": paramiko, "libssh": libssh, "asyncssh": asyncssh, "aioquic": aioquic, "qh3": qh3}[module]()

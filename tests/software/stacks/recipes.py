@@ -10,6 +10,7 @@ import re
 import shlex
 import shutil
 import subprocess
+import sys
 
 # How many numbers of a version name a release line, where those are not two.
 LINES = {
@@ -310,19 +311,26 @@ def pythons(root):
         yield of(f"curl_cffi as {kind}", "0.16.3", f"curl_cffi:{kind}", "curl_cffi")
 
 
+# Its processes want /proc and memory that they share, in a mount namespace of their own.
+FIREFOX = ("unshare -m sh -c 'mount -t proc proc {stacks}/debian-trixie/proc; mount -t tmpfs tmpfs {stacks}/debian-trixie/dev/shm; exec \"$@\"' sh "
+    "env HOME=/tmp MOZ_DISABLE_CONTENT_SANDBOX=1 chroot {stacks}/debian-trixie /usr/lib/firefox-esr/firefox-esr --headless")
+
+
 def browsers(root):
     chromium = ("chromium --headless --no-sandbox --disable-gpu --disable-background-networking --disable-component-update --no-first-run "
         "--disable-sync --disable-extensions --user-data-dir=profile-$i --ignore-certificate-errors --dump-dom")
     yield Recipe(root, "Chromium", "chromium --headless", f"{chromium} https://localhost:{{port}}/", version="chromium --version", patience=20)
     yield Recipe(root, "Chromium", "chromium --headless, QUIC", f"{chromium} --enable-quic --origin-to-force-quic-on=localhost:{{port}} https://localhost:{{port}}/",
         kind="quic", version="chromium --version", patience=20)
-    firefox = "chroot {stacks}/debian-trixie /usr/lib/firefox-esr/firefox-esr"
-    yield Installed(root, "Firefox", "firefox-esr --headless, trixie", f"env HOME=/tmp MOZ_DISABLE_CONTENT_SANDBOX=1 {firefox} --headless --profile /tmp/profile-$i --no-remote https://localhost:{{port}}/",
+    firefox = f"{FIREFOX} --no-remote --profile /tmp/profile-$i"
+    yield Installed(root, "Firefox", "firefox-esr --headless, trixie", f"{firefox} https://localhost:{{port}}/",
         profiles, version=f"grep -h ^Version= {{stacks}}/debian-trixie/usr/lib/firefox-esr/application.ini", patience=20)
 
 
 def profiles(stacks):
     """A profile for each run, so that none knows the server."""
+    debian("trixie")(stacks)
+    (stacks / "debian-trixie/dev/shm").mkdir(exist_ok=True)
     for run_number in range(8):
         place = stacks / f"debian-trixie/tmp/profile-{run_number}"
         shutil.rmtree(place, ignore_errors=True)
@@ -353,13 +361,96 @@ def rusts(root):
         wanted = f'rustls = {{ version = "={version}", default-features = false, features = {str(["logging", "tls12"] + [f for f in features.split(",") if f] + (["std"] if version >= "0.23" else [])).replace(chr(39), chr(34))} }}'
         yield Installed(root, f"rustls with {provider}", "ClientConnection", f"{{stacks}}/rust/rustls-{version}-{provider}/client {{port}}",
             crate(f"rustls-{version}-{provider}", "rustls.rs", wanted, 'safe-defaults = []\ndefault = ["safe-defaults"]' if old else "safe-defaults = []"), version)
-    for version, provider in (("0.11.12", "ring"), ("0.11.12", "aws-lc-rs")):
-        wanted = (f'quinn = {{ version = "={version}", default-features = false, features = ["runtime-tokio", "rustls-{provider}"] }}\n'
-            'rustls = { version = "0.23", default-features = false }\ntokio = { version = "1", features = ["rt", "macros", "time"] }')
-        yield Installed(root, f"quinn, rustls with {provider}", "Endpoint", f"{{stacks}}/rust/quinn-{version}-{provider}/client {{port}}",
-            crate(f"quinn-{version}-{provider}", "quinn.rs", wanted), version, kind="quic")
+
+
+def peers(root):
+    """Stacks of QUIC and DTLS that tests/peers has connect too, where they are installed."""
+    sys.path.insert(0, str(root / "tests/peers"))
+    import dtls_stacks
+    import quic_stacks
+
+    place = root / "target/peers"
+
+    def of(stack, by, command, needs, version, pinned=None, **options):
+        def install(_):
+            place.mkdir(parents=True, exist_ok=True)
+            for need in needs:
+                need(place)
+        told = {"version": version.replace("PEERS", str(place))} if version else {}
+        return Installed(root, stack, by, command.replace("PEERS", str(place)), install, pinned, **told, **options)
+
+    roots = {suite: quic_stacks.debian(suite) for suite in ("trixie", "sid")}
+    yield of("quiche", "quiche::connect", "PEERS/bin/quiche-peer client {port}", (quic_stacks.crate("quiche-peer"),), None, "0.30.0", kind="quic")
+    for provider in ("ring", "aws-lc-rs"):
+        yield of(f"quinn, rustls with {provider}", "Endpoint", f"PEERS/bin/quinn-peer-{provider} client {{port}}", (quic_stacks.crate("quinn-peer", provider),),
+            None, "0.11.12", kind="quic", patience=3)
+    yield of("s2n-quic with s2n-tls", "Client", "PEERS/bin/s2n-peer client {port} /etc/ssl/certs/ISRG_Root_X1.pem", (quic_stacks.crate("s2n-peer"),),
+        None, "1.91.0", kind="quic")
+    yield of("ngtcp2 with GnuTLS", "gtlsclient, trixie", "chroot PEERS/debian-trixie gtlsclient --quiet localhost {port} https://localhost:{port}/",
+        (roots["trixie"],), "zcat PEERS/debian-trixie/usr/share/doc/ngtcp2-client/changelog.Debian.gz | head -1", kind="quic")
+    yield of("ngtcp2 with OpenSSL", "curl --http3-only, sid", "chroot PEERS/debian-sid curl -4ks --http3-only https://localhost:{port}/", (roots["sid"],),
+        "chroot PEERS/debian-sid curl --version | grep -o 'ngtcp2/[0-9.]*'", kind="quic")
+    yield of("OpenSSL of Debian", "curl --http3-only, trixie", "chroot PEERS/debian-trixie curl -4ks --http3-only https://localhost:{port}/", (roots["trixie"],),
+        "chroot PEERS/debian-trixie openssl version", kind="quic")
+    for suite, need in roots.items():
+        yield of("OpenSSL of Debian", f"openssl s_client -quic, {suite}",
+            f"chroot PEERS/debian-{suite} openssl s_client -quic -alpn h3 -connect 127.0.0.1:{{port}} -servername {{name}}", (need,),
+            f"chroot PEERS/debian-{suite} openssl version", kind="quic")
+    firefox = FIREFOX.replace("{stacks}/debian-trixie", "PEERS/debian-sid")
+    yield of("Firefox", "firefox-esr --headless, QUIC, sid", "sh {here}/firefox.sh PEERS/debian-sid/tmp/profile-$i {port} " + firefox
+        + " --no-remote --profile /tmp/profile-$i https://localhost:{port}/", (roots["sid"],),
+        "grep -h ^Version= PEERS/debian-sid/usr/lib/firefox-esr/application.ini", kind="quic", patience=20)
+    wolfssl = "grep -h LIBWOLFSSL_VERSION_STRING PEERS/debian-sid/usr/include/wolfssl/version.h"
+    mbedtls = "grep -h 'MBEDTLS_VERSION_STRING ' PEERS/debian-sid/usr/include/mbedtls/build_info.h"
+    for stack, library, version, by, words, kind in (
+            ("wolfSSL", "wolfssl", wolfssl, "wolfTLS_client_method", "tls {port}", "tls"),
+            ("wolfSSL", "wolfssl", wolfssl, "wolfDTLSv1_2_client_method", "client {port} 12", "dtls"),
+            ("wolfSSL", "wolfssl", wolfssl, "wolfDTLSv1_3_client_method", "client {port} 13", "dtls"),
+            ("mbed TLS", "mbedtls", mbedtls, "MBEDTLS_SSL_TRANSPORT_STREAM", "tls {port}", "tls"),
+            ("mbed TLS", "mbedtls", mbedtls, "MBEDTLS_SSL_TRANSPORT_DATAGRAM", "client {port}", "dtls")):
+        yield of(stack, f"{by}, sid", f"chroot PEERS/debian-sid /usr/local/bin/{library}-peer {words}", (roots["sid"], dtls_stacks.library(library)),
+            version, kind=kind)
+    for version in ("12", "13", "auto"):
+        yield of("dimpl", f"Dtls::new_{version}", f"PEERS/bin/dimpl-peer client {{port}} {version}", (quic_stacks.crate("dimpl-peer"),), None, "0.9.0", kind="dtls")
+    for suite in ("bookworm", *roots):
+        inside, needs = (f"chroot PEERS/debian-{suite} ", (roots[suite],)) if suite in roots else ("", ())
+        yield of("OpenSSL of Debian", f"openssl s_client -dtls, {suite}", f"{inside}openssl s_client -dtls -connect 127.0.0.1:{{port}} -servername {{name}}",
+            needs, f"{inside}openssl version", kind="dtls")
+        if suite != "trixie":
+            yield of("GnuTLS", f"gnutls-cli --udp, {suite}", f"{inside}gnutls-cli --udp --insecure --sni-hostname {{name}} -p {{port}} 127.0.0.1",
+                needs, f"{inside}gnutls-cli --version", kind="dtls")
+
+
+def x_crypto(suite):
+    """A client of golang.org/x/crypto/ssh as a suite of Debian has it, in the way of its packages: sources below one path."""
+    def install(stacks):
+        go("1.27.3")(stacks)
+        place = stacks / f"x-crypto-{suite}"
+        if not place.exists():
+            run("mmdebstrap", "--variant=extract", "--mode=root", "--skip=output/dev", '--aptopt=Acquire::Check-Valid-Until "false"',
+                '--aptopt=APT::Install-Recommends "false"', "--include=golang-golang-x-crypto-dev", suite, str(place))
+        if not (place / "client").exists():
+            toolchain = stacks / "go/1.27.3/go"
+            run(f"{toolchain}/bin/go", "build", "-o", str(place / "client"), str(HERE / "ssh.go"), env={**os.environ, "CGO_ENABLED": "0",
+                "GO111MODULE": "off", "GOPATH": str(place / "usr/share/gocode"), "GOTOOLCHAIN": "local", "GOFLAGS": "", "GOENV": "off",
+                "GOCACHE": str(stacks / "go/cache"), "GOROOT": str(toolchain)})
+    return install
+
+
+def ssh_libraries(root):
+    for suite in ("trixie", "sid"):
+        yield Installed(root, "Go x/crypto/ssh", f"ssh.Dial, go1.27.3, {suite}", f"{{stacks}}/x-crypto-{suite}/client {{port}}", x_crypto(suite),
+            version=f"zcat {{stacks}}/x-crypto-{suite}/usr/share/doc/golang-golang-x-crypto-dev/changelog*.gz | head -1", kind="ssh")
+    for wheel in ("1.1.1", "1.2.0.post1"):
+        place = f"{{stacks}}/py/ssh-python-{wheel}"
+        yield Installed(root, "libssh", f"ssh-python {wheel}", f"env PYTHONPATH={place} python3 {{here}}/client.py libssh {{port}}",
+            wheels(f"ssh-python-{wheel}", f"ssh-python=={wheel}"), version=f"grep -aohE 'libssh_[0-9]+[.][0-9]+[.][0-9]+' {place}/ssh_python.libs/libssh*", kind="ssh")
+    for version in ("0.65.1",):
+        wanted = (f'russh = {{ version = "={version}", default-features = false, features = ["flate2", "ring", "rsa"] }}\n'
+            'tokio = { version = "1", features = ["rt", "net", "macros", "time"] }')
+        yield Installed(root, "russh", "client::connect", f"{{stacks}}/rust/russh-{version}/client {{port}}", crate(f"russh-{version}", "russh.rs", wanted), version, kind="ssh")
 
 
 def all_recipes(root):
-    for family in (openssl, gos, nodes, javas, others, ssh_servers, pythons, browsers, rusts):
+    for family in (openssl, gos, nodes, javas, others, ssh_servers, ssh_libraries, pythons, browsers, rusts, peers):
         yield from family(root)

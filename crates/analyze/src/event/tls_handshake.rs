@@ -12,6 +12,7 @@ use crate::protocol::tls::{ClientHello, KeyExchange, Resumption, ServerHello, St
 use crate::stacks;
 use crate::words::escape;
 use crate::words::redact;
+use crate::words::text;
 use crypto_trace_format::wire::quic::QuicVersion;
 
 members! {
@@ -221,6 +222,13 @@ members! {
         version: Option<String>,
         /// only when the connection went on in another: that version
         version_later: When<String>,
+        /// whom the client's first packet is for, hexadecimal: keys follow from it, and logs of servers (qlog) are named by it;
+        /// `null` when no packet of the client's was seen
+        original_connection_id: Option<String>,
+        /// connection id that the client takes for itself, hexadecimal; empty when it needs none, `null` likewise
+        client_connection_id: Option<String>,
+        /// connection id that the server takes for itself, hexadecimal; `null` when no answer of it was seen
+        server_connection_id: Option<String>,
         /// only when the server does not speak the client's version: those that it lists
         server_versions: Listed<String>,
         /// whether the server asked for proof of the client's address (Retry)
@@ -302,9 +310,13 @@ fn quic_version(version: QuicVersion) -> String {
 impl QuicFields {
     fn new(quic: &Quic) -> Self {
         let versions: Vec<String> = quic.versions.iter().copied().map(quic_version).collect();
+        let id = |cid: &Option<Vec<u8>>| cid.as_deref().map(text::hex);
         Self {
             version: versions.first().cloned(),
             version_later: When(versions.get(1..).and_then(<[String]>::last).cloned()),
+            original_connection_id: id(&quic.original_cid),
+            client_connection_id: id(&quic.client_cid),
+            server_connection_id: id(&quic.server_cid),
             server_versions: Listed(quic.server_versions.iter().copied().map(quic_version).collect()),
             retry: quic.retry,
             token: quic.token,

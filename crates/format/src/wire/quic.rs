@@ -197,8 +197,9 @@ impl<'a> Packet<'a> {
         Some(packet)
     }
 
-    /// What is in an Initial packet, where these are its keys: its frames.
-    pub fn open(&self, keys: &InitialKeys) -> Option<Vec<u8>> {
+    /// What is in an Initial packet, where these are its keys: its number, and its frames. `largest` is the largest number of those
+    /// that its sender was seen to send before: of a later one only the last digits are there.
+    pub fn open(&self, keys: &InitialKeys, largest: Option<u64>) -> Option<(u64, Vec<u8>)> {
         /// The sample begins where the packet would if its number took four bytes (RFC 9001 section 5.4.2).
         const MAX_NUMBER_LEN: usize = 4;
         let sample = self.bytes.get(self.number_at + MAX_NUMBER_LEN..)?.first_chunk::<16>()?;
@@ -209,23 +210,32 @@ impl<'a> Packet<'a> {
         let header_len = self.number_at + number_len;
         let mut header = self.bytes.get(..header_len)?.to_vec();
         *header.first_mut()? = first;
-        let mut number = 0u64;
+        let mut digits = 0u64;
         for (byte, mask) in header.iter_mut().skip(self.number_at).zip(mask.iter().skip(1)) {
             *byte ^= mask;
-            number = number << 8 | u64::from(*byte);
+            digits = digits << 8 | u64::from(*byte);
         }
-        let mut nonce = keys.iv;
-        nonce.iter_mut().rev().zip(number.to_le_bytes()).for_each(|(byte, number)| *byte ^= number);
         let payload = self.bytes.get(header_len..)?;
-        let (frames, tag) = payload.split_last_chunk::<TAG_LEN>()?;
-        let mut frames = frames.to_vec();
-        let opened = keys.payload.decrypt_inout_detached(
-            &Nonce::from(nonce),
-            &header,
-            frames.as_mut_slice().into(),
-            &Tag::from(*tag),
-        );
-        opened.ok().map(|()| frames)
+        let number = largest.map_or(digits, |largest| whole_number(digits, number_len, largest));
+        let with = |number| Some((number, keys.decrypt(number, &header, payload)?));
+        // What went before may have been another connection's.
+        with(number).or_else(|| with(digits).filter(|_| digits != number))
+    }
+}
+
+/// The number of which these are the last digits, `len` bytes of them: the nearest to the one after `largest` (RFC 9000 appendix A.3).
+fn whole_number(digits: u64, len: usize, largest: u64) -> u64 {
+    /// Numbers are below this (RFC 9000 section 12.3).
+    const END: u64 = 1 << 62;
+    let expected = largest.saturating_add(1).min(END - 1);
+    let window = 1u64 << (8 * len);
+    let candidate = expected & !(window - 1) | digits;
+    if candidate + window / 2 <= expected && candidate < END - window {
+        candidate + window
+    } else if candidate > expected + window / 2 && candidate >= window {
+        candidate - window
+    } else {
+        candidate
     }
 }
 
@@ -253,6 +263,16 @@ impl InitialKeys {
             header: Aes128::new(&header.into()),
             iv: expand(&secret, labels.iv)?,
         })
+    }
+
+    /// What a packet of this number, this header and this payload protects.
+    fn decrypt(&self, number: u64, header: &[u8], payload: &[u8]) -> Option<Vec<u8>> {
+        let mut nonce = self.iv;
+        nonce.iter_mut().rev().zip(number.to_le_bytes()).for_each(|(byte, number)| *byte ^= number);
+        let (frames, tag) = payload.split_last_chunk::<TAG_LEN>()?;
+        let mut frames = frames.to_vec();
+        let buffer = frames.as_mut_slice().into();
+        self.payload.decrypt_inout_detached(&Nonce::from(nonce), header, buffer, &Tag::from(*tag)).ok().map(|()| frames)
     }
 }
 
@@ -293,7 +313,12 @@ mod tests {
         assert_eq!((packet.kind, packet.version), (PacketType::Initial, QuicVersion::V1));
         assert_eq!((packet.dcid.len(), packet.scid.len(), packet.token.len()), (0, 8, 0));
         let keys = InitialKeys::new(QuicVersion::V1, &DCID, Sender::Server).expect("a known version");
-        let frames = packet.open(&keys).expect("these are its keys");
+        let (number, frames) = packet.open(&keys, None).expect("these are its keys");
+        assert_eq!(number, 1);
+        // Digits of a packet before, or of another connection's.
+        for largest in [0, 1, 2, 40_000, u64::MAX] {
+            assert_eq!(packet.open(&keys, Some(largest)).expect("these are its keys").0, 1, "{largest}");
+        }
         assert_eq!(frames.get(..9), Some(&bytes("02000000000600405a")[..]));
         for (version, dcid, sender) in [
             (QuicVersion::V1, &DCID[..], Sender::Client),
@@ -301,7 +326,7 @@ mod tests {
             (QuicVersion::V1, &DCID[1..], Sender::Server),
         ] {
             let others = InitialKeys::new(version, dcid, sender).expect("a known version");
-            assert_eq!(packet.open(&others), None);
+            assert_eq!(packet.open(&others, None), None);
         }
         assert!(InitialKeys::new(QuicVersion(7), &DCID, Sender::Client).is_none());
     }
@@ -335,6 +360,22 @@ mod tests {
             assert_eq!(packets(&[&datagram[..], tail].concat()).count(), 1);
         }
         assert_eq!(packets(&[&datagram[..], &datagram[..]].concat()).count(), 2);
+    }
+
+    #[test]
+    fn of_a_packet_number_the_last_digits_are_enough() {
+        for (digits, len, largest, number) in [
+            // RFC 9000 appendix A.3.
+            (0x9b32, 2, 0xa82f_30ea, 0xa82f_9b32),
+            // ngtcp2 begins anywhere: 1031448462, and then the last byte of the next.
+            (0x8f, 1, 0x3d7a_9b8e, 0x3d7a_9b8f),
+            (0x00, 1, 0xff, 0x100),
+            (0xff, 1, 0x100, 0xff),
+            (3, 1, 2, 3),
+            (0, 4, u64::MAX, (1 << 62) - (1 << 32)),
+        ] {
+            assert_eq!(whole_number(digits, len, largest), number, "{digits:#x} after {largest:#x}");
+        }
     }
 
     #[test]

@@ -57,6 +57,10 @@ impl Known {
 /// whether it is the initiator's end.
 type Exchange = (Id, IpAddr, IpAddr, u32, bool);
 
+/// What the connections of QUIC and DTLS between two ends are known by whatever socket they go through: the other end's connection id
+/// (none in DTLS), both ends, and where they are.
+type Between = (Id, SocketAddr, SocketAddr, u32);
+
 /// The flag of what the original initiator sends (RFC 7296 section 3.1).
 const INITIATOR: u8 = 0x08;
 
@@ -66,6 +70,9 @@ pub(super) struct Parts {
     of: HashMap<Flow, Known, RandomState>,
     /// Where exchanges of IKE began. They go on elsewhere: from port 500 to 4500, by another socket (RFC 7296 section 2.23).
     exchanges: HashMap<Exchange, Flow, RandomState>,
+    /// Where others began, the latest of each. Some servers hear of a client by one socket, and go on with it by another that is
+    /// connected to it (HAProxy's QUIC, DTLS by DTLSv1_listen).
+    began: HashMap<Between, Flow, RandomState>,
 }
 
 /// None: it is not of IKE, or its flow is the only one that it can be of.
@@ -79,6 +86,22 @@ fn exchange((_, (local, remote)): Flow, net_ns: u32, hello: &TlsHello<'_>) -> Op
         }
         _ => None,
     }
+}
+
+/// None: it is not of QUIC or DTLS, or can be of its own flow alone.
+fn between((_, (local, remote)): Flow, net_ns: u32, hello: &TlsHello<'_>) -> Option<Between> {
+    if !matches!(Protocol(hello.fixed.protocol), Protocol::QUIC | Protocol::DTLS) {
+        return None;
+    }
+    let sent = hello.fixed.direction == Direction::SENT.0;
+    let id = match ids(hello)? {
+        Ids::Each(_, to) if sent => to,
+        Ids::Each(from, _) => from,
+        // A client begins with a socket of its own.
+        Ids::Opens(_) if sent => return None,
+        Ids::Opens(_) | Ids::Answers(_) | Ids::None => Id::default(),
+    };
+    Some((id, local, remote, net_ns))
 }
 
 /// What a datagram says of its connection.
@@ -116,6 +139,14 @@ fn ids(hello: &TlsHello<'_>) -> Option<Ids> {
     }
 }
 
+/// Keeps where something began; of too many all that were known before are forgotten.
+fn put<K: Eq + std::hash::Hash>(known: &mut HashMap<K, Flow, RandomState>, key: K, flow: Flow) {
+    if known.len() >= MAX_FLOWS && !known.contains_key(&key) {
+        known.clear();
+    }
+    known.insert(key, flow);
+}
+
 fn id_of(index: u32) -> Id {
     index.to_le_bytes().into()
 }
@@ -123,17 +154,22 @@ fn id_of(index: u32) -> Id {
 impl Parts {
     /// The flow in which the connection of a datagram began, if that is known: most often its own.
     pub(super) fn began_in(&self, flow: Flow, net_ns: u32, hello: &TlsHello<'_>) -> Flow {
-        let known = || self.exchanges.get(&exchange(flow, net_ns, hello)?).copied();
-        known().unwrap_or(flow)
+        if let Some(exchange) = exchange(flow, net_ns, hello) {
+            return self.exchanges.get(&exchange).copied().unwrap_or(flow);
+        }
+        let elsewhere = || self.began.get(&between(flow, net_ns, hello)?).copied();
+        if self.of.contains_key(&flow) { flow } else { elsewhere().unwrap_or(flow) }
     }
 
     /// The same of one that may be new.
     pub(super) fn begin_in(&mut self, flow: Flow, net_ns: u32, hello: &TlsHello<'_>) -> Flow {
-        let Some(exchange) = exchange(flow, net_ns, hello) else { return flow };
-        if self.exchanges.len() >= MAX_FLOWS && !self.exchanges.contains_key(&exchange) {
-            self.exchanges.clear();
+        let began = self.began_in(flow, net_ns, hello);
+        if let Some(exchange) = exchange(flow, net_ns, hello) {
+            put(&mut self.exchanges, exchange, began);
+        } else if let Some(between) = between(flow, net_ns, hello).filter(|_| began == flow) {
+            put(&mut self.began, between, flow);
         }
-        *self.exchanges.entry(exchange).or_insert(flow)
+        began
     }
 
     /// The number of a datagram's connection; 0 where there is only one.

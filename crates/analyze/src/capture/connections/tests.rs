@@ -4,6 +4,8 @@ use super::*;
 use crate::protocol::tls;
 use crypto_trace_format::record::{Kind, Record, TlsHelloFixed};
 
+mod sockets;
+
 const CLIENT: &[u8] = include_bytes!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/tls/openssl12.client.bin"));
 const SERVER: &[u8] = include_bytes!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/tls/openssl12.server.bin"));
 

@@ -25,6 +25,12 @@ pub struct Quic {
     /// The version of the client's first Initial packet, and the last one's where that is another (RFC 9368). Empty when none could
     /// be read.
     pub versions: Vec<QuicVersion>,
+    /// Whom the client's first packet is for: a connection id of its own making, from which the keys of Initial packets follow.
+    pub original_cid: Option<Vec<u8>>,
+    /// Connection id that the client takes for itself; empty where it needs none.
+    pub client_cid: Option<Vec<u8>>,
+    /// Connection id that the server takes for itself, in its first Initial packet.
+    pub server_cid: Option<Vec<u8>>,
     /// Versions that the server lists because it does not speak the client's.
     pub server_versions: Vec<QuicVersion>,
     /// Whether the server wanted a token.
@@ -55,6 +61,7 @@ fn initials<'a, 'b>(packets: &'b [Packet<'a>]) -> impl Iterator<Item = &'b Packe
 fn key_sources<'a>(packets: &[Packet<'a>]) -> Vec<KeySource<'a>> {
     let mut found: Vec<KeySource<'a>> = Vec::new();
     let mut tried: Vec<KeySource<'a>> = Vec::new();
+    let mut largest = None;
     for packet in initials(packets) {
         let source = (packet.version, packet.dcid);
         if tried.contains(&source) || tried.len() == MAX_CIDS {
@@ -62,7 +69,8 @@ fn key_sources<'a>(packets: &[Packet<'a>]) -> Vec<KeySource<'a>> {
         }
         tried.push(source);
         let keys = InitialKeys::new(source.0, source.1, Sender::Client);
-        if keys.is_some_and(|keys| packet.open(&keys).is_some()) {
+        if let Some((number, _)) = keys.and_then(|keys| packet.open(&keys, largest)) {
+            largest = largest.max(Some(number));
             found.push(source);
         }
     }
@@ -75,7 +83,7 @@ fn hidden_sources<'a>(said: &Said<'a>, answers: &[Packet<'_>]) -> Vec<KeySource<
     let mut found: Vec<KeySource<'a>> = Vec::new();
     for (version, dcid, _) in said.chunks.iter().take(MAX_CIDS).filter_map(|chunk| quic::ids(chunk.bytes)) {
         let Some(keys) = InitialKeys::new(version, dcid, Sender::Server) else { continue };
-        if !found.contains(&(version, dcid)) && initials(answers).any(|packet| packet.open(&keys).is_some()) {
+        if !found.contains(&(version, dcid)) && initials(answers).any(|packet| packet.open(&keys, None).is_some()) {
             found.push((version, dcid));
         }
     }
@@ -89,10 +97,15 @@ fn crypto(packets: &[Packet<'_>], sources: &[KeySource<'_>], sender: Sender) -> 
         .filter_map(|(version, cid)| Some((*version, InitialKeys::new(*version, cid, sender)?)))
         .collect();
     let mut crypto = Crypto::default();
+    // Numbers go on after a Retry, and in another version.
+    let mut largest = None;
     for packet in initials(packets) {
         let of_version = keys.iter().filter(|(version, _)| *version == packet.version);
-        match of_version.rev().find_map(|(_, keys)| packet.open(keys)) {
-            Some(frames) => crypto.add(&frames),
+        match of_version.rev().find_map(|(_, keys)| packet.open(keys, largest)) {
+            Some((number, frames)) => {
+                largest = largest.max(Some(number));
+                crypto.add(&frames);
+            }
             None => crypto.unread = true,
         }
     }
@@ -109,20 +122,24 @@ pub fn read(ends: &Ends<'_>) -> View {
     let is_client = !by_sent.is_empty() || by_received.is_empty();
     let (client, server, sources) =
         if is_client { (&sent, &received, by_sent) } else { (&received, &sent, by_received) };
+    let sources = in_all_versions(&sources, &[client, server]);
     let mut seen = Quic::default();
     let client_said = if is_client { &ends.sent } else { &ends.received };
-    for (version, ..) in client_said.chunks.iter().filter_map(|chunk| quic::ids(chunk.bytes)) {
+    for (version, dcid, scid) in client_said.chunks.iter().filter_map(|chunk| quic::ids(chunk.bytes)) {
+        seen.original_cid.get_or_insert_with(|| dcid.to_vec());
+        seen.client_cid.get_or_insert_with(|| scid.to_vec());
         if !seen.versions.contains(&version) && seen.versions.len() < MAX_CIDS {
             seen.versions.push(version);
         }
     }
     seen.token = initials(client).next().is_some_and(|packet| !packet.token.is_empty());
+    seen.server_cid = initials(server).next().map(|packet| packet.scid.to_vec());
     seen.retry = server.iter().any(|packet| packet.kind == PacketType::Retry);
     let lists = server.iter().find(|packet| packet.kind == PacketType::VersionNegotiation);
     let listed = lists.map(|packet| packet.token.as_chunks::<4>().0).unwrap_or_default();
     seen.server_versions = listed.iter().map(|version| QuicVersion(u32::from_be_bytes(*version))).collect();
     let said = crypto(client, &sources, Sender::Client);
-    let answered = answers(server, &sources);
+    let answered = crypto(server, &sources, Sender::Server);
     seen.unread = said.unread || answered.unread;
     seen.closed = said.closed.or(answered.closed).filter(|code| frames::alert(*code).is_none());
     let stream = |crypto: &Crypto, was_seen: bool| Some(crypto.stream()).filter(|_| was_seen);
@@ -134,16 +151,20 @@ pub fn read(ends: &Ends<'_>) -> View {
     view
 }
 
-/// What a server said. It may answer in another version than it was asked in (RFC 9368), by the same connection id.
-fn answers(packets: &[Packet<'_>], sources: &[KeySource<'_>]) -> Crypto {
-    let mut sources = sources.to_vec();
-    for packet in initials(packets) {
-        let others: Vec<_> = sources.iter().map(|(_, cid)| (packet.version, *cid)).collect();
-        for other in others {
-            if !sources.contains(&other) && sources.len() < MAX_CIDS {
-                sources.push(other);
+/// The same sources in all versions of packets: a server may answer in another than it was asked in, and then the client goes on in it,
+/// with keys from the same connection id (RFC 9368 section 2.3, RFC 9369 section 4.1).
+fn in_all_versions<'a>(sources: &[KeySource<'a>], packets: &[&[Packet<'_>]]) -> Vec<KeySource<'a>> {
+    let mut all = sources.to_vec();
+    for packet in packets.iter().flat_map(|packets| initials(packets)) {
+        for (_, cid) in sources {
+            let other = (packet.version, *cid);
+            if !all.contains(&other) && all.len() < MAX_CIDS {
+                all.push(other);
             }
         }
     }
-    crypto(packets, &sources, Sender::Server)
+    all
 }
+
+#[cfg(test)]
+mod tests;
