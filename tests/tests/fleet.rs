@@ -130,7 +130,10 @@ fn questions_about_ssh_need_no_tables_of_tls() {
     // It never agreed on anything else; the other server did.
     let only = row("/usr/sbin/dropbear", "server");
     assert_eq!((&only["post_quantum"], &only["classical"]), (&0.into(), &1.into()));
-    assert_eq!((&only["first_method"], &only["last_method"]), (&"curve25519-sha256".into(), &"curve25519-sha256".into()));
+    assert_eq!(
+        (&only["first_method"], &only["last_method"]),
+        (&"curve25519-sha256".into(), &"curve25519-sha256".into())
+    );
     assert_eq!(row("/usr/sbin/sshd", "server")["post_quantum"], 1);
     assert_eq!(rows.last().unwrap()["post_quantum"], 1, "those that never did come first: {rows:#?}");
     let changes = asked(&["ssh_diff", "--before", "2026-11-29", "--after", "2026-11-30"]);

@@ -88,7 +88,7 @@ python3 peer.py ecdh-sha2-1.3.132.0.10 diffie-hellman-group14-sha256@ssh.com dif
                 (&json!("agreed"), &json!(post_quantum)),
                 "{method}"
             );
-            assert_eq!(event["dh_bits"].as_u64() >= least_bits, true, "{event:#}");
+            assert!(event["dh_bits"].as_u64() >= least_bits, "{event:#}");
             assert_eq!(event["host_key"]["fingerprint"], said(&run.text, "fingerprint: "), "{event:#}");
             assert_eq!(event["host_key"]["key_bits"], 521);
         }
