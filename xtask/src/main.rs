@@ -41,6 +41,8 @@ enum Task {
         #[arg(long)]
         debug: bool,
     },
+    /// Install what makes packages into target/tools, as `package` does where it is missing
+    Tools,
     /// Write man pages and shell completions
     Assets {
         /// Where to: man/ and completions/ are made in it
@@ -61,6 +63,7 @@ fn main() -> Result<()> {
         Task::Static { examples } => build::build_static(&examples).map(drop),
         Task::Instructions { update } => instructions::run(update),
         Task::Package { debug } => package::run(debug),
+        Task::Tools => package::tools().map(drop),
         Task::Assets { directory } => assets::write(&directory),
         Task::Fuzz { rounds } => build::fuzz(rounds),
     }

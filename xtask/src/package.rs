@@ -22,12 +22,13 @@ pub fn run(debug: bool) -> Result<()> {
     for place in ["bin", "debug", "assets"] {
         fs::create_dir_all(out.join(place))?;
     }
-    let profile = if debug { "dev" } else { "dist" };
-    execute(
-        cargo()
-            .args(["build", "--locked", "--profile", profile, "--bins"])
-            .args(PROGRAMS.iter().flat_map(|name| ["-p", name])),
-    )?;
+    // The tests' programs are those of all targets: others would be built a second time.
+    let what: &[&str] = if debug {
+        &["--workspace", "--all-targets"]
+    } else {
+        &["--profile", "dist", "--bins", "-p", PROGRAMS[0], "-p", PROGRAMS[1]]
+    };
+    execute(cargo().args(["build", "--locked"]).args(what))?;
     for name in PROGRAMS {
         split(&Path::new("target").join(if debug { "debug" } else { "dist" }).join(name), out, name)?;
     }
@@ -39,10 +40,7 @@ pub fn run(debug: bool) -> Result<()> {
     let changelog = fs::File::create(assets.join("changelog.gz"))?;
     execute(Command::new("gzip").args(["-9nc", "CHANGELOG.md"]).stdout(changelog))?;
 
-    let tools = std::env::current_dir()?.join("target/tools");
-    for (name, version) in TOOLS {
-        install(&tools, name, version)?;
-    }
+    let tools = tools()?;
     execute(tool(&tools, "cargo-deb").args([
         "deb",
         "--quiet",
@@ -82,6 +80,18 @@ fn split(program: &Path, out: &Path, name: &str) -> Result<()> {
 fn tool(tools: &Path, name: &str) -> Command {
     let own = tools.join("bin").join(name);
     Command::new(if own.exists() { own } else { PathBuf::from(name) })
+}
+
+/// Installs what makes packages where it is missing; returns the directory that it is below.
+///
+/// # Errors
+/// A tool cannot be built.
+pub fn tools() -> Result<PathBuf> {
+    let tools = std::env::current_dir()?.join("target/tools");
+    for (name, version) in TOOLS {
+        install(&tools, name, version)?;
+    }
+    Ok(tools)
 }
 
 fn install(tools: &Path, name: &str, version: &str) -> Result<()> {
