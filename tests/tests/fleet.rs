@@ -13,8 +13,8 @@ const AS_OF: &str = "2026-11-29";
 
 /// All types of events.
 const TYPES: &str = "process_exec,process_fork,process_exit,file_open,file_change,lib_load,process_info,loss,clock,probe_status,\
-                     self_stats,tls_handshake,ssh_handshake,ike_handshake,api_call,library_info,inventory,suppressed,\
-                     certificate_file";
+                     self_stats,tls_handshake,ssh_handshake,ike_handshake,wireguard_handshake,api_call,library_info,\
+                     inventory,suppressed,certificate_file";
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")

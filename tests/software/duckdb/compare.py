@@ -16,7 +16,7 @@ from pathlib import Path
 import duckdb
 
 TYPES = ("process_exec,process_fork,process_exit,file_open,file_change,lib_load,process_info,loss,clock,probe_status,self_stats,"
-         "tls_handshake,api_call,library_info,inventory,suppressed,certificate_file")
+         "tls_handshake,ssh_handshake,ike_handshake,wireguard_handshake,api_call,library_info,inventory,suppressed,certificate_file")
 EXTRA = ("capture", "event_id", "date", "event_type")
 
 analyzer, tables, *segments = sys.argv[1:]
