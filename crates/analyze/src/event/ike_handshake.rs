@@ -7,6 +7,7 @@ use super::values::{AtLeast, Listed, When, words};
 use crate::capture::Capture;
 use crate::capture::connections::Connection;
 use crate::protocol::ike::{Message, Proposal, Transform, TransformType, View, error_name, notify};
+use crate::words::text::hex;
 
 members! {
     /// Members of an ike_handshake.
@@ -124,10 +125,6 @@ words! {
 fn additional(proposal: &Proposal) -> Vec<String> {
     let number = |one: &Transform| Some(format!("{}: {}", one.ty.additional()?, one.name()));
     proposal.transforms.iter().filter_map(number).collect()
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 impl IkeProposal {

@@ -113,6 +113,20 @@ pub struct Said<'a> {
     pub first_offset: u32,
 }
 
+impl Said<'_> {
+    /// The message of each datagram, and whether some could not be read.
+    pub fn messages<T>(&self, parse: impl Fn(&[u8]) -> Option<T>) -> (Vec<T>, bool) {
+        let found: Vec<T> = self.chunks.iter().filter_map(|chunk| parse(chunk.bytes)).collect();
+        let unread = found.len() < self.chunks.len();
+        (found, unread)
+    }
+}
+
+/// Of notes those that are to be told.
+fn those_that_are<const N: usize>(notes: [(bool, &'static str); N]) -> Vec<&'static str> {
+    notes.into_iter().filter(|(is, _)| *is).map(|(_, note)| note).collect()
+}
+
 /// Bytes at a place in a stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Chunk<'a> {

@@ -6,7 +6,7 @@ use crate::capture::connections::{Connection, Outcome, Role};
 use crate::count::handshakes::{Exchange, Facts, Place};
 use crate::count::wire::{Algorithms, Common, Size, protocol_name};
 use crate::protocol::iana::{CipherSuite, Version};
-use crate::protocol::{View, ike, ssh, wireguard};
+use crate::protocol::{View, ssh};
 use std::net::IpAddr;
 
 /// A set of [`Place`]s.
@@ -75,8 +75,10 @@ impl Handshake {
         match &*connection.view() {
             View::Tls(view) => Self::of_tls(party, connection, Facts::of_view(view)),
             View::Ssh(view) => Self::of_ssh(party, connection, view),
-            View::Ike(view) => Self::of_ike(party, connection, view),
-            View::Wireguard(view) => Self::of_wireguard(party, connection, view),
+            View::Ike(view) => Self::of_tunnel(party, connection, Common::of_ike(view), Algorithms::of_ike(view)),
+            View::Wireguard(view) => {
+                Self::of_tunnel(party, connection, Common::of_wireguard(view), Algorithms::of_wireguard(view))
+            }
         }
     }
 
@@ -100,36 +102,26 @@ impl Handshake {
         }
     }
 
+    /// Of what both sides of SSH, IKE or WireGuard agreed on.
+    fn of_used(party: Party, connection: &Connection, common: Common, used: Algorithms, hidden: Places) -> Self {
+        Self {
+            hidden,
+            algorithms: ordered(used.algorithms),
+            sizes: ordered(used.sizes),
+            ..Self::of_common(party, connection, common)
+        }
+    }
+
     fn of_ssh(party: Party, connection: &Connection, view: &ssh::View) -> Self {
-        let common = Common::of_ssh(view);
-        let used = Algorithms::of_ssh(view);
-        Self {
-            hidden: hidden_of_ssh(view, &used, common.answered),
-            algorithms: ordered(used.algorithms),
-            sizes: ordered(used.sizes),
-            ..Self::of_common(party, connection, common)
-        }
+        let (common, used) = (Common::of_ssh(view), Algorithms::of_ssh(view));
+        let hidden = hidden_of_ssh(view, &used, common.answered);
+        Self::of_used(party, connection, common, used, hidden)
     }
 
-    fn of_ike(party: Party, connection: &Connection, view: &ike::View) -> Self {
-        let common = Common::of_ike(view);
-        let used = Algorithms::of_ike(view);
-        Self {
-            hidden: hidden_of_tunnel(common.answered, common.outcome),
-            algorithms: ordered(used.algorithms),
-            sizes: ordered(used.sizes),
-            ..Self::of_common(party, connection, common)
-        }
-    }
-
-    fn of_wireguard(party: Party, connection: &Connection, view: &wireguard::View) -> Self {
-        let common = Common::of_wireguard(view);
-        let used = Algorithms::of_wireguard(view);
-        Self {
-            hidden: hidden_of_tunnel(common.answered, common.outcome),
-            algorithms: ordered(used.algorithms),
-            ..Self::of_common(party, connection, common)
-        }
+    /// Of IKE or WireGuard.
+    fn of_tunnel(party: Party, connection: &Connection, common: Common, used: Algorithms) -> Self {
+        let hidden = hidden_of_tunnel(common.answered, common.outcome);
+        Self::of_used(party, connection, common, used, hidden)
     }
 
     /// What every protocol tells, without algorithms.

@@ -82,7 +82,7 @@ impl Algorithms {
     pub fn of_wireguard(view: &wireguard::View) -> Self {
         let mut used = Self::default();
         if view.responder.is_some() {
-            used.put(Place::Protocol, ["WireGuard".to_owned()]);
+            used.put(Place::Protocol, [wireguard::NAME.to_owned()]);
             used.put(Place::KeyExchange, [wireguard::KEY_EXCHANGE, wireguard::HASH].map(str::to_owned));
             used.put(Place::CipherSuite, [wireguard::CIPHER.to_owned()]);
         }

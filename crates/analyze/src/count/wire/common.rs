@@ -29,7 +29,7 @@ pub fn protocol_name(protocol: Protocol) -> &'static str {
 
 /// How people write the name of a protocol that reports name so.
 pub fn protocol_title(name: &str) -> String {
-    if name == "wireguard" { "WireGuard".to_owned() } else { name.to_uppercase() }
+    if name == "wireguard" { wireguard::NAME.to_owned() } else { name.to_uppercase() }
 }
 
 /// Whether what is said of a protocol, as reports name both, is said of handshakes of `protocol`: of TLS whatever carries it.
@@ -109,7 +109,7 @@ impl Common {
             role: view.role,
             outcome: view.outcome(),
             answered,
-            version: answered.then(|| "WireGuard".to_owned()),
+            version: answered.then(|| wireguard::NAME.to_owned()),
             exchange: match answered {
                 true => Exchange::Known(wireguard::KEY_EXCHANGE.to_owned(), Some(false)),
                 false => Exchange::NotSeen,

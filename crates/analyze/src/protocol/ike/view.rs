@@ -2,7 +2,7 @@
 
 use super::message::{Exchange, Message, Proposal, TransformType, notify};
 use super::names::is_post_quantum;
-use crate::protocol::{Ends, Outcome, Protocol, Role, Said};
+use crate::protocol::{Ends, Outcome, Protocol, Role, those_that_are};
 
 /// An exchange, parsed.
 #[derive(Debug, Clone)]
@@ -37,12 +37,6 @@ pub struct View {
     pub gap: bool,
     /// One could not be read.
     pub unread: bool,
-}
-
-fn messages(said: &Said<'_>) -> (Vec<Message>, bool) {
-    let found: Vec<Message> = said.chunks.iter().filter_map(|chunk| Message::parse(chunk.bytes)).collect();
-    let unread = found.len() < said.chunks.len();
-    (found, unread)
 }
 
 impl View {
@@ -99,7 +93,7 @@ impl View {
             (cut, "hello_cut"),
             (late, "connected_before_capture"),
         ];
-        notes.into_iter().filter(|(is, _)| *is).map(|(_, note)| note).collect()
+        those_that_are(notes)
     }
 }
 
@@ -122,7 +116,8 @@ impl Protocol for View {
     }
 
     fn read(ends: &Ends<'_>) -> Self {
-        let ((sent, sent_unread), (received, received_unread)) = (messages(&ends.sent), messages(&ends.received));
+        let (sent, sent_unread) = ends.sent.messages(Message::parse);
+        let (received, received_unread) = ends.received.messages(Message::parse);
         let sender = |one: &Message| if one.is_initiators { Role::Client } else { Role::Server };
         let role = sent.first().map(sender).or(received.first().map(|one| sender(one).other()));
         let intermediates = |is_response: bool| {

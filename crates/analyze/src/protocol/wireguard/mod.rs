@@ -8,7 +8,10 @@
 
 #![warn(clippy::indexing_slicing)]
 
-use super::{Ends, Outcome, Protocol, Role, Said};
+use super::{Ends, Outcome, Protocol, Role, those_that_are};
+
+/// What people call it.
+pub const NAME: &str = "WireGuard";
 
 /// The construction, as the protocol calls it: a Noise handshake of this pattern, with these algorithms.
 pub const CONSTRUCTION: &str = "Noise_IKpsk2_25519_ChaChaPoly_BLAKE2s";
@@ -77,12 +80,6 @@ pub struct View {
     pub unread: bool,
 }
 
-fn messages(said: &Said<'_>) -> (Vec<Message>, bool) {
-    let found: Vec<Message> = said.chunks.iter().filter_map(|chunk| Message::parse(chunk.bytes)).collect();
-    let unread = found.len() < said.chunks.len();
-    (found, unread)
-}
-
 /// What the initiator that speaks here knows its handshake by.
 fn asked(messages: &[Message]) -> Option<u32> {
     messages.iter().find_map(|message| if let Message::Initiation { sender } = message { Some(*sender) } else { None })
@@ -99,7 +96,7 @@ impl View {
             (cut, "hello_cut"),
             (late, "connected_before_capture"),
         ];
-        notes.into_iter().filter(|(is, _)| *is).map(|(_, note)| note).collect()
+        those_that_are(notes)
     }
 }
 
@@ -117,7 +114,8 @@ impl Protocol for View {
     }
 
     fn read(ends: &Ends<'_>) -> Self {
-        let ((sent, sent_unread), (received, received_unread)) = (messages(&ends.sent), messages(&ends.received));
+        let (sent, sent_unread) = ends.sent.messages(Message::parse);
+        let (received, received_unread) = ends.received.messages(Message::parse);
         let (role, initiator, answers) = match (asked(&sent), asked(&received)) {
             (Some(index), _) => (Some(Role::Client), Some(index), &received),
             (None, Some(index)) => (Some(Role::Server), Some(index), &sent),

@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 use super::*;
-use crate::protocol::Chunk;
+use crate::protocol::{Chunk, Said};
 
 const INITIATION: [u8; 8] = [1, 0, 0, 0, 0x78, 0x56, 0x34, 0x12];
 const RESPONSE: [u8; 12] = [2, 0, 0, 0, 9, 0, 0, 0, 0x78, 0x56, 0x34, 0x12];

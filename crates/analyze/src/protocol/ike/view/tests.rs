@@ -4,6 +4,7 @@
 
 use super::*;
 use crate::protocol::Chunk;
+use crate::protocol::Said;
 
 const SPI: u64 = 0x1122_3344_5566_7788;
 
