@@ -24,7 +24,7 @@ pub fn fields(flow: &Flow, event: &Value, role: &str) -> Vec<Field> {
     let mut out = Fields(Vec::new());
     ends(&mut out, flow, event, role);
     hello(&mut out, flow, event);
-    answer(&mut out, flow, event);
+    answer(&mut out, flow, event, role);
     certificates(&mut out, flow, event);
     out.0
 }
@@ -95,19 +95,20 @@ fn hello(out: &mut Fields, flow: &Flow, event: &Value) {
     }
 }
 
-fn answer(out: &mut Fields, flow: &Flow, event: &Value) {
+fn answer(out: &mut Fields, flow: &Flow, event: &Value, role: &str) {
     let answer = flow.answer.as_ref();
-    let outcome = match (flow.alert, answer) {
+    let alert = flow.alert.filter(|alert| alert.is_known_to(role));
+    let outcome = match (alert, answer) {
         (Some(alert), _) if alert.fatal => "alert",
         (_, Some(_)) => "server_hello",
         (_, None) => "none",
     };
     out.add("outcome", text(event, "outcome"), Some(outcome));
     let ours = text(event, "alert").map(|alert| code(alert, codes::alert));
-    out.add("alert", ours, flow.alert.map(|alert| hex(alert.description)));
-    let from = flow.alert.map(|alert| if alert.from_client { "client" } else { "server" });
+    out.add("alert", ours, alert.map(|alert| hex(alert.description)));
+    let from = alert.map(|alert| if alert.from_client { "client" } else { "server" });
     out.add("alert_from", text(event, "alert_from"), from);
-    let level = flow.alert.map(|alert| if alert.fatal { "fatal" } else { "warning" });
+    let level = alert.map(|alert| if alert.fatal { "fatal" } else { "warning" });
     out.add("alert_level", text(event, "alert_level"), level);
 
     let ours = text(event, "version").map(|version| code(version, codes::version));
@@ -128,7 +129,7 @@ fn answer(out: &mut Fields, flow: &Flow, event: &Value) {
     let notes: Vec<_> = event["hello_notes"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
     out.add("hello_notes: retried", notes.contains(&"retried"), flow.retried);
     // All packets are there; the one thing that may be missing is an answer, where the server neither chose nor refused.
-    let refused = flow.alert.is_some_and(|alert| alert.fatal && !alert.from_client);
+    let refused = alert.is_some_and(|alert| alert.fatal && !alert.from_client);
     let missing = if answer.is_some() || refused { &[][..] } else { &["server_hello_not_seen"][..] };
     let ours: Vec<_> = notes.iter().copied().filter(|note| *note != "retried").collect();
     out.add("hello_notes: what is missing", ours, missing);

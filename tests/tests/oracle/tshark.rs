@@ -36,8 +36,12 @@ const FIELDS: &[&str] = &[
     "tcp.srcport",
     "tcp.dstport",
     "tcp.flags.syn",
+    "tcp.flags.fin",
+    "tcp.flags.reset",
+    "tcp.flags.ack",
     "tcp.len",
     "tcp.seq",
+    "tcp.ack",
     "tls.record.content_type",
     "tls.handshake.type",
     "tls.handshake.fragment.count",
@@ -142,6 +146,17 @@ pub struct Alert {
     pub description: u16,
     pub fatal: bool,
     pub from_client: bool,
+    /// The other end's FIN had been acknowledged before.
+    after_end: bool,
+    /// The other end had no socket any more: it did not get this.
+    refused: bool,
+}
+
+impl Alert {
+    /// An end of this role sent or got it.
+    pub fn is_known_to(&self, role: &str) -> bool {
+        !self.refused || self.from_client == (role == "client")
+    }
 }
 
 /// A certificate as it is.
@@ -160,6 +175,15 @@ pub struct Names {
     pub names: Vec<String>,
     pub alternative_names: Vec<String>,
     pub algorithms: Vec<String>,
+}
+
+/// How an end of a connection ended.
+#[derive(Debug, Clone, Copy, Default)]
+struct End {
+    /// The number of its FIN.
+    fin: Option<u32>,
+    /// The other end has acknowledged it.
+    acknowledged: bool,
 }
 
 /// One connection.
@@ -185,6 +209,8 @@ pub struct Flow {
     /// The server went on to encrypted records without a ServerHelloDone.
     pub abbreviated: bool,
     hello_done: bool,
+    client_end: End,
+    server_end: End,
     /// The first fatal alert in the clear; when there is none, the first warning.
     pub alert: Option<Alert>,
     /// A handshake message was in several records.
@@ -212,7 +238,7 @@ pub fn flows(file: &Path, decode_as: &[&str]) -> Vec<Flow> {
     for decode in decode_as {
         command.args(["-d", decode]);
     }
-    let shown = "tls.record || tls.alert_message || tcp.flags.syn == 1 || tcp.seq == 1 || proxy";
+    let shown = "tls.record || tls.alert_message || tcp.flags.syn == 1 || tcp.len == 0 || tcp.flags.fin == 1 || tcp.seq == 1 || proxy";
     command.args(["-Y", shown, "-T", "fields", "-E", "occurrence=a", "-E", &format!("aggregator={SEPARATOR}")]);
     for field in &fields {
         command.args(["-e", field]);
@@ -248,9 +274,11 @@ fn take(flows: &mut BTreeMap<u32, Flow>, frame: &Frame<'_>) {
     for (level, description) in levels.zip(frame.numbers("tls.alert_message.desc")) {
         let fatal = level == FATAL;
         if flow.alert.is_none_or(|earlier| fatal && !earlier.fatal) {
-            flow.alert = Some(Alert { description, fatal, from_client });
+            let other = if from_client { flow.server_end } else { flow.client_end };
+            flow.alert = Some(Alert { description, fatal, from_client, after_end: other.acknowledged, refused: false });
         }
     }
+    flow.take_end(frame, from_client, length);
     if from_client {
         flow.take_client(frame, &types);
     } else {
@@ -280,12 +308,33 @@ impl Flow {
             server_names: None,
             abbreviated: false,
             hello_done: false,
+            client_end: End::default(),
+            server_end: End::default(),
             alert: None,
             fragmented: false,
             in_syn: false,
             bare_ack: false,
             first_bytes: 0,
             proxied: false,
+        }
+    }
+
+    /// What says that an end has closed: then its kernel has no socket for packets that still come.
+    fn take_end(&mut self, frame: &Frame<'_>, from_client: bool, length: u32) {
+        let (from, to) = match from_client {
+            true => (&mut self.client_end, &mut self.server_end),
+            false => (&mut self.server_end, &mut self.client_end),
+        };
+        let number = |field: &str| frame.text(field).and_then(|number| number.parse::<u32>().ok());
+        if set(frame, "tcp.flags.fin") {
+            from.fin = number("tcp.seq").map(|first| first + length);
+        }
+        to.acknowledged |= to.fin.is_some_and(|fin| number("tcp.ack").is_some_and(|next| next > fin));
+        // A reset without an acknowledgement is the answer where there is no socket (RFC 9293, section 3.5.2).
+        if set(frame, "tcp.flags.reset") && !set(frame, "tcp.flags.ack") {
+            if let Some(alert) = self.alert.as_mut().filter(|alert| alert.from_client != from_client) {
+                alert.refused |= alert.after_end;
+            }
         }
     }
 
