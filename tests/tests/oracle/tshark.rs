@@ -331,10 +331,11 @@ impl Flow {
         }
         to.acknowledged |= to.fin.is_some_and(|fin| number("tcp.ack").is_some_and(|next| next > fin));
         // A reset without an acknowledgement is the answer where there is no socket (RFC 9293, section 3.5.2).
-        if set(frame, "tcp.flags.reset") && !set(frame, "tcp.flags.ack") {
-            if let Some(alert) = self.alert.as_mut().filter(|alert| alert.from_client != from_client) {
-                alert.refused |= alert.after_end;
-            }
+        if set(frame, "tcp.flags.reset")
+            && !set(frame, "tcp.flags.ack")
+            && let Some(alert) = self.alert.as_mut().filter(|alert| alert.from_client != from_client)
+        {
+            alert.refused |= alert.after_end;
         }
     }
 
