@@ -12,7 +12,7 @@ use std::io::Write as _;
 use std::os::fd::{AsRawFd as _, OwnedFd};
 use std::path::PathBuf;
 
-use memmap2::Mmap;
+use memmap2::MmapOptions;
 use rustix::fs::{MemfdFlags, memfd_create};
 
 use crate::btf::{Btf, MAGIC, Type, essential, kind, word};
@@ -53,12 +53,12 @@ impl KernelTypes {
     }
 }
 
-/// Hands over the kernel's BTF: mapped where the kernel allows that (Linux 6.16), for it is read by pages, which takes longer than
-/// looking at it.
+/// Hands over the kernel's BTF: mapped where the kernel allows that (Linux 6.16, which refuses shared mappings), for it is read by
+/// pages, which takes longer than looking at it.
 fn with_vmlinux<T>(look: impl FnOnce(&[u8]) -> Option<T>) -> Option<T> {
     let file = File::open(VMLINUX).ok()?;
     // SAFETY: this file is a part of the kernel, which nobody writes to.
-    match unsafe { Mmap::map(&file) } {
+    match unsafe { MmapOptions::new().map_copy_read_only(&file) } {
         Ok(mapped) => look(&mapped),
         Err(_) => look(&std::fs::read(VMLINUX).ok()?),
     }

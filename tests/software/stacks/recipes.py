@@ -361,6 +361,10 @@ def rusts(root):
         wanted = f'rustls = {{ version = "={version}", default-features = false, features = {str(["logging", "tls12"] + [f for f in features.split(",") if f] + (["std"] if version >= "0.23" else [])).replace(chr(39), chr(34))} }}'
         yield Installed(root, f"rustls with {provider}", "ClientConnection", f"{{stacks}}/rust/rustls-{version}-{provider}/client {{port}}",
             crate(f"rustls-{version}-{provider}", "rustls.rs", wanted, 'safe-defaults = []\ndefault = ["safe-defaults"]' if old else "safe-defaults = []"), version)
+    for version in ("0.3.47",):
+        wanted = (f's2n-tls = "={version}"\ns2n-tls-tokio = "={version}"\n'
+            'tokio = { version = "1", features = ["rt", "net", "macros", "time"] }')
+        yield Installed(root, "s2n-tls", "TlsConnector", f"{{stacks}}/rust/s2n-tls-{version}/client {{port}}", crate(f"s2n-tls-{version}", "s2n.rs", wanted), version)
 
 
 def peers(root):

@@ -36,24 +36,24 @@ static __noinline void open_syscall(struct pt_regs *regs, long ret, __u32 sys, _
 	syscall_args(regs, compat, &args);
 	switch (sys) {
 	case CT_SYS_OPEN:
-		o.user_path = (const char *)args.a[0];
+		o.user_path = args.a[0];
 		o.flags = args.a[1];
 		o.mode = args.a[2];
 		break;
 	case CT_SYS_CREAT:
-		o.user_path = (const char *)args.a[0];
+		o.user_path = args.a[0];
 		o.flags = CREAT_FLAGS;
 		o.mode = args.a[1];
 		break;
 	case CT_SYS_OPENAT:
 		o.dfd = args.a[0];
-		o.user_path = (const char *)args.a[1];
+		o.user_path = args.a[1];
 		o.flags = args.a[2];
 		o.mode = args.a[3];
 		break;
 	case CT_SYS_OPENAT2:
 		o.dfd = args.a[0];
-		o.user_path = (const char *)args.a[1];
+		o.user_path = args.a[1];
 		bpf_probe_read_user(&how, sizeof(how), (void *)args.a[2]);
 		o.flags = how.flags;
 		o.mode = how.mode;
@@ -66,7 +66,7 @@ static __noinline void open_syscall(struct pt_regs *regs, long ret, __u32 sys, _
 	default:
 		return;
 	}
-	open_ended(current_task(), &o);
+	open_ended(&o);
 }
 
 static __noinline void seen_mapped(__u32 fd, __u64 address, __u64 offset, __u32 seen)
@@ -137,10 +137,14 @@ static __always_inline int call_ended(struct task_struct *task, struct pt_regs *
 	if (sys >= CT_SYS_SOCKET) {
 		if (!(parts & CT_PART_CRYPTO))
 			return 0;
-		if (sys == CT_SYS_GETRANDOM)
+		if (sys == CT_SYS_GETRANDOM) {
 			count_random(ret < 0 ? CT_RANDOM_REFUSED : CT_RANDOM_GETRANDOM, ret < 0 ? 0 : ret, ret < 0 ? ret : 0);
-		else
-			kernel_call(sys, !!compat, ret);
+		} else {
+			int slot = kernel_call(sys, !!compat, ret);
+
+			if (slot > 0)
+				tell_kernel_call((__u32)slot - 1);
+		}
 		return 0;
 	}
 	if (parts & CT_PART_FILES)
@@ -170,7 +174,7 @@ static __noinline void request_opened(struct io_kiocb *request, __u16 call)
 	o.flags = READ(open, how.flags);
 	o.mode = READ(open, how.mode);
 	o.resolve = READ(open, how.resolve);
-	open_ended(task, &o);
+	open_ended(&o);
 }
 
 /*

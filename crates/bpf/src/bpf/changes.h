@@ -24,17 +24,16 @@ static __always_inline __u64 word_at(const __u64 *words, __u32 at)
 }
 
 /*
- * Whether a path may be wanted: most are not, and are let go here, before scratch is taken. Without branches where it looks for
- * the last slash. A global function, as others here: verified once, not for each call that comes here.
+ * Whether a path may be wanted: most are not, and are let go here, before scratch is taken. A global function, as others here:
+ * verified once, not for each call that comes here.
  */
 __noinline int change_may_be_wanted(__u64 user_path, __s32 dfd)
 {
 	struct task_struct *task = current_task();
 	__u64 given[CT_GIVEN_WORDS] = {};
 	struct qstr name;
-	int slash = -1;
+	int slash;
 	long n;
-	int i;
 
 	if (cfg.match_all_names)
 		return 1;
@@ -46,12 +45,7 @@ __noinline int change_may_be_wanted(__u64 user_path, __s32 dfd)
 		return 1;
 	if (!cfg.match_dirs)
 		return 0;
-#pragma unroll
-	for (i = 0; i < CT_GIVEN_WORDS; i++) {
-		int found = last_byte(given[i], '/');
-
-		slash = (slash & (found >> 31)) | ((i * 8 + found) & ~(found >> 31));
-	}
+	slash = last_byte_of(given, CT_GIVEN_WORDS, '/');
 	if (slash < 0) {
 		struct path base = base_directory(task, dfd);
 
@@ -64,20 +58,13 @@ __noinline int change_may_be_wanted(__u64 user_path, __s32 dfd)
 
 #endif
 
-static __always_inline struct ct_scratch *change_of(__u32 slot)
-{
-	if (slot >= CT_SCRATCH_SLOTS)
-		return NULL;
-	return bpf_map_lookup_elem(&scratch, &slot);
-}
-
 /*
  * The record of scratch->change, and of a call on a descriptor its file. Global functions, as the next: each is verified once. What
  * they tell each other is in scratch->change.
  */
 __noinline int change_begin(__u32 slot)
 {
-	struct ct_scratch *s = change_of(slot);
+	struct ct_scratch *s = scratch_of(slot);
 	struct task_struct *task = current_task();
 	struct ct_file_change *change;
 	struct ct_change *c;
@@ -108,7 +95,7 @@ __noinline int change_begin(__u32 slot)
 /* The file of a call on a descriptor. */
 __noinline int change_file(__u32 slot)
 {
-	struct ct_scratch *s = change_of(slot);
+	struct ct_scratch *s = scratch_of(slot);
 	struct ct_file_change *change;
 	struct dentry *dentry;
 	struct inode *inode;
@@ -154,7 +141,7 @@ __noinline int change_file(__u32 slot)
  */
 __noinline int change_path(__u32 slot, __u32 is_new)
 {
-	struct ct_scratch *s = change_of(slot);
+	struct ct_scratch *s = scratch_of(slot);
 	struct ct_file_change *change;
 	struct path dir = {};
 	__u16 flags = 0, dir_len = 0, path_len;
@@ -291,11 +278,8 @@ __noinline int change_syscall(__s64 ret, __u32 sys, __u32 seen)
 	if (c.path) {
 		if (!change_may_be_wanted(c.path, c.dfd) && (!c.new_path || !change_may_be_wanted(c.new_path, c.new_dfd)))
 			return 0;
-	} else {
-		struct file *file = file_of_fd(current_task(), (__u32)c.dfd);
-
-		if (!file || !open_may_be_wanted(file, NULL))
-			return 0;
+	} else if (!open_may_be_wanted((__u32)c.dfd, 0)) {
+		return 0;
 	}
 #endif
 	s = scratch_take(&slot);
@@ -310,7 +294,7 @@ __noinline int change_syscall(__s64 ret, __u32 sys, __u32 seen)
 	if (c.new_path)
 		change_path(slot, 1);
 	if (s->change.wanted && process_wanted())
-		emit_event(s, s->change.pos);
+		emit_event(slot, s->change.pos);
 	scratch_give(s);
 	return 0;
 }

@@ -289,7 +289,7 @@ __noinline int emit_datagram(struct __sk_buff *skb, struct ct_socket *st, const 
 	hello->data_len = (__u16)len;
 	if (len < 8)
 		*(__u64 *)&s->record[pos + (len & 7)] = 0;
-	emit_event(s, pos + len);
+	emit_event(slot, pos + len);
 	scratch_give(s);
 	return 1;
 }

@@ -9,19 +9,6 @@
 /* How much is recorded of the path of a failed open by a process that writes much. */
 #define CT_INVENTED_MAX 256
 
-/* An open that ended. */
-struct ct_open {
-	const char *user_path; /* NULL: none (open_by_handle_at) */
-	long result;
-	__u64 resolve;
-	__u64 flags;
-	__u32 mode;
-	__s32 dfd;
-	__u16 call;
-	__u16 tier;
-	__u16 compat;
-};
-
 static __always_inline struct file *file_of_fd(struct task_struct *task, __u32 fd)
 {
 	struct fdtable *fdt = GET2(task, files, fdt);
@@ -60,9 +47,7 @@ __noinline int given_dir_wanted(__u32 slot, __u32 len, __s32 dfd)
 	struct ct_scratch *s;
 	int last, up, n;
 
-	if (slot >= CT_SCRATCH_SLOTS)
-		return 0;
-	s = bpf_map_lookup_elem(&scratch, &slot);
+	s = scratch_of(slot);
 	if (!s)
 		return 0;
 	last = slash_before(slot, len);
@@ -101,28 +86,53 @@ __noinline int given_dir_wanted(__u32 slot, __u32 len, __s32 dfd)
 
 #define CT_COMPARE_WORDS 32
 
+struct ct_comparison {
+	__u32 slot;
+	__u32 start;
+	__u32 len;
+	int differs;
+};
+
+/* Compares one word. Returns 1 when there is no more to compare. */
+static __noinline long compare_step(__u32 i, void *ctx)
+{
+	struct ct_comparison *c = ctx;
+	struct ct_scratch *s = bpf_map_lookup_elem(&scratch, &c->slot);
+	__u32 at = c->start + i * 8, given = i * 8;
+
+	if (!s || given + 8 > c->len)
+		return 1;
+	asm volatile("" : "+r"(at), "+r"(given));
+	at &= CT_PATH_MAX - 1;
+	given &= CT_PATH_MAX - 1;
+	c->differs = *(__u64 *)&s->path[at] != *(__u64 *)&s->user[given];
+	return c->differs;
+}
+
 /*
  * Whether the path in scratch->path from `start` on is, to the letter, the `len` bytes in scratch->user; where not, the
  * path as passed is recorded too. Paths over 256 bytes are not compared, so both are recorded: readers cope.
  */
 __noinline int same_path(__u32 slot, __u32 start, __u32 len)
 {
-	struct ct_scratch *s;
-	__u32 i, at, rest;
+	struct ct_comparison c = { .slot = slot, .start = start, .len = len };
+	struct ct_scratch *s = scratch_of(slot);
+	__u32 at, rest;
 	__u64 diff;
 
-	if (slot >= CT_SCRATCH_SLOTS)
-		return 0;
-	s = bpf_map_lookup_elem(&scratch, &slot);
 	if (!s || start >= CT_PATH_END || CT_PATH_END - start != len || len > CT_COMPARE_WORDS * 8)
 		return 0;
-	for (i = 0; i < CT_COMPARE_WORDS; i++) {
-		if (i * 8 + 8 > len)
+#ifndef CT_OLD_KERNEL
+	bpf_loop(CT_COMPARE_WORDS, compare_step, &c, 0);
+#else
+#pragma clang loop unroll(disable)
+	for (__u32 i = 0; i < CT_COMPARE_WORDS; i++) {
+		if (compare_step(i, &c))
 			break;
-		at = (start + i * 8) & (CT_PATH_MAX - 1);
-		if (*(__u64 *)&s->path[at] != *(__u64 *)&s->user[i * 8])
-			return 0;
 	}
+#endif
+	if (c.differs)
+		return 0;
 	/* Less than a word is left. Reads past the end of either stay inside its buffer; the bytes there are shifted out. */
 	rest = len & 7;
 	if (!rest)
@@ -184,7 +194,7 @@ static __always_inline void open_failed(struct ct_scratch *s, __u32 slot, struct
 			open->dir_len = append_path(s, &pos, slot, &dir, &flags);
 	}
 	h->flags |= flags;
-	emit_event(s, pos);
+	emit_event(slot, pos);
 }
 
 static __always_inline void open_succeeded(struct ct_scratch *s, __u32 slot, struct task_struct *task,
@@ -219,13 +229,7 @@ static __always_inline void open_succeeded(struct ct_scratch *s, __u32 slot, str
 		open->path_len = append_walk(s, &pos, walk, &flags);
 	}
 	h->flags |= flags;
-	emit_event(s, pos);
-}
-
-/* Whether an open is wanted by the path it was given: by its last component; where it failed, by its directory too. */
-static __always_inline int path_wanted(__u32 slot, __u32 len, struct file *file, __s32 dfd)
-{
-	return given_wanted(slot, len) || (!file && cfg.match_dirs && given_dir_wanted(slot, len, dfd));
+	emit_event(slot, pos);
 }
 
 /* Whether the file's own name, or its directory, is wanted. */
@@ -245,18 +249,23 @@ static __always_inline int file_wanted(struct ct_scratch *s, __u32 slot, struct 
 #define CT_GIVEN_SHORT 128
 
 /*
- * Whether an open that succeeded may be wanted: most are not, and are let go here, before scratch is taken. A function of its own
- * for the stack's sake: where the stack is that of all calls together, it is given back.
+ * Whether an open that succeeded with this descriptor may be wanted: most are not, and are let go here, before scratch is taken. A
+ * global function also for the stack's sake: where the stack is that of all calls together, it is given back.
  */
-static __noinline int open_may_be_wanted(struct file *file, const char *user_path)
+__noinline int open_may_be_wanted(__u32 fd, __u64 user_path)
 {
-	struct dentry *dentry = READ(file, f_path.dentry);
-	struct qstr name = name_of(dentry);
+	struct file *file = file_of_fd(current_task(), fd);
+	struct dentry *dentry;
+	struct qstr name;
 	char given[CT_GIVEN_SHORT];
 	__u64 tail;
 	__u32 at;
 	long n;
 
+	if (!file)
+		return 1;
+	dentry = READ(file, f_path.dentry);
+	name = name_of(dentry);
 	if (cfg.match_all_names || name.len < 2 || (record_kernel_crypto && (name.len | 1) == 7))
 		return 1;
 	tail = name_tail(&name);
@@ -273,7 +282,7 @@ static __noinline int open_may_be_wanted(struct file *file, const char *user_pat
 	}
 	if (!user_path)
 		return 0;
-	n = bpf_probe_read_user_str(given, sizeof(given), user_path);
+	n = bpf_probe_read_user_str(given, sizeof(given), (const void *)user_path);
 	/* Of short or long paths, or none, all is said by who looks closer. */
 	if (n <= 8 || n >= (long)sizeof(given))
 		return 1;
@@ -286,21 +295,70 @@ static __noinline int open_may_be_wanted(struct file *file, const char *user_pat
 
 #endif
 
-static __always_inline void open_ended(struct task_struct *task, const struct ct_open *o)
+/* Takes the path that scratch->open was given to scratch->user; its length, 0: there is none. */
+static __always_inline __u32 take_given(struct ct_scratch *s, int by_name)
 {
-	struct file *file = NULL;
+	long n;
+
+	if (!s->open.user_path)
+		return 0;
+	n = bpf_probe_read_user_str(s->user, CT_PATH_MAX, (const void *)s->open.user_path);
+	if (n < 0 && !by_name)
+		count(CT_COUNTER_UNREADABLE);
+	return n > 1 && n <= CT_PATH_MAX ? (__u32)n - 1 : 0;
+}
+
+/*
+ * The open in scratch->open, by the file that it opened; false: there is none. A global function, as the next: verified once, not for
+ * each call that opens.
+ */
+__noinline int opened_file(__u32 slot)
+{
+	struct task_struct *task = current_task();
+	struct ct_scratch *s = scratch_of(slot);
+	struct file *file;
+	__u32 given_len;
+	int by_name;
+
+	if (!s || s->open.result < 0)
+		return 0;
+	file = file_of_fd(task, (__u32)s->open.result);
+	if (!file)
+		return 0;
+	by_name = file_wanted(s, slot, file);
+	given_len = take_given(s, by_name);
+	if ((by_name || (given_len && given_wanted(slot, given_len))) && process_wanted())
+		open_succeeded(s, slot, task, &s->open, file, given_len, !by_name);
+	return 1;
+}
+
+/* The same where there is no file: it failed, or another thread has closed it. */
+__noinline int opened_nothing(__u32 slot)
+{
+	struct ct_scratch *s = scratch_of(slot);
+	__u32 given_len;
+
+	if (!s)
+		return 0;
+	given_len = take_given(s, 0);
+	if (!given_len)
+		return 0;
+	if (!given_wanted(slot, given_len) && (!cfg.match_dirs || !given_dir_wanted(slot, given_len, s->open.dfd)))
+		return 0;
+	if (process_wanted())
+		open_failed(s, slot, current_task(), &s->open, given_len);
+	return 0;
+}
+
+static __always_inline void open_ended(const struct ct_open *o)
+{
 	struct ct_scratch *s;
-	__u32 given_len = 0;
 	__u32 slot = 0;
-	int by_name = 0;
 
-	if (o->result >= 0)
-		file = file_of_fd(task, (__u32)o->result);
-	else if (!o->user_path || o->result == -EFAULT)
+	if (o->result < 0 && (!o->user_path || o->result == -EFAULT))
 		return;
-
 #ifndef CT_OLD_KERNEL
-	if (file && !open_may_be_wanted(file, o->user_path))
+	if (o->result >= 0 && !open_may_be_wanted((__u32)o->result, o->user_path))
 		return;
 #endif
 	s = scratch_take(&slot);
@@ -309,25 +367,9 @@ static __always_inline void open_ended(struct task_struct *task, const struct ct
 		count(CT_COUNTER_UNREADABLE);
 		return;
 	}
-	if (file)
-		by_name = file_wanted(s, slot, file);
-	if (o->user_path) {
-		long n = bpf_probe_read_user_str(s->user, CT_PATH_MAX, o->user_path);
-
-		if (n > 1 && n <= CT_PATH_MAX)
-			given_len = (__u32)n - 1;
-		else if (n < 0 && !by_name)
-			count(CT_COUNTER_UNREADABLE);
-	}
-	if (by_name) {
-		if (process_wanted())
-			open_succeeded(s, slot, task, o, file, given_len, 0);
-	} else if (given_len && path_wanted(slot, given_len, file, o->dfd) && process_wanted()) {
-		if (file)
-			open_succeeded(s, slot, task, o, file, given_len, 1);
-		else
-			open_failed(s, slot, task, o, given_len);
-	}
+	s->open = *o;
+	if (!opened_file(slot) && o->user_path)
+		opened_nothing(slot);
 	scratch_give(s);
 }
 
@@ -372,9 +414,9 @@ static __always_inline void mapped(struct task_struct *task, struct file *file, 
 		flags |= CT_F_UNLINKED;
 	h->flags = flags;
 	if (cfg.library_calls && !library_known(lib->dev, lib->ino))
-		emit_urgent(s, pos);
+		emit_urgent(slot, pos);
 	else
-		emit_event(s, pos);
+		emit_event(slot, pos);
 	scratch_give(s);
 }
 

@@ -220,6 +220,38 @@ static __always_inline int last_byte(__u64 bytes, __u8 byte)
 	return (int)((found >> 7) * CT_EACH_BYTE >> 56) - 1;
 }
 
+/* The same of some words. Clang would make branches of the choice, and the verifier go ten ways. */
+static __always_inline int last_byte_of(const __u64 *words, int count, __u8 byte)
+{
+	int last = -1, i;
+
+#pragma unroll
+	for (i = 0; i < count; i++) {
+		int found = last_byte(words[i], byte);
+		int none = found >> 31;
+
+		asm volatile("" : "+r"(none));
+		last = (last & none) | ((i * 8 + found) & ~none);
+	}
+	return last;
+}
+
+/* Where, counted from the end of scratch->window, the last byte is that is `byte`, or more than there are. */
+static __always_inline __u32 from_end(const struct ct_scratch *s, __u8 byte)
+{
+	return CT_NAME_MAX + 1 - last_byte_of(s->window_words, (CT_NAME_MAX + 1) / 8, byte);
+}
+
+/* ASCII in lower case. */
+static __always_inline __u64 lowered(__u64 bytes)
+{
+	__u64 seven = bytes & 0x7f * CT_EACH_BYTE;
+	__u64 from_a = seven + (0x80 - 'A') * CT_EACH_BYTE;
+	__u64 above_z = seven + (0x7f - 'Z') * CT_EACH_BYTE;
+
+	return bytes | (((from_a ^ above_z) & ~bytes & 0x80 * CT_EACH_BYTE) >> 2);
+}
+
 /* Bit of the bytes from `start` on, in any case: as tail_bit() in select.rs. */
 static __always_inline int bit_of(enum ct_tails tails, __u64 bytes, __u32 start)
 {
@@ -310,16 +342,14 @@ static __always_inline __u64 user_tail(struct ct_scratch *s, __u32 len)
  */
 __noinline int name_in_tables(__u32 slot, __u32 n, __u32 how)
 {
+	struct ct_scratch *s = scratch_of(slot);
 	struct ct_name_key key = {};
-	struct ct_scratch *s;
-	__u32 dot = 0;
+	__u64 *words = (__u64 *)key.name;
+	__u32 dot;
 	__u8 *found;
 	__u8 last;
 	int i;
 
-	if (slot >= CT_SCRATCH_SLOTS)
-		return 0;
-	s = bpf_map_lookup_elem(&scratch, &slot);
 	if (!s || !in_range(n, 2, CT_NAME_MAX))
 		return 0;
 	last = s->window[CT_NAME_MAX];
@@ -342,24 +372,15 @@ __noinline int name_in_tables(__u32 slot, __u32 n, __u32 how)
 		}
 		__builtin_memset(&key, 0, sizeof(key));
 	}
-#pragma unroll
-	for (i = 2; i <= CT_SUFFIX_MAX; i++) {
-		if (s->window[CT_NAME_MAX + 1 - i] == '.') {
-			dot = i;
-			break;
-		}
-	}
-	asm volatile("" : "+r"(dot));
-	if (dot && dot <= n && dot <= CT_SUFFIX_MAX) {
+	/* A dot at the end is of no suffix. */
+	s->window[CT_NAME_MAX] = 0;
+	dot = from_end(s, '.');
+	s->window[CT_NAME_MAX] = last;
+	if (dot <= n && in_range(dot, 1, CT_SUFFIX_MAX)) {
 		bpf_probe_read_kernel(key.name, dot, &s->window[CT_NAME_MAX + 1 - dot]);
 #pragma unroll
-		for (i = 1; i < CT_SUFFIX_MAX; i++) {
-			__u32 c = (__u8)key.name[i];
-
-			/* ASCII upper to lower case without a branch. */
-			c += (((c - 'A') & 0xff) - 26) >> 31 << 5;
-			key.name[i] = (char)c;
-		}
+		for (i = 0; i < (CT_SUFFIX_MAX + 7) / 8; i++)
+			words[i] = lowered(words[i]);
 		found = bpf_map_lookup_elem(&names, &key);
 		if (found && *found == CT_NAME_WANTED)
 			return 1;
@@ -416,30 +437,20 @@ static __always_inline int name_wanted(struct ct_scratch *s, __u32 slot, const s
 /* The last component of the path of `len` bytes in scratch->user, as name_in_tables() reports. */
 __noinline int given_in_tables(__u32 slot, __u32 len, __u32 how)
 {
-	struct ct_scratch *s;
+	struct ct_scratch *s = scratch_of(slot);
 	__u32 n = len > CT_NAME_MAX ? CT_NAME_MAX : len;
 	__u32 at = len - n;
-	__u32 name = 0;
-	int i;
+	__u32 name;
 
-	if (slot >= CT_SCRATCH_SLOTS)
-		return 0;
-	s = bpf_map_lookup_elem(&scratch, &slot);
 	if (!s || len < 2)
 		return 0;
 	asm volatile("" : "+r"(at), "+r"(n));
 	if (at >= CT_PATH_MAX - CT_NAME_MAX || !in_range(n, 1, CT_NAME_MAX))
 		return 0;
 	bpf_probe_read_kernel(&s->window[CT_NAME_MAX + 1 - n], n, &s->user[at]);
-#pragma unroll
-	for (i = 1; i <= CT_NAME_MAX; i++) {
-		if (s->window[CT_NAME_MAX + 1 - i] == '/') {
-			name = i;
-			break;
-		}
-	}
+	name = from_end(s, '/');
 	/* No slash in the window: the name is all of it, or begins before it. */
-	if (!name || name > n)
+	if (name > n)
 		how |= at ? 0 : CT_NAME_WHOLE;
 	else {
 		how |= CT_NAME_WHOLE;
@@ -458,15 +469,12 @@ __noinline int given_in_tables(__u32 slot, __u32 len, __u32 how)
 /* Whether the last component of the path of `len` bytes in scratch->user is wanted. */
 __noinline int given_wanted(__u32 slot, __u32 len)
 {
-	struct ct_scratch *s;
+	struct ct_scratch *s = scratch_of(slot);
 	__u64 bytes;
 	int found;
 
 	if (cfg.match_all_names)
 		return 1;
-	if (slot >= CT_SCRATCH_SLOTS)
-		return 0;
-	s = bpf_map_lookup_elem(&scratch, &slot);
 	if (!s || len < 2)
 		return 0;
 	bytes = user_tail(s, len);

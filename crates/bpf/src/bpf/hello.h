@@ -249,7 +249,7 @@ __noinline int emit_part(struct __sk_buff *skb, struct ct_socket *st, const stru
 	if (parked)
 		park(parked, s, pos + len);
 	else
-		emit_event(s, pos + len);
+		emit_event(slot, pos + len);
 	scratch_give(s);
 	return 1;
 }

@@ -54,22 +54,6 @@ static const char kernel_calls[CT_KERNEL_CALLS][16] = {
 	"socket", "bind", "setsockopt", "add_key", "request_key", "keyctl",
 };
 
-/* What is to be recorded of a call. */
-struct ct_kernel_call {
-	__u64 user_text; /* appended to `text` */
-	__u64 cookie;
-	__u64 number;
-	__s64 result;
-	__u32 user_len; /* at most, with its NUL */
-	__u32 name;	/* in kernel_calls */
-	__s32 fd;
-	__u16 version;
-	__u16 meaning;
-	__u16 state;
-	__u16 compat;
-	char text[24];
-};
-
 /* Attempts to get an AF_ALG socket are of interest when they fail; otherwise its bind(2) shows more. */
 static __always_inline int wanted_socket(struct ct_kernel_call *call, struct ct_args *args)
 {
@@ -188,28 +172,28 @@ static __always_inline __u32 append_kernel_text(struct ct_scratch *s, __u32 *pos
 	return len + n - 1;
 }
 
-/* Records the call. */
-static __noinline int tell_kernel_call(struct ct_kernel_call *call)
+/* Records the call in scratch->call, and gives the slot back. A global function: verified once. */
+__noinline int tell_kernel_call(__u32 slot)
 {
-	struct task_struct *task = current_task();
+	struct ct_scratch *s = scratch_of(slot);
+	struct ct_kernel_call *call;
 	struct ct_api_call *api;
-	struct ct_scratch *s;
 	struct ct_header *h;
 	__u32 pos = sizeof(*h) + sizeof(*api);
-	__u32 slot = 0, len;
 	__u16 flags = 0;
+	__u32 len;
 	long n;
 
-	if (!call || call->name >= CT_KERNEL_CALLS)
+	if (!s)
 		return 0;
-	s = scratch_take(&slot);
-	if (!s) {
-		count_lost(CT_API_CALL);
+	if (s->call.name >= CT_KERNEL_CALLS) {
+		scratch_give(s);
 		return 0;
 	}
+	call = &s->call;
 	h = (struct ct_header *)s->record;
 	api = (struct ct_api_call *)(s->record + sizeof(*h));
-	header_init(h, task, CT_API_CALL, sizeof(*api));
+	header_init(h, current_task(), CT_API_CALL, sizeof(*api));
 	if (call->compat)
 		flags |= CT_F_COMPAT;
 	__builtin_memset(api, 0, sizeof(*api));
@@ -228,7 +212,7 @@ static __noinline int tell_kernel_call(struct ct_kernel_call *call)
 	api->text_len = (__u16)append_kernel_text(s, &pos, call, &flags);
 	api->state = call->state;
 	h->flags = flags;
-	emit_event(s, pos);
+	emit_event(slot, pos);
 	scratch_give(s);
 	return 0;
 }
@@ -258,12 +242,17 @@ static __always_inline __u32 socketcall_args(struct ct_args *args)
 	return sys;
 }
 
-/* A system call from CT_SYS_SOCKET on, but for getrandom(2), has ended in the current thread. */
+/*
+ * A system call from CT_SYS_SOCKET on, but for getrandom(2), has ended in the current thread: what is to be recorded of it is in
+ * scratch->call. Returns one more than the slot, which whoever called has to hand to tell_kernel_call(), for the stack's sake; 0: nothing.
+ */
 __noinline int kernel_call(__u32 sys, __u32 compat, __s64 ret)
 {
 	struct task_struct *task = current_task();
 	struct ct_kernel_call call = { .fd = -1, .state = CT_API_RESULT, .result = ret, .compat = compat };
+	struct ct_scratch *s;
 	struct ct_args args;
+	__u32 slot = 0;
 	int wanted;
 
 	syscall_args(saved_registers(task), compat, &args);
@@ -287,11 +276,16 @@ __noinline int kernel_call(__u32 sys, __u32 compat, __s64 ret)
 	default:
 		return 0;
 	}
-	call.name = sys - CT_SYS_SOCKET;
-	/* Asked here, where the stack has room on kernels that count all calls' together. */
-	if (wanted && process_wanted())
-		tell_kernel_call(&call);
-	return 0;
+	if (!wanted || !process_wanted())
+		return 0;
+	s = scratch_take(&slot);
+	if (!s) {
+		count_lost(CT_API_CALL);
+		return 0;
+	}
+	s->call = call;
+	s->call.name = sys - CT_SYS_SOCKET;
+	return (int)slot + 1;
 }
 
 #endif

@@ -178,7 +178,7 @@ static __always_inline void tell_call(struct task_struct *task, const struct ct_
 		call->text_len = (__u16)got;
 		pos = at + (__u32)got;
 	}
-	emit_event(s, pos);
+	emit_event(slot, pos);
 	scratch_give(s);
 }
 

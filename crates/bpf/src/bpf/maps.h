@@ -258,6 +258,37 @@ struct ct_walk {
 	__u32 flags;
 };
 
+/* An open that ended: files.h. */
+struct ct_open {
+	__u64 user_path; /* an address in the process; 0: none (open_by_handle_at) */
+	__s64 result;
+	__u64 resolve;
+	__u64 flags;
+	__u32 mode;
+	__s32 dfd;
+	__u16 call;
+	__u16 tier;
+	__u16 compat;
+	__u16 reserved;
+};
+
+/* What is to be recorded of a call into the kernel's crypto: kernel_crypto.h. */
+struct ct_kernel_call {
+	__u64 user_text; /* appended to `text` */
+	__u64 cookie;
+	__u64 number;
+	__s64 result;
+	__u32 user_len; /* at most, with its NUL */
+	__u32 name;	/* in kernel_calls */
+	__s32 fd;
+	__u16 version;
+	__u16 meaning;
+	__u16 state;
+	__u16 compat;
+	char text[24];
+	__u32 reserved;
+};
+
 /* A call that ended and is about names, modes or owners: changes.h. Addresses in the process are plain numbers here. */
 struct ct_change {
 	__u64 path;	/* 0: none, dfd is what it is about */
@@ -278,7 +309,12 @@ struct ct_change {
 };
 
 struct ct_scratch {
-	struct ct_change change;
+	/* What ended, for the global functions that record it: a program has one at a time. */
+	union {
+		struct ct_open open;
+		struct ct_kernel_call call;
+		struct ct_change change;
+	};
 	__u32 busy;
 	__u32 reserved;
 	__u64 number;
@@ -286,6 +322,7 @@ struct ct_scratch {
 	__u8 record[CT_RECORD_MASK + 1 + CT_PATH_MAX];
 	__u8 path[CT_PATH_MAX + 256];
 	__u8 user[CT_PATH_MAX];
+	__u64 window_words[0]; /* the same as `window` */
 	__u8 window[CT_NAME_MAX + 1];
 	struct ct_path_key prefix;
 	struct ct_dir_key directory;
@@ -300,6 +337,12 @@ struct {
 	__type(key, __u32);
 	__type(value, struct ct_scratch);
 } scratch SEC(".maps");
+
+/* A slot of scratch, for global functions, which are given its number. NULL: there is no such slot. */
+static __always_inline struct ct_scratch *scratch_of(__u32 slot)
+{
+	return slot < CT_SCRATCH_SLOTS ? bpf_map_lookup_elem(&scratch, &slot) : NULL;
+}
 
 /* Where a thread is in a function that counts and may end by a jump into another one. */
 struct ct_jump {

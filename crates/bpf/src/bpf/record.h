@@ -98,15 +98,25 @@ static __always_inline void emit_lifecycle(struct ct_scratch *s, __u32 pos)
 	output(&lifecycle_ring, cfg.lifecycle_wakeup_bytes, s->record, pos, CT_RECORD_MASK + 8, 0);
 }
 
-static __always_inline void emit_event(struct ct_scratch *s, __u32 pos)
+/* Hands over the event in a slot of scratch, of `pos` bytes. A global function: verified once, not for each kind of event. */
+__noinline int emit(__u32 slot, __u32 pos, int urgent)
 {
-	output_event(s->record, finish(s, pos), CT_RECORD_MASK + 8, 0);
+	struct ct_scratch *s = scratch_of(slot);
+
+	if (s)
+		output_event(s->record, finish(s, pos), CT_RECORD_MASK + 8, urgent);
+	return 0;
+}
+
+static __always_inline void emit_event(__u32 slot, __u32 pos)
+{
+	emit(slot, pos, 0);
 }
 
 /* One that the reader is to act on. */
-static __always_inline void emit_urgent(struct ct_scratch *s, __u32 pos)
+static __always_inline void emit_urgent(__u32 slot, __u32 pos)
 {
-	output_event(s->record, finish(s, pos), CT_RECORD_MASK + 8, 1);
+	emit(slot, pos, 1);
 }
 
 #endif
