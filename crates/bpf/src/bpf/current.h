@@ -65,6 +65,20 @@ static __always_inline struct pt_regs *saved_registers(struct task_struct *task)
 
 #endif
 
+/* Calls step(i, context) up to `count` times, until it returns 1. */
+#ifndef CT_OLD_KERNEL
+#define REPEAT(count, step, context) bpf_loop(count, step, context, 0)
+#else
+#define REPEAT(count, step, context)                                                                                   \
+	do {                                                                                                           \
+		_Pragma("clang loop unroll(disable)") for (__u32 i = 0; i < (count); i++)                              \
+		{                                                                                                      \
+			if (step(i, context))                                                                          \
+				break;                                                                                 \
+		}                                                                                                      \
+	} while (0)
+#endif
+
 /* Eight bytes of kernel memory, wherever they are; zeros where they cannot be read. */
 static __always_inline __u64 read8(const void *from)
 {

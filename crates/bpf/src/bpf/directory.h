@@ -33,15 +33,7 @@ __noinline int slash_before(__u32 slot, __u32 end)
 	slash.s = bpf_map_lookup_elem(&scratch, &slot);
 	if (!slash.s)
 		return -1;
-#ifndef CT_OLD_KERNEL
-	bpf_loop(CT_COMPONENT_MAX + 1, slash_step, &slash, 0);
-#else
-#pragma clang loop unroll(disable)
-	for (__u32 i = 0; i <= CT_COMPONENT_MAX; i++) {
-		if (slash_step(i, &slash))
-			break;
-	}
-#endif
+	REPEAT(CT_COMPONENT_MAX + 1, slash_step, &slash);
 	return slash.found;
 }
 

@@ -122,15 +122,7 @@ __noinline int same_path(__u32 slot, __u32 start, __u32 len)
 
 	if (!s || start >= CT_PATH_END || CT_PATH_END - start != len || len > CT_COMPARE_WORDS * 8)
 		return 0;
-#ifndef CT_OLD_KERNEL
-	bpf_loop(CT_COMPARE_WORDS, compare_step, &c, 0);
-#else
-#pragma clang loop unroll(disable)
-	for (__u32 i = 0; i < CT_COMPARE_WORDS; i++) {
-		if (compare_step(i, &c))
-			break;
-	}
-#endif
+	REPEAT(CT_COMPARE_WORDS, compare_step, &c);
 	if (c.differs)
 		return 0;
 	/* Less than a word is left. Reads past the end of either stay inside its buffer; the bytes there are shifted out. */

@@ -80,15 +80,7 @@ __noinline int name_contains(__u64 dentry)
 		.name = (__u64)READ((struct dentry *)dentry, d_name.name), .len = READ((struct dentry *)dentry, d_name.len),
 	};
 
-#ifndef CT_OLD_KERNEL
-	bpf_loop(CT_COMPONENT_MAX, name_step, &part, 0);
-#else
-#pragma clang loop unroll(disable)
-	for (__u32 at = 0; at < CT_COMPONENT_MAX; at++) {
-		if (name_step(at, &part))
-			break;
-	}
-#endif
+	REPEAT(CT_COMPONENT_MAX, name_step, &part);
 	return part.found;
 }
 

@@ -7,8 +7,11 @@
 #define CRYPTO_TRACE_PATH_H
 
 /* PATH_MAX bytes hold at most half as many components; each may be a mount as well. */
+#ifndef CT_OLD_KERNEL
 #define CT_PATH_STEPS 4096
-#define CT_PATH_STEPS_OLD 64
+#else
+#define CT_PATH_STEPS 64
+#endif
 
 /* Result of a walk: where in scratch->path it begins (it ends at CT_PATH_END), and record flags in the high half. */
 #define WALK_START(r) ((__u32)(r) & 0xffff)
@@ -154,15 +157,7 @@ __noinline int walk_path(__u64 dentry_ptr, __u64 vfsmount_ptr, __u32 slot)
 	w->mnt_root = READ(mnt, mnt.mnt_root);
 	w->start = CT_PATH_END;
 	w->flags = CT_F_PATH_PARTIAL;
-#ifndef CT_OLD_KERNEL
-	bpf_loop(CT_PATH_STEPS, walk_step, &slot, 0);
-#else
-#pragma clang loop unroll(disable)
-	for (int i = 0; i < CT_PATH_STEPS_OLD; i++) {
-		if (walk_step(i, &slot))
-			break;
-	}
-#endif
+	REPEAT(CT_PATH_STEPS, walk_step, &slot);
 	if (w->start == CT_PATH_END && !w->flags) {
 		w->start--;
 		s->path[CT_PATH_END - 1] = '/';
@@ -241,15 +236,7 @@ __noinline int walk_cgroup(__u64 kn_ptr, __u32 slot)
 	if (slot >= CT_SCRATCH_SLOTS)
 		return CT_PATH_END;
 	w.flags = CT_F_PATH_PARTIAL;
-#ifndef CT_OLD_KERNEL
-	bpf_loop(CT_CGROUP_STEPS, cgroup_step, &w, 0);
-#else
-#pragma clang loop unroll(disable)
-	for (int i = 0; i < CT_CGROUP_STEPS; i++) {
-		if (cgroup_step(i, &w))
-			break;
-	}
-#endif
+	REPEAT(CT_CGROUP_STEPS, cgroup_step, &w);
 	if (w.start == CT_PATH_END) {
 		struct ct_scratch *s = bpf_map_lookup_elem(&scratch, &slot);
 
