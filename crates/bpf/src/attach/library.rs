@@ -2,10 +2,12 @@
 
 use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, OwnedFd};
 use std::rc::Rc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use libbpf_rs::{Link, MapCore as _, MapFlags, UprobeMultiOpts, UprobeOpts};
 
 use crate::error::{AttachError, attach_error};
+use crate::log::Log;
 use crate::maps::{LibraryRow, library_row};
 use crate::numbers::{
     self, COOKIE_HITS_SHIFT, COOKIE_JUMPED_TO_SHIFT, COOKIE_JUMPS_SHIFT, COOKIE_LIBRARY_SHIFT, COOKIE_RETURNS_SHIFT,
@@ -180,6 +182,9 @@ pub(crate) struct CountingProbe {
     pub(crate) free: bool,
 }
 
+/// The kernel has no links for many places.
+static LACKS_MULTI: AtomicBool = AtomicBool::new(false);
+
 /// One link for all places where the kernel can do that (Linux 6.6), else one each.
 fn attach_sites(
     program: &libbpf_rs::ProgramMut<'_>,
@@ -201,16 +206,27 @@ fn attach_sites(
         retprobe,
         ..UprobeMultiOpts::default()
     };
-    match program.attach_uprobe_multi_with_opts(pid, path, "", many) {
-        Ok(link) => return Ok(vec![link]),
-        Err(error) if error.kind() != libbpf_rs::ErrorKind::InvalidInput => return Err(error),
-        Err(_) => {}
+    if !LACKS_MULTI.load(Ordering::Relaxed) {
+        // What libbpf says of a refusal is for nobody: it is done otherwise.
+        let log = Log::begin();
+        let attached = program.attach_uprobe_multi_with_opts(pid, path, "", many);
+        drop(log);
+        match attached {
+            Ok(link) => return Ok(vec![link]),
+            Err(error) if error.kind() != libbpf_rs::ErrorKind::InvalidInput => return Err(error),
+            Err(_) => {}
+        }
     }
-    sites
+    let links: libbpf_rs::Result<Vec<_>> = sites
         .iter()
         .map(|site| {
             let opts = UprobeOpts { cookie: cookie(site), retprobe, ..UprobeOpts::default() };
             program.attach_uprobe_with_opts(pid, path, offset(site), opts)
         })
-        .collect()
+        .collect();
+    // Nothing was wrong with the places, so it is the kernel.
+    if links.as_ref().is_ok_and(|links| !links.is_empty()) {
+        LACKS_MULTI.store(true, Ordering::Relaxed);
+    }
+    links
 }
